@@ -5,7 +5,6 @@ pub(crate) mod backoff;
 pub(crate) mod dial_limit;
 pub(crate) mod error;
 pub mod observer;
-pub(crate) mod purpose;
 pub(crate) mod remote_policy;
 pub(crate) mod resolver;
 pub(crate) mod token_bucket;

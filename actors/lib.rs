@@ -41,14 +41,15 @@
 //!    the component is read again.
 //! 6. `routing/promise/slots.rs` has a free slot, so `promise/attempts.rs` starts an `outgoing` actor for the pair.
 //! 7. `dial/attempt/walk.rs` walks over targets and addresses; `attempt/tcp.rs` connects, with a permit of the dial limit.
-//! 8. `dial/attempt/negotiation.rs` makes TLS and authenticates, until the handshake of [`xmpp`] is an open stream.
+//! 8. `dial/attempt/negotiation.rs` starts TLS and authenticates, until the handshake of [`xmpp`] is an open stream.
 //! 9. `streams/outgoing.rs` reports `Established`; `routing/promise/handover.rs` answers with `SendFirst`.
 //! 10. `streams/outgoing/writing.rs` puts the batch into the outbox, and `streams/connection.rs` feeds the link, which
 //!     writes it.
 //!
 //! # The message map
 //!
-//! A command is imperative and is defined by its receiver. An event is a past participle and is defined by its sender.
+//! A command is imperative and is defined by its receiver. An event is a past participle and is defined by its sender;
+//! the events of accepted connections, which incoming and component send, are in `streams/accepted.rs`.
 //! `tell` is bounded: a full mailbox refuses the message and hands it back. `signal` is for messages of which there is a
 //! bounded number: it is counted and never refused.
 //!
@@ -79,7 +80,7 @@
 //! | router | [`outgoing::Retire`] | outgoing | signal |
 //! | an attempt of outgoing | [`attempt::Waiting`], [`attempt::Resumed`] | promise | signal |
 //! | attempts | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
-//! | look-ups of the resolver | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each look-up |
+//! | lookups of the resolver | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each lookup |
 //! | attempts | [`dial_limit::Acquire`] | dial_limit | the attempt fails |
 //! | a permit that is dropped | `Released` | dial_limit | signal |
 //! | incoming | [`verifier::Verify`] | verifier | the initiator gets `resource-constraint` |
@@ -88,7 +89,7 @@
 //! | component | [`component::BindRequested`], [`component::Gone`], [`component::Answered`], [`component::Rejected`] | router | signal |
 //! | router | [`component::BindDecided`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
 //! | link | [`link::Event`] | its owner | signal: at most one read and one write are under way |
-//! | incoming, component | [`caller::Ended`], [`caller::Proved`], [`caller::Mistaken`] | listener | signal |
+//! | incoming, component | [`accepted::Ended`], [`accepted::Authenticated`], [`accepted::WrongSecret`] | listener | signal |
 //! | tasks that accept | `Accepted` | listener | kept and offered again; the next connection waits in the kernel |
 //! | other tasks | `Detected`, `Heard`, `Attempted`, `Done` | listener, listener, outgoing, verifier | signal |
 //!
@@ -107,7 +108,7 @@
 //! | from | message | to |
 //! |---|---|---|
 //! | node | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`] | listener, promise |
-//! | node | [`router::Flush`], [`router::Abandon`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | router |
+//! | node | [`router::Broadcast`] of a message for the sessions, [`router::Acknowledge`], [`router::LogAccount`] | router |
 //! | router | [`service::Acknowledge`], and [`service::Acknowledged`] back | service |
 //! | router, listener | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams |
 //!
@@ -178,9 +179,9 @@
 //! [`route::Return`]: flow::route::Return
 //! [`attempt::Resumed`]: dial::attempt::Resumed
 //! [`attempt::Waiting`]: dial::attempt::Waiting
-//! [`caller::Ended`]: streams::caller::Ended
-//! [`caller::Mistaken`]: streams::caller::Mistaken
-//! [`caller::Proved`]: streams::caller::Proved
+//! [`accepted::Authenticated`]: streams::accepted::Authenticated
+//! [`accepted::Ended`]: streams::accepted::Ended
+//! [`accepted::WrongSecret`]: streams::accepted::WrongSecret
 //! [`component::Adopt`]: streams::component::Adopt
 //! [`component::Answered`]: streams::component::Answered
 //! [`component::BindDecided`]: streams::component::BindDecided
@@ -238,12 +239,10 @@
 //! [`recorder::Settled`]: observe::recorder::Settled
 //! [`resolver::Locate`]: dial::resolver::Locate
 //! [`resolver::Resolve`]: dial::resolver::Resolve
-//! [`router::Abandon`]: routing::router::Abandon
 //! [`router::Acknowledge`]: routing::router::Acknowledge
+//! [`router::Broadcast`]: routing::router::Broadcast
 //! [`router::DismissComponent`]: routing::router::DismissComponent
 //! [`router::Dismiss`]: routing::router::Dismiss
-//! [`router::Finish`]: routing::router::Finish
-//! [`router::Flush`]: routing::router::Flush
 //! [`router::LogAccount`]: routing::router::LogAccount
 //! [`router::Report`]: routing::router::Report
 //! [`router::ShowComponents`]: routing::router::ShowComponents

@@ -23,28 +23,24 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split},
     sync::{mpsc, oneshot, watch},
 };
-use xmpp::{Domain, DomainPair, component::Secret, policy::Bounds};
+use xmpp::{Domain, DomainPair};
 
 use self::{
     component_client::{log_in, number, place_of, read_answers, take_until},
     remotes::{Behaviour, Reachability, Reading, Remotes},
 };
 use crate::{
-    fixture::DeafListener,
+    fixture,
     flow::ledger::Totals,
     observe::recorder::{Recorder, RecorderHandle},
     routing::{
         promise::{self, Promise},
         router::{self, Router},
-        service::{self, Service},
     },
     settings,
-    streams::{
-        component::{self, Component},
-        incoming, outgoing,
-    },
+    streams::{incoming, outgoing},
 };
-use mailbox::{Mailbox, Meter, drain, panic_guard::PanicGuard, workers::Workers};
+use mailbox::{Mailbox, Meter, drain, workers::Workers};
 use net::stream::Stream;
 
 /// A stanza that arrived at its remote server, or an error answer that came back.
@@ -123,81 +119,25 @@ impl Node {
 
     async fn start_within(pipe: usize, bounds: settings::Promise) -> Self {
         let here = Arbiter::current();
-        let meter = |kind| Meter::new(kind, 4096, None);
+        let meter = Meter::new("recorder", CAPACITY, None);
         let (arrived, arrivals) = mpsc::channel(1_000_000);
         let behaviour =
             watch::Sender::new(Behaviour { reachability: Reachability::Up, reading: Reading::Fast });
         let (dials, cut) = (Arc::default(), watch::Sender::new(0));
         let remotes = Remotes { behaviour, dials, cut, arrived, pipe };
-        let (recording, counted) = (settings::Recording { domains: 100, events: 32 }, meter("recorder"));
-        let recorder = mailbox::start_on(&here, &meter("recorder"), "recorder", move |_| {
-            Recorder::new(recording, counted)
-        });
+        let (recording, counted) = (settings::Recording { domains: 100, events: 32 }, Arc::clone(&meter));
+        let recorder =
+            mailbox::start_on(&here, &meter, "recorder", move |_| Recorder::new(recording, counted));
         let recorder = RecorderHandle::new(recorder);
-        let (router, router_inbox) = mailbox::open(&meter("router"), "router");
-        let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
-        let panics = mpsc::channel(1).0;
-        let (guard, dial, own) =
-            (PanicGuard::new("promise", panics.clone()), Box::new(remotes.clone()), promise.clone());
-        let owners = promise::Owners {
-            fulfilled: router.outlet(),
-            closed: router.outlet(),
-            bounces: router.outlet(),
-            routes: router.outlet(),
-            recorder: recorder.clone(),
-        };
-        let outgoing = meter("outgoing");
-        promise_inbox.start_on(&here, move || {
-            Promise::new(dial, bounds, Workers::here(), outgoing, own, owners, guard)
-        });
-        let name = Domain::new(OURS).unwrap();
-        let guard = PanicGuard::new("service", panics.clone());
-        let owners = service::Owners { answered: router.outlet(), acknowledged: router.outlet() };
-        let serving = mailbox::start_on(&here, &meter("service"), "service", move |_| {
-            Service::new(Vec::new(), settings::Service::default(), owners, guard)
-        });
-        let (guard, promising, names) = (
-            PanicGuard::new("router", panics),
-            promise.clone(),
-            vec![(name.clone(), settings::Conflict::Refuse)],
-        );
-        router_inbox
-            .start_on(&here, move || Router::new([], names, promising, serving, None, recorder, guard));
-        let listener: Mailbox<DeafListener> =
-            mailbox::start_on(&here, &meter("listener"), "listener", |_| DeafListener);
-        let environment = component::Environment {
-            names: Arc::new(HashMap::from([(name, Secret::new("secret").into())])),
-            max_stanza: 100_000,
-            bounds: Bounds::default(),
-            write_timeout: Duration::from_secs(120),
-            handshake_timeout: Duration::from_secs(30),
-            owners: Arc::new(component::Owners {
-                routes: router.outlet(),
-                refused: router.outlet(),
-                bind_requested: router.outlet(),
-                gone: router.outlet(),
-                answered: router.outlet(),
-                rejected: router.outlet(),
-                undelivered: router.outlet(),
-            }),
-            socket: 0,
-            ended: listener.outlet(),
-            proved: listener.outlet(),
-            mistaken: listener.outlet(),
-            log_limits: crate::streams::component::LogLimits::of(std::iter::empty()),
-            asker: None,
-            bad_stanzas: crate::observe::log_limit::LogLimiter::new(
-                "nuncio::component",
-                1,
-                "more bad stanzas",
-            ),
-        };
         let (mut socket, link) = duplex(64 * 1024);
-        let components = meter("component");
-        let counted = Arc::clone(&components);
-        mailbox::start_on(&here, &components, "component", move |own| {
-            let address = ([127, 0, 0, 1], 5347).into();
-            Component::new(environment, Stream::Memory(link), address, own, counted)
+        let (router, promise) = fixture::start(fixture::Setup {
+            domain: Domain::new(OURS).unwrap(),
+            component: (Stream::Memory(link), ([127, 0, 0, 1], 5347).into()),
+            dial: Box::new(remotes.clone()),
+            workers: Workers::here(),
+            bounds,
+            capacity: CAPACITY,
+            recorder,
         });
         let read = log_in(&mut socket).await;
         let ((reader, component), (answers, answered)) = (split(socket), mpsc::channel(1_000_000));
@@ -293,5 +233,8 @@ fn bounds() -> settings::Promise {
 }
 
 const OURS: &str = "a.example";
+
+/// Messages that each mailbox takes.
+const CAPACITY: usize = 4096;
 
 const FOOTER: &str = "</stream:stream>";

@@ -31,7 +31,7 @@ pub struct Settings {
     pub trust: Vec<Trust>,
     /// The policy for every remote domain.
     pub remote: Remote,
-    /// Policies for some remote domains. The first exact match applies, otherwise the longest `Below`.
+    /// Policies for some remote domains. The exact match applies, otherwise the longest `Below`.
     pub overrides: Vec<(Pattern, Remote)>,
     /// Remote domains that may federate.
     pub allow: Vec<Pattern>,

@@ -1,6 +1,6 @@
 //! The actors that own a stream, and those that accept and verify streams.
 
-pub(crate) mod caller;
+pub(crate) mod accepted;
 pub mod component;
 mod connection;
 pub(crate) mod incoming;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use xmpp::stanza::Reason;
 
 use crate::support::{
-    Auth, Component, Element, Event, INBOX, Listener, Network, Node, Peer, Scene, Server, Setup,
+    Auth, Component, Element, Event, Fixture, INBOX, Listener, Network, Node, Peer, Server, Setup,
 };
 
 /// A bad stanza and the condition of its answer; "" if there is no answer.
@@ -113,12 +113,12 @@ fn written(bad: &str, namespace: &str, addresses: &str) -> String {
 // rows: B24 B26 E1 E3 E5 E8 E10
 #[test]
 fn a_bad_stanza_on_a_server_stream_costs_one_stanza() {
-    let scene = Scene::of(
+    let fixture = Fixture::with(
         Setup::of("nuncio.example").auth(Auth::External).set("s2s.unknown_recipient", "\"bounce\""),
     );
-    let listener = scene.listens();
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     let mut answered: Vec<(String, Peer)> = Vec::new();
     let (mut good, mut refused) = (0, 0);
     for (reason, bad, condition) in rows(of_a_server) {
@@ -135,21 +135,21 @@ fn a_bad_stanza_on_a_server_stream_costs_one_stanza() {
         // Each pair of domains has its own link. The answer comes from the addressed domain if the sender is authenticated
         // for it, or if it is another local domain.
         let from = if reason == Reason::NotProved { "outbox.nuncio.example" } else { INBOX };
-        let answer = answer_of(&scene, &listener, &mut answered, from);
+        let answer = answer_of(&fixture, &listener, &mut answered, from);
         is_an_answer(&answer, condition, &bad);
         assert!(answer.attribute("to").starts_with("romeo@peer.example"), "{bad}: {answer}");
         assert!(answer.attribute("from").ends_with(from), "{bad}: {answer}");
     }
     peer.sends("</stream:stream>");
     peer.expects_closed();
-    let closed = scene.node.eventually_logs(&[
+    let closed = fixture.node.eventually_logs(&[
         "nuncio::incoming",
         "closed",
         &format!("stanzas_in={good} "),
         &format!("refused={refused} "),
     ]);
     assert!(closed.contains("reason=closed"), "{closed}");
-    nobody_is_unaccounted_for(&scene.node);
+    nobody_is_unaccounted_for(&fixture.node);
 }
 
 // rows: B24 B26 E1 E3 E5 E8 E10 K3
@@ -191,28 +191,28 @@ fn a_bad_stanza_on_a_component_stream_costs_one_stanza() {
 // rows: E10
 #[test]
 fn stanzas_read_together_with_a_bad_one_are_delivered() {
-    let scene = Scene::set();
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     let run: String = (0..BEHIND).map(|id| from_others("peer.example", INBOX, id)).collect();
     peer.sends(&(run.clone() + "<!-- -->"));
     peer.expects_error("restricted-xml");
     arrive_in_order(&mut inbox, 0, "a comment");
-    scene.node.eventually_logs(&["nuncio::incoming", "closed", &format!("stanzas_in={BEHIND} ")]);
+    fixture.node.eventually_logs(&["nuncio::incoming", "closed", &format!("stanzas_in={BEHIND} ")]);
 
-    let mut outbox = scene.node.outbox();
+    let mut outbox = fixture.node.outbox();
     let run: String = (0..BEHIND).map(|id| from_others(INBOX, "outbox.nuncio.example", id)).collect();
     inbox.sends(&(run + "<!-- -->"));
     arrive_in_order(&mut outbox, 0, "a comment");
-    scene.node.eventually_logs(&["nuncio::component", "disconnected", &format!("stanzas_in={BEHIND} ")]);
+    fixture.node.eventually_logs(&["nuncio::component", "disconnected", &format!("stanzas_in={BEHIND} ")]);
 }
 
 // rows: E5
 #[test]
 fn names_that_deployed_servers_have_are_relayed_byte_for_byte() {
-    let scene = Scene::set();
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     for (id, (local, resource)) in [
         ("romeo", "foo·bar"),
         ("romeo", "مـــحمد"),
@@ -286,10 +286,15 @@ fn is_an_answer(answer: &Element, condition: &str, bad: &str) {
 
 /// The next stanza on the node's link from `local`; accepts the link first if there is none.
 #[track_caller]
-fn answer_of(scene: &Scene, listener: &Listener, links: &mut Vec<(String, Peer)>, local: &str) -> Element {
+fn answer_of(
+    fixture: &Fixture,
+    listener: &Listener,
+    links: &mut Vec<(String, Peer)>,
+    local: &str,
+) -> Element {
     if !links.iter().any(|(from, _)| from == local) {
         let mut called = listener.accepts();
-        let header = called.answers_to_external("peer.example", &scene.identity);
+        let header = called.answers_to_external("peer.example", &fixture.identity);
         assert_eq!(header.attribute("from"), local);
         links.push((local.to_owned(), called));
     }

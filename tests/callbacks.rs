@@ -1,4 +1,4 @@
-//! Verification of dialback keys from unauthenticated peers: DNS look-ups, connections and memory are limited, and the
+//! Verification of dialback keys from unauthenticated peers: DNS lookups, connections and memory are limited, and the
 //! answers do not reveal what the node found.
 
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::Instant;
 
-use crate::dialback::{INBOX, Stage, result, verified};
+use crate::dialback::{Fixture, INBOX, result, verified};
 use crate::support::{Behaviour, Listener, Peer, Server, Setup, connect_from, plays, read_to_end};
 
 #[test]
@@ -17,14 +17,14 @@ fn large_answers_with_a_long_life_do_not_fill_the_memory() {
     // The most addresses that fit a DNS message, and the most that are read.
     const KINDS: [(&str, u32); 2] = [("whole", 4_000), ("tenth", 400)];
     const KEYS: u32 = 8;
-    let stage = Stage::set();
-    let dns = &stage.network.dns;
+    let fixture = Fixture::new();
+    let dns = &fixture.network.dns;
     dns.lives("large.example", 86_400);
     for (kind, others) in KINDS {
         // The address is one of the node itself, so there is no connection.
         dns.behaves(
             &format!("{kind}.large.example"),
-            Behaviour::Addresses { first: stage.node.address(), others },
+            Behaviour::Addresses { first: fixture.node.address(), others },
         );
         for number in 0..KEYS {
             let domain = format!("d{number}.{kind}.large.example");
@@ -34,9 +34,9 @@ fn large_answers_with_a_long_life_do_not_fill_the_memory() {
             }
         }
     }
-    let before = stage.node.process().status("VmRSS");
+    let before = fixture.node.process().status("VmRSS");
     for (kind, _) in KINDS {
-        let (mut stranger, _) = stage.dials(&format!("d0.{kind}.large.example"));
+        let (mut stranger, _) = fixture.dials(&format!("d0.{kind}.large.example"));
         for number in 0..KEYS {
             stranger.sends(&result(&format!("d{number}.{kind}.large.example"), INBOX, "key"));
         }
@@ -44,26 +44,26 @@ fn large_answers_with_a_long_life_do_not_fill_the_memory() {
             assert_eq!(stranger.expects("result").attribute("type"), "error");
         }
     }
-    let grown = stage.node.process().status("VmHWM").saturating_sub(before);
+    let grown = fixture.node.process().status("VmHWM").saturating_sub(before);
     assert!(grown < 64 * 1024, "a few keys took {grown} KiB");
 }
 
 #[test]
 fn one_key_has_few_targets_looked_up_and_makes_few_connections() {
-    let stage = Stage::set();
-    let victim = Victim::at(stage.network.address());
+    let fixture = Fixture::new();
+    let third = ThirdParty::at(fixture.network.address());
     for target in 0..20 {
         let host = format!("t{target}.many.example");
-        stage.network.dns.srv("_xmpp-server._tcp.many.example", target, 0, victim.port, &host);
-        (0..8).for_each(|_| stage.network.dns.a(&host, stage.network.address()));
-        stage.network.dns.a(&host, victim.address);
+        fixture.network.dns.srv("_xmpp-server._tcp.many.example", target, 0, third.port, &host);
+        (0..8).for_each(|_| fixture.network.dns.a(&host, fixture.network.address()));
+        fixture.network.dns.a(&host, third.address);
     }
-    let (mut stranger, _) = stage.dials("many.example");
+    let (mut stranger, _) = fixture.dials("many.example");
     stranger.sends(&result("many.example", INBOX, "key"));
     assert_eq!(stranger.expects("result").attribute("type"), "error");
-    assert!(victim.met() <= 4, "{} connections", victim.met());
+    assert!(third.met() <= 4, "{} connections", third.met());
     let hosts = |question: &&String| question.contains(".many.example ") && question.starts_with('t');
-    let questions = stage.network.dns.questions();
+    let questions = fixture.network.dns.questions();
     let looked_up: BTreeSet<_> = questions.iter().filter(hosts).collect();
     assert!(looked_up.len() <= 8, "{looked_up:?}");
 }
@@ -72,20 +72,20 @@ fn one_key_has_few_targets_looked_up_and_makes_few_connections() {
 fn the_keys_of_many_strangers_make_few_connections_to_one_third_party() {
     const STRANGERS: usize = 8;
     const KEYS: usize = 16;
-    let stage = Stage::set();
-    let victim = Victim::at(stage.network.address());
+    let fixture = Fixture::new();
+    let third = ThirdParty::at(fixture.network.address());
     let began = Instant::now();
     let strangers: Vec<_> = (0..STRANGERS)
         .map(|stranger| {
-            let mut peer = dials_from(&stage, stage.network.address(), "d0.example");
+            let mut peer = fixture.dials_from(fixture.network.address(), "d0.example");
             for key in 0..KEYS {
                 let domain = format!("d{stranger}-{key}.example");
                 let service = format!("_xmpp-server._tcp.{domain}");
                 // Two names for one target: counting by name would count two.
                 for name in ["a", "b"] {
                     let host = format!("{name}.{domain}");
-                    stage.network.dns.srv(&service, 0, 0, victim.port, &host);
-                    stage.network.dns.a(&host, victim.address);
+                    fixture.network.dns.srv(&service, 0, 0, third.port, &host);
+                    fixture.network.dns.a(&host, third.address);
                 }
                 peer.sends(&result(&domain, INBOX, "key"));
             }
@@ -99,15 +99,15 @@ fn the_keys_of_many_strangers_make_few_connections_to_one_third_party() {
     }
     // A burst of 64, twice the number that may run at once, and then one a second.
     let most = 64 + began.elapsed().as_secs() as usize + 1;
-    assert!(victim.met() <= most, "{} connections for {} keys", victim.met(), STRANGERS * KEYS);
+    assert!(third.met() <= most, "{} connections for {} keys", third.met(), STRANGERS * KEYS);
 }
 
 #[test]
 fn a_host_of_many_domains_has_all_of_them_verified() {
     const STREAMS: usize = 20;
     const KEYS: usize = 16;
-    let stage = Stage::set();
-    let address = stage.network.address();
+    let fixture = Fixture::new();
+    let address = fixture.network.address();
     plays(Listener::at(address), |mut peer: Peer| {
         let domain = peer.expects_header().attribute("to").to_owned();
         peer.sends_header(&domain, INBOX, "id='call-back'");
@@ -118,10 +118,10 @@ fn a_host_of_many_domains_has_all_of_them_verified() {
     });
     let mut streams: Vec<Peer> = (0..STREAMS)
         .map(|stream| {
-            let mut peer = dials_from(&stage, address, "d0.example");
+            let mut peer = fixture.dials_from(address, "d0.example");
             for key in 0..KEYS {
                 let domain = format!("d{stream}-{key}.example");
-                stage.network.publish(&domain, address);
+                fixture.network.publish(&domain, address);
                 peer.sends(&result(&domain, INBOX, "key"));
             }
             peer
@@ -136,34 +136,34 @@ fn a_host_of_many_domains_has_all_of_them_verified() {
 }
 
 #[test]
-fn equal_records_and_other_names_of_one_address_are_dialled_once() {
-    let stage = Stage::set();
-    let victim = Victim::at(stage.network.address());
+fn equal_records_and_other_names_of_one_address_are_dialed_once() {
+    let fixture = Fixture::new();
+    let third = ThirdParty::at(fixture.network.address());
     let service = "_xmpp-server._tcp.equal.example";
-    let dns = &stage.network.dns;
+    let dns = &fixture.network.dns;
     for host in
         ["a.equal.example", "a.equal.example", "A.Equal.Example", "b.equal.example", "c.equal.example"]
     {
-        dns.srv(service, 0, 0, victim.port, host);
+        dns.srv(service, 0, 0, third.port, host);
     }
-    dns.a("a.equal.example", victim.address);
-    dns.a("b.equal.example", victim.address);
-    dns.aaaa("c.equal.example", victim.address.to_ipv6_mapped());
-    let answer = stage.node.inbox().asks("equal.example", "<ping xmlns='urn:xmpp:ping'/>");
+    dns.a("a.equal.example", third.address);
+    dns.a("b.equal.example", third.address);
+    dns.aaaa("c.equal.example", third.address.to_ipv6_mapped());
+    let answer = fixture.node.inbox().asks("equal.example", "<ping xmlns='urn:xmpp:ping'/>");
     answer.expect("error").expect("remote-server-timeout");
-    assert_eq!(victim.met(), 1);
+    assert_eq!(third.met(), 1);
 }
 
 // rows: A13
 #[test]
 fn an_unspecified_address_leads_to_no_listener_of_this_machine() {
-    let stage = Stage::set();
-    let dns = &stage.network.dns;
+    let fixture = Fixture::new();
+    let dns = &fixture.network.dns;
     // A service of another user on this machine, listening at all its addresses.
     let other = TcpListener::bind("0.0.0.0:0").unwrap();
     other.set_nonblocking(true).unwrap();
     let port = other.local_addr().unwrap().port();
-    let mut inbox = stage.node.inbox();
+    let mut inbox = fixture.node.inbox();
     for (number, (address, own)) in
         [("0.0.0.0", true), ("0.1.2.3", true), ("0.0.0.0", false), ("0.1.2.3", false)].into_iter().enumerate()
     {
@@ -192,20 +192,20 @@ fn an_unspecified_address_leads_to_no_listener_of_this_machine() {
 
 #[test]
 fn a_verification_that_leads_back_to_the_node_ends_there() {
-    let stage = Stage::set();
-    let victim = Victim::at(stage.network.address());
-    let dns = &stage.network.dns;
+    let fixture = Fixture::new();
+    let third = ThirdParty::at(fixture.network.address());
+    let dns = &fixture.network.dns;
     for target in 0..5 {
         let host = format!("t{target}.loop.example");
         dns.srv("_xmpp-server._tcp.loop.example", target, 0, 5269, &host);
-        dns.a(&host, stage.node.address());
+        dns.a(&host, fixture.node.address());
     }
-    dns.srv("_xmpp-server._tcp.loop.example", 9, 0, victim.port, "last.loop.example");
-    dns.a("last.loop.example", victim.address);
-    let (mut stranger, _) = stage.dials("loop.example");
+    dns.srv("_xmpp-server._tcp.loop.example", 9, 0, third.port, "last.loop.example");
+    dns.a("last.loop.example", third.address);
+    let (mut stranger, _) = fixture.dials("loop.example");
     stranger.sends(&result("loop.example", INBOX, "key"));
     assert_eq!(stranger.expects("result").attribute("type"), "error");
-    assert_eq!(victim.met(), 0);
+    assert_eq!(third.met(), 0);
     let asked = dns.questions();
     assert!(
         !asked.iter().any(|question| question.starts_with("t1.") || question.starts_with("last.")),
@@ -216,8 +216,8 @@ fn a_verification_that_leads_back_to_the_node_ends_there() {
 // rows: F17
 #[test]
 fn verification_answers_do_not_reveal_open_ports() {
-    let stage = Stage::of(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"3s\""));
-    let network = &stage.network;
+    let fixture = Fixture::with(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"3s\""));
+    let network = &fixture.network;
     let says = |text: &'static str| {
         let address = network.address();
         says_to_all(TcpListener::bind((address, 5269)).unwrap(), text);
@@ -228,7 +228,7 @@ fn verification_answers_do_not_reveal_open_ports() {
     let header = "<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
                   xmlns:stream='http://etherx.jabber.org/streams' id='1' from='x' version='1.0'>";
     let with_error: &'static str = format!("{header}{secret}</stream:stream>").leak();
-    let closing = Victim::at(network.address());
+    let closing = ThirdParty::at(network.address());
     let places = [
         ("refusing", network.address(), 5269),
         ("banner", says("220 internal FTP server of 10.1.2.3 ready\r\n"), 5269),
@@ -236,7 +236,7 @@ fn verification_answers_do_not_reveal_open_ports() {
         ("error", says(with_error), 5269),
         ("silent", says(""), 5269),
         ("closing", closing.address, closing.port),
-        ("own", stage.node.address(), COMPONENTS),
+        ("own", fixture.node.address(), COMPONENTS),
         ("unspecified", Ipv4Addr::UNSPECIFIED, 22),
     ];
     network.dns.behaves("broken.example", Behaviour::ServerFailure);
@@ -253,7 +253,7 @@ fn verification_answers_do_not_reveal_open_ports() {
     }
     let mut told = BTreeSet::new();
     let ask = |domain: &String| {
-        let (mut stranger, _) = stage.dials(domain);
+        let (mut stranger, _) = fixture.dials(domain);
         stranger.sends(&result(domain, INBOX, "key"));
         stranger
     };
@@ -265,12 +265,12 @@ fn verification_answers_do_not_reveal_open_ports() {
     assert_eq!(told.len(), 1, "{told:#?}");
     assert!(!told.iter().any(|told| told.contains(|c: char| c.is_ascii_digit())), "{told:#?}");
     // The log has the details.
-    stage.node.eventually_logs(&["could not be asked", "refusing.example", "refused the connection"]);
+    fixture.node.eventually_logs(&["could not be asked", "refusing.example", "refused the connection"]);
 }
 
 #[test]
 fn no_stream_error_before_authentication_has_an_address_in_it() {
-    let stage = Stage::of(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"2s\""));
+    let fixture = Fixture::with(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"2s\""));
     let header = |attributes: &str| {
         format!(
             "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
@@ -295,11 +295,11 @@ fn no_stream_error_before_authentication_has_an_address_in_it() {
         format!("{good}<db:result from='silent.example' to='{INBOX}'>key</db:result>"),
         good.clone(),
     ];
-    let (silent, node) = (stage.network.address(), stage.node.address());
+    let (silent, node) = (fixture.network.address(), fixture.node.address());
     let _silent = Listener::at(silent);
-    stage.network.publish("silent.example", silent);
+    fixture.network.publish("silent.example", silent);
     for input in inputs {
-        let mut stream = connect_from(stage.network.address(), (node, 5269).into());
+        let mut stream = connect_from(fixture.network.address(), (node, 5269).into());
         stream.write_all(input.as_bytes()).unwrap();
         let said = read_to_end(&mut stream);
         assert!(said.contains("<stream:error>"), "{input}: {said}");
@@ -308,24 +308,14 @@ fn no_stream_error_before_authentication_has_an_address_in_it() {
     }
 }
 
-/// Opens a stream to the node from its own address.
-#[track_caller]
-fn dials_from(stage: &Stage, source: Ipv4Addr, domain: &str) -> Peer {
-    let mut peer = Peer::accepted(connect_from(source, (stage.node.address(), 5269).into()));
-    peer.sends_header(domain, INBOX, "");
-    peer.expects_header();
-    peer.expects("features");
-    peer
-}
-
 /// An unrelated server: it counts connections and closes each.
-struct Victim {
+struct ThirdParty {
     address: Ipv4Addr,
     port: u16,
     met: Arc<AtomicUsize>,
 }
 
-impl Victim {
+impl ThirdParty {
     fn at(address: Ipv4Addr) -> Self {
         let listener = TcpListener::bind((address, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -1,15 +1,18 @@
 //! Server dialback (XEP-0220) against a scripted peer in each role.
 
+use std::net::Ipv4Addr;
+
 use crate::support::{
-    Auth, Behaviour, Certificate, Component, Element, Listener, Network, Node, Peer, SOON, Server, Setup, Tls,
+    Auth, Behaviour, Certificate, Component, Element, Listener, Network, Node, Peer, SOON, Server, Setup,
+    Tls, connect_from,
 };
 
 #[test]
 fn a_peer_older_than_version_1_is_asked_without_features() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("romeo@peer.example", "out", "");
-    let mut peer = stage.listener.accepts();
+    let mut peer = fixture.listener.accepts();
     peer.expects_header();
     peer.sends(
         "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
@@ -24,10 +27,10 @@ fn a_peer_older_than_version_1_is_asked_without_features() {
 
 #[test]
 fn a_peer_that_announces_dialback_by_namespace_alone_is_asked() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("romeo@peer.example", "out", "");
-    let mut peer = stage.listener.accepts();
+    let mut peer = fixture.listener.accepts();
     peer.expects_header();
     peer.sends_header("peer.example", INBOX, "id='by-namespace'");
     peer.sends_features("");
@@ -39,27 +42,27 @@ fn a_peer_that_announces_dialback_by_namespace_alone_is_asked() {
 // rows: F19
 #[test]
 fn the_node_knows_its_own_keys_and_no_others() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("romeo@peer.example", "out", "");
-    let mut peer = stage.listener.accepts();
-    let key = stage.is_asked(&mut peer, "the-stream").text();
+    let mut peer = fixture.listener.accepts();
+    let key = fixture.is_asked(&mut peer, "the-stream").text();
 
     let altered = key.replacen(|c: char| c.is_ascii_hexdigit(), "x", 1);
-    assert_eq!(stage.verifies(INBOX, "the-stream", &key), "valid");
-    assert_eq!(stage.verifies(INBOX, "the-stream", &altered), "invalid");
-    assert_eq!(stage.verifies(INBOX, "another-stream", &key), "invalid");
-    assert_eq!(stage.verifies("nuncio.example", "the-stream", &key), "invalid");
+    assert_eq!(fixture.verifies(INBOX, "the-stream", &key), "valid");
+    assert_eq!(fixture.verifies(INBOX, "the-stream", &altered), "invalid");
+    assert_eq!(fixture.verifies(INBOX, "another-stream", &key), "invalid");
+    assert_eq!(fixture.verifies("nuncio.example", "the-stream", &key), "invalid");
 }
 
 // rows: F7
 #[test]
 fn a_key_that_the_peer_calls_invalid_is_an_internal_error() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("romeo@peer.example", "out", "");
-    let mut peer = stage.listener.accepts();
-    stage.is_asked(&mut peer, "the-stream");
+    let mut peer = fixture.listener.accepts();
+    fixture.is_asked(&mut peer, "the-stream");
     peer.sends(&VALID.replace("valid", "invalid"));
     let answer = inbox.receives_id("out");
     let error = answer.expect("error");
@@ -70,73 +73,69 @@ fn a_key_that_the_peer_calls_invalid_is_an_internal_error() {
 // rows: F10
 #[test]
 fn a_peer_with_a_valid_key_is_authenticated() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
-    let (mut dialling, id) = stage.dials("peer.example");
-    dialling.sends(&result("peer.example", INBOX, "the key"));
-    let mut called = stage.listener.accepts();
-    let verify = stage.is_called_back(&mut called);
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
+    let (mut dialing, id) = fixture.dials("peer.example");
+    dialing.sends(&result("peer.example", INBOX, "the key"));
+    let (mut called, verify) = fixture.called_back();
     assert_eq!((verify.attribute("id"), verify.text().as_str()), (id.as_str(), "the key"));
     assert_eq!(verify.attribute("from"), INBOX);
     assert_eq!(verify.attribute("to"), "peer.example");
     called.sends(&verified(INBOX, &id, "valid"));
-    let result = dialling.expects("result");
+    let result = dialing.expects("result");
     assert_eq!(result.attribute("type"), "valid", "{result}");
-    dialling.sends(&message(INBOX, "proved"));
+    dialing.sends(&message(INBOX, "proved"));
     inbox.receives_id("proved");
 }
 
 // rows: F16
 #[test]
 fn a_bad_key_is_answered_invalid_and_no_stanza_is_accepted() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
-    let (mut dialling, id) = stage.dials("peer.example");
-    dialling.sends(&result("peer.example", INBOX, "a guess"));
-    let mut called = stage.listener.accepts();
-    stage.is_called_back(&mut called);
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
+    let (mut dialing, id) = fixture.dials("peer.example");
+    dialing.sends(&result("peer.example", INBOX, "a guess"));
+    let (mut called, _) = fixture.called_back();
     called.sends(&verified(INBOX, &id, "invalid"));
-    let result = dialling.expects("result");
+    let result = dialing.expects("result");
     assert_eq!(result.attribute("type"), "invalid", "{result}");
-    dialling.sends(&message(INBOX, "unproved"));
-    hears_nothing(&stage, &mut inbox);
+    dialing.sends(&message(INBOX, "unproved"));
+    receives_nothing_else(&fixture, &mut inbox);
 }
 
 // rows: F17
 #[test]
 fn a_domain_that_cannot_be_called_back_gets_an_error() {
-    let stage = Stage::set();
-    let (mut dialling, _) = stage.dials("missing.example");
-    dialling.sends(&result("missing.example", INBOX, "whatever"));
-    let result = dialling.expects("result");
+    let fixture = Fixture::new();
+    let (mut dialing, _) = fixture.dials("missing.example");
+    dialing.sends(&result("missing.example", INBOX, "whatever"));
+    let result = dialing.expects("result");
     assert_eq!(result.attribute("type"), "error", "{result}");
     assert!(result.expect("error").child("remote-server-not-found").is_some(), "{result}");
 }
 
 #[test]
 fn a_target_that_is_not_ours_gets_an_error() {
-    let stage = Stage::set();
-    let (mut dialling, _) = stage.dials("peer.example");
-    dialling.sends(&result("peer.example", "not-here.example", "whatever"));
-    let answer = dialling.next(SOON);
+    let fixture = Fixture::new();
+    let (mut dialing, _) = fixture.dials("peer.example");
+    dialing.sends(&result("peer.example", "not-here.example", "whatever"));
+    let answer = dialing.next(SOON);
     let told = format!("{answer:?}");
     assert!(told.contains("item-not-found") || told.contains("host-unknown"), "{told}");
-    assert!(stage.listener.accepted().is_none(), "the peer was called back for nothing");
+    assert!(fixture.listener.accepted().is_none(), "the peer was called back for nothing");
 }
 
 #[test]
 fn several_pairs_are_proved_on_one_stream() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
-    let mut outbox = stage.node.outbox();
-    let (mut dialling, id) = stage.dials("peer.example");
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
+    let mut outbox = fixture.node.outbox();
+    let (mut dialing, id) = fixture.dials("peer.example");
     for domain in [INBOX, OUTBOX] {
-        dialling.sends(&result("peer.example", domain, "the key"));
-        stage.confirms(domain, &id);
-        assert_eq!(dialling.expects("result").attribute("type"), "valid");
+        fixture.proves(&mut dialing, domain, &id);
     }
-    dialling.sends(&message(INBOX, "to one"));
-    dialling.sends(&message(OUTBOX, "to the other"));
+    dialing.sends(&message(INBOX, "to one"));
+    dialing.sends(&message(OUTBOX, "to the other"));
     inbox.receives_id("to one");
     outbox.receives_id("to the other");
 }
@@ -144,16 +143,14 @@ fn several_pairs_are_proved_on_one_stream() {
 // rows: F5 F14
 #[test]
 fn a_slow_callback_delays_no_other_pair_of_the_stream() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
-    let (mut dialling, id) = stage.dials("peer.example");
-    dialling.sends(&result("peer.example", INBOX, "the key"));
-    stage.confirms(INBOX, &id);
-    assert_eq!(dialling.expects("result").attribute("type"), "valid");
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
+    let (mut dialing, id) = fixture.dials("peer.example");
+    fixture.proves(&mut dialing, INBOX, &id);
 
-    stage.network.dns.behaves("slow.example", Behaviour::Silence);
-    dialling.sends(&result("slow.example", INBOX, "the key"));
-    dialling.sends(&message(INBOX, "meanwhile"));
+    fixture.network.dns.behaves("slow.example", Behaviour::Silence);
+    dialing.sends(&result("slow.example", INBOX, "the key"));
+    dialing.sends(&message(INBOX, "meanwhile"));
     inbox.receives_id("meanwhile");
 }
 
@@ -172,25 +169,35 @@ fn with_tls_required_no_key_is_accepted_before_tls() {
 }
 
 /// A node without TLS, so that scripts consist of dialback only, and the peer's listener.
-pub(crate) struct Stage {
+pub(crate) struct Fixture {
     pub(crate) network: Network,
     pub(crate) node: Node,
     pub(crate) listener: Listener,
 }
 
-impl Stage {
-    pub(crate) fn set() -> Self {
-        Self::of(Setup::of("nuncio.example"))
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        Self::with(Setup::of("nuncio.example"))
     }
 
     /// The same with other settings of the node.
-    pub(crate) fn of(setup: Setup) -> Self {
+    pub(crate) fn with(setup: Setup) -> Self {
         let network = Network::new();
         let setup = setup.auth(Auth::Dialback).certificate(Certificate::Missing).tls(Tls::Optional);
         let node = Node::start(&network, setup);
         let address = network.address();
         network.publish("peer.example", address);
         Self { network, node, listener: Listener::at(address) }
+    }
+
+    /// Opens a stream to the node from an address of its own.
+    #[track_caller]
+    pub(crate) fn dials_from(&self, source: Ipv4Addr, from: &str) -> Peer {
+        let mut peer = Peer::accepted(connect_from(source, (self.node.address(), 5269).into()));
+        peer.sends_header(from, INBOX, "");
+        peer.expects_header();
+        peer.expects("features");
+        peer
     }
 
     /// Opens a stream to the node, and returns the id of the stream.
@@ -212,21 +219,31 @@ impl Stage {
         peer.expects("result")
     }
 
-    /// Answers a stream of the node up to its question about a key.
+    /// Accepts a stream of the node, and answers it up to the question about a key.
     #[track_caller]
-    pub(crate) fn is_called_back(&self, peer: &mut Peer) -> Element {
+    pub(crate) fn called_back(&self) -> (Peer, Element) {
+        let mut peer = self.listener.accepts();
         peer.expects_header();
         peer.sends_header("peer.example", INBOX, "id='call-back'");
         peer.sends_features("<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
-        peer.expects("verify")
+        let question = peer.expects("verify");
+        (peer, question)
     }
 
-    /// Answers `valid` to the node's verification request, on a new stream or on the present one.
+    /// Answers `valid` to the node's verification request on a new stream.
     #[track_caller]
     pub(crate) fn confirms(&self, domain: &str, id: &str) {
-        let mut called = self.listener.accepts();
-        self.is_called_back(&mut called);
+        let (mut called, _) = self.called_back();
         called.sends(&verified(domain, id, "valid"));
+    }
+
+    /// Proves `peer.example` to `domain` on a stream to the node, whose id is `id`.
+    #[track_caller]
+    pub(crate) fn proves(&self, peer: &mut Peer, domain: &str, id: &str) {
+        peer.sends(&result("peer.example", domain, "the key"));
+        self.confirms(domain, id);
+        let answer = peer.expects("result");
+        assert_eq!(answer.attribute("type"), "valid", "{answer}");
     }
 
     /// Asks the node to verify `key`, as a receiving server does, and returns the verdict.
@@ -246,8 +263,8 @@ impl Stage {
 
 /// Checks that a local stanza, sent now, is the first that arrives.
 #[track_caller]
-pub(crate) fn hears_nothing(stage: &Stage, inbox: &mut Component) {
-    stage.node.outbox().sends_message(INBOX, "local", "");
+pub(crate) fn receives_nothing_else(fixture: &Fixture, inbox: &mut Component) {
+    fixture.node.outbox().sends_message(INBOX, "local", "");
     let first = inbox.next(SOON).expect("a stanza");
     assert_eq!(first.attribute("id"), "local", "{first}");
 }

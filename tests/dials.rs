@@ -19,12 +19,13 @@ fn one_address_meets_a_few_connections_at_once() {
     let listener = Listener::at(address);
     let pattern = format!("[[remote]]\nname = \"*.host.example\"\naddress = \"{address}:5269\"");
     let setup = Setup::of("nuncio.example").set("limits.max_dials_per_address", "3").block(&pattern);
-    let node = Node::start(&network, setup);
+    let node = Node::start(&network, setup.log(LOG));
     let mut sender = node.inbox();
     for number in 0..10 {
         sender.sends_message(&format!("d{number}.host.example"), &number.to_string(), "");
     }
     let mut inside: Vec<Peer> = (0..3).map(|_| listener.accepts()).collect();
+    wait(&node, 7);
     // Each connection that ends makes room for exactly one.
     for _ in 0..7 {
         assert!(stays_away(&listener), "more than three at once");
@@ -42,12 +43,13 @@ fn waiting_attempts_start_when_a_reload_raises_the_limit() {
         let pattern = format!("[[remote]]\nname = \"*.silent.example\"\naddress = \"{address}:5269\"");
         Setup::of("nuncio.example").set("limits.max_dials_per_address", most).block(&pattern)
     };
-    let node = Node::start(&network, setup("1"));
+    let node = Node::start(&network, setup("1").log(LOG));
     let mut sender = node.inbox();
     for number in 0..3 {
         sender.sends_message(&format!("d{number}.silent.example"), &number.to_string(), "");
     }
     let first = silent.accepts();
+    wait(&node, 2);
     assert!(stays_away(&silent), "more than one at once");
     node.reconfigures(&network, &setup("3"));
     let _others = [silent.accepts(), silent.accepts()];
@@ -94,7 +96,7 @@ fn domains_that_are_away_are_tried_again_at_a_pace() {
     // The first attempts are not paced; every later one is.
     let last = DOMAINS + TRIES;
     eventually("many have been tried again", || (node.process().count("no link") > last).then_some(()));
-    assert!(knocks.load(Relaxed) > DOMAINS, "those that failed were not dialled");
+    assert!(knocks.load(Relaxed) > DOMAINS, "those that failed were not dialed");
     let lines = node.process().lines();
     let failures: Vec<_> = lines.iter().filter(|line| line.contains("no link")).collect();
     // The node's own timestamps. No attempt is repeated before the first failure, so from then on all repeated attempts
@@ -139,6 +141,16 @@ fn time_of_day(line: &str) -> u64 {
 
 /// In milliseconds.
 const DAY: u64 = 24 * 60 * 60 * 1_000;
+
+/// Waits until so many attempts wait for a permit to connect.
+fn wait(node: &Node, attempts: usize) {
+    eventually("the other attempts wait", || {
+        (node.process().count("a connection waits") == attempts).then_some(())
+    });
+}
+
+/// Has the node log the attempts that wait.
+const LOG: &str = "info,nuncio::tcp=debug";
 
 /// Whether there is no connection for 200 ms.
 fn stays_away(listener: &Listener) -> bool {

@@ -196,7 +196,7 @@ fn dialback_instead_of_a_certificate_is_logged_with_the_reason() {
 
 // rows: E13
 #[test]
-fn a_domain_without_service_is_never_dialled() {
+fn a_domain_without_service_is_never_dialed() {
     let network = Network::new();
     let address = network.address();
     network.dns.srv("_xmpp-server._tcp.without.example", 0, 0, 0, ".");
@@ -205,7 +205,7 @@ fn a_domain_without_service_is_never_dialled() {
     let node = Node::start(&network, setup());
     let answer = node.inbox().asks("without.example", PING);
     assert!(answer.expect("error").child("remote-server-not-found").is_some(), "{answer}");
-    assert!(listener.accepted().is_none(), "the domain's address was dialled");
+    assert!(listener.accepted().is_none(), "the domain's address was dialed");
 }
 
 // rows: A14

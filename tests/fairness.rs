@@ -10,9 +10,9 @@ use crate::support::{Component, Listener, NEVER, Network, Node, Peer, Prosody, P
 /// One component writes to three domains in turn, as fast as the node reads. The remaining rate is printed.
 #[test]
 fn a_deaf_and_a_dead_destination_do_not_stop_a_healthy_one() {
-    let three = Three::set();
-    let mut healthy = three.prosody.inbox();
-    let (sender, to) = (three.node.inbox(), healthy.name().to_owned());
+    let nodes = Nodes::new();
+    let mut healthy = nodes.prosody.inbox();
+    let (sender, to) = (nodes.node.inbox(), healthy.name().to_owned());
     let count: usize =
         std::env::var("NUNCIO_MESSAGES").ok().and_then(|count| count.parse().ok()).unwrap_or(COUNT);
     let alone = floods(&sender, count, &[&to]);
@@ -30,8 +30,8 @@ fn a_deaf_and_a_dead_destination_do_not_stop_a_healthy_one() {
         100.0 * rate(busy) / rate(quiet)
     );
     // The deaf domain was still connected while the healthy one received everything.
-    assert!(!three.node.process().logged(&["closed", "deaf.example"]), "the deaf domain was given up");
-    drop(three.deaf.join().unwrap());
+    assert!(!nodes.node.process().logged(&["closed", "deaf.example"]), "the deaf domain was given up");
+    drop(nodes.deaf.join().unwrap());
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_slow_destination_is_answered_for_and_the_others_of_its_source_go_on() {
         let mut peer = listener.accepts();
         peer.answers_to_external("slow.example", &identity);
         // Some hundred KiB a second, until the node closes the connection.
-        while peer.hears(SOON).is_ok() {
+        while peer.reads(SOON).is_ok() {
             thread::sleep(Duration::from_millis(100));
         }
     });
@@ -72,7 +72,7 @@ fn sigterm_beside_a_slow_destination_answers_the_queued_stanzas() {
         let mut peer = listener.accepts();
         peer.answers_to_external("slow.example", &identity);
         // After the node has ended, the rest in the socket buffers is read without a pause.
-        while peer.hears(SOON).is_ok() {
+        while peer.reads(SOON).is_ok() {
             if !until.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_millis(200));
             }
@@ -89,16 +89,16 @@ fn sigterm_beside_a_slow_destination_answers_the_queued_stanzas() {
 
 #[test]
 fn sigterm_beside_deaf_and_dead_destinations_leaves_no_difference() {
-    let three = Three::set();
-    let mut healthy = three.prosody.inbox();
-    let sender = three.node.inbox();
+    let nodes = Nodes::new();
+    let mut healthy = nodes.prosody.inbox();
+    let sender = nodes.node.inbox();
     let flood = floods(&sender, 3 * COUNT, &["deaf.example", "dead.example", healthy.name()]);
     for _ in 0..COUNT / 4 {
         healthy.next(SOON).expect("a message of the flood");
     }
-    stops_without_a_difference(&three.node);
+    stops_without_a_difference(&nodes.node);
     flood.join().unwrap();
-    drop(three.deaf.join().unwrap());
+    drop(nodes.deaf.join().unwrap());
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn sigterm_while_two_thousand_domains_are_tried_leaves_no_difference() {
 }
 
 /// A healthy Prosody, a domain that reads nothing after the handshake, and a domain at a closed port.
-struct Three {
+struct Nodes {
     prosody: Prosody,
     node: Node,
     deaf: JoinHandle<Peer>,
@@ -164,8 +164,8 @@ struct Three {
     _network: Network,
 }
 
-impl Three {
-    fn set() -> Self {
+impl Nodes {
+    fn new() -> Self {
         let network = Network::new();
         let prosody = Prosody::start(&network, Setup::of("prosody.example"));
         let (closed, silent) = (network.address(), network.address());

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Auth, Component, HEADER, NEVER, Network, Node, Peer, SECRET, Scene, Server, Setup, connect_from,
+    Auth, Component, Fixture, HEADER, NEVER, Network, Node, Peer, SECRET, Server, Setup, connect_from,
     eventually, offers_external, read_to_end,
 };
 
@@ -89,8 +89,8 @@ fn writes_to_every_domain(node: &Node) {
 #[test]
 fn all_of_many_connections_at_once_authenticate_in_turn() {
     const CONNECTIONS: usize = 200;
-    let scene = Scene::of(quiet("nuncio.example").set("limits.max_attempts_per_address", "100"));
-    let (address, identity) = (scene.node.address(), &scene.identity);
+    let fixture = Fixture::with(quiet("nuncio.example").set("limits.max_attempts_per_address", "100"));
+    let (address, identity) = (fixture.node.address(), &fixture.identity);
     let peers: Vec<Peer> = (0..CONNECTIONS)
         .map(|_| {
             let mut peer = Peer::dials(address);
@@ -103,14 +103,12 @@ fn all_of_many_connections_at_once_authenticate_in_turn() {
     for mut peer in peers {
         peer.expects_header();
         peer.expects("features");
-        peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-        peer.expects("proceed");
+        peer.asks_for_tls();
         peer.secures_as_client(Some(identity), "nuncio.example");
         peer.sends_header("peer.example", "nuncio.example", "");
         peer.expects_header();
         assert!(offers_external(&peer.expects("features")));
-        peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-        peer.expects("success");
+        peer.sends_external();
         held.push(peer);
     }
     assert_eq!(held.len(), CONNECTIONS);
@@ -120,11 +118,11 @@ fn all_of_many_connections_at_once_authenticate_in_turn() {
 #[test]
 fn a_silent_stranger_gives_way_to_a_peer_of_the_same_address() {
     let setup = Setup::of("nuncio.example").set("s2s.max_connections_per_address", "2");
-    let scene = Scene::of(setup.set("s2s.handshake_timeout", NEVER));
-    let target = SocketAddr::from((scene.node.address(), 5269));
+    let fixture = Fixture::with(setup.set("s2s.handshake_timeout", NEVER));
+    let target = SocketAddr::from((fixture.node.address(), 5269));
     let mut silent: Vec<TcpStream> = (0..2).map(|_| connect_from(Ipv4Addr::LOCALHOST, target)).collect();
     // The silent connections would last longer than the test.
-    drop(scene.peer());
+    drop(fixture.peer());
     let refused = silent.iter_mut().map(|stranger| {
         stranger.set_nonblocking(true).unwrap();
         let mut said = String::new();
@@ -137,12 +135,12 @@ fn a_silent_stranger_gives_way_to_a_peer_of_the_same_address() {
 // rows: E25
 #[test]
 fn connections_that_fail_are_counted_and_those_that_authenticate_are_not() {
-    let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_attempts_per_address", "5"));
+    let fixture = Fixture::with(Setup::of("nuncio.example").set("limits.max_attempts_per_address", "5"));
     for _ in 0..10 {
-        drop(scene.peer());
+        drop(fixture.peer());
     }
-    let address = scene.network.address();
-    let target = SocketAddr::from((scene.node.address(), 5269));
+    let address = fixture.network.address();
+    let target = SocketAddr::from((fixture.node.address(), 5269));
     for _ in 0..5 {
         let mut stranger = connect_from(address, target);
         stranger.write_all(b"x").unwrap();
@@ -154,7 +152,7 @@ fn connections_that_fail_are_counted_and_those_that_authenticate_are_not() {
         read_to_end(&mut stranger).contains("within a minute").then_some(())
     });
     // Other addresses, and connections that authenticate, are not affected.
-    drop(scene.peer());
+    drop(fixture.peer());
 }
 
 // rows: E25

@@ -1,4 +1,4 @@
-//! Soaks and sieges, which `tests/run` leaves out without `--long`.
+//! Soaks and attacks, which `tests/run` leaves out without `--long`.
 
+mod abuse_load;
 mod promise;
-mod siege;

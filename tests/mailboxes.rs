@@ -130,11 +130,8 @@ fn it_ends_with_its_terminal_even_if_the_hangup_signal_is_ignored() {
 fn it_ends_with_its_terminal_even_if_the_log_is_standard_input() {
     let network = Network::new();
     let directory = network.directory("terminal");
-    let pipe = directory.join("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // The writer keeps both ends: the reader may not have opened the pipe yet.
-    let mut writer = File::options().read(true).write(true).open(&pipe).unwrap();
-    writer.write_all(line("router", 7).as_bytes()).unwrap();
+    let pipe = fifo(&directory);
+    let _writer = writes_a_line_to(&pipe);
     let from_pipe = format!("- <{}", pipe.display());
     let mut terminal = Terminal::of("trap '' HUP", &directory, Path::new(&from_pipe));
     terminal.shows("router");
@@ -146,20 +143,30 @@ fn it_ends_with_its_terminal_even_if_the_log_is_standard_input() {
 fn it_ends_with_the_writer_of_its_pipe() {
     let network = Network::new();
     let directory = network.directory("terminal");
-    let pipe = directory.join("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let mut writer = File::options().read(true).write(true).open(&pipe).unwrap();
-    writer.write_all(line("router", 7).as_bytes()).unwrap();
+    let pipe = fifo(&directory);
     // Once named as a file, once as standard input.
     for redirection in ["", "- <"] {
+        let writer = writes_a_line_to(&pipe);
         let log = format!("{redirection}{}", pipe.display());
         let mut terminal = Terminal::of(":", &directory, Path::new(&log));
         terminal.shows("router");
         drop(writer);
         terminal.is_put_back();
-        writer = File::options().read(true).write(true).open(&pipe).unwrap();
-        writer.write_all(line("router", 7).as_bytes()).unwrap();
     }
+}
+
+/// A named pipe in a directory.
+fn fifo(directory: &Path) -> PathBuf {
+    let pipe = directory.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    pipe
+}
+
+/// Writes a mailbox line to a named pipe. The writer has both ends open, as the reader may not have opened it yet.
+fn writes_a_line_to(pipe: &Path) -> File {
+    let mut writer = File::options().read(true).write(true).open(pipe).unwrap();
+    writer.write_all(line("router", 7).as_bytes()).unwrap();
+    writer
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl Case {
     }
 
     /// Makes the node open a stream according to the row.
-    fn is_dialled(
+    fn is_dialed(
         inbox: &mut Component,
         row: Row,
         domain: &str,
@@ -244,7 +244,7 @@ fn our_stream_ends_if_the_new_policy_refuses_it_and_is_replaced() {
     let mut cases: Vec<Case> = Vec::new();
     for (domain, row, address) in &bench.domains {
         let identity = identity_of(&bench.network, row.0, domain);
-        cases.push(Case::is_dialled(&mut inbox, *row, domain, identity, Listener::at(*address)));
+        cases.push(Case::is_dialed(&mut inbox, *row, domain, identity, Listener::at(*address)));
     }
     reloads(&node, &bench.network, &bench.setup(|row| row.2));
     for Case { domain, row, identity, listener, peer } in &mut cases {
@@ -342,7 +342,7 @@ fn a_link_moves_to_a_newly_configured_address() {
     peer.secures_as_server(&identity);
     let header = peer.expects_header();
     peer.sends_header("peer.example", header.attribute("from"), "id='direct'");
-    peer.takes_external("peer.example");
+    peer.accepts_external("peer.example");
     assert_eq!(peer.expects("message").attribute("id"), "third");
 }
 
@@ -359,7 +359,7 @@ fn an_attempt_under_the_old_policy_makes_no_link_under_the_new_one() {
     let mut peer = listener.accepts();
     peer.answers_to_tls("peer.example", &identity);
     reloads(&node, &network, &terms("\"dialback\""));
-    peer.takes_external("peer.example");
+    peer.accepts_external("peer.example");
     peer.expects("error").expect("policy-violation");
     peer.expects_closed();
     peer.sends("</stream:stream>");

@@ -6,110 +6,110 @@ use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, S
 
 // rows: A5
 #[test]
-fn without_srv_the_domain_itself_is_dialled_at_5269() {
-    let stage = Stage::set();
-    stage.network.dns.a("peer.example", stage.address);
-    stage.arrives("peer.example", &stage.listener());
+fn without_srv_the_domain_itself_is_dialed_at_5269() {
+    let fixture = Fixture::new();
+    fixture.network.dns.a("peer.example", fixture.address);
+    fixture.arrives("peer.example", &fixture.listener());
 }
 
 #[test]
 fn an_alias_in_place_of_the_srv_record_is_followed() {
-    let stage = Stage::set();
-    let dns = &stage.network.dns;
+    let fixture = Fixture::new();
+    let dns = &fixture.network.dns;
     dns.cname("_xmpp-server._tcp.peer.example", "_xmpp-server._tcp.hosting.example");
-    stage.network.publish("hosting.example", stage.address);
-    stage.arrives("peer.example", &stage.listener());
+    fixture.network.publish("hosting.example", fixture.address);
+    fixture.arrives("peer.example", &fixture.listener());
 }
 
 // rows: A13
 #[test]
 fn a_target_that_is_an_alias_is_followed() {
-    let stage = Stage::set();
-    let dns = &stage.network.dns;
+    let fixture = Fixture::new();
+    let dns = &fixture.network.dns;
     dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 5269, "alias.example");
     dns.cname("alias.example", "host.example");
-    dns.a("host.example", stage.address);
-    stage.arrives("peer.example", &stage.listener());
+    dns.a("host.example", fixture.address);
+    fixture.arrives("peer.example", &fixture.listener());
 }
 
 #[test]
-fn an_ipv6_address_is_dialled() {
-    let stage = Stage::set();
+fn an_ipv6_address_is_dialed() {
+    let fixture = Fixture::new();
     let listener = Listener::at_port(Ipv6Addr::LOCALHOST, 0);
-    let dns = &stage.network.dns;
+    let dns = &fixture.network.dns;
     dns.srv("_xmpp-server._tcp.peer.example", 0, 0, listener.port(), "host.example");
     dns.aaaa("host.example", Ipv6Addr::LOCALHOST);
-    stage.arrives("peer.example", &listener);
+    fixture.arrives("peer.example", &listener);
 }
 
 // rows: A3
 #[test]
 fn an_address_that_refuses_is_followed_by_the_next() {
-    let stage = Stage::set();
-    let dns = &stage.network.dns;
-    let listener = Listener::at_port(stage.address, 0);
+    let fixture = Fixture::new();
+    let dns = &fixture.network.dns;
+    let listener = Listener::at_port(fixture.address, 0);
     dns.srv("_xmpp-server._tcp.peer.example", 0, 0, listener.port(), "host.example");
     dns.aaaa("host.example", Ipv6Addr::LOCALHOST);
-    dns.a("host.example", stage.network.address());
-    dns.a("host.example", stage.address);
-    stage.arrives("peer.example", &listener);
+    dns.a("host.example", fixture.network.address());
+    dns.a("host.example", fixture.address);
+    fixture.arrives("peer.example", &listener);
 }
 
 // rows: A3
 #[test]
 fn targets_are_tried_by_priority() {
-    let stage = Stage::set();
-    let dns = &stage.network.dns;
-    let other = stage.network.address();
+    let fixture = Fixture::new();
+    let dns = &fixture.network.dns;
+    let other = fixture.network.address();
     let unwanted = Listener::at(other);
     dns.srv("_xmpp-server._tcp.peer.example", 20, 100, 5269, "second.example");
     dns.srv("_xmpp-server._tcp.peer.example", 10, 0, 5269, "first.example");
-    dns.a("first.example", stage.address);
+    dns.a("first.example", fixture.address);
     dns.a("second.example", other);
-    stage.arrives("peer.example", &stage.listener());
-    assert!(unwanted.accepted().is_none(), "the target of lower priority was dialled");
+    fixture.arrives("peer.example", &fixture.listener());
+    assert!(unwanted.accepted().is_none(), "the target of lower priority was dialed");
 }
 
 // rows: A4
 #[test]
-fn with_srv_the_domain_itself_is_not_dialled() {
-    let stage = Stage::set();
-    let dns = &stage.network.dns;
+fn with_srv_the_domain_itself_is_not_dialed() {
+    let fixture = Fixture::new();
+    let dns = &fixture.network.dns;
     dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 5269, "host.example");
-    dns.a("host.example", stage.network.address());
-    dns.a("peer.example", stage.address);
-    let listener = stage.listener();
-    let answer = stage.node.inbox().asks("peer.example", "<ping xmlns='urn:xmpp:ping'/>");
+    dns.a("host.example", fixture.network.address());
+    dns.a("peer.example", fixture.address);
+    let listener = fixture.listener();
+    let answer = fixture.node.inbox().asks("peer.example", "<ping xmlns='urn:xmpp:ping'/>");
     assert!(answer.expect("error").child("remote-server-timeout").is_some(), "{answer}");
-    assert!(listener.accepted().is_none(), "the domain itself was dialled");
+    assert!(listener.accepted().is_none(), "the domain itself was dialed");
 }
 
 // rows: A7
 #[test]
 fn a_subdomain_is_not_found_through_its_parent() {
-    let stage = Stage::set();
-    stage.network.publish("peer.example", stage.address);
-    let listener = stage.listener();
-    let answer = stage.node.inbox().asks("rooms.peer.example", "<ping xmlns='urn:xmpp:ping'/>");
+    let fixture = Fixture::new();
+    fixture.network.publish("peer.example", fixture.address);
+    let listener = fixture.listener();
+    let answer = fixture.node.inbox().asks("rooms.peer.example", "<ping xmlns='urn:xmpp:ping'/>");
     assert!(answer.expect("error").child("remote-server-not-found").is_some(), "{answer}");
-    assert!(listener.accepted().is_none(), "the parent was dialled");
+    assert!(listener.accepted().is_none(), "the parent was dialed");
 }
 
 // rows: A1 E28
 #[test]
 fn an_international_domain_is_ascii_in_dns_and_unicode_on_the_stream() {
-    let stage = Stage::set();
-    stage.network.publish("xn--bcher-kva.example", stage.address);
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    fixture.network.publish("xn--bcher-kva.example", fixture.address);
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("romeo@Bücher.example", "1", "");
-    let identity = stage.network.authority.issue(&["xn--bcher-kva.example"]);
-    let mut peer = stage.listener().accepts();
+    let identity = fixture.network.authority.issue(&["xn--bcher-kva.example"]);
+    let mut peer = fixture.listener().accepts();
     let header = peer.answers_to_external("bücher.example", &identity);
     assert_eq!(header.attribute("to"), "bücher.example");
     let message = peer.expects("message");
     assert_eq!((message.attribute("id"), message.attribute("to")), ("1", "romeo@bücher.example"));
     let question = "_xmpp-server._tcp.xn--bcher-kva.example SRV";
-    let asked = stage.network.dns.questions();
+    let asked = fixture.network.dns.questions();
     assert!(asked.iter().any(|asked| asked == question), "{asked:?}");
 }
 
@@ -147,46 +147,44 @@ fn an_operators_address_may_speak_tls_from_the_first_byte() {
     peer.secures_as_server(&identity);
     peer.expects_header();
     peer.sends_header("a.peer.example", "inbox.nuncio.example", "id='direct'");
-    peer.takes_external("a.peer.example");
+    peer.accepts_external("a.peer.example");
     assert_eq!(peer.expects("message").attribute("id"), "1");
 }
 
 // rows: A10
 #[test]
 fn a_domain_that_moves_is_found_again() {
-    let stage = Stage::set();
-    stage.network.publish("peer.example", stage.address);
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    fixture.network.publish("peer.example", fixture.address);
+    let mut inbox = fixture.node.inbox();
     {
-        let listener = stage.listener();
+        let listener = fixture.listener();
         inbox.sends_message("peer.example", "before", "");
-        arrives(&mut listener.accepts(), "peer.example", &stage.identity, "before");
+        arrives(&mut listener.accepts(), "peer.example", &fixture.identity, "before");
         // Listener and stream end here.
     }
-    stage.network.dns.clear("peer.example");
-    let address = stage.network.address();
-    stage.network.publish("peer.example", address);
+    fixture.network.dns.clear("peer.example");
+    let address = fixture.network.address();
+    fixture.network.publish("peer.example", address);
     let listener = Listener::at(address);
-    let mut peer = eventually("the new address is dialled", || {
+    let mut peer = eventually("the new address is dialed", || {
         inbox.sends_message("peer.example", "after", "");
         listener.accepted()
     });
-    arrives(&mut peer, "peer.example", &stage.identity, "after");
+    arrives(&mut peer, "peer.example", &fixture.identity, "after");
 }
 
 /// A node, and a peer with an address and a good certificate that is not yet in DNS.
-struct Stage {
+struct Fixture {
     network: Network,
     node: Node,
     identity: Identity,
     address: std::net::Ipv4Addr,
 }
 
-impl Stage {
-    fn set() -> Self {
-        let network = Network::new();
-        let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
-        let identity = network.authority.issue(&["peer.example"]);
+impl Fixture {
+    fn new() -> Self {
+        let crate::support::Fixture { network, node, identity } = crate::support::Fixture::new();
         let address = network.address();
         Self { network, node, identity, address }
     }

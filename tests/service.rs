@@ -14,16 +14,16 @@ fn the_manager_hears_that_the_node_is_ready_alive_and_stopping() {
     let network = Network::new();
     let manager = Manager::new(&network.directory("manager"));
     let node = Node::start(&network, manager.of(Setup::of("nuncio.example")));
-    let ready = manager.hears("READY=1");
+    let ready = manager.reads("READY=1");
     assert!(ready.contains(&format!("STATUS=ready s2s={}:5269", node.address())), "{ready}");
     // A single one could be by chance.
-    manager.hears("WATCHDOG=1");
-    manager.hears("WATCHDOG=1");
+    manager.reads("WATCHDOG=1");
+    manager.reads("WATCHDOG=1");
     node.process().signal("HUP");
-    manager.hears("RELOADING=1");
-    manager.hears("READY=1");
+    manager.reads("RELOADING=1");
+    manager.reads("READY=1");
     assert!(node.terminate(SOON).success());
-    let stopping = manager.hears("STOPPING=1");
+    let stopping = manager.reads("STOPPING=1");
     assert!(stopping.contains("EXTEND_TIMEOUT_USEC=15000000"), "shutdown_timeout and some: {stopping}");
 }
 
@@ -32,13 +32,13 @@ fn a_node_that_hangs_gives_no_sign_of_life() {
     let network = Network::new();
     let manager = Manager::new(&network.directory("manager"));
     let node = Node::start(&network, manager.of(Setup::of("nuncio.example")));
-    manager.hears("WATCHDOG=1");
+    manager.reads("WATCHDOG=1");
     node.process().signal("STOP");
     let stopped = || fs::read_to_string(format!("/proc/{}/status", node.process().id())).ok();
     eventually("the node is stopped", || stopped()?.contains("State:\tT").then_some(()));
     manager.hears_nothing_for(3 * LIMIT);
     node.process().signal("CONT");
-    manager.hears("WATCHDOG=1");
+    manager.reads("WATCHDOG=1");
 }
 
 #[test]
@@ -111,7 +111,7 @@ impl Manager {
 
     /// The next message that contains `word`; others are skipped.
     #[track_caller]
-    fn hears(&self, word: &str) -> String {
+    fn reads(&self, word: &str) -> String {
         self.socket.set_read_timeout(Some(SOON)).unwrap();
         let mut buffer = [0; 4096];
         loop {

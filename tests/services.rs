@@ -5,7 +5,7 @@ use crate::support::{Auth, Component, Element, Network, Node, Peer, Server, Setu
 // rows: K5
 #[test]
 fn answers_a_ping() {
-    let (_stage, mut asker) = stage();
+    let (_stage, mut asker) = fixture();
     let pong = asker.asks("nuncio.example", "<ping xmlns='urn:xmpp:ping'/>");
     assert!(pong.is("iq", "result"), "{pong}");
     assert_eq!(pong.attribute("from"), "nuncio.example");
@@ -15,7 +15,7 @@ fn answers_a_ping() {
 // rows: K6
 #[test]
 fn answers_identity_and_features() {
-    let (_stage, mut asker) = stage();
+    let (_stage, mut asker) = fixture();
     let answer = asker.asks("nuncio.example", "<query xmlns='http://jabber.org/protocol/disco#info'/>");
     let info = answer.expect("query");
     assert_eq!(info.expect("identity").attribute("category"), "server", "{answer}");
@@ -35,7 +35,7 @@ fn answers_identity_and_features() {
 // rows: K6
 #[test]
 fn lists_its_components() {
-    let (_stage, mut asker) = stage();
+    let (_stage, mut asker) = fixture();
     let answer = asker.asks("nuncio.example", "<query xmlns='http://jabber.org/protocol/disco#items'/>");
     let items = answer.expect("query").children().map(|item| item.attribute("jid"));
     let mut items: Vec<_> = items.collect();
@@ -45,7 +45,7 @@ fn lists_its_components() {
 
 #[test]
 fn a_request_full_of_elements_is_answered_unread() {
-    let (_stage, mut asker) = stage();
+    let (_stage, mut asker) = fixture();
     let answer =
         asker.asks("nuncio.example", &format!("<query xmlns='urn:x'>{}</query>", "<a/>".repeat(100_000)));
     assert!(answer.is("iq", "error"), "{answer}");
@@ -55,7 +55,7 @@ fn a_request_full_of_elements_is_answered_unread() {
 // rows: K7
 #[test]
 fn says_its_version() {
-    let (_stage, mut asker) = stage();
+    let (_stage, mut asker) = fixture();
     let answer = asker.asks("nuncio.example", "<query xmlns='jabber:iq:version'/>");
     assert_eq!(answer.expect("query").expect("name").text(), "Nuncio");
     assert_eq!(answer.expect("query").expect("version").text(), env!("CARGO_PKG_VERSION"));
@@ -64,7 +64,7 @@ fn says_its_version() {
 // rows: K7
 #[test]
 fn answers_its_time() {
-    let (_stage, mut asker) = stage();
+    let (_stage, mut asker) = fixture();
     let answer = asker.asks("nuncio.example", "<time xmlns='urn:xmpp:time'/>");
     let time = answer.expect("time");
     assert!(["Z", "+00:00"].contains(&time.expect("tzo").text().as_str()), "{answer}");
@@ -76,7 +76,7 @@ fn answers_its_time() {
 // rows: K7
 #[test]
 fn says_how_long_it_runs() {
-    let (_stage, mut asker) = stage();
+    let (_stage, mut asker) = fixture();
     let answer = asker.asks("nuncio.example", "<query xmlns='jabber:iq:last'/>");
     let seconds: u64 = answer.expect("query").attribute("seconds").parse().expect("seconds");
     assert!(seconds < 600, "{answer}");
@@ -85,7 +85,7 @@ fn says_how_long_it_runs() {
 // rows: E18 E19
 #[test]
 fn an_unserved_address_is_unavailable() {
-    let (_stage, mut asker) = stage();
+    let (_stage, mut asker) = fixture();
     for to in ["nuncio.example", "someone@nuncio.example", "nuncio.example/resource"] {
         let answer = asker.asks(to, "<query xmlns='urn:example:unheard-of'/>");
         is_error(&answer, "cancel", "service-unavailable");
@@ -97,7 +97,7 @@ fn an_unserved_address_is_unavailable() {
 // rows: E6
 #[test]
 fn an_iq_that_is_none_is_a_bad_request() {
-    let (_stage, mut asker) = stage();
+    let (_stage, mut asker) = fixture();
     let from = format!("tester@{}", asker.name());
     asker.sends(&format!("<iq type='get' id='empty' from='{from}' to='nuncio.example'/>"));
     is_error(&asker.receives_id("empty"), "modify", "bad-request");
@@ -129,7 +129,7 @@ fn answers_a_remote_by_a_stream_of_its_own() {
     assert!(pong.is("iq", "result"), "{pong}");
 }
 
-fn stage() -> ((Network, Node), Component) {
+fn fixture() -> ((Network, Node), Component) {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
     let asker = node.inbox();

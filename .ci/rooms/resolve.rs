@@ -54,9 +54,9 @@ struct Resolver<'a> {
     modules: &'a [Module],
     /// The other crates that matter.
     crates: &'a BTreeSet<String>,
-    /// The look-ups under way: imports may be circular.
+    /// The lookups under way: imports may be circular.
     open: Vec<(usize, String)>,
-    /// The modules that a look-up passed because they import the name.
+    /// The modules that a lookup passed because they import the name.
     passed: BTreeSet<usize>,
 }
 

@@ -52,12 +52,11 @@ use crate::{
     dial::{
         error::AttemptError,
         observer::{Observer, Step},
-        purpose::Purpose,
         resolver,
     },
     observe::{
         fingerprints,
-        metrics::{Count, MetricsHandle, Phase},
+        metrics::{AttemptResult, Count, MetricsHandle, Phase, Purpose},
     },
     settings::Remote,
 };
@@ -100,7 +99,7 @@ pub struct Limits {
     /// The limit of targets whose addresses are looked up.
     pub lookups: usize,
     /// Whether loopback and link-local addresses are allowed.
-    pub near: bool,
+    pub allows_local_scope: bool,
 }
 
 impl<G: Goal> Attempt<G> {
@@ -110,10 +109,10 @@ impl<G: Goal> Attempt<G> {
     /// The DNS gave no target, or no target could be used. Of several failures this is the one of the
     /// connection that got furthest.
     pub async fn make(self) -> Result<G::Outcome, AttemptError> {
-        let mut result =
-            ResultCount { metrics: self.dialer.metrics.clone(), purpose: G::PURPOSE, result: "abandoned" };
+        let (metrics, purpose) = (self.dialer.metrics.clone(), G::PURPOSE);
+        let mut count = ResultCount { metrics, purpose, result: AttemptResult::Abandoned };
         let made = self.first_success().await;
-        result.result = made.as_ref().err().map_or("established", AttemptError::label);
+        count.result = made.as_ref().err().map_or(AttemptResult::Established, AttemptError::result);
         made
     }
 
@@ -176,8 +175,8 @@ impl<G: Goal> Attempt<G> {
         if let Some(own) = addresses.iter().find(|own| address::is_own(**own, &self.dialer.bound)) {
             return Err(AttemptError::Loop(*own));
         }
-        tcp::allowed(addresses, self.limits.near)
-            .map_err(|near| AttemptError::Connect(vec![(near, happy_eyeballs::ConnectError::LocalScope)]))
+        tcp::allowed(addresses, self.limits.allows_local_scope)
+            .map_err(|first| AttemptError::Connect(vec![(first, happy_eyeballs::ConnectError::LocalScope)]))
     }
 
     /// The log level. Other servers decide how often we verify keys, so `info` has lines of sessions only.
@@ -221,11 +220,11 @@ impl<G: Goal> Attempt<G> {
 struct ResultCount {
     metrics: MetricsHandle,
     purpose: Purpose,
-    result: &'static str,
+    result: AttemptResult,
 }
 
 impl Drop for ResultCount {
     fn drop(&mut self) {
-        self.metrics.count(Count::Attempted { purpose: self.purpose.label(), result: self.result });
+        self.metrics.count(Count::Attempted { purpose: self.purpose, result: self.result });
     }
 }

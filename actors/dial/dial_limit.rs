@@ -23,7 +23,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-use crate::dial::{purpose::Purpose, token_bucket::TokenBucket};
+use crate::{dial::token_bucket::TokenBucket, observe::metrics::Purpose};
 use mailbox::{Mailbox, Meter, Queued};
 
 /// Request a permit to connect to an address.
@@ -120,9 +120,11 @@ impl DialLimit {
             || queue.waiting.len() >= self.per_address.saturating_mul(WAITING_PER_PERMIT)
             || self.waiting >= MAX_WAITING
         {
+            log::debug!(target: LOG, address:% = request.address; "refused a connection: the limit of the address is reached");
             // The attempt may have been dropped.
             let _ = request.answer.send(Err(Full));
         } else {
+            log::debug!(target: LOG, address:% = request.address; "a connection waits: the limit of the address is reached");
             queue.waiting.push_back(request);
             self.waiting += 1;
         }
@@ -244,7 +246,7 @@ impl Handler<Queued<Acquire>> for DialLimit {
     type Result = ();
 
     fn handle(&mut self, request: Queued<Acquire>, _: &mut Context<Self>) {
-        self.acquire(request.open());
+        self.acquire(request.into_message());
     }
 }
 
@@ -252,7 +254,7 @@ impl Handler<Queued<Released>> for DialLimit {
     type Result = ();
 
     fn handle(&mut self, released: Queued<Released>, _: &mut Context<Self>) {
-        let Released { key, succeeded } = released.open();
+        let Released { key, succeeded } = released.into_message();
         self.release(key, succeeded);
     }
 }
@@ -261,7 +263,7 @@ impl Handler<Queued<Adopt>> for DialLimit {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        self.per_address = adopt.open().per_address;
+        self.per_address = adopt.into_message().per_address;
         // The limit may be higher now.
         let keys: Vec<Key> = self.queues.keys().copied().collect();
         keys.into_iter().for_each(|key| self.grant_next(key));
@@ -273,6 +275,8 @@ impl Drop for DialLimit {
         self.meter.count_if_panicking();
     }
 }
+
+const LOG: &str = "nuncio::tcp";
 
 /// The limit of an address grows to this multiple of the configured one. With the default of 32 that is 256,
 /// as many as the attempts of the node at once. A connection takes six round trips, so at 100 ms each a host

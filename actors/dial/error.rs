@@ -16,6 +16,7 @@ use xmpp::{
 };
 
 pub use self::diagnosis::{Observations, certificate_cause};
+use crate::observe::metrics::AttemptResult;
 use net::{dns, happy_eyeballs, tls};
 
 /// The reason why an attempt failed, or why no attempt was made. `Display` gives it without the remote
@@ -167,35 +168,35 @@ impl AttemptError {
         }
     }
 
-    /// The label in the metrics: one of about fifteen words.
-    pub fn label(&self) -> &'static str {
+    /// The result of the attempt in the metrics.
+    pub fn result(&self) -> AttemptResult {
         match self {
-            Self::Denied => "denied",
-            Self::Stopping => "stopping",
-            Self::Late => "late",
-            Self::ShortLived => "short-lived",
-            Self::Overloaded | Self::Crowded(_) => "overloaded",
-            Self::Dns(failure) if failure.is_definitive() => "no-such-domain",
-            Self::Dns(_) => "dns",
-            Self::Loop(_) => "loop",
-            Self::Connect(_) => "connect",
-            Self::Tls { .. } | Self::TlsForbidden => "tls",
+            Self::Denied => AttemptResult::Denied,
+            Self::Stopping => AttemptResult::Stopping,
+            Self::Late => AttemptResult::Late,
+            Self::ShortLived => AttemptResult::ShortLived,
+            Self::Overloaded | Self::Crowded(_) => AttemptResult::Overloaded,
+            Self::Dns(failure) if failure.is_definitive() => AttemptResult::NoSuchDomain,
+            Self::Dns(_) => AttemptResult::Dns,
+            Self::Loop(_) => AttemptResult::Loop,
+            Self::Connect(_) => AttemptResult::Connect,
+            Self::Tls { .. } | Self::TlsForbidden => AttemptResult::Tls,
             Self::Stream { failure, .. } => match failure.cause {
-                initiating::Cause::Certificate(_) => "certificate",
+                initiating::Cause::Certificate(_) => AttemptResult::Certificate,
                 initiating::Cause::TlsUnavailable
                 | initiating::Cause::TlsForbidden
-                | initiating::Cause::TlsRefused => "tls",
+                | initiating::Cause::TlsRefused => AttemptResult::Tls,
                 initiating::Cause::NoMechanism
                 | initiating::Cause::ExternalRefused(_)
                 | initiating::Cause::DialbackInvalid
-                | initiating::Cause::DialbackError(_) => "authentication",
-                _ => "stream",
+                | initiating::Cause::DialbackError(_) => AttemptResult::Authentication,
+                _ => AttemptResult::Stream,
             },
-            Self::Unauthenticated { .. } => "authentication",
-            Self::Refused { error, .. } => error.label(),
-            Self::Broken { .. } => "broken",
-            Self::TimedOut { .. } => "timeout",
-            Self::Crashed => "crashed",
+            Self::Unauthenticated { .. } => AttemptResult::Authentication,
+            Self::Refused { error, .. } => error.result(),
+            Self::Broken { .. } => AttemptResult::Broken,
+            Self::TimedOut { .. } => AttemptResult::Timeout,
+            Self::Crashed => AttemptResult::Crashed,
         }
     }
 
@@ -262,7 +263,7 @@ mod tests {
         let sentence = refusal.sentence(&remote());
         let once = AttemptError::Refused { error: Box::new(refusal.clone()), again: false }.after(None);
         assert!(!once.is_definitive());
-        assert_eq!((once.sentence(&remote()), once.label()), (sentence, refusal.label()));
+        assert_eq!((once.sentence(&remote()), once.result()), (sentence, refusal.result()));
         assert!(once.clone().after(Some(&once)).is_definitive());
         assert!(!once.clone().after(Some(&AttemptError::Late)).is_definitive());
         assert!(
@@ -295,7 +296,7 @@ mod tests {
             assert_eq!(failure.is_definitive(), definitive, "{failure}");
             let text = failure.stanza_error(&remote()).text;
             assert_eq!(text, "b.example refused our certificate (not-authorized: not known here)");
-            assert_eq!(failure.label(), "authentication");
+            assert_eq!(failure.result(), AttemptResult::Authentication);
             assert_eq!(failure.cause(&Observations::default()).id, "external-refused");
         }
     }

@@ -48,14 +48,20 @@ impl RemotePolicies {
         }
     }
 
+    /// One policy for every remote domain.
+    #[cfg(test)]
+    pub(crate) fn uniform(remote: Remote) -> Self {
+        let rules = Rules::new([], remote.policy.clone(), Vec::new(), vec![Pattern::Any], Vec::new());
+        Self { inner: Arc::new(Inner { rules: Arc::new(rules), default: remote, overrides: Vec::new() }) }
+    }
+
     /// The part of the policies that the protocol reads.
     pub fn rules(&self) -> &Arc<Rules> {
         &self.inner.rules
     }
 
-    /// The policy for a remote domain: that of the `[[remote]]` with the most specific name that matches, or
-    /// else that of
-    /// `[s2s]`.
+    /// The policy for a remote domain: that of the `[[remote]]` with the most specific name that matches,
+    /// otherwise that of `[s2s]`.
     pub fn remote(&self, domain: &Domain) -> &Remote {
         let inner = &*self.inner;
         let matching = inner.overrides.iter().filter(|(pattern, _)| pattern.matches(domain));

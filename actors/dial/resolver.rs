@@ -13,7 +13,7 @@ use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::Domain;
 
-use crate::dial::purpose::Purpose;
+use crate::observe::metrics::Purpose;
 use mailbox::{Mailbox, Meter, Outlet, Queued};
 use net::dns::{AnswerSink, Cache, Dns, KnownAnswers, LookupError, NewAnswer, Question, Target};
 
@@ -200,7 +200,7 @@ impl Handler<Queued<Resolve>> for Resolver {
     type Result = ();
 
     fn handle(&mut self, resolve: Queued<Resolve>, _: &mut Context<Self>) {
-        self.add(Lookup::Targets(resolve.open()));
+        self.add(Lookup::Targets(resolve.into_message()));
     }
 }
 
@@ -208,7 +208,7 @@ impl Handler<Queued<Locate>> for Resolver {
     type Result = ();
 
     fn handle(&mut self, locate: Queued<Locate>, _: &mut Context<Self>) {
-        self.add(Lookup::Addresses(locate.open()));
+        self.add(Lookup::Addresses(locate.into_message()));
     }
 }
 
@@ -216,7 +216,7 @@ impl Handler<Queued<NewAnswer>> for Resolver {
     type Result = ();
 
     fn handle(&mut self, learnt: Queued<NewAnswer>, _: &mut Context<Self>) {
-        let NewAnswer { question, answer, ttl, epoch } = learnt.open();
+        let NewAnswer { question, answer, ttl, epoch } = learnt.into_message();
         if epoch == self.epoch {
             self.cache.store(question, answer, clock::now() + ttl);
         }
@@ -228,7 +228,7 @@ impl Handler<Queued<tests::Weigh>> for Resolver {
     type Result = ();
 
     fn handle(&mut self, weigh: Queued<tests::Weigh>, _: &mut Context<Self>) {
-        let _ = weigh.open().0.send(self.cache.bytes());
+        let _ = weigh.into_message().0.send(self.cache.bytes());
     }
 }
 
@@ -236,7 +236,7 @@ impl Handler<Queued<Done>> for Resolver {
     type Result = ();
 
     fn handle(&mut self, done: Queued<Done>, _: &mut Context<Self>) {
-        let Done { purpose } = done.open();
+        let Done { purpose } = done.into_message();
         self.queue(purpose).running -= 1;
         self.start_next(purpose);
     }
@@ -246,7 +246,7 @@ impl Handler<Queued<Adopt>> for Resolver {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        self.dns = adopt.open().dns;
+        self.dns = adopt.into_message().dns;
         self.cache = Cache::new(CACHE);
         self.epoch += 1;
     }

@@ -25,7 +25,7 @@ impl Acceptor {
             match accept().await {
                 Ok(accepted) => return accepted,
                 Err(error) => {
-                    if self.failures.permits() {
+                    if self.failures.count_line() {
                         log::warn!(target: self.target, reason:% = error; "{}", self.message);
                     }
                     tokio::time::sleep(PAUSE).await;

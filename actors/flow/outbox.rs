@@ -5,8 +5,8 @@
 //! router.
 //!
 //! A burst above the budget loses nothing: the batches that do not fit keep their read permits, so their
-//! senders are not read. A sender with one destination is held to the rate of that destination, as long as it
-//! takes an eighth of the budget in each [`LONGEST_HOLD`]. A sender with several destinations is held up for
+//! senders are not read. A sender with one destination is held to the rate of that destination, as long as that
+//! destination takes an eighth of the budget in each [`LONGEST_HOLD`]. A sender with several destinations is held up for
 //! that time only, and not soon again. After that the destination is too slow: the held batches come back,
 //! and so do all that follow, until half of the budget is free again.
 

@@ -50,7 +50,7 @@ impl RefusedStanzas {
 
 /// Logs a refused stanza, within the limit: users of other servers can cause many.
 pub(crate) fn log(target: &str, limit: &Arc<LogLimiter>, address: SocketAddr, refused: &Refused) {
-    if limit.permits() {
+    if limit.count_line() {
         log::info!(
             target: target, address:% = address, local:% = refused.local, remote:% = refused.remote,
             reason = refused.reason.as_str(), answered = refused.answer.is_some(),

@@ -25,7 +25,7 @@
 //!     type Result = ();
 //!
 //!     fn handle(&mut self, number: Queued<u32>, _: &mut Context<Self>) {
-//!         self.sum += number.open();
+//!         self.sum += number.into_message();
 //!     }
 //! }
 //!
@@ -209,7 +209,7 @@ pub struct Queued<M> {
 
 impl<M> Queued<M> {
     /// Takes the message out. It counts as handled from here on.
-    pub fn open(self) -> M {
+    pub fn into_message(self) -> M {
         self.ticket.handled();
         self.message
     }
@@ -277,7 +277,7 @@ mod tests {
     impl Handler<Queued<u32>> for Idle {
         type Result = ();
         fn handle(&mut self, number: Queued<u32>, _: &mut Context<Self>) {
-            number.open();
+            number.into_message();
         }
     }
 

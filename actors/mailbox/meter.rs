@@ -113,13 +113,13 @@ impl WaitTimes {
         self.0.iter_mut().zip(&other.0).for_each(|(count, more)| *count = count.saturating_add(*more));
     }
 
-    /// Returns the upper bound of each bucket, at most 19 % too high, and the number of messages in it.
+    /// Returns the upper bound of each bucket, at most 25 % too high, and the number of messages in it.
     pub fn times(&self) -> impl Iterator<Item = (Duration, u32)> {
         let counts = self.0.iter().enumerate().filter(|(_, count)| **count > 0);
         counts.map(|(bucket, count)| (Duration::from_nanos(upper_bound(bucket)), *count))
     }
 
-    /// Returns the time within which `percent` of the messages were handled, at most 19 % too high.
+    /// Returns the time within which `percent` of the messages were handled, at most 25 % too high.
     pub fn percentile(&self, percent: u64) -> Duration {
         let total: u64 = self.0.iter().map(|count| u64::from(*count)).sum();
         let wanted = (total * percent).div_ceil(100);

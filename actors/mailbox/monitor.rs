@@ -189,7 +189,7 @@ impl Handler<Queued<Register>> for Monitor {
     type Result = ();
 
     fn handle(&mut self, watch: Queued<Register>, _: &mut Context<Self>) {
-        let Register { gauge } = watch.open();
+        let Register { gauge } = watch.into_message();
         if let Some(live) = gauge.upgrade() {
             if !self.kinds.iter().any(|kind| Arc::ptr_eq(&kind.meter, live.meter())) {
                 self.kinds.push(Kind::new(Arc::clone(live.meter())));
@@ -208,7 +208,7 @@ impl Handler<Queued<Report>> for Monitor {
     type Result = ();
 
     fn handle(&mut self, report: Queued<Report>, _: &mut Context<Self>) {
-        report.open();
+        report.into_message();
         self.report();
     }
 }
@@ -217,7 +217,7 @@ impl Handler<Queued<Show>> for Monitor {
     type Result = ();
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
-        let Show { answer } = show.open();
+        let Show { answer } = show.into_message();
         let mut kinds = Vec::with_capacity(self.kinds.len());
         self.each_kind(|kind, gauges| kinds.push(kind.show(gauges)));
         // The scrape may have ended by a timeout.

@@ -66,7 +66,7 @@ pub fn covers(certificate: &X509Ref, domain: &Domain) -> bool {
 ///
 /// `chain` has the other certificates of the peer, and may have the `leaf` too. `staple` is the OCSP response
 /// that the server sent in the handshake (RFC 6066 section 8).
-pub(crate) fn judge(
+pub(crate) fn verify(
     stores: &Stores,
     peer: Peer,
     leaf: &X509Ref,
@@ -92,7 +92,7 @@ pub fn preview(identity: &Identity, trust: &[Trust]) -> Result<Certificate, Erro
         chain.push(certificate.clone())?;
     }
     let leaf = identity.chain.first().ok_or_else(ErrorStack::get)?;
-    Ok(judge(&stores, Peer::Server, leaf, &chain, None))
+    Ok(verify(&stores, Peer::Server, leaf, &chain, None))
 }
 
 /// Returns the end of the validity of a certificate; `None` if OpenSSL cannot compute it.

@@ -2,7 +2,7 @@
 //!
 //! [`Dns`] stores nothing: the caller owns the [`Cache`], passes known answers in and receives new ones. A
 //! [`LookupError`] tells a definitive answer from a temporary error: "no such domain" goes back to the sender
-//! at once, and a look-up without an answer is repeated.
+//! at once, and a lookup without an answer is repeated.
 
 mod answer;
 mod bounded_tcp;
@@ -177,14 +177,14 @@ impl Dns {
         }
     }
 
-    /// Returns the questions that a look-up of a service may ask.
+    /// Returns the questions that a lookup of a service may ask.
     pub fn questions_of_service(domain: &Domain) -> [Question; 4] {
         let srv = |service| Question::new(format!("{service}.{domain}"), RecordType::SRV);
         let [six, four] = Self::questions_of_host(domain.as_str());
         [srv(DIRECT_TLS), srv(STARTTLS), six, four]
     }
 
-    /// Returns the questions that a look-up of a host may ask.
+    /// Returns the questions that a lookup of a host may ask.
     pub fn questions_of_host(host: &str) -> [Question; 2] {
         [RecordType::AAAA, RecordType::A].map(|kind| Question::new(host.to_owned(), kind))
     }

@@ -46,7 +46,7 @@ pub struct Session {
     /// The verified certificate of the peer; `None` if it presented none.
     pub certificate: Option<Certificate>,
     /// The certificates of the peer, to verify them again.
-    pub evidence: Option<PeerChain>,
+    pub peer_chain: Option<PeerChain>,
     /// The end of the validity of the certificate.
     pub expires: Option<SystemTime>,
     /// The protocol version in OpenSSL's spelling, such as `TLSv1.3`.
@@ -107,7 +107,7 @@ impl Tls {
         Self { max_handshake, ..self }
     }
 
-    /// Makes the TLS handshake on a connection that this node opened for `pair`.
+    /// Performs the TLS handshake on a connection that this node opened for `pair`.
     ///
     /// `direct`: TLS from the first byte (XEP-0368). With TLS 1.3 a peer that refuses our certificate reports
     /// it after the handshake, at the first read (see [`Error::later`]).
@@ -131,7 +131,7 @@ impl Tls {
         Ok((stream, session))
     }
 
-    /// Makes the TLS handshake on a connection that a peer opened.
+    /// Performs the TLS handshake on a connection that a peer opened.
     ///
     /// `domain` is the `to` of the stream, for clients without SNI. `direct`: TLS from the first byte
     /// (XEP-0368).
@@ -158,29 +158,29 @@ impl Tls {
     }
 
     /// Verifies the certificates of a peer again, with the current trust stores and time.
-    pub fn judge(&self, evidence: &PeerChain) -> Option<Certificate> {
-        evidence.judge(&self.inner.stores)
+    pub fn verify_chain(&self, peer_chain: &PeerChain) -> Option<Certificate> {
+        peer_chain.verify(&self.inner.stores)
     }
 
     /// Updates the result of a handshake that began before a reload.
     ///
     /// The results of a verification are in the order of the trust stores, which a reload can change.
     pub fn update(&self, session: &mut Session) {
-        if let Some(evidence) =
-            session.evidence.as_mut().filter(|evidence| !evidence.is_judged_by(&self.inner.stores))
+        if let Some(chain) =
+            session.peer_chain.as_mut().filter(|chain| !chain.is_verified_by(&self.inner.stores))
         {
-            session.certificate = evidence.judge(&self.inner.stores);
-            evidence.set_judged_by(&self.inner.stores);
+            session.certificate = chain.verify(&self.inner.stores);
+            chain.set_verified_by(&self.inner.stores);
         }
     }
 
     fn session(&self, ssl: &SslRef, peer: Peer) -> Session {
         let leaf = ssl.peer_certificate();
         let expires = leaf.as_ref().and_then(|leaf| certificate::not_after(leaf));
-        let evidence = leaf.map(|leaf| PeerChain::of(peer, leaf, ssl, &self.inner.stores));
+        let peer_chain = leaf.map(|leaf| PeerChain::of(peer, leaf, ssl, &self.inner.stores));
         Session {
-            certificate: evidence.as_ref().and_then(|evidence| self.judge(evidence)),
-            evidence,
+            certificate: peer_chain.as_ref().and_then(|chain| self.verify_chain(chain)),
+            peer_chain,
             expires,
             protocol: ssl.version_str().to_owned(),
             cipher: ssl.current_cipher().map(|cipher| cipher.name().to_owned()).unwrap_or_default(),

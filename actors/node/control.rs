@@ -107,7 +107,7 @@ impl Handler<Queued<Accepted>> for Control {
     type Result = ();
 
     fn handle(&mut self, accepted: Queued<Accepted>, _: &mut Context<Self>) {
-        let Accepted { stream } = accepted.open();
+        let Accepted { stream } = accepted.into_message();
         let Some(Slot { number, ends }) = self.slots.acquire() else {
             let refusal = Refusal::new("too many commands at once: try again").document();
             // If the socket has no room, the client only sees the connection closed.
@@ -127,7 +127,7 @@ impl Handler<Queued<Done>> for Control {
     type Result = ();
 
     fn handle(&mut self, done: Queued<Done>, _: &mut Context<Self>) {
-        let Done { slot } = done.open();
+        let Done { slot } = done.into_message();
         self.slots.release(slot);
     }
 }

@@ -49,7 +49,7 @@ impl Handler<Queued<Respond>> for Router {
     type Result = ();
 
     fn handle(&mut self, respond: Queued<Respond>, _: &mut Context<Self>) {
-        respond.open().respond();
+        respond.into_message().respond();
     }
 }
 
@@ -57,7 +57,7 @@ impl Handler<Queued<Respond>> for Promise {
     type Result = ();
 
     fn handle(&mut self, respond: Queued<Respond>, _: &mut Context<Self>) {
-        respond.open().respond();
+        respond.into_message().respond();
     }
 }
 
@@ -68,12 +68,12 @@ mod tests {
     use super::*;
     use mailbox::{Inbox, Meter};
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn there_is_no_beat_if_an_actor_does_not_process_its_mailbox() {
         let (router, _stuck): (_, Inbox<Router>) = mailbox::open(&Meter::new("router", 8, None), "router");
         let (promise, gone): (_, Inbox<Promise>) = mailbox::open(&Meter::new("promise", 8, None), "promise");
         drop(gone);
         let heartbeat = Heartbeat::new(&router, &promise);
-        tokio::time::timeout(Duration::from_millis(20), heartbeat.beat()).await.unwrap_err();
+        tokio::time::timeout(Duration::from_secs(60), heartbeat.beat()).await.unwrap_err();
     }
 }

@@ -36,26 +36,26 @@ pub(super) struct Listeners {
     pub(super) limits: Limits,
     /// For connections of components.
     pub(super) component_limits: Limits,
-    pub(super) strangers: incoming::LogLimits,
-    pub(super) refusals: component::LogLimits,
+    pub(super) incoming_log_limits: incoming::LogLimits,
+    pub(super) component_log_limits: component::LogLimits,
     pub(super) asker: Option<Domain>,
     pub(super) bad_stanzas: Arc<LogLimiter>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
-    pub(super) terms: RemotePolicies,
+    pub(super) policies: RemotePolicies,
     pub(super) router: Mailbox<Router>,
     pub(super) promise: Mailbox<Promise>,
     pub(super) verifier: Mailbox<Verifier>,
-    pub(super) witness: Mailbox<Fingerprints>,
-    pub(super) tally: MetricsHandle,
-    pub(super) notes: RecorderHandle,
+    pub(super) fingerprints: Mailbox<Fingerprints>,
+    pub(super) metrics: MetricsHandle,
+    pub(super) recorder: RecorderHandle,
     pub(super) secrets: Arc<HashMap<Domain, Configured>>,
 }
 
-/// The limits for connections of servers; `seats` is shared by all listeners.
-pub(super) fn limits(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
+/// The limits for connections of servers; all listeners share `connection_permits`.
+pub(super) fn limits(settings: &Settings, connection_permits: Arc<Semaphore>) -> Limits {
     Limits {
-        connection_permits: seats,
+        connection_permits,
         connections: settings.limits.max_connections,
         unauthenticated: settings.limits.max_connections_unauthenticated,
         per_address: settings.max_connections_per_address,
@@ -66,15 +66,16 @@ pub(super) fn limits(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
 }
 
 /// The limits for connections of components. All components of a host may have one address, and they may reconnect
-/// often. So only connections without a correct secret are limited. Servers take no seats from components.
-pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
+/// often. So only connections without a correct secret are limited. Servers take no permits from components.
+pub(super) fn limits_of_components(settings: &Settings, connection_permits: Arc<Semaphore>) -> Limits {
     Limits {
-        connection_permits: seats,
+        connection_permits,
         // All components of a host may be at one address.
         connections: usize::MAX,
-        unauthenticated: component_seats(settings),
+        unauthenticated: component_connections(settings),
         per_address: settings.limits.components.unproved_per_address,
-        // This also limits the rate of wrong secrets. Components are near, so they need no growth.
+        // This also limits the rate of wrong secrets. Components connect over short
+        // paths, so the limit needs no growth.
         growth: 1,
         attempts: usize::MAX,
         handshake_timeout: settings.remote.handshake_timeout,
@@ -83,13 +84,13 @@ pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -
 
 /// The number of accepted connections of components: one for every name, whatever the limit is, and some more for
 /// connections without a correct secret.
-pub(super) fn component_seats(settings: &Settings) -> usize {
+pub(super) fn component_connections(settings: &Settings) -> usize {
     let names = settings.components.len();
     settings.limits.components.connections.max(names + names / 16)
 }
 
 /// The limits on log lines about component connections that serve no name.
-pub(super) fn refusals(settings: &Settings) -> component::LogLimits {
+pub(super) fn component_log_limits(settings: &Settings) -> component::LogLimits {
     component::LogLimits::of(settings.components.iter().map(|component| component.name.clone()))
 }
 
@@ -129,14 +130,14 @@ impl Listeners {
     pub(super) fn start_components(&self, sockets: Vec<TcpListener>) -> Option<Mailbox<Listener>> {
         let sockets =
             sockets.into_iter().map(|socket| ListeningSocket { socket, direct_tls: false }).collect();
-        let (limits, whose) = (self.component_limits.clone(), Kind::Components);
-        self.start("components", sockets, &self.component, limits, |own| self.of_components(own), whose)
+        let (limits, kind) = (self.component_limits.clone(), Kind::Components);
+        self.start("components", sockets, &self.component, limits, |own| self.of_components(own), kind)
     }
 
     /// Everything that the stream of a server needs.
     pub(super) fn of_servers(&self, listener: &Mailbox<Listener>) -> incoming::Environment {
         incoming::Environment {
-            terms: self.terms.clone(),
+            policies: self.policies.clone(),
             tls: self.tls.clone(),
             owners: Arc::new(incoming::Owners {
                 routes: self.router.outlet(),
@@ -144,23 +145,23 @@ impl Listeners {
             }),
             verifier: self.verifier.clone(),
             authorized: self.promise.outlet(),
-            fingerprints: self.witness.clone(),
-            metrics: self.tally.clone(),
+            fingerprints: self.fingerprints.clone(),
+            metrics: self.metrics.clone(),
             socket: 0,
             ended: listener.outlet(),
-            proved: listener.outlet(),
-            log_limits: self.strangers.clone(),
-            recorder: self.notes.clone(),
+            authenticated: listener.outlet(),
+            log_limits: self.incoming_log_limits.clone(),
+            recorder: self.recorder.clone(),
         }
     }
 
     /// Everything that the connection of a component needs.
     pub(super) fn of_components(&self, listener: &Mailbox<Listener>) -> component::Environment {
-        let remote = self.terms.default_remote();
+        let remote = self.policies.default_remote();
         component::Environment {
             names: Arc::clone(&self.secrets),
             max_stanza: remote.policy.max_stanza,
-            bounds: *self.terms.rules().bounds(),
+            bounds: *self.policies.rules().bounds(),
             write_timeout: remote.write_timeout,
             handshake_timeout: self.limits.handshake_timeout,
             owners: Arc::new(component::Owners {
@@ -174,9 +175,9 @@ impl Listeners {
             }),
             socket: 0,
             ended: listener.outlet(),
-            proved: listener.outlet(),
-            mistaken: listener.outlet(),
-            log_limits: self.refusals.clone(),
+            authenticated: listener.outlet(),
+            wrong_secret: listener.outlet(),
+            log_limits: self.component_log_limits.clone(),
             asker: self.asker.clone(),
             bad_stanzas: Arc::clone(&self.bad_stanzas),
         }
@@ -190,7 +191,7 @@ impl Listeners {
         streams: &Arc<Meter>,
         limits: Limits,
         environment: impl FnOnce(&Mailbox<Listener>) -> S,
-        whose: impl FnOnce(S) -> Kind + Send + 'static,
+        kind: impl FnOnce(S) -> Kind + Send + 'static,
     ) -> Option<Mailbox<Listener>>
     where
         S: Send + 'static,
@@ -202,7 +203,7 @@ impl Listeners {
         let (listener, inbox) = mailbox::open(&self.meter, name);
         let (environment, own) = (environment(&listener), listener.clone());
         inbox.start_on(&Arbiter::current(), move || {
-            Listener::new(sockets, whose(environment), limits, workers, streams, own, meter)
+            Listener::new(sockets, kind(environment), limits, workers, streams, own, meter)
         });
         Some(listener)
     }

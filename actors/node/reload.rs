@@ -49,29 +49,29 @@ impl Node {
         let _ = self.promise.signal(promise::Adopt { dial, bounds });
         let (domains, components) = served(&settings);
         let service = settings.service.clone();
-        let terms_of_sessions = outgoing::Adopt { policies: policies.clone(), tls: tls.clone() };
-        let adopt = router::Adopt { domains, components, service, terms: terms_of_sessions };
+        let sessions = outgoing::Adopt { policies: policies.clone(), tls: tls.clone() };
+        let adopt = router::Adopt { domains, components, service, sessions };
         let _ = self.router.signal(adopt);
 
         let limits = [&self.settings, &settings].map(|settings| &settings.limits);
-        let seats = self.listeners.limits.connection_permits.clone();
-        resize(&seats, limits.map(|limits| limits.max_connections));
-        self.listeners.limits = listeners::limits(&settings, seats);
-        let seats = self.listeners.component_limits.connection_permits.clone();
-        resize(&seats, [&*self.settings, &settings].map(listeners::component_seats));
-        self.listeners.component_limits = listeners::limits_of_components(&settings, seats);
+        let permits = self.listeners.limits.connection_permits.clone();
+        resize(&permits, limits.map(|limits| limits.max_connections));
+        self.listeners.limits = listeners::limits(&settings, permits);
+        let permits = self.listeners.component_limits.connection_permits.clone();
+        resize(&permits, [&*self.settings, &settings].map(listeners::component_connections));
+        self.listeners.component_limits = listeners::limits_of_components(&settings, permits);
         self.listeners.secrets = listeners::secrets(&settings);
-        self.listeners.refusals = listeners::refusals(&settings);
+        self.listeners.component_log_limits = listeners::component_log_limits(&settings);
         self.listeners.asker = settings.domains.first().map(|domain| domain.name.clone());
-        (self.listeners.tls, self.listeners.terms) = (tls, policies);
+        (self.listeners.tls, self.listeners.policies) = (tls, policies);
         if let Some(server) = &self.servers {
-            let whose = Kind::Servers(self.listeners.of_servers(server));
-            let _ = server.signal(listener::Adopt { kind: whose, limits: self.listeners.limits.clone() });
+            let kind = Kind::Servers(self.listeners.of_servers(server));
+            let _ = server.signal(listener::Adopt { kind, limits: self.listeners.limits.clone() });
         }
         if let Some(component) = &self.components {
-            let whose = Kind::Components(self.listeners.of_components(component));
-            let _ = component
-                .signal(listener::Adopt { kind: whose, limits: self.listeners.component_limits.clone() });
+            let kind = Kind::Components(self.listeners.of_components(component));
+            let _ =
+                component.signal(listener::Adopt { kind, limits: self.listeners.component_limits.clone() });
         }
         let fixed = fixed(&self.settings, &settings);
         // The keys that need a restart keep their values, so that the next reload compares with them too.
@@ -88,9 +88,9 @@ impl Node {
 }
 
 /// Adds permits, or takes away free ones.
-fn resize(seats: &Semaphore, [before, now]: [usize; 2]) {
-    seats.add_permits(now.saturating_sub(before));
-    seats.forget_permits(before.saturating_sub(now));
+fn resize(permits: &Semaphore, [before, now]: [usize; 2]) {
+    permits.add_permits(now.saturating_sub(before));
+    permits.forget_permits(before.saturating_sub(now));
 }
 
 /// The keys that differ and need a restart.

@@ -81,9 +81,9 @@ impl Node {
         });
         let recorder_handle = RecorderHandle::new(recorder.clone());
         let fingerprints_meter = meter("fingerprints", 1024);
-        let (counted, noting) = (Arc::clone(&fingerprints_meter), recorder_handle.clone());
+        let (counted, own_recorder) = (Arc::clone(&fingerprints_meter), recorder_handle.clone());
         let fingerprints = mailbox::start_on(&dial_thread, &fingerprints_meter, "fingerprints", move |_| {
-            Fingerprints::new(noting, counted)
+            Fingerprints::new(own_recorder, counted)
         });
 
         let admitted = Arc::<AtomicUsize>::default();
@@ -115,10 +115,10 @@ impl Node {
         };
         let verifier_meter = meter("verifier", 1024);
         let counted = Arc::clone(&verifier_meter);
-        let (asking, calls) = (dialer.clone(), settings.limits.verifications);
+        let (own_dialer, limits) = (dialer.clone(), settings.limits.verifications);
         let guard = PanicGuard::new("promise", panic.clone());
         let verifier = mailbox::start_on(&dns_thread, &verifier_meter, "verifier", move |own| {
-            Verifier::new(asking, calls, own, counted)
+            Verifier::new(own_dialer, limits, own, counted)
         });
 
         let outgoing = meter("outgoing", 1024);
@@ -130,26 +130,23 @@ impl Node {
             routes: router.outlet(),
             recorder: recorder_handle.clone(),
         };
-        let own_dialer = dialer.clone();
+        let node_dialer = dialer.clone();
         promise_inbox.start_on(&dial_thread, move || {
             Promise::new(Box::new(dialer), bounds, sessions, outgoing, own, owners, guard)
         });
 
         let (domains, names) = served(&settings);
-        let (guard, components, facts) = (
-            PanicGuard::new("service", panic.clone()),
-            names.iter().map(|(name, _)| name.clone()),
-            settings.service.clone(),
-        );
-        let components = components.collect();
+        let (guard, own_settings) = (PanicGuard::new("service", panic.clone()), settings.service.clone());
+        let components = names.iter().map(|(name, _)| name.clone()).collect();
         let owners = service::Owners { answered: router.outlet(), acknowledged: router.outlet() };
         let service = mailbox::start_on(&service_thread, &meter("service", 4096), "service", move |_| {
-            Service::new(components, facts, owners, guard)
+            Service::new(components, own_settings, owners, guard)
         });
         let guard = PanicGuard::new("router", panic);
-        let (promising, noting) = (promise.clone(), recorder_handle.clone());
-        router_inbox
-            .start_on(&main, move || Router::new(domains, names, promising, service, every, noting, guard));
+        let (own_promise, own_recorder) = (promise.clone(), recorder_handle.clone());
+        router_inbox.start_on(&main, move || {
+            Router::new(domains, names, own_promise, service, every, own_recorder, guard)
+        });
 
         let listeners = Listeners {
             meter: meter("listener", 1024),
@@ -158,21 +155,21 @@ impl Node {
             limits: listeners::limits(&settings, Arc::new(Semaphore::new(settings.limits.max_connections))),
             component_limits: listeners::limits_of_components(
                 &settings,
-                Arc::new(Semaphore::new(listeners::component_seats(&settings))),
+                Arc::new(Semaphore::new(listeners::component_connections(&settings))),
             ),
-            strangers: incoming::LogLimits::default(),
-            refusals: listeners::refusals(&settings),
+            incoming_log_limits: incoming::LogLimits::default(),
+            component_log_limits: listeners::component_log_limits(&settings),
             asker: settings.domains.first().map(|domain| domain.name.clone()),
             bad_stanzas: listeners::bad_stanzas(),
             workers,
             tls,
-            terms: policies,
+            policies,
             router: router.clone(),
             promise: promise.clone(),
             verifier,
-            witness: fingerprints,
-            tally: metrics_handle,
-            notes: recorder_handle,
+            fingerprints,
+            metrics: metrics_handle,
+            recorder: recorder_handle,
             secrets: listeners::secrets(&settings),
         };
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
@@ -214,7 +211,7 @@ impl Node {
             monitor,
             panics,
             listeners,
-            dialer: own_dialer,
+            dialer: node_dialer,
             settings: Box::new(settings),
             threads,
             scrapes,

@@ -2,12 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use actix::Handler;
+
 use super::{LOG, Node};
 use crate::{
     routing::{promise, router},
-    streams::listener,
+    streams::{
+        listener,
+        outgoing::{self, Outgoing},
+    },
 };
-use mailbox::drain;
+use mailbox::{Queued, drain};
 
 /// The time budget of each phase, as a part of the time that is left when the phase begins. A phase that needs less
 /// leaves the rest to those after it.
@@ -67,7 +72,7 @@ impl Node {
         let _ = self.promise.signal(promise::Drain { token });
         answered.within(deadline.part(budget::REST)).await;
         let (token, finished) = drain::tokens();
-        let _ = self.router.signal(router::Finish { within: deadline.part(budget::FINISH), token });
+        self.signal_sessions(outgoing::Finish { within: deadline.part(budget::FINISH), token });
         if !finished.within(deadline.left()).await {
             log::warn!(target: LOG, "some links were not closed in time");
         }
@@ -81,8 +86,7 @@ impl Node {
     async fn drain_servers(&self, deadline: &Deadline) {
         let (token, answered) = drain::tokens();
         let _ = self.promise.signal(promise::Drain { token: token.clone() });
-        let _ =
-            self.router.signal(router::Flush { within: deadline.part(budget::FLUSH), token: token.clone() });
+        self.signal_sessions(outgoing::Flush { within: deadline.part(budget::FLUSH), token: token.clone() });
         if let Some(listener) = &self.servers {
             let within = deadline.part(budget::SERVERS);
             let _ = listener.signal(listener::Drain { within, token: token.clone() });
@@ -91,7 +95,7 @@ impl Node {
         if !answered.within(deadline.part(budget::SERVERS)).await {
             log::warn!(target: LOG, "some servers did not read, or did not close their streams, in time");
             let (token, given_back) = drain::tokens();
-            let _ = self.router.signal(router::Abandon { token });
+            self.signal_sessions(outgoing::Abandon { token });
             given_back.within(deadline.part(budget::ABANDON)).await;
         }
     }
@@ -107,6 +111,14 @@ impl Node {
         if !closed.within(deadline.part(budget::COMPONENTS)).await {
             log::warn!(target: LOG, "some components did not close their streams in time");
         }
+    }
+
+    fn signal_sessions<M>(&self, message: M)
+    where
+        M: Clone + Send + 'static,
+        Outgoing: Handler<Queued<M>>,
+    {
+        let _ = self.router.signal(router::Broadcast(message));
     }
 
     /// Waits until the router has forwarded all stanzas that it has now.

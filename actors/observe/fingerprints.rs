@@ -1,5 +1,5 @@
 //! Remembers the last certificate of each remote domain, and logs a warning when it changes (RFC 7590 section 3.6). This
-//! does not affect trust: certificates are renewed, and the policy judges each one.
+//! does not affect trust: certificates are renewed, and the policy decides about each one.
 //!
 //! Only authenticated domains are remembered, so that no other peer can fill the memory or cause warnings.
 
@@ -73,7 +73,7 @@ impl Handler<Queued<Record>> for Fingerprints {
     type Result = ();
 
     fn handle(&mut self, record: Queued<Record>, _: &mut Context<Self>) {
-        let record = record.open();
+        let record = record.into_message();
         let Record { remote, direction, fingerprint } = record.clone();
         if let Some(before) = self.record(record, clock::now()) {
             log::warn!(

@@ -44,7 +44,7 @@ impl LogLimiter {
 
     /// Counts a line; returns whether it may be written. Call it inside an actix system: the first line of an interval
     /// starts a task that ends it.
-    pub fn permits(self: &Arc<Self>) -> bool {
+    pub fn count_line(self: &Arc<Self>) -> bool {
         let before = self.requested.fetch_add(1, Relaxed);
         if before == 0 {
             let limiter = Arc::clone(self);
@@ -89,10 +89,10 @@ mod tests {
     async fn writes_the_first_lines_and_counts_the_rest() {
         tokio::time::pause();
         let limiter = LogLimiter::new("nuncio::test", FEW, "more lines");
-        let written = (0..100).filter(|_| limiter.permits()).count();
+        let written = (0..100).filter(|_| limiter.count_line()).count();
         assert_eq!(written as u64, FEW);
         tokio::time::sleep(Duration::from_secs(SHORTEST + 1)).await;
-        assert!(limiter.permits(), "a new interval");
+        assert!(limiter.count_line(), "a new interval");
         assert_eq!(limiter.seconds.load(Relaxed), 2 * SHORTEST);
     }
 }

@@ -1,6 +1,8 @@
 //! Counts connection attempts: the time of each phase, the results, the TLS versions and the certificate verdicts. The
 //! other figures of a scrape come from the monitor, the router and the promise.
 
+mod attempts;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -13,8 +15,9 @@ use std::{
 use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 
+pub(crate) use self::attempts::{AttemptResult, Purpose};
 use mailbox::{Outlet, Queued};
-use status::report::Direction;
+use status::report::{Direction, Verdict};
 
 /// Count this observation.
 #[derive(Debug)]
@@ -28,10 +31,10 @@ pub enum Count {
     },
     /// An attempt ended.
     Attempted {
-        /// `session` or `verification`.
-        purpose: &'static str,
-        /// `established`, or the stage at which it failed.
-        result: &'static str,
+        /// Its purpose.
+        purpose: Purpose,
+        /// Its result.
+        result: AttemptResult,
     },
     /// A TLS handshake succeeded.
     Secured {
@@ -41,11 +44,11 @@ pub enum Count {
         version: String,
     },
     /// The certificate of a peer was checked against the domain that the peer claims.
-    Judged {
+    CertificateVerified {
         /// The direction of the connection.
         direction: Direction,
-        /// `good`, `expired` …
-        verdict: &'static str,
+        /// The result of the check.
+        verdict: Verdict,
     },
 }
 
@@ -59,7 +62,7 @@ pub(crate) struct Show {
 /// A phase of a connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// The DNS look-ups.
+    /// The DNS lookups.
     Resolve,
     /// The TCP connection.
     Connect,
@@ -87,11 +90,11 @@ pub(crate) struct Counts {
     /// The time that each phase took.
     pub phases: BTreeMap<Phase, Histogram>,
     /// Attempts by purpose and result.
-    pub attempts: BTreeMap<(&'static str, &'static str), u64>,
+    pub attempts: BTreeMap<(Purpose, AttemptResult), u64>,
     /// TLS connections by direction and version.
     pub secured: BTreeMap<(&'static str, String), u64>,
     /// Certificates by direction and verdict.
-    pub verdicts: BTreeMap<(&'static str, &'static str), u64>,
+    pub verdicts: BTreeMap<(&'static str, Verdict), u64>,
     /// Incoming streams that are authenticated now.
     pub admitted: usize,
 }
@@ -137,7 +140,7 @@ impl Handler<Queued<Count>> for Metrics {
     type Result = ();
 
     fn handle(&mut self, count: Queued<Count>, _: &mut Context<Self>) {
-        match count.open() {
+        match count.into_message() {
             Count::Phase { phase, took } => self.counts.phases.entry(phase).or_default().observe(took),
             Count::Attempted { purpose, result } => {
                 *self.counts.attempts.entry((purpose, result)).or_default() += 1;
@@ -145,7 +148,7 @@ impl Handler<Queued<Count>> for Metrics {
             Count::Secured { direction, version } => {
                 *self.counts.secured.entry((direction.as_str(), version)).or_default() += 1;
             }
-            Count::Judged { direction, verdict } => {
+            Count::CertificateVerified { direction, verdict } => {
                 *self.counts.verdicts.entry((direction.as_str(), verdict)).or_default() += 1;
             }
         }
@@ -158,7 +161,7 @@ impl Handler<Queued<Show>> for Metrics {
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
         let counts = Counts { admitted: self.admitted.load(Relaxed), ..self.counts.clone() };
         // Whoever asked may have given up.
-        let _ = show.open().answer.send(counts);
+        let _ = show.into_message().answer.send(counts);
     }
 }
 

@@ -271,7 +271,7 @@ impl Handler<Queued<Deliver>> for Promise {
     type Result = ();
 
     fn handle(&mut self, deliver: Queued<Deliver>, _: &mut Context<Self>) {
-        let Deliver { batch } = deliver.open();
+        let Deliver { batch } = deliver.into_message();
         self.deliver(batch);
     }
 }
@@ -280,7 +280,7 @@ impl Handler<Queued<Drain>> for Promise {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
-        let Drain { token: _token } = drain.open();
+        let Drain { token: _token } = drain.into_message();
         self.stopping = true;
         let pairs: Vec<DomainPair> = self.pairs.iter().map(|(pair, _)| pair.clone()).collect();
         for pair in pairs {

@@ -23,8 +23,8 @@ use self::{account::Account, registration::Registration};
 pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
-        Abandon, Acknowledge, Adopt, Dismiss, DismissComponent, DomainStatus, Finish, Flush, LogAccount,
-        Report, ShowComponents, ShowDomain, ShowSessions,
+        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, LogAccount, Report,
+        ShowComponents, ShowDomain, ShowSessions,
     },
 };
 use crate::{
@@ -191,7 +191,7 @@ impl Handler<Queued<Route>> for Router {
     type Result = ();
 
     fn handle(&mut self, route: Queued<Route>, _: &mut Context<Self>) {
-        let Route { batches, ingress } = route.open();
+        let Route { batches, ingress } = route.into_message();
         for mut batch in batches {
             self.account.take_in(&mut batch);
             self.route(batch, ingress);
@@ -205,7 +205,7 @@ impl Handler<Queued<Return>> for Router {
     /// Error answers of the promise and of the sessions never create a promise: without a recipient they are
     /// dropped.
     fn handle(&mut self, answers: Queued<Return>, _: &mut Context<Self>) {
-        let Return { answers, permit } = answers.open();
+        let Return { answers, permit } = answers.into_message();
         for mut batch in batch::sort(answers, &permit) {
             batch.returning = true;
             match self.local.get(&batch.to) {
@@ -226,14 +226,14 @@ impl Handler<Queued<Adopt>> for Router {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { domains, components, service, terms } = adopt.open();
+        let Adopt { domains, components, service, sessions } = adopt.into_message();
         // If the service is gone, the process ends.
         let names = components.iter().map(|(name, _)| name.clone()).collect();
         let _ = self.service.signal(service::Adopt { components: names, service });
         self.set_local(domains, components);
         for session in self.sessions.values() {
             // A session that has just ended does not need it.
-            let _ = session.signal(terms.clone());
+            let _ = session.signal(sessions.clone());
         }
     }
 }
@@ -242,7 +242,7 @@ impl Handler<Queued<Report>> for Router {
     type Result = ();
 
     fn handle(&mut self, report: Queued<Report>, _: &mut Context<Self>) {
-        report.open();
+        report.into_message();
         self.account.log();
         for (name, local) in &self.local {
             let served_by = match local {

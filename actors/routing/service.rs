@@ -124,7 +124,7 @@ impl Handler<Queued<Serve>> for Service {
     type Result = ();
 
     fn handle(&mut self, serve: Queued<Serve>, _: &mut Context<Self>) {
-        let Serve { mut batch } = serve.open();
+        let Serve { mut batch } = serve.into_message();
         let mut answers = Vec::new();
         for stanza in std::mem::take(&mut batch.stanzas) {
             let answer = self.answer(&stanza);
@@ -148,7 +148,7 @@ impl Handler<Queued<Adopt>> for Service {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        Adopt { components: self.components, service: self.settings } = adopt.open();
+        Adopt { components: self.components, service: self.settings } = adopt.into_message();
     }
 }
 
@@ -156,7 +156,7 @@ impl Handler<Queued<Acknowledge>> for Service {
     type Result = ();
 
     fn handle(&mut self, acknowledge: Queued<Acknowledge>, _: &mut Context<Self>) {
-        let Acknowledge { token } = acknowledge.open();
+        let Acknowledge { token } = acknowledge.into_message();
         let _ = self.owners.acknowledged.signal(Acknowledged { token });
     }
 }

@@ -53,7 +53,7 @@ pub(super) async fn log_in(component: &mut DuplexStream) -> BytesMut {
     let answer =
         reads_until(component, &mut read, " id='").await + &reads_until(component, &mut read, "'").await;
     let id = answer.split("id='").nth(1).unwrap().trim_end_matches('\'');
-    let digest = openssl::sha::sha1(format!("{id}secret").as_bytes());
+    let digest = openssl::sha::sha1(format!("{id}{}", fixture::SECRET).as_bytes());
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     component.write_all(format!("<handshake>{digest}</handshake>").as_bytes()).await.unwrap();
     reads_until(component, &mut read, "<handshake").await;

@@ -49,8 +49,9 @@ async fn a_link_closed_by_an_operator_loses_nothing_and_is_replaced_at_once() {
 async fn a_cut_link_returns_what_it_has_not_written() {
     tokio::time::pause();
     // A narrow pipe, so that many stanzas are not written yet when it is cut.
-    let mut node = Node::start(512).await;
-    for _ in 0..20 {
+    let (pipe, cuts) = (512, 20);
+    let mut node = Node::start(pipe).await;
+    for _ in 0..cuts {
         for _ in 0..10 {
             node.sends("b.example", 25).await;
             tokio::task::yield_now().await;
@@ -59,7 +60,10 @@ async fn a_cut_link_returns_what_it_has_not_written() {
         node.cuts_every_link();
     }
     let outcomes = node.outcomes().await;
-    outcomes.check();
+    // With a link are lost the stanzas in the pipe, one that is partly written and one that is partly read.
+    let most = cuts * (pipe / Kind::Message.stanza("b.example", 0).len() + 2);
+    let lost = outcomes.check();
+    assert!(lost <= most, "{lost} stanzas were lost with {cuts} links, at most {most} were in the pipes");
     assert!(outcomes.bounced.is_empty(), "{} were answered", outcomes.bounced("b.example").len());
 }
 

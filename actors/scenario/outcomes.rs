@@ -26,10 +26,12 @@ impl Node {
         let account = self.account().await;
         let (token, answered) = drain::tokens();
         self.promise.signal(promise::Drain { token: token.clone() }).unwrap();
-        self.router.signal(router::Flush { within: Duration::from_secs(3), token }).unwrap();
+        let flush = outgoing::Flush { within: Duration::from_secs(3), token };
+        self.router.signal(router::Broadcast(flush)).unwrap();
         answered.within(Duration::from_secs(60)).await;
         let (token, finished) = drain::tokens();
-        self.router.signal(router::Finish { within: Duration::from_secs(10), token }).unwrap();
+        let finish = outgoing::Finish { within: Duration::from_secs(10), token };
+        self.router.signal(router::Broadcast(finish)).unwrap();
         finished.within(Duration::from_secs(60)).await;
         // An attempt that was under way may have succeeded.
         tokio::time::sleep(Duration::from_secs(150)).await;
@@ -68,8 +70,9 @@ impl Outcomes {
         self.bounced.get(remote).into_iter().flatten().map(|seen| seen.id).collect()
     }
 
-    /// Asserts what is true of every scenario: one outcome for each stanza, in order and in time.
-    pub(super) fn check(&self) {
+    /// Asserts what is true of every scenario: one outcome for each stanza, in order and in time. Gives the number of
+    /// stanzas that neither arrived nor came back; the account calls them uncertain or dropped.
+    pub(super) fn check(&self) -> usize {
         let account = &self.account;
         assert_eq!((account.difference(), account.waiting()), Default::default(), "{account:?}");
         let mut missing = 0;
@@ -108,6 +111,7 @@ impl Outcomes {
         // A stopped node may not have read all stanzas.
         missing -= self.sent.values().map(Vec::len).sum::<usize>() - account.taken().stanzas as usize;
         assert!(missing <= allowed, "{missing} missing, {allowed} uncertain or dropped: {account:?}");
+        missing
     }
 }
 

@@ -156,7 +156,7 @@ async fn no_attempt_is_made_when_everything_expired_before_a_slot_was_free() {
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
     let dials = node.remotes.dials.load(Relaxed);
-    assert!((2..=10).contains(&dials), "{dials} of 30 dialled");
+    assert!((2..=10).contains(&dials), "{dials} of 30 dialed");
     node.outcomes().await.check();
 }
 

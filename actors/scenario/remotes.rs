@@ -1,12 +1,9 @@
 //! The remote servers of a scenario, and the links to them.
 
 use super::*;
-use crate::{
-    dial::{
-        attempt::{Dial, PendingDial, Session},
-        error::AttemptError,
-    },
-    fixture::established,
+use crate::dial::{
+    attempt::{Dial, PendingDial, Session},
+    error::AttemptError,
 };
 use net::dns;
 
@@ -59,13 +56,7 @@ impl Dial for Remotes {
 
     fn dial(&self, pair: &DomainPair) -> PendingDial {
         let (remotes, pair) = (self.clone(), pair.clone());
-        PendingDial {
-            idle_timeout: Duration::from_secs(3600),
-            strict: false,
-            keepalive: Duration::from_secs(300),
-            write_timeout: Duration::from_secs(120),
-            begin: Box::new(move |_| Box::pin(remotes.attempt(pair))),
-        }
+        fixture::dial(move || remotes.attempt(pair))
     }
 }
 
@@ -84,17 +75,7 @@ impl Remotes {
         }
         let (ours, theirs) = duplex(self.pipe);
         actix_rt::spawn(self.remote(pair.remote.to_string(), theirs));
-        let machine = established(&pair);
-        let address = ([127, 0, 0, 1], 5269).into();
-        Ok(Session {
-            expires: None,
-            evidence: None,
-            route: None,
-            stream: Stream::Memory(ours),
-            machine,
-            trace: crate::flow::trace::Trace::new("nuncio::outgoing"),
-            address,
-        })
+        Ok(fixture::session(&pair, Stream::Memory(ours), ([127, 0, 0, 1], 5269).into()))
     }
 
     /// Reads until the link is cut or the stream is closed. Bytes after a closing tag are ignored.

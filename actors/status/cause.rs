@@ -55,7 +55,7 @@ macro_rules! causes {
 }
 
 causes! {
-    // Before the DNS look-up, and limits of this node.
+    // Before the DNS lookup, and limits of this node.
     DENIED = "denied-by-our-policy", Local, "s2s.allow and s2s.deny of the configuration",
         "change s2s.allow or s2s.deny of this node to permit {remote}",
         "Remove {remote} from s2s.deny, or add it to s2s.allow, to permit federation with it.";
@@ -69,8 +69,8 @@ causes! {
         "the operator of {remote} must read the log there: it has the reason why every link is closed",
         "The server of {remote} closes every connection immediately; its log has the reason.";
     OVERLOADED = "node-overloaded", Local, "none",
-        "reduce the load of this node: its log names the overloaded part",
-        "This node is overloaded; its log names the overloaded part.";
+        "see refused= in the mailbox lines of the log of this node, or raise limits.max_dials_hanging",
+        "This node is overloaded: see refused= in the mailbox lines of its log, or raise limits.max_dials_hanging.";
     CROWDED = "address-crowded", Either, "limits.max_dials_per_address of the configuration",
         "find out why connections to that address are slow, or raise limits.max_dials_per_address of this node",
         "Connections to that address are opened too slowly; find out why, or raise limits.max_dials_per_address.";
@@ -119,7 +119,7 @@ causes! {
     // TCP.
     REFUSED = "connection-refused", Remote, "RFC 6120 section 3.3, RFC 9293 section 3.5.2",
         "the operator of {remote} must start the server, or correct its address or port in the DNS; with a [[remote]] here, correct its `address`",
-        "Nothing listens at that port: its operator has to start the server, open the port or correct the SRV record; with a [[remote]] here, correct its `address`.";
+        "Nothing listens at that port: its operator must start the server, open the port or correct the SRV record; with a [[remote]] here, correct its `address`.";
     NO_ANSWER = "no-answer", Either, "RFC 6120 section 3.3",
         "check that no firewall on either side drops the connection",
         "The host is down or a firewall drops the connection: let TCP out to that port here, and in at {remote}.";
@@ -177,7 +177,7 @@ causes! {
         "{remote} must enable TLS 1.2 or 1.3; older versions are insecure and not supported.";
     TLS_TOO_LONG = "tls-handshake-too-long", Either, "limits.max_handshake of the configuration",
         "raise limits.max_handshake of this node, or ask the operator of {remote} to send a shorter certificate chain",
-        "The TLS handshake of {remote} is longer than the limit: raise limits.max_handshake, or {remote} sends fewer certificates.";
+        "The TLS handshake of {remote} is longer than the limit: raise limits.max_handshake, or have {remote} send fewer certificates.";
     NO_COMMON_CIPHER = "no-common-cipher", Remote, "RFC 9325 section 4.2",
         "the operator of {remote} must enable current ciphers",
         "{remote} must enable ciphers with forward secrecy and AEAD, such as ECDHE with AES-GCM.";
@@ -203,7 +203,7 @@ causes! {
     // The certificate of the remote server, and that of this node where the link depends on it.
     EXPIRED = "certificate-expired", Remote, "RFC 5280 section 4.1.2.5, RFC 6120 section 13.7.1.2",
         "the operator of {remote} must renew it",
-        "{remote} has to renew its certificate and have its server load the new one.";
+        "{remote} must renew its certificate and reload the server.";
     NOT_YET_VALID = "certificate-not-yet-valid", Remote, "RFC 5280 section 4.1.2.5, RFC 6120 section 13.7.1.2",
         "the operator of {remote} must use a certificate that is valid now",
         "{remote} must use a certificate that is valid now; check the clock of this machine as well.";

@@ -8,6 +8,8 @@ use xmpp::{Domain, certificate::Problem, policy::Policy, stream::Secured};
 /// The encryption of a stream, as fields of a log line. A field without a value is `-`.
 #[derive(Debug)]
 pub struct Protection<'a> {
+    /// `None` for a stream in clear text.
+    secured: Option<&'a Secured>,
     /// The protocol version in OpenSSL's spelling, such as `TLSv1.3`.
     pub protocol: &'a str,
     /// The cipher in OpenSSL's spelling, such as `TLS_AES_256_GCM_SHA384`.
@@ -23,6 +25,7 @@ impl<'a> Protection<'a> {
     pub fn of(secured: Option<&'a Secured>, remote: &Domain, policy: &Policy) -> Self {
         let presented = secured.and_then(|secured| secured.certificate.as_ref());
         Self {
+            secured,
             protocol: secured.map_or("-", |secured| &secured.protocol),
             cipher: secured.map_or("-", |secured| &secured.cipher),
             certificate: secured
@@ -33,16 +36,16 @@ impl<'a> Protection<'a> {
 
     /// Writes `TLSv1.3, certificate good` or `in clear text`.
     pub fn summary(&self) -> String {
-        match self.protocol {
-            "-" => "in clear text".to_owned(),
-            protocol => format!("{protocol}, certificate {}", self.certificate),
+        match self.secured {
+            None => "in clear text".to_owned(),
+            Some(secured) => format!("{}, certificate {}", secured.protocol, self.certificate),
         }
     }
 }
 
 /// Writes the result of a check of a certificate: `good`, or a predicate such as `expired on 2026-11-01`.
-pub fn certificate(judged: &Result<(), Problem>) -> String {
-    judged.as_ref().map_or_else(ToString::to_string, |()| "good".to_owned())
+pub fn certificate(result: &Result<(), Problem>) -> String {
+    result.as_ref().map_or_else(ToString::to_string, |()| "good".to_owned())
 }
 
 /// Writes the time since `since` in milliseconds, as `12ms`.

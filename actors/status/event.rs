@@ -7,7 +7,7 @@ use xmpp::Domain;
 
 use crate::report::{Time, bounded};
 
-/// An event of a remote domain. Equal events in a row are stored as one.
+/// An event of a remote domain. Bounces for the same reason are stored as one event, with the number of stanzas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// The time of the first occurrence.
@@ -61,7 +61,8 @@ pub enum EventKind {
     /// The remote server presented another certificate than before.
     CertificateChanged,
     /// The remote server connected or answered, so the back-off was ended early.
-    LifeSign,
+    #[serde(rename = "life-sign")]
+    RemoteContact,
     /// An operator ended the back-off.
     Retried,
     /// An operator closed an incoming stream.
@@ -125,9 +126,9 @@ impl EventKind {
             Self::Disconnected => "disconnected",
             Self::Verified => "verified",
             Self::CertificateChanged => "new certificate",
-            Self::LifeSign => "sign of life",
+            Self::RemoteContact => "remote contact",
             Self::Retried => "retried",
-            Self::Dismissed => "asked to close",
+            Self::Dismissed => "closed by operator",
         }
     }
 

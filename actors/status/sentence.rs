@@ -110,8 +110,8 @@ impl Facts<'_> {
         if !self.permitted {
             return NOT_ALLOWED.to_owned();
         }
-        if let Some((queue, trouble)) = self.trouble() {
-            return self.no_link(queue, trouble);
+        if let Some((queue, failure)) = self.failed_queue() {
+            return self.no_link(queue, failure);
         }
         let waits = waits(self.waiting());
         if let Some(link) = self.first(Direction::Outgoing, &[LinkState::Connecting, LinkState::Negotiating])
@@ -134,13 +134,13 @@ impl Facts<'_> {
     }
 
     /// The paused queue with the most waiting stanzas, or else with the most failures.
-    fn trouble(&self) -> Option<(&QueueReport, &FailureReport)> {
+    fn failed_queue(&self) -> Option<(&QueueReport, &FailureReport)> {
         let paused = self.queues.iter().filter(|queue| queue.state == QueueState::Pause);
-        let troubled = paused.filter_map(|queue| Some((queue, queue.trouble.as_ref()?)));
-        troubled.max_by_key(|(queue, _)| (queue.waiting.stanzas, queue.failures))
+        let failed = paused.filter_map(|queue| Some((queue, queue.trouble.as_ref()?)));
+        failed.max_by_key(|(queue, _)| (queue.waiting.stanzas, queue.failures))
     }
 
-    fn no_link(&self, queue: &QueueReport, trouble: &FailureReport) -> String {
+    fn no_link(&self, queue: &QueueReport, failure: &FailureReport) -> String {
         let elsewhere = self.first(Direction::Outgoing, &[LinkState::Authenticated]).is_some();
         let from = if elsewhere { format!(" from {}", queue.local) } else { String::new() };
         let waiting = self.waiting();
@@ -151,7 +151,7 @@ impl Facts<'_> {
             (0, false) => format!("next attempt with the next stanza, in {wait} at the earliest"),
             (0, true) => "next attempt with the next stanza".to_owned(),
         };
-        format!("no link{from}; {}; {}; {}, {next}", trouble.reason, trouble.remedy, waits(waiting))
+        format!("no link{from}; {}; {}; {}, {next}", failure.reason, failure.remedy, waits(waiting))
     }
 
     fn first(&self, direction: Direction, states: &[LinkState]) -> Option<&LinkReport> {
@@ -181,8 +181,8 @@ impl Facts<'_> {
     }
 
     fn last_failure(&self) -> String {
-        let trouble = self.queues.iter().find_map(|queue| queue.trouble.as_ref());
-        trouble.map_or_else(String::new, |FailureReport { reason, remedy, .. }| {
+        let failure = self.queues.iter().find_map(|queue| queue.trouble.as_ref());
+        failure.map_or_else(String::new, |FailureReport { reason, remedy, .. }| {
             format!("; the last attempt failed: {reason}; {remedy}")
         })
     }
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
     use crate::report::{Pair, Side, TlsReport};
 
-    fn trouble() -> FailureReport {
+    fn failure() -> FailureReport {
         FailureReport {
             reason: "certificate of b.example expired on 2026-11-01".to_owned(),
             definitive: true,
@@ -260,7 +260,7 @@ mod tests {
             oldest: None,
             next_attempt: next.map(|seconds| Seconds(Duration::from_secs(seconds))),
             failures: 1,
-            trouble: Some(trouble()),
+            trouble: Some(failure()),
         }
     }
 

@@ -44,7 +44,7 @@ use crate::{
     },
     observe::log_limit::LogLimiter,
     streams::{
-        caller,
+        accepted,
         connection::{self, Connection, Intake, WHOLE_CHUNK},
     },
 };
@@ -88,11 +88,11 @@ pub struct Environment {
     /// The index of the listening socket that accepted the connection.
     pub socket: usize,
     /// The listener, which counts the connections of an address.
-    pub ended: Outlet<caller::Ended>,
+    pub ended: Outlet<accepted::Ended>,
     /// The listener, which counts authenticated connections separately.
-    pub proved: Outlet<caller::Proved>,
+    pub authenticated: Outlet<accepted::Authenticated>,
     /// The listener, which slows down an address that tries secrets.
-    pub mistaken: Outlet<caller::Mistaken>,
+    pub wrong_secret: Outlet<accepted::WrongSecret>,
     /// Limits of log lines about connections that serve no name.
     pub log_limits: LogLimits,
     /// The address from which the node pings a component. `None`: the component's own name.
@@ -157,8 +157,8 @@ impl Component {
         }
     }
 
-    fn caller(&self) -> caller::Caller {
-        caller::Caller { address: self.connection.address, socket: self.environment.socket }
+    fn caller(&self) -> accepted::Caller {
+        accepted::Caller { address: self.connection.address, socket: self.environment.socket }
     }
 
     fn return_to_senders(&self, batches: Vec<Batch>) {
@@ -217,12 +217,12 @@ impl Handler<Queued<link::Event>> for Component {
     type Result = ();
 
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
-        match event.open() {
+        match event.into_message() {
             link::Event::Received { bytes, permit } => {
                 if let Some(shown) = self.connection.received(&bytes) {
                     log::trace!(target: LOG, address:% = self.connection.address; "received {shown}");
                 }
-                self.silence.is_broken(&permit);
+                self.silence.note_read(&permit);
                 self.report_answer();
                 self.machine.receive(bytes);
                 self.drive(&permit, context);
@@ -261,7 +261,7 @@ impl Handler<Queued<Send>> for Component {
     type Result = ();
 
     fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
-        let Send { batch } = send.open();
+        let Send { batch } = send.into_message();
         if self.connection.has_ended() || self.machine.has_closed() {
             return self.return_to_senders(vec![batch]);
         }
@@ -277,7 +277,7 @@ impl Handler<Queued<Retire>> for Component {
     type Result = ();
 
     fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
-        retire.open();
+        retire.into_message();
         self.binding.retire();
         if self.connection.is_down() {
             context.stop();
@@ -289,7 +289,7 @@ impl Handler<Queued<Drain>> for Component {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
-        let Drain { within, token } = drain.open();
+        let Drain { within, token } = drain.into_message();
         self.draining = Some(token);
         let quiet_within = within / 5 * 4;
         self.close_when_quiet(clock::now() + quiet_within, context);
@@ -301,7 +301,7 @@ impl Handler<Queued<Expel>> for Component {
     type Result = ();
 
     fn handle(&mut self, expel: Queued<Expel>, context: &mut Context<Self>) {
-        expel.open();
+        expel.into_message();
         if !self.connection.has_ended() {
             self.close_with(Condition::HostGone, "this name is no longer served here", context);
         }
@@ -312,7 +312,7 @@ impl Handler<Queued<GiveWay>> for Component {
     type Result = ();
 
     fn handle(&mut self, give_way: Queued<GiveWay>, context: &mut Context<Self>) {
-        give_way.open();
+        give_way.into_message();
         if !self.connection.has_ended() {
             self.close_with(Condition::Conflict, "replaced by another connection of this component", context);
         }
@@ -323,7 +323,7 @@ impl Handler<Queued<Dismiss>> for Component {
     type Result = ();
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
-        let Dismiss { token } = dismiss.open();
+        let Dismiss { token } = dismiss.into_message();
         if !self.binding.was_released() {
             self.dismissed = Some(token);
         }
@@ -343,7 +343,7 @@ impl Drop for Component {
             let reason = "internal error of this node".to_owned();
             let _ = self.environment.owners.gone.signal(Gone { name, component: self.own.clone(), reason });
         }
-        let ended = caller::Ended { caller: self.caller(), is_expected: false };
+        let ended = accepted::Ended { caller: self.caller(), is_expected: false };
         let _ = self.environment.ended.signal(ended);
     }
 }

@@ -34,7 +34,7 @@ use status::{
 pub(super) struct Connection {
     /// The peer's end.
     pub(super) address: SocketAddr,
-    state: LinkState,
+    state: ConnectionState,
     /// The queue of stanzas to be written.
     pub(super) outbox: Outbox,
     /// Wakes the owner when the hold of a full outbox ends.
@@ -51,8 +51,8 @@ pub(super) struct Connection {
     bytes_in: u64,
 }
 
-/// The link of a connection.
-enum LinkState {
+/// Whether a connection has a link, and whether the protocol goes on.
+enum ConnectionState {
     /// The protocol goes on.
     Up(Link),
     /// The protocol has ended. The link is closed in this way once the outbox is empty.
@@ -74,7 +74,7 @@ impl Connection {
         let now = clock::now();
         Self {
             address,
-            state: LinkState::Up(Link::start(stream, events)),
+            state: ConnectionState::Up(Link::start(stream, events)),
             outbox,
             hold_timer: Timer::default(),
             trace,
@@ -88,19 +88,19 @@ impl Connection {
 
     fn link(&self) -> Option<&Link> {
         match &self.state {
-            LinkState::Up(link) | LinkState::Ending(link, _) => Some(link),
-            LinkState::Down => None,
+            ConnectionState::Up(link) | ConnectionState::Ending(link, _) => Some(link),
+            ConnectionState::Down => None,
         }
     }
 
     /// Whether the protocol has ended, or the link.
     pub(super) fn has_ended(&self) -> bool {
-        !matches!(self.state, LinkState::Up(_))
+        !matches!(self.state, ConnectionState::Up(_))
     }
 
     /// Whether the link is down.
     pub(super) fn is_down(&self) -> bool {
-        matches!(self.state, LinkState::Down)
+        matches!(self.state, ConnectionState::Down)
     }
 
     /// Queues bytes of the protocol itself. Gives text for the log, if the log takes it.
@@ -152,12 +152,12 @@ impl Connection {
 
     /// Gives the link its next chunk; closes it if the protocol has ended and all is written.
     pub(super) fn flush(&mut self) {
-        let (LinkState::Up(link) | LinkState::Ending(link, _)) = &self.state else { return };
+        let (ConnectionState::Up(link) | ConnectionState::Ending(link, _)) = &self.state else { return };
         if let Some(chunk) = self.outbox.next_chunk() {
             self.last_write = clock::now();
             self.is_writing = true;
             link.write(chunk);
-        } else if let LinkState::Ending(link, mode) = &self.state
+        } else if let ConnectionState::Ending(link, mode) = &self.state
             && self.outbox.is_empty()
         {
             link.close(*mode);
@@ -195,8 +195,8 @@ impl Connection {
     /// The protocol has ended: closes the link in this way once all is written. False if it had ended before.
     pub(super) fn end(&mut self, mode: CloseMode) -> bool {
         let was_up = !self.has_ended();
-        self.state = match std::mem::replace(&mut self.state, LinkState::Down) {
-            LinkState::Up(link) => LinkState::Ending(link, mode),
+        self.state = match std::mem::replace(&mut self.state, ConnectionState::Down) {
+            ConnectionState::Up(link) => ConnectionState::Ending(link, mode),
             other => other,
         };
         was_up
@@ -212,7 +212,7 @@ impl Connection {
     /// Drops the link. False if the protocol had ended before.
     pub(super) fn cut(&mut self) -> bool {
         let was_up = !self.has_ended();
-        self.state = LinkState::Down;
+        self.state = ConnectionState::Down;
         was_up
     }
 

@@ -43,7 +43,7 @@ use crate::{
     },
     settings::Remote,
     streams::{
-        caller,
+        accepted,
         connection::{self, CLOSE_WITHIN, Connection, Intake, OFFER_AGAIN},
         verifier::{self, Verifier},
     },
@@ -69,7 +69,7 @@ pub(crate) struct Owners {
 #[derive(Clone, Debug)]
 pub(crate) struct Environment {
     /// The policies towards remote domains.
-    pub terms: RemotePolicies,
+    pub policies: RemotePolicies,
     /// Certificates.
     pub tls: Tls,
     /// The mailboxes that streams report to.
@@ -85,9 +85,9 @@ pub(crate) struct Environment {
     /// The index of the listening socket that accepted the stream.
     pub socket: usize,
     /// The listener, which counts the streams of an address.
-    pub ended: Outlet<caller::Ended>,
+    pub ended: Outlet<accepted::Ended>,
     /// The listener, which counts authenticated streams separately.
-    pub proved: Outlet<caller::Proved>,
+    pub authenticated: Outlet<accepted::Authenticated>,
     /// Limits of log lines that peers can cause.
     pub log_limits: LogLimits,
     /// The history of remote domains.
@@ -159,7 +159,7 @@ impl Incoming {
         own: Mailbox<Self>,
         meter: Arc<Meter>,
     ) -> Self {
-        let remote = environment.terms.default_remote().clone();
+        let remote = environment.policies.default_remote().clone();
         let mut certificate = PeerCertificate::default();
         if let Some(session) = &mut session {
             environment.tls.update(session);
@@ -171,7 +171,7 @@ impl Incoming {
         Self {
             connection: Connection::start(stream, address, since, own.outlet(), Trace::new(LOG), outbox),
             machine: Machine::Handshake(Box::new(Handshake::new(
-                Arc::clone(environment.terms.rules()),
+                Arc::clone(environment.policies.rules()),
                 secured,
                 stream_id::source(),
             ))),
@@ -191,13 +191,13 @@ impl Incoming {
         }
     }
 
-    fn caller(&self) -> caller::Caller {
-        caller::Caller { address: self.connection.address, socket: self.environment.socket }
+    fn caller(&self) -> accepted::Caller {
+        accepted::Caller { address: self.connection.address, socket: self.environment.socket }
     }
 
     fn stream_ended(&mut self, end: &End) {
         self.verifying = None;
-        if self.connection.end(CloseMode::after(end, self.machine.is_open())) {
+        if self.connection.end(CloseMode::after(end, self.machine.status().is_open)) {
             self.judge_unopened(end);
             self.log_closed(&end.to_string());
         }
@@ -234,7 +234,7 @@ impl Incoming {
     fn log_closed(&self, reason: &str) {
         self.record_end(reason);
         if matches!(self.authentication, Authentication::Pending)
-            && !self.environment.log_limits.closed.permits()
+            && !self.environment.log_limits.closed.count_line()
         {
             return;
         }
@@ -243,7 +243,7 @@ impl Incoming {
         log::info!(
             target: LOG, address:% = self.connection.address,
             pair:% = pairs.first().map_or_else(|| "-".to_owned(), ToString::to_string),
-            pairs_not_shown = pairs.len().checked_sub(2).map(|more| more + 1), from:% = name(self.machine.claimed()),
+            pairs_not_shown = pairs.len().checked_sub(2).map(|more| more + 1), from:% = name(self.machine.status().claimed),
             to:% = name(self.to.as_ref()),
             certificate = verdict.as_ref().map_or_else(|| "-".to_owned(), display::certificate).as_str(), reason = reason,
             stanzas_in = self.intake.stanzas, refused = self.intake.refused,
@@ -284,7 +284,7 @@ impl Handler<Queued<link::Event>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
-        match event.open() {
+        match event.into_message() {
             link::Event::Received { bytes, permit } => {
                 if let Some(shown) = self.connection.received(&bytes) {
                     log::trace!(target: LOG, address:% = self.connection.address; "received {shown}");
@@ -308,7 +308,7 @@ impl Handler<Queued<link::Event>> for Incoming {
             }
             link::Event::Secured(Ok(session)) => self.secured(*session, context),
             link::Event::Secured(Err(error)) => {
-                if self.environment.log_limits.insecure.permits() {
+                if self.environment.log_limits.insecure.count_line() {
                     log::warn!(
                         target: LOG, address:% = self.connection.address, reason:% = error;
                         "TLS handshake failed"
@@ -329,7 +329,7 @@ impl Handler<Queued<verifier::Verified>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, verified: Queued<verifier::Verified>, context: &mut Context<Self>) {
-        let verifier::Verified { request, answer } = verified.open();
+        let verifier::Verified { request, answer } = verified.into_message();
         self.machine.verified(&request, answer);
         self.drive(&ReadPermit::free(), context);
     }
@@ -339,18 +339,18 @@ impl Handler<Queued<Adopt>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
-        let Adopt { terms, tls } = adopt.open();
+        let Adopt { policies, tls } = adopt.into_message();
         if let Some(evidence) = &self.certificate.evidence {
-            self.machine.judged(tls.judge(evidence));
+            self.machine.judged(tls.verify_chain(evidence));
         }
         let pairs = self.machine.pairs().to_vec();
-        let forbidden = self.machine.adopt(Arc::clone(terms.rules()));
+        let forbidden = self.machine.adopt(Arc::clone(policies.rules()));
         if forbidden.is_some() {
             self.withdrawn = pairs;
         }
-        (self.environment.terms, self.environment.tls) = (terms, tls);
+        (self.environment.policies, self.environment.tls) = (policies, tls);
         if let Some(pair) = self.machine.pairs().first() {
-            self.remote = self.environment.terms.remote(&pair.remote).clone();
+            self.remote = self.environment.policies.remote(&pair.remote).clone();
             self.reading.throttle.set_rate(self.remote.max_rate);
         }
         match forbidden.filter(|_| !self.connection.has_ended()) {
@@ -365,7 +365,7 @@ impl Handler<Queued<Drain>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
-        let Drain { within, token } = drain.open();
+        let Drain { within, token } = drain.into_message();
         self.draining = Some(token);
         if !self.connection.has_ended() {
             self.close(Some(stream::Error::new(Condition::SystemShutdown, "")), context);
@@ -377,8 +377,8 @@ impl Handler<Queued<Drain>> for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
-        let is_expected = self.machine.has_vouched();
-        let _ = self.environment.ended.signal(caller::Ended { caller: self.caller(), is_expected });
+        let is_expected = self.machine.status().has_vouched;
+        let _ = self.environment.ended.signal(accepted::Ended { caller: self.caller(), is_expected });
     }
 }
 

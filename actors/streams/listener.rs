@@ -36,7 +36,7 @@ pub(crate) use self::{own_probe::ExpectProbe, socket::bind};
 use crate::{
     observe::log_limit::{self, LogLimiter},
     streams::{
-        caller::{Caller, Ended, Proved},
+        accepted::{Authenticated, Caller, Ended},
         component::{self, Component},
         incoming::{self, Incoming},
     },
@@ -298,14 +298,14 @@ impl Listener {
     /// uses no memory.
     fn refuse(&self, socket: &TcpStream, caller: Caller, error: &stream::Error) {
         let Caller { address, socket: index } = caller;
-        if self.refused.permits() {
+        if self.refused.count_line() {
             log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
         }
         let refusal = match &self.kind {
             // A peer that expects TLS could not read it.
             Kind::Servers(_) if self.direct_tls.get(index) == Some(&true) => return,
             Kind::Servers(environment) => {
-                stream::refusal(stream_id::source()(), environment.terms.rules(), error)
+                stream::refusal(stream_id::source()(), environment.policies.rules(), error)
             }
             Kind::Components(_) => xmpp::component::refusal(stream_id::source()(), error),
         };
@@ -315,7 +315,8 @@ impl Listener {
         let _ = socket.try_read(&mut [0; READ_BEFORE_CLOSE]);
     }
 
-    /// Removes a connection that has ended, and serves waiting ones in its place.
+    /// Removes a connection that has ended, and serves waiting ones in its place. It counts as a failed attempt if it
+    /// did not authenticate, also if it waited and sent no byte: an honest peer sends its first byte at once.
     fn forget(&mut self, caller: Caller, context: &mut Context<Self>) {
         let Some(connection) = self.connections.remove(&caller) else { return };
         let (ip, standing) = (caller.address.ip(), connection.standing);
@@ -348,7 +349,7 @@ impl Handler<Queued<Accepted>> for Listener {
     type Result = ();
 
     fn handle(&mut self, accepted: Queued<Accepted>, _: &mut Context<Self>) {
-        let Accepted { socket, caller } = accepted.open();
+        let Accepted { socket, caller } = accepted.into_message();
         self.take(socket, caller);
     }
 }
@@ -357,7 +358,7 @@ impl Handler<Queued<Ended>> for Listener {
     type Result = ();
 
     fn handle(&mut self, ended: Queued<Ended>, context: &mut Context<Self>) {
-        let Ended { caller, is_expected } = ended.open();
+        let Ended { caller, is_expected } = ended.into_message();
         if let Some(connection) = self.connections.get_mut(&caller) {
             connection.is_expected = is_expected;
         }
@@ -365,11 +366,11 @@ impl Handler<Queued<Ended>> for Listener {
     }
 }
 
-impl Handler<Queued<Proved>> for Listener {
+impl Handler<Queued<Authenticated>> for Listener {
     type Result = ();
 
-    fn handle(&mut self, proved: Queued<Proved>, _: &mut Context<Self>) {
-        let Proved { caller } = proved.open();
+    fn handle(&mut self, authenticated: Queued<Authenticated>, _: &mut Context<Self>) {
+        let Authenticated { caller } = authenticated.into_message();
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         let ip = caller.address.ip();
         let before = std::mem::replace(&mut connection.standing, Standing::Proved);
@@ -382,7 +383,7 @@ impl Handler<Queued<Stop>> for Listener {
     type Result = ();
 
     fn handle(&mut self, stop: Queued<Stop>, _: &mut Context<Self>) {
-        stop.open();
+        stop.into_message();
         self.stopped = true;
         self.accepting.iter().for_each(JoinHandle::abort);
         self.clear_queues();
@@ -393,14 +394,14 @@ impl Handler<Queued<Adopt>> for Listener {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { kind, limits } = adopt.open();
+        let Adopt { kind, limits } = adopt.into_message();
         match (&mut self.kind, kind) {
             (Kind::Servers(own), Kind::Servers(new)) => {
                 for connection in self.connections.values() {
                     if let Stage::Server(incoming) = &connection.stage {
-                        let (terms, tls) = (new.terms.clone(), new.tls.clone());
+                        let (policies, tls) = (new.policies.clone(), new.tls.clone());
                         // A stream that has just ended needs no configuration.
-                        let _ = incoming.signal(incoming::Adopt { terms, tls });
+                        let _ = incoming.signal(incoming::Adopt { policies, tls });
                     }
                 }
                 (*own, self.limits) = (new, limits);
@@ -426,7 +427,7 @@ impl Handler<Queued<Drain>> for Listener {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
-        let Drain { within, token } = drain.open();
+        let Drain { within, token } = drain.into_message();
         for connection in self.connections.values() {
             let token = token.clone();
             // A stream that has just ended need not be closed.

@@ -42,7 +42,7 @@ use self::{
 pub(crate) use crate::dial::attempt::Adopt;
 use crate::{
     dial::{
-        attempt::{Owner as AttemptOwner, PendingDial, Session as Dialed, StaticRoute},
+        attempt::{Owner as AttemptOwner, PendingDial, StaticRoute},
         error::AttemptError,
     },
     flow::{
@@ -131,12 +131,12 @@ struct Session {
     inbound: Inbound,
     /// When the peer's certificate expires.
     expires: Option<SystemTime>,
-    /// The certificates of the peer, to judge them again under a new configuration.
+    /// The certificates of the peer, to verify them again under a new configuration.
     evidence: Option<tls::PeerChain>,
     /// The configured address of the remote, if the attempt used one.
     route: Option<StaticRoute>,
     /// When the peer closes an idle stream, with a margin (XEP-0478).
-    peer_idles: Option<Duration>,
+    peer_idle_timeout: Option<Duration>,
 }
 
 /// The tokens of those that wait for the end: the node when it stops, or a command.
@@ -214,12 +214,17 @@ impl Outgoing {
     }
 
     /// Takes the stream of a successful attempt.
-    fn establish(&mut self, dialed: Dialed, adopted: Option<Adopt>, context: &mut Context<Self>) {
+    fn establish(
+        &mut self,
+        dialed: crate::dial::attempt::Session,
+        adopted: Option<Adopt>,
+        context: &mut Context<Self>,
+    ) {
         // XEP-0478: the peer closes an idle stream then. We close it earlier, or a stanza may meet a closing
         // stream.
         let idle_seconds = dialed.machine.idle_seconds();
-        let peer_idles = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
-        self.limits.idle_timeout = self.limits.idle_timeout.min(peer_idles.unwrap_or(Duration::MAX));
+        let peer_idle_timeout = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
+        self.limits.idle_timeout = self.limits.idle_timeout.min(peer_idle_timeout.unwrap_or(Duration::MAX));
         self.state = State::Open(Session {
             connection: Connection::start(
                 dialed.stream,
@@ -234,7 +239,7 @@ impl Outgoing {
             expires: dialed.expires,
             evidence: dialed.evidence,
             route: dialed.route,
-            peer_idles,
+            peer_idle_timeout,
         });
         self.watch_deadlines(context);
         let established = Established { pair: self.pair.clone(), session: self.own.clone() };
@@ -306,7 +311,7 @@ impl Handler<Queued<SendFirst>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, send: Queued<SendFirst>, _: &mut Context<Self>) {
-        let SendFirst { batch } = send.open();
+        let SendFirst { batch } = send.into_message();
         self.write_first(batch);
     }
 }
@@ -315,7 +320,7 @@ impl Handler<Queued<Open>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, open: Queued<Open>, context: &mut Context<Self>) {
-        open.open();
+        open.into_message();
         if let OnRoute::Hold(held) = std::mem::replace(&mut self.on_route, OnRoute::Pass) {
             for batch in held {
                 self.write(batch, context);
@@ -329,7 +334,7 @@ impl Handler<Queued<Send>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
-        let Send { batch } = send.open();
+        let Send { batch } = send.into_message();
         match &mut self.on_route {
             OnRoute::Hold(held) => held.push(batch),
             OnRoute::Pass => self.write(batch, context),
@@ -341,7 +346,7 @@ impl Handler<Queued<Retire>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
-        retire.open();
+        retire.into_message();
         if let Some(ending) = self.state.ending_mut() {
             ending.retire();
         }
@@ -353,7 +358,7 @@ impl Handler<Queued<Flush>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, flush: Queued<Flush>, context: &mut Context<Self>) {
-        let Flush { within, token } = flush.open();
+        let Flush { within, token } = flush.into_message();
         self.shutdown.has_begun = true;
         if self.has_unwritten() {
             self.shutdown.flushing.push(token);
@@ -366,12 +371,12 @@ impl Handler<Queued<Abandon>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, abandon: Queued<Abandon>, context: &mut Context<Self>) {
-        let Abandon { token } = abandon.open();
+        let Abandon { token } = abandon.into_message();
         if self.has_unwritten() {
             self.shutdown.flushing.push(token);
             self.link_ended(
                 WHOLE_CHUNK,
-                "this server is being stopped and the peer reads too slowly",
+                "this server is shutting down and the peer reads too slowly",
                 context,
             );
         }
@@ -382,12 +387,12 @@ impl Handler<Queued<Finish>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, finish: Queued<Finish>, context: &mut Context<Self>) {
-        let Finish { within, token } = finish.open();
+        let Finish { within, token } = finish.into_message();
         match &self.state {
             State::Open(_) => {
                 self.shutdown.finishing.push(token);
                 let error = stream::Error::new(stream::Condition::SystemShutdown, "");
-                self.close_stream(Some(error), "this server is being stopped", Redial::ByRule, context);
+                self.close_stream(Some(error), "this server is shutting down", Redial::ByRule, context);
                 limit_closing(within, context, Self::close_if_written, Self::cut);
             }
             State::Closing(..) => self.shutdown.finishing.push(token),
@@ -400,7 +405,7 @@ impl Handler<Queued<Forbid>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, forbid: Queued<Forbid>, context: &mut Context<Self>) {
-        forbid.open();
+        forbid.into_message();
         if matches!(self.state, State::Open(_)) {
             let error =
                 stream::Error::new(stream::Condition::PolicyViolation, "federation is no longer allowed");
@@ -413,7 +418,7 @@ impl Handler<Queued<link::Event>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
-        match event.open() {
+        match event.into_message() {
             link::Event::Received { bytes, permit } => {
                 if let Some(session) = self.state.session_mut() {
                     if let Some(shown) = session.connection.received(&bytes) {

@@ -141,7 +141,7 @@ impl Verifier {
         if !self.queues.contains_key(&site) && self.may_start(site) {
             return self.start(verification);
         }
-        if self.waiting >= self.limits.waiting && !self.makes_room(site) {
+        if self.waiting >= self.limits.waiting && !self.make_room(site) {
             return self.refuse(verification);
         }
         self.waiting += 1;
@@ -157,8 +157,9 @@ impl Verifier {
             && self.shares.has_room(site, self.limits.per_address, clock::now())
     }
 
-    /// Refuses the last verification of the longest queue, unless the queue of `site` would be as long.
-    fn makes_room(&mut self, site: IpAddr) -> bool {
+    /// Refuses the last verification of the longest queue, unless the queue of `site` would be as long. Returns
+    /// whether one was refused.
+    fn make_room(&mut self, site: IpAddr) -> bool {
         let longest = self.queues.iter().max_by_key(|(_, queue)| queue.len()).map(|(site, _)| *site);
         let own = self.queues.get(&site).map_or(0, VecDeque::len);
         let Some(queue) = longest.and_then(|longest| self.queues.get_mut(&longest)) else { return false };
@@ -172,7 +173,7 @@ impl Verifier {
     }
 
     fn refuse(&mut self, verification: Verification) {
-        if self.refused.permits() {
+        if self.refused.count_line() {
             log::warn!(
                 target: LOG, address:% = verification.site, pair:% = verification.pair(),
                 running = self.running.len(),
@@ -279,7 +280,7 @@ impl Handler<Queued<Verify>> for Verifier {
     type Result = ();
 
     fn handle(&mut self, verify: Queued<Verify>, _: &mut Context<Self>) {
-        self.take(verify.open());
+        self.take(verify.into_message());
     }
 }
 
@@ -287,7 +288,7 @@ impl Handler<Queued<Done>> for Verifier {
     type Result = ();
 
     fn handle(&mut self, done: Queued<Done>, context: &mut Context<Self>) {
-        let Done { number, confirmed } = done.open();
+        let Done { number, confirmed } = done.into_message();
         let Some(Running { site, .. }) = self.running.remove(&number) else { return };
         if confirmed {
             self.shares.give_back(site, clock::now());
@@ -302,7 +303,7 @@ impl Handler<Queued<Adopt>> for Verifier {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { dialer, limits } = adopt.open();
+        let Adopt { dialer, limits } = adopt.into_message();
         (self.dialer, self.limits) = (dialer, limits);
         self.start_next();
     }

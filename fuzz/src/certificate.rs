@@ -1,4 +1,4 @@
-//! The names on a certificate, as a peer may write them into its subjectAltName.
+//! A certificate covers a domain only if its subjectAltName contains the name of the domain.
 
 use net::certificate::covers;
 use openssl::{
@@ -16,24 +16,24 @@ use xmpp::Domain;
 /// An input is a whole certificate, or the value of a subjectAltName.
 pub(crate) fn run(input: &[u8]) {
     let certificate = X509::from_der(input).or_else(|_| with_names(input));
-    // Errors stay in the queue of the thread.
+    // OpenSSL keeps errors in a queue of the thread.
     drop(ErrorStack::get());
     let Ok(certificate) = certificate else { return };
     let text = String::from_utf8_lossy(input).to_ascii_lowercase();
-    // A JID may be spelled in other letters, a name of the DNS may not.
+    // A JID may be spelled with other letters, a DNS name may not.
     let has_address = input.windows(XMPP_ADDR.len()).any(|window| window == XMPP_ADDR);
     for (domain, spellings) in DOMAINS {
         let domain = Domain::new(domain).expect("a domain");
         let covered = covers(&certificate, &domain);
-        // So that a target that reaches nothing is seen.
-        assert!(covered || input != SOUND || domain.as_str() != "a.example", "a sound name is not seen");
+        // Detects a target that never finds a covered name.
+        assert!(covered || input != SOUND || domain.as_str() != "a.example", "a valid name was not found");
         if covered && (text.is_ascii() || !has_address) {
             assert!(spellings.iter().any(|name| text.contains(name)), "{domain} is covered by {text:?}");
         }
     }
 }
 
-/// A certificate that is sound but for this subjectAltName.
+/// A valid certificate with this subjectAltName.
 fn with_names(value: &[u8]) -> Result<X509, ErrorStack> {
     let kind = Asn1Object::from_str("2.5.29.17")?;
     let value = Asn1OctetString::new_from_bytes(value)?;
@@ -58,7 +58,7 @@ const XMPP_ADDR: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x08\x05";
 /// A dNSName: `a.example`.
 const SOUND: &[u8] = b"\x30\x0b\x82\x09a.example";
 
-/// What is looked for, and every name that may cover it.
+/// Domains, each with the names that cover it.
 const DOMAINS: [(&str, &[&str]); 3] = [
     ("a.example", &["a.example", "*.example"]),
     ("x.a.example", &["x.a.example", "*.a.example"]),

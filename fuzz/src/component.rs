@@ -1,4 +1,4 @@
-//! The handshake of components, and what they may send then.
+//! The stream of a component: stanzas are accepted only after a correct handshake, and only from the served name.
 
 use crate::{
     fixture::{self, Act, acts, domain, may_say},
@@ -27,7 +27,7 @@ pub(crate) fn run(input: &[u8]) {
                 stream.accept();
             }
             Act::Decided(false) => {
-                // Once served, there is nothing to decide.
+                // On an open stream this has no effect.
                 stream.conflict();
             }
             Act::Close => stream.close(),
@@ -73,7 +73,7 @@ pub(crate) fn run(input: &[u8]) {
     }
 }
 
-/// A stream through its whole life.
+/// A stream: the handshake, or the open stream.
 enum Stream {
     Handshake(Handshake),
     Open(Open),

@@ -1,11 +1,11 @@
-//! The text of the configuration: settings or problems come out, each with its place.
+//! The text of a configuration gives either settings or problems, and no panic.
 
 use std::path::Path;
 
-/// The reading half of the node's binary.
+/// The modules of the binary that read the configuration.
 #[path = "../../src"]
 mod nuncio {
-    #[expect(dead_code, reason = "the node uses the rest")]
+    #[expect(dead_code, reason = "the binary uses the rest")]
     pub(super) mod config;
     #[expect(dead_code, reason = "the commands use the rest")]
     mod users;
@@ -13,7 +13,7 @@ mod nuncio {
 
 pub(crate) fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    // Devices never end; whoever writes one into the configuration gets what is in it.
+    // Reading a device would not end. Only the operator can put such a path into the configuration.
     if text.contains("/dev") || text.contains("/proc") || text.contains("\\u") {
         return;
     }
@@ -24,7 +24,7 @@ pub(crate) fn run(input: &[u8]) {
             assert!(!config.settings.domains.is_empty() || !config.settings.components.is_empty());
         }
         Err(findings) => {
-            assert!(!findings.is_empty(), "no settings, and no word why");
+            assert!(!findings.is_empty(), "no settings and no problem");
             for finding in findings {
                 assert!(finding.to_string().lines().count() >= 1);
             }

@@ -1,4 +1,4 @@
-//! Dialback elements on open streams, in both roles at once.
+//! Dialback elements on streams in both roles: a key is valid only if it is the right one, and a result needs an answer.
 
 use crate::{
     fixture::{DIALBACK_SECRET, acts, domain, may_say, policy},
@@ -10,7 +10,7 @@ use xmpp::{
     xml::{Element, ns},
 };
 
-/// An input is what the peer sends after the header.
+/// An input contains the bytes that the peer sends after the header.
 pub(crate) fn run(input: &[u8]) {
     let policy = policy(OPTIONAL_TLS);
     let header = [
@@ -28,17 +28,17 @@ pub(crate) fn run(input: &[u8]) {
         assert!(accepts.asked.len() <= MOST_QUESTIONS, "{} questions", accepts.asked.len());
     }
     for request in [None, Some(initiating::request())] {
-        // TLS is tried even if it is not offered, so it has to come first here.
+        // STARTTLS is requested even if it is not offered, so this stream begins with TLS.
         let mut opens = initiating::Session::new(&policy, request, Some(crate::fixture::secured(&[])), false);
         for act in acts(&header).chain(acts(input)) {
             opens.act(act);
         }
-        // Without a word about a result there is none.
+        // Without a 'type' there is no result.
         assert!(!opens.settled || may_say(input, "type"), "settled without a result");
     }
 }
 
-/// A key that the node calls valid is the right one, and the peer showed it.
+/// Checks that a key that the node calls valid is the right one, and was sent by the peer.
 fn is_honest(element: &Element, input: &[u8]) {
     if !element.is("verify", ns::DIALBACK) || element.attribute("type") != Some("valid") {
         return;
@@ -48,15 +48,15 @@ fn is_honest(element: &Element, input: &[u8]) {
     let id = element.attribute("id").unwrap_or_default();
     assert!(originating == domain("a.example") || originating == domain("d.example"));
     let right = key(&Secret::new(DIALBACK_SECRET), &receiving, &originating, id);
-    assert!(may_say(input, &right), "a key that nobody showed: {right}");
+    assert!(may_say(input, &right), "a key that was not sent: {right}");
 }
 
 const HEADER: &str = "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
                       xmlns:db='jabber:server:dialback' from='b.example' to='a.example' id='id1' version='1.0'>";
 
-/// TLS optional, either mechanism.
+/// Optional TLS and both mechanisms, see [`policy`].
 const OPTIONAL_TLS: u8 = 1;
 
-/// Keys that are verified for one stream at the same time. The bound of the machine is on those of one stream id, and
-/// there is no other here.
+/// The limit of keys that are verified for one stream at the same time. The machine limits them for one stream id, and
+/// the streams here have only one.
 const MOST_QUESTIONS: usize = 16;

@@ -1,10 +1,10 @@
-//! Established streams: they end only for a reason on the list of `xmpp::stream::error`, and each valid stanza around one
-//! that is refused comes out, in order.
+//! Open streams: they end only for a reason on the list of `xmpp::stream::error`, and the valid stanzas before and after
+//! a refused one are delivered in order.
 //!
-//! An input is cut into slots. A slot that is whole first-level elements to a framer of its own is put between two valid
-//! stanzas, the markers; the last slot may be anything.
+//! An input is divided into slots. A slot that consists of complete first-level elements is sent between two valid
+//! stanzas, the markers. The last slot may contain any bytes.
 
-use crate::fixture::{self, domain, policy};
+use crate::fixture::{self, domain};
 use bytes::BytesMut;
 use std::{collections::HashMap, sync::Arc};
 use xmpp::{
@@ -19,14 +19,14 @@ use xmpp::{
 /// The stream of another server.
 pub(crate) fn receiving(input: &[u8]) {
     let Some((&choice, input)) = input.split_first() else { return };
-    let terms = Policy {
+    let policy = Policy {
         tls: Tls::Required,
         malformed_stanza: if choice & 16 == 0 { MalformedStanza::Bounce } else { MalformedStanza::Close },
         acks: (choice & 32 != 0).then_some(Offer { resume_for: None }),
-        ..policy(choice & 64)
+        ..fixture::policy(choice & 64)
     };
     let hosted = ["a.example", "d.example"].map(|name| (domain(name), Hosted { certificate: true }));
-    let rules = Arc::new(Rules::new(hosted, terms.clone(), vec![], vec![Pattern::Any], vec![]));
+    let rules = Arc::new(Rules::new(hosted, policy.clone(), vec![], vec![Pattern::Any], vec![]));
     let direct_tls = Some(fixture::secured(&["b.example"]));
     let mut handshake = receiving::Handshake::new(rules, direct_tls, fixture::ids());
     let mut log = Log::new(HEADER, "b.example", "a.example");
@@ -50,20 +50,20 @@ pub(crate) fn receiving(input: &[u8]) {
             Condition::InvalidFrom => true,
             // A count of stanzas that were not sent.
             Condition::UndefinedCondition => error.too_high.is_some(),
-            Condition::HostUnknown => terms.unknown_recipient == UnknownRecipient::Close,
+            Condition::HostUnknown => policy.unknown_recipient == UnknownRecipient::Close,
             Condition::ImproperAddressing
             | Condition::UnsupportedStanzaType
-            | Condition::InvalidNamespace => terms.malformed_stanza == MalformedStanza::Close,
+            | Condition::InvalidNamespace => policy.malformed_stanza == MalformedStanza::Close,
             condition => is_about_bytes(condition),
         },
         End::Closed | End::ByPeer(_) => true,
     });
 }
 
-/// A stream that we opened, on which error stanzas are answers and all else is dropped.
+/// A stream that we opened, on which error stanzas are answers and everything else is dropped.
 pub(crate) fn initiating(input: &[u8]) {
     let Some((&choice, input)) = input.split_first() else { return };
-    let policy = Policy { tls: Tls::Required, ..policy(choice & 64) };
+    let policy = Policy { tls: Tls::Required, ..fixture::policy(choice & 64) };
     let mut handshake = initiating::Handshake::session(initiating::Plan {
         pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
         policy,
@@ -160,7 +160,7 @@ fn drain_component(stream: &mut component::Open, log: &mut Log) {
     }
 }
 
-/// Bytes that are no XML, or too much.
+/// Whether the condition is about bytes: no valid XML, or too many.
 fn is_about_bytes(condition: Condition) -> bool {
     matches!(
         condition,
@@ -172,16 +172,16 @@ fn is_about_bytes(condition: Condition) -> bool {
     )
 }
 
-/// What came of a stream.
+/// The outputs of a stream.
 struct Log {
     header: &'static str,
     from: &'static str,
     to: &'static str,
-    /// What says the type of a marker.
+    /// The attribute `type` of the markers.
     type_: &'static str,
     /// Markers that were sent.
     sent: usize,
-    /// Markers that came out.
+    /// Markers that were delivered.
     arrived: usize,
     end: Option<End>,
 }
@@ -191,7 +191,7 @@ impl Log {
         Self { header, from, to, type_: "", sent: 0, arrived: 0, end: None }
     }
 
-    /// Cuts an input: markers and slots. What is still to be sent when the stream has ended is not wanted.
+    /// Divides an input into slots, with markers between them.
     fn pieces(&mut self, input: &[u8]) -> Vec<BytesMut> {
         let slots: Vec<&[u8]> = input.split(|byte| *byte == CUT).collect();
         let mut pieces = vec![self.marker()];
@@ -220,11 +220,11 @@ impl Log {
         }
     }
 
-    /// An error answer is a stanza that another server can take.
+    /// Checks that an error answer is a valid stanza for the sender.
     fn answer(&self, answer: Option<&Stanza>) {
         let Some(answer) = answer else { return };
         assert_eq!(answer.type_(), Some("error"));
-        assert_eq!(answer.to_domain().as_str(), self.from, "an answer to somebody else");
+        assert_eq!(answer.to_domain().as_str(), self.from, "an answer to another domain");
         answer.element().expect("an answer that xml-rs reads");
     }
 
@@ -236,7 +236,7 @@ impl Log {
     }
 }
 
-/// Whether bytes are first-level elements, all of them whole, in a stream with this header.
+/// Whether bytes are complete first-level elements of a stream with this header.
 fn is_whole(header: &str, slot: &[u8]) -> bool {
     let mut framer = Framer::new(Limits::default());
     let mut bytes = BytesMut::from(header);
@@ -252,10 +252,10 @@ fn is_whole(header: &str, slot: &[u8]) -> bool {
     }
 }
 
-/// Between two slots: a byte that XML has no use for.
+/// The separator of slots: a byte that is not allowed in XML.
 const CUT: u8 = 1;
 
-/// An input cannot know it, unless the fuzzer is told.
+/// The id of the markers. It is in no dictionary, so inputs do not contain it.
 const MARKER: &str = "marker-5b1e-";
 
 const HEADER: &str = "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \

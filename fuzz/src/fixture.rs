@@ -1,4 +1,4 @@
-//! What the machines are made from, and how bytes drive them.
+//! The fixture of the targets: policies and certificates, and the conversion of an input to events.
 
 use bytes::BytesMut;
 use xmpp::{
@@ -9,22 +9,22 @@ use xmpp::{
     stream::Secured,
 };
 
-/// What happens between two reads. In an input, the first few control characters mean what is not bytes from the peer:
-/// XML has no use for them, so nothing is lost.
+/// One event of a stream. In an input the control characters 1 to 8 stand for the events that are not bytes of the peer.
+/// They are not allowed in XML, so no valid input is lost.
 pub(crate) enum Act<'a> {
     /// The peer sends something.
     Bytes(BytesMut),
-    /// TLS is there, with a certificate for these names.
+    /// The TLS handshake has succeeded, with a certificate for these names.
     Secured(&'a [&'a str]),
-    /// What is waited for came out well (`true`), or not.
+    /// The answer that the machine waits for is positive (`true`) or negative.
     Decided(bool),
-    /// It could not be found out.
+    /// The machine gets no answer.
     Undecided,
-    /// The node wants no more.
+    /// The node closes the stream.
     Close,
 }
 
-/// Cuts an input into acts. Its first byte is not for here: it chooses the terms.
+/// Divides an input into events. The caller has removed the first byte, which selects the policy.
 pub(crate) fn acts(input: &[u8]) -> impl Iterator<Item = Act<'_>> {
     let is_act = |byte: &u8| (1..=8).contains(byte);
     input.chunk_by(move |a, b| !is_act(a) && !is_act(b)).map(|piece| match piece {
@@ -35,21 +35,21 @@ pub(crate) fn acts(input: &[u8]) -> impl Iterator<Item = Act<'_>> {
         [5] => Act::Decided(false),
         [6] => Act::Undecided,
         [7] => Act::Close,
-        // Nothing but the end of a read.
+        // An empty read.
         [8] => Act::Bytes(BytesMut::new()),
         bytes => Act::Bytes(bytes.into()),
     })
 }
 
-/// Whether the peer may have sent this text: its characters stand in the input in this order. Between them may be acts,
-/// and whatever XML has that is not text.
+/// Whether the peer may have sent this text: the input contains its characters in this order. Events and markup may be
+/// between them.
 pub(crate) fn may_say(input: &[u8], text: &str) -> bool {
     let mut rest = input.iter();
-    // What a reference stands for is not looked at.
+    // References are not resolved: with one, any text may have been sent.
     input.contains(&b'&') || text.bytes().all(|wanted| rest.any(|byte| *byte == wanted))
 }
 
-/// The terms that the first byte of an input chooses.
+/// The policy that the first byte of an input selects.
 pub(crate) fn policy(choice: u8) -> Policy {
     Policy {
         tls: [Tls::Required, Tls::Optional, Tls::Disabled, Tls::Optional][usize::from(choice & 3)],
@@ -78,7 +78,7 @@ pub(crate) fn policy(choice: u8) -> Policy {
     }
 }
 
-/// What TLS gives with a good certificate for these names; with none, for no names.
+/// A TLS session with a valid certificate for these names; without a certificate if there are no names.
 pub(crate) fn secured(names: &[&str]) -> Secured {
     let certificate = Certificate {
         names: names.iter().map(|name| Name::Dns((*name).to_owned())).collect(),
@@ -101,7 +101,7 @@ pub(crate) fn proves(secured: Option<&Secured>, domain: &Domain) -> bool {
     certificate.is_some_and(|certificate| certificate.proves(domain, TrustStore(0)).is_ok())
 }
 
-/// Ids that count, so that a corpus can name them.
+/// Consecutive stream ids, so that a corpus can contain them.
 pub(crate) fn ids() -> Box<dyn FnMut() -> String + Send> {
     let mut last = 0;
     Box::new(move || {
@@ -114,8 +114,8 @@ pub(crate) fn domain(name: &str) -> Domain {
     Domain::new(name).expect("a domain of ours")
 }
 
-/// The default.
+/// The default of the node, in bytes.
 const MAX_STANZA_UNAUTHENTICATED: usize = 10 * 1024;
 
-/// Of which dialback keys are made.
+/// The secret of the dialback keys of the node.
 pub(crate) const DIALBACK_SECRET: &str = "s3cr3tf0rd14lb4ck";

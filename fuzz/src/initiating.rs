@@ -1,4 +1,4 @@
-//! The opening side of a stream: no remote gets our stanzas that did not prove itself as the terms want it.
+//! The opening side of a stream: our stanzas are sent only to a domain that was authenticated as the policy requires.
 
 use crate::{
     fixture::{self, Act, acts, domain, policy, proves},
@@ -28,7 +28,7 @@ pub(crate) fn run(input: &[u8]) {
     }
 }
 
-/// A key that somebody showed.
+/// A dialback key of another server, to be verified.
 pub(crate) fn request() -> Request {
     Request {
         pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
@@ -37,7 +37,7 @@ pub(crate) fn request() -> Request {
     }
 }
 
-/// A stream through its whole life.
+/// A stream: the handshake of one of the goals, or the open stream.
 enum Stream {
     Session(Handshake<initiating::Session>),
     Verification(Handshake<Verification>),
@@ -70,7 +70,7 @@ impl Stream {
     }
 }
 
-/// What a handshake ends in.
+/// The outcome of a handshake.
 trait Outcome: std::fmt::Debug {
     /// The open stream; `None` after a verification.
     fn open(self) -> Option<Box<Open>>;
@@ -88,7 +88,7 @@ impl Outcome for Answer {
     }
 }
 
-/// A stream and what may be concluded from what happened on it.
+/// A stream, and a record of its events, from which the allowed outputs follow.
 pub(crate) struct Session<'a> {
     policy: &'a Policy,
     verifies: bool,
@@ -97,7 +97,7 @@ pub(crate) struct Session<'a> {
     reader: Reader,
     secured: Option<Secured>,
     tls_wanted: bool,
-    /// Stanzas may be written, or a verdict came.
+    /// The handshake is complete: the stream is open, or the verdict is here.
     pub(crate) settled: bool,
     unasked: bool,
     over: bool,
@@ -137,7 +137,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Does what an input wants, then all that the machine wants; gives what it sent.
+    /// Applies an event, then does what the machine asks for. Returns the elements that it sent.
     pub(crate) fn act(&mut self, act: Act<'_>) -> Vec<Element> {
         match act {
             Act::Bytes(bytes) => {
@@ -209,7 +209,7 @@ impl<'a> Session<'a> {
         let secured = open.transport().is_some();
         assert!(self.policy.allows(open.mechanism()));
         assert_eq!(secured, self.secured.is_some());
-        assert!(!secured || self.policy.tls != Tls::Disabled, "TLS where it is never");
+        assert!(!secured || self.policy.tls != Tls::Disabled, "TLS although the policy disables it");
         if open.mechanism() == Mechanism::External {
             assert!(self.certificate && secured, "EXTERNAL without TLS");
         }
@@ -242,10 +242,10 @@ impl<'a> Session<'a> {
     }
 
     fn is_unasked(&mut self) {
-        assert!(!std::mem::replace(&mut self.unasked, true), "told twice");
+        assert!(!std::mem::replace(&mut self.unasked, true), "reported twice");
     }
 
-    /// Whether the terms let anything be told to this peer.
+    /// Whether the policy allows dialback keys and stanzas to be sent to this peer.
     fn may_speak(&self) -> bool {
         let proved = proves(self.secured.as_ref(), &domain("b.example"));
         match self.secured {

@@ -1,7 +1,7 @@
-//! Fuzz targets: each takes any bytes, and panics if something that must hold does not.
+//! Fuzz targets: each takes any bytes, and panics if an invariant is broken.
 //!
-//! The targets are plain functions. `fuzz/run` lets libFuzzer look for bytes that get deep into them, and
-//! `tests/replay.rs` gives them the corpus with damage that is the same in every run.
+//! The targets are plain functions. `fuzz/run` runs them under libFuzzer; `tests/replay.rs` gives them the corpus, and
+//! variants of it that are the same in every run.
 
 mod acks;
 #[cfg(feature = "node")]
@@ -16,7 +16,7 @@ mod initiating;
 mod reader;
 mod receiving;
 
-/// What the property tests of `xmpp` know of the framer.
+/// The checks of the framer in the property tests of `xmpp`.
 #[path = "../../src/xmpp/tests/properties"]
 mod properties {
     pub(super) mod judge;
@@ -24,12 +24,12 @@ mod properties {
     pub(super) mod mutants;
 }
 
-/// Something to fuzz.
+/// A fuzz target.
 #[derive(Clone, Copy)]
 pub struct Target {
-    /// As `fuzz/run` and the corpus know it.
+    /// The name in `fuzz/run` and of the directory in the corpus.
     pub name: &'static str,
-    /// Takes an input; panics at a fault.
+    /// Takes an input; panics if an invariant is broken.
     pub run: fn(&[u8]),
 }
 
@@ -58,12 +58,13 @@ pub fn target(name: &str) -> Option<Target> {
     TARGETS.iter().copied().find(|target| target.name == name)
 }
 
-/// Inputs with damage, without end and the same in every run.
+/// An endless sequence of damaged inputs, the same in every run.
 pub fn damaged(inputs: &[Vec<u8>]) -> impl Iterator<Item = Vec<u8>> {
     properties::mutants::damaged(inputs)
 }
 
-/// The framer and `xml-rs` agree about what comes after a stream header, and the framer does not mind how it is split.
+/// The framer and `xml-rs` agree about the elements after a stream header, and the framer gives the same however the
+/// bytes are split.
 fn stanzas(input: &[u8]) {
     properties::judge::element(input);
     let whole = properties::judge::all(properties::judge::framer_after_header(), [input]);

@@ -1,4 +1,4 @@
-//! The targets under libFuzzer: `NUNCIO_FUZZ` names the one, `fuzz/run` sets it.
+//! Runs one target under libFuzzer. `fuzz/run` sets `NUNCIO_FUZZ` to its name.
 #![no_main]
 
 use fuzz::{Target, target};

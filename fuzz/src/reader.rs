@@ -1,10 +1,11 @@
-//! Reads what a machine sends, and sees that it is a stream whatever the peer did.
+//! Checks that the output of a machine is a valid stream, whatever the peer sent.
 
 use bytes::{Bytes, BytesMut};
 use xmpp::framer::{Frame, Framer, Limits};
 use xmpp::xml::Element;
 
-/// Headers first, nothing behind the closing tag, well-formed XML in between, and not much more than was received.
+/// The output must begin with a header, be well-formed XML, end with the closing tag, and not be much longer than the
+/// input.
 pub(crate) struct Reader {
     framer: Framer,
     unread: BytesMut,
@@ -26,7 +27,7 @@ impl Reader {
         }
     }
 
-    /// Notes that the machine received so many bytes.
+    /// Counts bytes that the machine received.
     pub(crate) fn received(&mut self, bytes: usize) {
         self.received += bytes;
     }
@@ -36,7 +37,7 @@ impl Reader {
         self.closed
     }
 
-    /// Takes what the machine sends; gives its elements.
+    /// Checks bytes that the machine sends, and returns their elements.
     pub(crate) fn sent(&mut self, bytes: &Bytes) -> Vec<Element> {
         self.sent += bytes.len();
         let most = AT_ONCE + FACTOR * self.received;
@@ -44,12 +45,12 @@ impl Reader {
         self.unread.extend_from_slice(bytes);
         let mut elements = Vec::new();
         while !self.unread.is_empty() {
-            assert!(!self.closed, "behind the closing tag: {:?}", self.unread);
-            // A machine begins its stream anew with a header; a framer has to be told.
+            assert!(!self.closed, "bytes after the closing tag: {:?}", self.unread);
+            // A restart begins with a new header, for which the framer has to be restarted.
             if self.unread.starts_with(b"<?xml") && self.open {
                 self.framer.restart();
             }
-            match self.framer.next(&mut self.unread).expect("sound XML") {
+            match self.framer.next(&mut self.unread).expect("valid XML") {
                 Some(Frame::Header(_)) => self.open = true,
                 Some(Frame::Element(element)) => {
                     assert!(self.open, "an element before the header");
@@ -57,15 +58,15 @@ impl Reader {
                     elements.push(read.expect("XML that xml-rs reads"));
                 }
                 Some(Frame::Footer) => self.closed = true,
-                None => panic!("half an element: {:?}", self.unread),
+                None => panic!("an incomplete element: {:?}", self.unread),
             }
         }
         elements
     }
 }
 
-/// Headers, features and an error, which the peer need not ask for.
+/// Bytes that a machine may send without input: headers, features and an error.
 const AT_ONCE: usize = 8 * 1024;
 
-/// An answer repeats what was asked and says why not.
+/// Bytes that a machine may send for each byte of input. An answer repeats the request and adds an error.
 const FACTOR: usize = 32;

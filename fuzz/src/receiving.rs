@@ -1,4 +1,4 @@
-//! The accepting side of a stream: nobody gets a stanza through who did not prove itself as the terms want it.
+//! The accepting side of a stream: a stanza is accepted only from a domain that was authenticated as the policy requires.
 
 use crate::{
     fixture::{self, Act, acts, domain, policy, proves},
@@ -28,7 +28,7 @@ pub(crate) fn run(input: &[u8]) {
     }
 }
 
-/// A stream through its whole life.
+/// A stream: the handshake, or the open stream.
 enum Stream {
     Handshake(Box<Handshake>),
     Open(Box<Open>),
@@ -63,7 +63,7 @@ impl Stream {
     }
 }
 
-/// A stream and what may be concluded from what happened on it.
+/// A stream, and a record of its events, from which the allowed outputs follow.
 pub(crate) struct Session<'a> {
     policy: &'a Policy,
     stream: Stream,
@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Does what an input wants, then all that the machine wants; gives what it sent.
+    /// Applies an event, then does what the machine asks for. Returns the elements that it sent.
     pub(crate) fn act(&mut self, act: Act<'_>) -> Vec<Element> {
         match act {
             Act::Bytes(bytes) => {
@@ -171,7 +171,7 @@ impl<'a> Session<'a> {
                 let known = |pair: &DomainPair| pair.remote == refused.remote;
                 assert!(self.authorized.iter().any(known), "{pair} was never proved");
                 if let Some(answer) = &refused.answer {
-                    assert_eq!(*answer.to_domain(), pair.remote, "an answer to a stranger");
+                    assert_eq!(*answer.to_domain(), pair.remote, "an answer to another domain");
                     assert!(!answer.is_answerable(), "an answer that is no error");
                 }
             }
@@ -191,13 +191,13 @@ impl<'a> Session<'a> {
 
     fn verifies(&mut self, request: Request) {
         self.may_trust_dns();
-        // A restart of the stream forgets its requests, but each answer has cost an attempt all the same.
+        // A restart of the stream drops the requests of the machine, but not the verifications that they started.
         self.asked.push(request);
     }
 
     fn refuses(&mut self) {
         self.refusals += 1;
-        assert!(self.refusals <= KINDS_OF_REFUSALS, "told more than once a kind");
+        assert!(self.refusals <= KINDS_OF_REFUSALS, "more than one report of a kind");
     }
 
     fn decide(&mut self, answer: Result<Answer, Error>) {
@@ -213,7 +213,7 @@ impl<'a> Session<'a> {
 
     fn authorize(&mut self, pair: DomainPair, mechanism: Mechanism) {
         assert!(self.policy.allows(mechanism), "{mechanism}");
-        assert!(self.secured.is_none() || self.policy.tls != Tls::Disabled, "TLS where it is never");
+        assert!(self.secured.is_none() || self.policy.tls != Tls::Disabled, "TLS although the policy disables it");
         assert!(pair.remote.as_str() != "denied.example" && pair.local != pair.remote);
         match mechanism {
             Mechanism::External => {
@@ -236,5 +236,5 @@ impl<'a> Session<'a> {
     }
 }
 
-/// TLS, EXTERNAL, dialback keys, dialback answers, acks.
+/// The kinds of refusals: TLS, EXTERNAL, dialback keys, dialback answers, acks.
 const KINDS_OF_REFUSALS: usize = 5;

@@ -1,13 +1,13 @@
-//! Every target with its corpus, and with damage to it that is the same in every run.
+//! Runs every target on its corpus, and on damaged variants of it that are the same in every run.
 //!
-//! `NUNCIO_CASES=100000 fuzz/run --replay` tries more damage. When a target fails, the input is the last one written to
-//! standard error.
+//! `NUNCIO_CASES=100000 fuzz/run --replay` runs more variants. When a target fails, the last input on standard error is the
+//! one that failed.
 
 use fuzz::{TARGETS, damaged};
 use std::{env, fs, path::Path};
 
 #[test]
-fn no_target_minds_its_corpus_or_damage_to_it() {
+fn no_target_fails_on_its_corpus_or_on_damaged_variants() {
     let cases = env::var("NUNCIO_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2_000);
     for target in TARGETS {
         let corpus = corpus(target.name);
@@ -18,7 +18,7 @@ fn no_target_minds_its_corpus_or_damage_to_it() {
     }
 }
 
-/// What the corpus of a target holds.
+/// The inputs in the corpus of a target.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));

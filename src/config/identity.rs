@@ -8,8 +8,7 @@ use openssl::{
 };
 use xmpp::Domain;
 
-use super::super::users;
-use super::{finding::Message, section::Section};
+use super::{finding::Message, section::Section, users};
 use actors::settings::{Identity, Trust};
 use net::certificate::{self, Flaw};
 

@@ -86,7 +86,7 @@ pub(crate) fn queues(page: &mut Page, queues: &[QueueReport]) {
             wait(queue).to_owned(),
             next_attempt(queue),
             format!("{}x", queue.failures),
-            queue.trouble.as_ref().map_or_else(none, |trouble| trouble.reason.clone()),
+            queue.trouble.as_ref().map_or_else(none, |failure| failure.reason.clone()),
         ]);
     }
     page.table(&table);

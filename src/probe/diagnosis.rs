@@ -28,7 +28,7 @@ impl Context<'_> {
         let Self { observed, policy, has_certificate } = self;
         Observations {
             received: Some(observed.received.clone()),
-            greeted: observed.header.is_some(),
+            has_header: observed.header.is_some(),
             secured: observed.presented.is_some(),
             chain_incomplete: observed.presented.as_ref().is_some_and(certificate::is_incomplete),
             wants_external: policy.allows(Mechanism::External),
@@ -296,12 +296,9 @@ mod tests {
             let observed = if first { &nothing } else { &header };
             let context = Context { observed, policy: &policy, has_certificate: true };
             let (_, cause) = of(&failure, &context);
-            let trouble = failure.trouble(&pair);
-            if trouble.side != cause.side
-                || trouble.cause != cause.id
-                || trouble.remedy != cause.remedy(&pair)
-            {
-                differ.push(format!("{failure:?}: {} {:?}, but {trouble:?}", cause.id, cause.side));
+            let report = failure.report(&pair);
+            if report.side != cause.side || report.cause != cause.id || report.remedy != cause.remedy(&pair) {
+                differ.push(format!("{failure:?}: {} {:?}, but {report:?}", cause.id, cause.side));
             }
         }
         assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));

@@ -133,7 +133,7 @@ impl Handshake {
         bounds: Bounds,
         ids: Box<dyn FnMut() -> String + Send>,
     ) -> Self {
-        let limits = bounds.for_stranger(max_stanza.min(UNAUTHENTICATED));
+        let limits = bounds.for_unauthenticated(max_stanza.min(UNAUTHENTICATED));
         Self {
             names,
             ids,
@@ -165,7 +165,7 @@ impl Handshake {
     pub fn adopt(&mut self, names: Names, max_stanza: usize, bounds: Bounds) {
         (self.names, self.max_stanza, self.bounds) = (names, max_stanza, bounds);
         if !self.has_closed() {
-            self.wire.limit(bounds.for_stranger(max_stanza.min(UNAUTHENTICATED)));
+            self.wire.limit(bounds.for_unauthenticated(max_stanza.min(UNAUTHENTICATED)));
         }
     }
 

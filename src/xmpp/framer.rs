@@ -25,7 +25,7 @@ mod walk;
 use bytes::{Buf, Bytes, BytesMut};
 use walk::Walk;
 
-pub use error::Error;
+pub use error::{Error, Measure};
 pub use head::{Change, Elsewhere, Head, Meaning, What};
 pub use span::Span;
 

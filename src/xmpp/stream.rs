@@ -19,6 +19,7 @@ use crate::{
 use bytes::Bytes;
 use std::fmt;
 
+pub(crate) mod closing;
 pub mod error;
 pub mod features;
 pub mod header;

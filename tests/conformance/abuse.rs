@@ -6,17 +6,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Auth, Behaviour, Certificate, Event, HEADER, INBOX, NEVER, Node, Peer, SOON, Scene, Server, Setup, Tls,
+    Auth, Behaviour, Certificate, Event, Fixture, HEADER, INBOX, NEVER, Node, Peer, SOON, Server, Setup, Tls,
     connect_from, eventually, message, most_lines, read_to_end,
 };
 
 // rows: E25
 #[test]
 fn one_address_gets_its_share_of_connections_and_others_get_theirs() {
-    let scene = Scene::of(quick().set("s2s.max_connections_per_address", "5"));
+    let fixture = Fixture::with(quick().set("s2s.max_connections_per_address", "5"));
     let began = Instant::now();
-    let (greedy, modest) = (scene.network.address(), scene.network.address());
-    let target = port(&scene.node);
+    let (greedy, modest) = (fixture.network.address(), fixture.network.address());
+    let target = port(&fixture.node);
     let mut held: Vec<_> = (0..5).map(|_| connect_from(greedy, target)).collect();
     // Sixteen times as many wait. More are refused at once, and silent ones after a short time.
     let more: Vec<_> = (0..200).map(|_| connect_from(greedy, target)).collect();
@@ -30,7 +30,7 @@ fn one_address_gets_its_share_of_connections_and_others_get_theirs() {
     // A connection that ends makes room.
     drop(held.pop());
     eventually("there is room again", || is_served(&connect_from(greedy, target)).then_some(()));
-    let lines = scene.node.process().lines();
+    let lines = fixture.node.process().lines();
     let told = lines.iter().filter(|line| line.contains("refused a connection")).count();
     assert!((1..=most_lines(10, began)).contains(&told), "{told} lines about 200 connections");
 }
@@ -38,14 +38,15 @@ fn one_address_gets_its_share_of_connections_and_others_get_theirs() {
 // rows: E25
 #[test]
 fn all_addresses_together_get_so_many_connections() {
-    let scene = Scene::of(quick().set("limits.max_connections", "8").set("s2s.handshake_timeout", "\"3s\""));
-    let target = port(&scene.node);
-    let held: Vec<_> = (0..8).map(|_| connect_from(scene.network.address(), target)).collect();
-    let refused = refusal(scene.network.address(), target);
+    let fixture =
+        Fixture::with(quick().set("limits.max_connections", "8").set("s2s.handshake_timeout", "\"3s\""));
+    let target = port(&fixture.node);
+    let held: Vec<_> = (0..8).map(|_| connect_from(fixture.network.address(), target)).collect();
+    let refused = refusal(fixture.network.address(), target);
     assert!(refused.contains("<resource-constraint "), "{refused}");
     // Idle connections are closed.
     eventually("there is room again", || {
-        is_served(&connect_from(scene.network.address(), target)).then_some(())
+        is_served(&connect_from(fixture.network.address(), target)).then_some(())
     });
     drop(held);
 }
@@ -53,9 +54,9 @@ fn all_addresses_together_get_so_many_connections() {
 // rows: E26
 #[test]
 fn a_peer_is_held_to_its_rate_and_loses_nothing() {
-    let scene = Scene::of(quick().block("[[remote]]\nname = \"peer.example\"\nmax_rate = \"100 KiB\""));
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let fixture = Fixture::with(quick().block("[[remote]]\nname = \"peer.example\"\nmax_rate = \"100 KiB\""));
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     let start = Instant::now();
     let sending = thread::spawn(move || {
         for number in 0..50 {
@@ -77,8 +78,8 @@ fn a_peer_is_held_to_its_rate_and_loses_nothing() {
 #[test]
 fn a_stream_that_does_not_authenticate_in_time_is_closed() {
     // Enough time for a handshake on a busy machine.
-    let scene = Scene::of(quick().set("s2s.handshake_timeout", "\"4s\""));
-    let target = port(&scene.node);
+    let fixture = Fixture::with(quick().set("s2s.handshake_timeout", "\"4s\""));
+    let target = port(&fixture.node);
     let starttls = format!("{HEADER}<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     let plain: Vec<(&str, TcpStream)> = [
         ("silence", ""),
@@ -89,13 +90,13 @@ fn a_stream_that_does_not_authenticate_in_time_is_closed() {
     ]
     .into_iter()
     .map(|(what, said)| {
-        let mut stream = connect_from(scene.network.address(), target);
+        let mut stream = connect_from(fixture.network.address(), target);
         stream.write_all(said.as_bytes()).unwrap();
         (what, stream)
     })
     .collect();
     // A byte from time to time does not extend the timeout.
-    let mut dripping = connect_from(scene.network.address(), target);
+    let mut dripping = connect_from(fixture.network.address(), target);
     let mut dripped = dripping.try_clone().unwrap();
     let drip = thread::spawn(move || {
         for byte in HEADER.bytes() {
@@ -105,8 +106,8 @@ fn a_stream_that_does_not_authenticate_in_time_is_closed() {
             thread::sleep(Duration::from_millis(50));
         }
     });
-    let mut peer = Peer::dials(scene.node.address());
-    peer.starts_tls("peer.example", INBOX, Some(&scene.identity));
+    let mut peer = Peer::dials(fixture.node.address());
+    peer.starts_tls("peer.example", INBOX, Some(&fixture.identity));
     peer.expects("features");
 
     for (what, mut stream) in plain {
@@ -118,19 +119,19 @@ fn a_stream_that_does_not_authenticate_in_time_is_closed() {
     assert!(read_to_end(&mut dripping).contains("<connection-timeout "));
     peer.expects_error("connection-timeout");
     drip.join().unwrap();
-    scene.node.eventually_logs(&["closed", "not authenticated in time"]);
+    fixture.node.eventually_logs(&["closed", "not authenticated in time"]);
 }
 
 // rows: E27
 #[test]
 fn before_authentication_bytes_and_elements_are_counted() {
-    let scene = Scene::of(
+    let fixture = Fixture::with(
         quick()
             .set("limits.max_bytes_unauthenticated", "\"20 KiB\"")
             .set("limits.max_elements_unauthenticated", "30"),
     );
     let question = format!("<db:verify from='peer.example' to='{INBOX}' id='1'>x</db:verify>");
-    let allowed = scene.answer_to(format!("{HEADER}{}</stream:stream>", question.repeat(30)).as_bytes());
+    let allowed = fixture.answer_to(format!("{HEADER}{}</stream:stream>", question.repeat(30)).as_bytes());
     assert_eq!(allowed.matches("type=\"invalid\"").count(), 30, "{allowed}");
     assert!(!allowed.contains("error"), "{allowed}");
     for (what, too_much) in [
@@ -138,7 +139,7 @@ fn before_authentication_bytes_and_elements_are_counted() {
         ("white space", " ".repeat(21 * 1024)),
         ("long elements", question.replace(">x<", &format!(">{}<", "x".repeat(9 * 1024))).repeat(3)),
     ] {
-        let answer = scene.answer_to(format!("{HEADER}{too_much}").as_bytes());
+        let answer = fixture.answer_to(format!("{HEADER}{too_much}").as_bytes());
         assert!(answer.contains("<policy-violation "), "{what}: {answer}");
     }
 }
@@ -146,9 +147,9 @@ fn before_authentication_bytes_and_elements_are_counted() {
 // rows: E27
 #[test]
 fn an_element_sent_too_slowly_ends_an_authenticated_stream() {
-    let scene = Scene::of(quick().set("s2s.element_timeout", "\"1s\""));
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let fixture = Fixture::with(quick().set("s2s.element_timeout", "\"1s\""));
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     let dripping = message("never whole");
     let mut told = None;
     for byte in dripping[..dripping.len() - 1].chars().cycle().take(1000) {
@@ -162,7 +163,7 @@ fn an_element_sent_too_slowly_ends_an_authenticated_stream() {
     assert!(error.child("connection-timeout").is_some(), "{error}");
 
     // Whole elements may arrive at any pace.
-    let mut peer = scene.peer();
+    let mut peer = fixture.peer();
     for number in 0..4 {
         let text = message(&number.to_string());
         let (first, second) = text.split_at(text.len() / 2);
@@ -176,13 +177,14 @@ fn an_element_sent_too_slowly_ends_an_authenticated_stream() {
 // rows: E27
 #[test]
 fn a_peer_that_does_not_read_is_closed_and_its_senders_get_errors() {
-    let scene =
-        Scene::of(quick().set("s2s.write_timeout", "\"2s\"").set("promise.backoff", "[\"10s\", \"10s\"]"));
-    let listener = scene.listens();
-    let mut sender = scene.node.inbox();
+    let fixture = Fixture::with(
+        quick().set("s2s.write_timeout", "\"2s\"").set("promise.backoff", "[\"10s\", \"10s\"]"),
+    );
+    let listener = fixture.listens();
+    let mut sender = fixture.node.inbox();
     sender.sends_message("peer.example", "first", "");
     let mut peer = listener.accepts();
-    peer.answers_to_external("peer.example", &scene.identity);
+    peer.answers_to_external("peer.example", &fixture.identity);
     peer.expects("message");
     let from = sender.name().to_owned();
     let flood = sender.floods(300, move |number| {
@@ -191,7 +193,7 @@ fn a_peer_that_does_not_read_is_closed_and_its_senders_get_errors() {
     });
     let answer = sender.receives("an error for what does not fit", |stanza| stanza.is("iq", "error"));
     assert!(answer.expect("error").child("resource-constraint").is_some(), "{}", answer.expect("error"));
-    scene.node.eventually_logs(&["nuncio::outgoing", "closed", "does not read"]);
+    fixture.node.eventually_logs(&["nuncio::outgoing", "closed", "does not read"]);
     assert_eq!(flood.join().unwrap(), 300);
     drop(peer);
 }
@@ -204,15 +206,15 @@ fn verifications_are_limited_per_address() {
         .set("limits.max_verifications_per_address", "2")
         .set("limits.max_verifications_waiting", "2")
         .set("dns.timeout", NEVER);
-    let scene = Scene::of(setup);
-    scene.network.dns.behaves("slow.example", Behaviour::Silence);
+    let fixture = Fixture::with(setup);
+    fixture.network.dns.behaves("slow.example", Behaviour::Silence);
     let asks = |stream: &mut TcpStream, names: &[&str]| {
         let keys = names
             .iter()
             .map(|name| format!("<db:result from='{name}.slow.example' to='{INBOX}'>key</db:result>"));
         stream.write_all(format!("{HEADER}{}", keys.collect::<String>()).as_bytes()).unwrap();
     };
-    let stranger = || connect_from(scene.network.address(), port(&scene.node));
+    let stranger = || connect_from(fixture.network.address(), port(&fixture.node));
 
     // Two verifications per address run at once, and two more wait.
     let mut greedy = stranger();
@@ -222,7 +224,7 @@ fn verifications_are_limited_per_address() {
     // A verification for another address starts at once.
     let mut held = vec![stranger()];
     asks(&mut held[0], &["f"]);
-    scene.node.eventually_logs(&["asked to verify", "f.slow.example"]);
+    fixture.node.eventually_logs(&["received a dialback key to verify", "f.slow.example"]);
     // The next one replaces a waiting verification of the address with the most of them.
     held.push(stranger());
     asks(&mut held[1], &["g"]);
@@ -232,10 +234,10 @@ fn verifications_are_limited_per_address() {
     asks(&mut late, &["h"]);
     let refused = waits_for(&mut late, "type=\"error\"");
     assert!(refused.contains("<resource-constraint "), "{refused}");
-    let asked = scene.network.dns.questions();
+    let asked = fixture.network.dns.questions();
     for name in ["c", "d", "e", "g", "h"] {
-        let dialled = asked.iter().any(|question| question.contains(&format!("{name}.slow.example")));
-        assert!(!dialled, "{name} was looked up: {asked:?}");
+        let dialed = asked.iter().any(|question| question.contains(&format!("{name}.slow.example")));
+        assert!(!dialed, "{name} was looked up: {asked:?}");
     }
     drop((greedy, held));
 }
@@ -244,17 +246,17 @@ fn verifications_are_limited_per_address() {
 #[test]
 fn the_number_of_domains_per_stream_is_configurable() {
     let setup = dialback().set("limits.max_verifications_per_stream", "2").set("dns.timeout", NEVER);
-    let scene = Scene::of(setup);
-    scene.network.dns.behaves("slow.example", Behaviour::Silence);
-    let mut stream = connect_from(scene.network.address(), port(&scene.node));
+    let fixture = Fixture::with(setup);
+    fixture.network.dns.behaves("slow.example", Behaviour::Silence);
+    let mut stream = connect_from(fixture.network.address(), port(&fixture.node));
     let key = |name| format!("<db:result from='{name}.slow.example' to='{INBOX}'>key</db:result>");
     stream.write_all(format!("{HEADER}{}{}{}", key("a"), key("b"), key("c")).as_bytes()).unwrap();
     let refused = waits_for(&mut stream, "type=\"error\"");
     assert!(refused.contains("c.slow.example") && refused.contains("<resource-constraint "), "{refused}");
     assert!(!refused.contains("a.slow.example") && !refused.contains("b.slow.example"), "{refused}");
 
-    let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_pairs_per_stream", "1"));
-    let mut peer = scene.peer();
+    let fixture = Fixture::with(Setup::of("nuncio.example").set("limits.max_pairs_per_stream", "1"));
+    let mut peer = fixture.peer();
     peer.sends("<db:result from='peer.example' to='outbox.nuncio.example'>key</db:result>");
     let refused = peer.expects("result").to_string();
     assert!(refused.contains("resource-constraint"), "{refused}");

@@ -79,7 +79,7 @@ fn a_name_matches_whole_labels_and_a_chain_holds_all_the_way() {
 
 // rows: D17 D18
 #[test]
-fn a_dialled_server_has_to_prove_the_domain() {
+fn a_dialed_server_has_to_prove_the_domain() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
     let mut inbox = node.inbox();
@@ -145,16 +145,16 @@ fn only_the_issuing_authority_revokes_a_certificate() {
 #[test]
 fn a_stream_ends_with_the_certificate_it_rests_on() {
     let setup = Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\"");
-    let stage = Stage::set(setup);
-    let mut inbox = stage.node.inbox();
-    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(10).issue();
-    let mut proved = Peer::authenticates(stage.node.address(), "peer.example", INBOX, &identity);
+    let fixture = Fixture::new(setup);
+    let mut inbox = fixture.node.inbox();
+    let identity = fixture.network.authority.certificate(&["peer.example"]).expires_in(10).issue();
+    let mut proved = Peer::authenticates(fixture.node.address(), "peer.example", INBOX, &identity);
     // Dialback rests on DNS and does not depend on the certificate.
-    let mut other = Peer::dials(stage.node.address());
+    let mut other = Peer::dials(fixture.node.address());
     other.starts_tls("peer.example", INBOX, Some(&identity));
     other.expects("features");
     other.sends(&format!("<db:result from='peer.example' to='{INBOX}'>a key</db:result>"));
-    is_called_back(stage.listener.accepts(), &identity);
+    is_called_back(fixture.listener.accepts(), &identity);
     assert_eq!(other.expects("result").attribute("type"), "valid");
     proved.sends(&message("while it is good"));
     inbox.receives_id("while it is good");
@@ -171,7 +171,7 @@ fn a_stream_ends_with_the_certificate_it_rests_on() {
 
     other.sends(&message("by dialback"));
     inbox.receives_id("by dialback");
-    let mut again = Peer::dials(stage.node.address());
+    let mut again = Peer::dials(fixture.node.address());
     again.starts_tls("peer.example", INBOX, Some(&identity));
     assert!(!offers_external(&again.expects("features")));
 }
@@ -179,11 +179,11 @@ fn a_stream_ends_with_the_certificate_it_rests_on() {
 // rows: D19
 #[test]
 fn a_stream_of_ours_ends_with_the_certificate_that_it_rests_on() {
-    let stage = Stage::set(Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\""));
-    let mut inbox = stage.node.inbox();
-    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
+    let fixture = Fixture::new(Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\""));
+    let mut inbox = fixture.node.inbox();
+    let identity = fixture.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
     inbox.sends_message("peer.example", "while it is good", "");
-    let mut peer = stage.listener.accepts();
+    let mut peer = fixture.listener.accepts();
     peer.answers_to_external("peer.example", &identity);
     assert_eq!(peer.expects("message").attribute("id"), "while it is good");
 
@@ -194,8 +194,8 @@ fn a_stream_of_ours_ends_with_the_certificate_that_it_rests_on() {
     // The next stanza waits for a new stream with the next certificate.
     inbox.sends_message("peer.example", "after it", "");
     peer.sends("</stream:stream>");
-    let mut again = stage.listener.accepts();
-    again.answers_to_external("peer.example", &stage.identity);
+    let mut again = fixture.listener.accepts();
+    again.answers_to_external("peer.example", &fixture.identity);
     assert_eq!(again.expects("message").attribute("id"), "after it");
 }
 
@@ -203,9 +203,9 @@ fn a_stream_of_ours_ends_with_the_certificate_that_it_rests_on() {
 #[test]
 fn a_stream_ends_with_the_certificate_that_spared_a_call_back() {
     let setup = Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\"");
-    let stage = Stage::set(setup.set("s2s.dialback_shortcut", "true"));
-    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
-    let mut peer = Peer::dials(stage.node.address());
+    let fixture = Fixture::new(setup.set("s2s.dialback_shortcut", "true"));
+    let identity = fixture.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
+    let mut peer = Peer::dials(fixture.node.address());
     peer.starts_tls("peer.example", INBOX, Some(&identity));
     peer.expects("features");
     peer.sends(&format!("<db:result from='peer.example' to='{INBOX}'>a key</db:result>"));
@@ -213,19 +213,19 @@ fn a_stream_ends_with_the_certificate_that_spared_a_call_back() {
     peer.expects("error").expect("reset");
     peer.expects_closed();
     // After its closing tag the node sends nothing, not even white space, until it stops waiting for ours.
-    let after = peer.hears(SOON);
+    let after = peer.reads(SOON);
     assert!(matches!(after, Err(Nothing::Ended)), "{after:?}");
-    assert!(stage.listener.accepted().is_none(), "the peer was called back");
+    assert!(fixture.listener.accepted().is_none(), "the peer was called back");
 }
 
 // rows: D19
 #[test]
 fn a_stream_of_ours_ends_with_the_certificate_that_the_policy_wants_good() {
     let setup = Setup::of("nuncio.example").auth(Auth::Dialback).set("s2s.strict_certificates", "true");
-    let stage = Stage::set(setup.set("s2s.keepalive", "\"1s\""));
-    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
-    stage.node.inbox().sends_message("peer.example", "while it is good", "");
-    let mut peer = stage.listener.accepts();
+    let fixture = Fixture::new(setup.set("s2s.keepalive", "\"1s\""));
+    let identity = fixture.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
+    fixture.node.inbox().sends_message("peer.example", "while it is good", "");
+    let mut peer = fixture.listener.accepts();
     peer.answers_to_tls("peer.example", &identity);
     peer.sends_features(DIALBACK);
     peer.expects("result");
@@ -279,21 +279,19 @@ fn a_refused_certificate_is_reported_at_once() {
 }
 
 /// A node, and a remote `peer.example` with a valid certificate.
-struct Stage {
+struct Fixture {
     network: Network,
     node: Node,
     listener: Listener,
     identity: Identity,
 }
 
-impl Stage {
-    fn set(setup: Setup) -> Self {
-        let network = Network::new();
-        let node = Node::start(&network, setup);
-        let address = network.address();
-        network.publish("peer.example", address);
-        let identity = network.authority.issue(&["peer.example"]);
-        Self { network, node, listener: Listener::at(address), identity }
+impl Fixture {
+    fn new(setup: Setup) -> Self {
+        let fixture = crate::support::Fixture::with(setup);
+        let listener = fixture.listens();
+        let crate::support::Fixture { network, node, identity } = fixture;
+        Self { network, node, listener, identity }
     }
 
     /// Connects as `peer.example`, up to the offer of EXTERNAL, which must be the first.

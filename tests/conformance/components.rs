@@ -6,14 +6,14 @@ use std::net::TcpStream;
 use openssl::sha::sha1;
 
 use crate::support::{
-    Component, Event, INBOX, Network, Node, Nothing, SOON, Scene, Server, Setup, Wire, eventually, message,
+    Component, Event, Fixture, INBOX, Network, Node, Nothing, SOON, Server, Setup, Wire, eventually, message,
     read_to_end,
 };
 
 // rows: K1
 #[test]
 fn a_component_header_is_one_for_a_served_name_in_its_own_namespace() {
-    let scene = Scene::set();
+    let fixture = Fixture::new();
     for (namespace, to, condition) in [
         ("jabber:server", INBOX, "invalid-namespace"),
         ("jabber:client", INBOX, "invalid-namespace"),
@@ -23,7 +23,7 @@ fn a_component_header_is_one_for_a_served_name_in_its_own_namespace() {
         // A domain without a configured component.
         ("jabber:component:accept", "nuncio.example", "host-unknown"),
     ] {
-        let mut stream = TcpStream::connect((scene.node.address(), 5347)).unwrap();
+        let mut stream = TcpStream::connect((fixture.node.address(), 5347)).unwrap();
         write!(stream, "<stream:stream xmlns='{namespace}' xmlns:stream='{STREAMS}' to='{to}'>").unwrap();
         let answer = read_to_end(&mut stream);
         assert!(answer.contains(&format!("<stream:error><{condition} ")), "{namespace} {to}: {answer}");
@@ -34,7 +34,7 @@ fn a_component_header_is_one_for_a_served_name_in_its_own_namespace() {
 // rows: K2
 #[test]
 fn only_the_right_digest_opens_a_component_stream() {
-    let scene = Scene::set();
+    let fixture = Fixture::new();
     let digest = |id: &str, secret: &str| -> String {
         sha1(format!("{id}{secret}").as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     };
@@ -49,16 +49,16 @@ fn only_the_right_digest_opens_a_component_stream() {
         ("nothing", &|_| String::new()),
     ];
     for (what, shown) in wrong {
-        let (mut wire, id) = opened(&scene.node);
+        let (mut wire, id) = opened(&fixture.node);
         wire.send(&format!("<handshake>{}</handshake>", shown(&id)));
         expects_error(&mut wire, "not-authorized", what);
     }
     // A stanza before the handshake.
-    let (mut wire, _) = opened(&scene.node);
+    let (mut wire, _) = opened(&fixture.node);
     wire.send(&format!("<message from='{INBOX}' to='outbox.nuncio.example' id='early'/>"));
     expects_error(&mut wire, "not-authorized", "a stanza");
 
-    let (mut wire, id) = opened(&scene.node);
+    let (mut wire, id) = opened(&fixture.node);
     wire.send(&format!("<handshake>{}</handshake>", digest(&id, "secret")));
     let accepted = wire.next(SOON);
     let Ok(Event::Element(handshake)) = accepted else { panic!("{accepted:?}") };
@@ -69,10 +69,10 @@ fn only_the_right_digest_opens_a_component_stream() {
 // rows: K3
 #[test]
 fn a_component_sends_from_its_own_name_only() {
-    let scene = Scene::set();
-    let mut outbox = scene.node.outbox();
+    let fixture = Fixture::new();
+    let mut outbox = fixture.node.outbox();
     let to = format!("to='juliet@{}'", outbox.name());
-    let mut liar = authenticated(&scene.node);
+    let mut liar = authenticated(&fixture.node);
     for (addresses, condition) in [
         (to.clone(), "bad-request"),
         (format!("from='tester@{INBOX}'"), "bad-request"),
@@ -90,17 +90,17 @@ fn a_component_sends_from_its_own_name_only() {
         }
     }
     // Names are not case-sensitive.
-    liar.send(&format!("<message from='a@INBOX.nuncio.example' {to} id='truth'><body/></message>"));
-    let first = outbox.next(SOON).expect("the honest stanza");
-    assert_eq!(first.attribute("id"), "truth", "{first}");
+    liar.send(&format!("<message from='a@INBOX.nuncio.example' {to} id='valid'><body/></message>"));
+    let first = outbox.next(SOON).expect("the valid stanza");
+    assert_eq!(first.attribute("id"), "valid", "{first}");
 }
 
 // rows: K4 E15
 #[test]
 fn a_component_may_come_and_go_under_traffic() {
-    let scene = Scene::set();
-    let mut asker = scene.node.outbox();
-    let mut inbox = scene.node.inbox();
+    let fixture = Fixture::new();
+    let mut asker = fixture.node.outbox();
+    let mut inbox = fixture.node.inbox();
     let question = |id: &str| {
         format!(
             "<iq type='get' id='{id}' from='tester@outbox.nuncio.example' to='{INBOX}'><x xmlns='urn:x'/></iq>"
@@ -111,7 +111,7 @@ fn a_component_may_come_and_go_under_traffic() {
         inbox.receives_id("before");
         drop(inbox);
         eventually("the node sees it go", || {
-            let lines = scene.node.process().lines();
+            let lines = fixture.node.process().lines();
             let left = lines.iter().filter(|line| line.contains("disconnected") && line.contains(INBOX));
             (left.count() == round + 1).then_some(())
         });
@@ -131,7 +131,7 @@ fn a_component_may_come_and_go_under_traffic() {
         }
         assert!(!asker.has_received(), "answered twice");
         inbox = eventually("the name is free", || {
-            Component::try_connect(scene.node.address(), INBOX, crate::support::SECRET).ok()
+            Component::try_connect(fixture.node.address(), INBOX, crate::support::SECRET).ok()
         });
     }
 }
@@ -163,12 +163,12 @@ fn discovery_knows_contacts_and_no_nodes() {
 // rows: K9
 #[test]
 fn a_remote_is_never_sent_more_than_it_announced() {
-    let scene = Scene::set();
-    let listener = scene.listens();
-    let mut inbox = scene.node.inbox();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("peer.example", "first", "");
     let mut peer = listener.accepts();
-    announces(&mut peer, &scene, "<max-bytes>20000</max-bytes>");
+    announces(&mut peer, &fixture, "<max-bytes>20000</max-bytes>");
     peer.expects("message");
     inbox.sends_message("peer.example", "too long", &"x".repeat(20_000));
     let answer = inbox.receives_id("too long");
@@ -181,22 +181,22 @@ fn a_remote_is_never_sent_more_than_it_announced() {
 // rows: K10
 #[test]
 fn a_remote_may_close_an_idle_stream_as_it_announced() {
-    let scene = Scene::set();
-    let listener = scene.listens();
-    let mut inbox = scene.node.inbox();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("peer.example", "first", "");
     let mut peer = listener.accepts();
-    announces(&mut peer, &scene, "<idle-seconds>1</idle-seconds>");
+    announces(&mut peer, &fixture, "<idle-seconds>1</idle-seconds>");
     peer.expects("message");
     peer.sends("</stream:stream>");
     peer.expects_closed();
     drop(peer);
-    scene.node.eventually_logs(&["nuncio::outgoing", "closed", "peer.example"]);
+    fixture.node.eventually_logs(&["nuncio::outgoing", "closed", "peer.example"]);
     inbox.sends_message("peer.example", "second", "");
     let mut peer = listener.accepts();
-    announces(&mut peer, &scene, "<idle-seconds>1</idle-seconds>");
+    announces(&mut peer, &fixture, "<idle-seconds>1</idle-seconds>");
     assert_eq!(peer.expects("message").attribute("id"), "second");
-    let lines = scene.node.process().lines();
+    let lines = fixture.node.process().lines();
     let is_alarm = |line: &&String| line.contains(" WARN ") || line.contains(" ERROR ");
     // The secret of the test is weak, and the machine may permit few open files.
     let is_about_the_test =
@@ -208,9 +208,9 @@ fn a_remote_may_close_an_idle_stream_as_it_announced() {
 // rows: E24
 #[test]
 fn stanzas_of_components_have_the_limits_of_remotes() {
-    let scene = Scene::set();
-    let listener = scene.listens();
-    let mut outbox = scene.node.outbox();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut outbox = fixture.node.outbox();
     let nested = format!("{}{}", "<x>".repeat(5000), "</x>".repeat(5000));
     let attributes: String = (0..100).map(|number| format!(" a{number}=''")).collect();
     let namespaces: String = (0..60).map(|number| format!(" xmlns:n{number}='urn:{number}'")).collect();
@@ -221,14 +221,14 @@ fn stanzas_of_components_have_the_limits_of_remotes() {
         ("length", "x".repeat(5 * 512 * 1024)),
     ] {
         for to in ["peer.example", outbox.name()] {
-            let mut wire = authenticated(&scene.node);
+            let mut wire = authenticated(&fixture.node);
             wire.send(&format!("<message from='{INBOX}' to='{to}' id='{what}'>{inside}</message>"));
             expects_error(&mut wire, "policy-violation", what);
         }
     }
     assert!(listener.accepted().is_none(), "a remote was to get it");
     // An allowed stanza, 64 elements deep, is delivered.
-    let mut wire = authenticated(&scene.node);
+    let mut wire = authenticated(&fixture.node);
     let deep = format!("{}{}", "<x>".repeat(63), "</x>".repeat(63));
     wire.send(&format!("<message from='{INBOX}' to='{}' id='deep'>{deep}</message>", outbox.name()));
     let first = outbox.next(SOON).expect("what is allowed");
@@ -238,13 +238,13 @@ fn stanzas_of_components_have_the_limits_of_remotes() {
 // rows: E24
 #[test]
 fn stanzas_of_remotes_to_components_are_limited() {
-    let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_depth", "10"));
-    let mut inbox = scene.node.inbox();
+    let fixture = Fixture::with(Setup::of("nuncio.example").set("limits.max_depth", "10"));
+    let mut inbox = fixture.node.inbox();
     let nested = |depth: usize| {
         let inside = format!("{}{}", "<x>".repeat(depth - 1), "</x>".repeat(depth - 1));
         message("deep").replace("<body>hello</body>", &inside)
     };
-    let mut peer = scene.peer();
+    let mut peer = fixture.peer();
     peer.sends(&nested(10));
     inbox.receives_id("deep");
     peer.sends(&nested(11));
@@ -254,8 +254,8 @@ fn stanzas_of_remotes_to_components_are_limited() {
 
 /// Answers a stream of the node as a server that announces its limits in the last features.
 #[track_caller]
-fn announces(peer: &mut crate::support::Peer, scene: &Scene, limits: &str) {
-    peer.answers_to_tls("peer.example", &scene.identity);
+fn announces(peer: &mut crate::support::Peer, fixture: &Fixture, limits: &str) {
+    peer.answers_to_tls("peer.example", &fixture.identity);
     peer.sends_features(
         "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>",
     );

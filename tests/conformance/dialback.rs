@@ -7,7 +7,7 @@ mod receiving;
 mod shortcut;
 mod unasked;
 
-use crate::dialback::Stage;
+use crate::dialback::Fixture;
 use crate::support::{Component, Element, Listener, Network, Node, Peer, Server};
 
 /// A second remote domain with its own server.

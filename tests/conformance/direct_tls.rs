@@ -39,10 +39,10 @@ fn starttls_and_direct_tls_records_form_one_list() {
 // rows: I5
 #[test]
 fn the_client_names_the_domain_and_the_protocol() {
-    let stage = Stage::set();
-    stage.node.inbox().sends_message("peer.example", "1", "");
-    let mut peer = stage.listener.accepts();
-    arrives(&mut peer, "peer.example", &stage.identity, "1");
+    let fixture = Fixture::new();
+    fixture.node.inbox().sends_message("peer.example", "1", "");
+    let mut peer = fixture.listener.accepts();
+    arrives(&mut peer, "peer.example", &fixture.identity, "1");
     assert_eq!(peer.tls().servername(NameType::HOST_NAME), Some("peer.example"));
     assert_eq!(peer.tls().selected_alpn_protocol(), Some(b"xmpp-server".as_slice()));
 }
@@ -50,12 +50,12 @@ fn the_client_names_the_domain_and_the_protocol() {
 // rows: I3
 #[test]
 fn the_certificate_must_name_the_domain_and_not_the_target() {
-    let stage = Stage::set();
-    let mut sender = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut sender = fixture.node.inbox();
     let from = sender.name().to_owned();
     sender.sends(&format!("<iq type='get' id='1' from='{from}' to='peer.example'>{PING}</iq>"));
-    let mut peer = stage.listener.accepts();
-    peer.secures_as_server(&stage.network.authority.issue(&["server.peer.example"]));
+    let mut peer = fixture.listener.accepts();
+    peer.secures_as_server(&fixture.network.authority.issue(&["server.peer.example"]));
     peer.expects_header();
     peer.sends_header("peer.example", &from, "id='target'");
     peer.sends_features(EXTERNAL);
@@ -68,10 +68,10 @@ fn the_certificate_must_name_the_domain_and_not_the_target() {
 // rows: I4
 #[test]
 fn inside_of_direct_tls_no_starttls_is_asked_for() {
-    let stage = Stage::set();
-    stage.node.inbox().sends_message("peer.example", "1", "");
-    let mut peer = stage.listener.accepts();
-    peer.secures_as_server(&stage.identity);
+    let fixture = Fixture::new();
+    fixture.node.inbox().sends_message("peer.example", "1", "");
+    let mut peer = fixture.listener.accepts();
+    peer.secures_as_server(&fixture.identity);
     peer.expects_header();
     peer.sends_header("peer.example", "inbox.nuncio.example", "id='confused'");
     // An offer of TLS inside TLS is ignored.
@@ -113,7 +113,7 @@ fn a_direct_tls_target_that_refuses_is_not_replaced_by_the_domain_itself() {
     let node = Node::start(&network, setup());
     let answer = node.inbox().asks("peer.example", PING);
     assert!(answer.expect("error").child("remote-server-timeout").is_some(), "{answer}");
-    assert!(listeners.iter().all(|listener| listener.accepted().is_none()), "the domain was dialled");
+    assert!(listeners.iter().all(|listener| listener.accepted().is_none()), "the domain was dialed");
 }
 
 // rows: I2
@@ -212,20 +212,18 @@ fn waiting_for_the_first_byte_or_for_tls_has_a_timeout() {
 }
 
 /// A node, and a peer that offers only direct TLS.
-struct Stage {
+struct Fixture {
     network: Network,
     node: Node,
     listener: Listener,
     identity: Identity,
 }
 
-impl Stage {
-    fn set() -> Self {
-        let network = Network::new();
+impl Fixture {
+    fn new() -> Self {
+        let crate::support::Fixture { network, node, identity } = crate::support::Fixture::with(setup());
         let address = network.address();
         network.publish_direct_tls("peer.example", address);
-        let node = Node::start(&network, setup());
-        let identity = network.authority.issue(&["peer.example"]);
         Self { listener: Listener::at_port(address, 5270), network, node, identity }
     }
 }
@@ -240,7 +238,7 @@ fn arrives(peer: &mut Peer, domain: &str, identity: &Identity, id: &str) {
     peer.secures_as_server(identity);
     let header = peer.expects_header();
     peer.sends_header(domain, header.attribute("from"), "id='direct'");
-    peer.takes_external(domain);
+    peer.accepts_external(domain);
     assert_eq!(peer.expects("message").attribute("id"), id);
 }
 
@@ -262,9 +260,7 @@ fn comes_in_by_direct_tls(node: &Node, port: u16, identity: &Identity) {
     assert!(features.child("starttls").is_none(), "{features}");
     assert!(offers_external(&features), "{features}");
     assert_eq!(peer.tls().selected_alpn_protocol(), Some(b"xmpp-server".as_slice()));
-    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-    peer.expects("success");
-    peer.restarts();
+    peer.sends_external();
     peer.sends_header("peer.example", "inbox.nuncio.example", "");
     peer.expects_header();
     let features = peer.expects("features");

@@ -1,14 +1,14 @@
 //! Rows B: the XML of a stanza on its way from stream to stream, byte for byte.
 
-use crate::support::{INBOX, Peer, SOON, Scene, Server, message};
+use crate::support::{Fixture, INBOX, Peer, SOON, Server, message};
 
 // rows: B8 B25
 #[test]
 fn a_forwarded_stanza_keeps_its_meaning() {
-    let scene = Scene::set();
-    let listener = scene.listens();
-    let mut inbox = scene.node.inbox();
-    let mut peer = opens_with(&scene, "xml:lang='de' xmlns:p='urn:p'");
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
+    let mut peer = opens_with(&fixture, "xml:lang='de' xmlns:p='urn:p'");
 
     // Payload in other namespaces that contains a client stanza stays unchanged, byte for byte.
     let payload = FORWARDED;
@@ -35,7 +35,7 @@ fn a_forwarded_stanza_keeps_its_meaning() {
          <body>hi</body>{payload}<x xmlns='urn:x'><body xmlns='jabber:component:accept'/></x></message>"
     ));
     let mut called = listener.accepts();
-    called.answers_to_external("peer.example", &scene.identity);
+    called.answers_to_external("peer.example", &fixture.identity);
     let out = called.expects("message");
     assert_eq!(out.namespace, "jabber:server");
     assert_eq!(out.expect("body").namespace, "jabber:server", "{out}");
@@ -46,10 +46,10 @@ fn a_forwarded_stanza_keeps_its_meaning() {
 // rows: B8 B25 B27 B28
 #[test]
 fn prefixes_are_redeclared_and_payload_stays_byte_for_byte() {
-    let scene = Scene::set();
-    let mut inbox = scene.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     let mut peer =
-        opens_with(&scene, "xml:lang='de' xmlns:own='jabber:server' xmlns:p='urn:p' xmlns:unused='urn:u'");
+        opens_with(&fixture, "xml:lang='de' xmlns:own='jabber:server' xmlns:p='urn:p' xmlns:unused='urn:u'");
     let with_prefix = "<s:x xmlns:s='jabber:server' s:k = '&#x41;'/>";
     for (id, came, goes) in [
         // The stanza and its standard children with a prefix, declared in the header or in place.
@@ -112,15 +112,15 @@ fn prefixes_are_redeclared_and_payload_stays_byte_for_byte() {
 // rows: B25 B27
 #[test]
 fn a_prefixed_stanza_of_a_component_leaves_in_the_server_namespace() {
-    let scene = Scene::set();
-    let listener = scene.listens();
-    let mut inbox = scene.node.inbox();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     let rest = format!("from='tester@{INBOX}' to='peer.example' id='1'");
     inbox.sends(&format!(
         "<c:message xmlns:c='jabber:component:accept' {rest}><c:body/>{FORWARDED}<x xmlns='urn:x'><c:y/></x></c:message>"
     ));
     let mut called = listener.accepts();
-    called.answers_to_external("peer.example", &scene.identity);
+    called.answers_to_external("peer.example", &fixture.identity);
     assert_eq!(
         called.expects("message").to_string(),
         format!(
@@ -132,8 +132,8 @@ fn a_prefixed_stanza_of_a_component_leaves_in_the_server_namespace() {
 // rows: B25
 #[test]
 fn from_component_to_component_all_stays_as_it_is() {
-    let scene = Scene::set();
-    let (mut inbox, mut outbox) = (scene.node.inbox(), scene.node.outbox());
+    let fixture = Fixture::new();
+    let (mut inbox, mut outbox) = (fixture.node.inbox(), fixture.node.outbox());
     let payload = "<f xmlns='urn:xmpp:forward:0'><message xmlns='jabber:component:accept'><body xml:lang = 'de'/></message>\
                    <c:y xmlns:c=\"jabber:component:accept\"/><z xmlns='jabber:server'/></f>";
     let stanza = |from: &str, to: &str, id: &str| {
@@ -150,21 +150,15 @@ fn from_component_to_component_all_stays_as_it_is() {
     let answer = outbox.receives_id("3");
     assert!(answer.is("message", "error"), "{answer}");
     assert!(answer.to_string().contains(payload), "{answer}");
-    scene.node.process().signal("USR1");
-    scene.node.eventually_logs(&["account domain=*", "difference=0"]);
+    fixture.node.process().signal("USR1");
+    fixture.node.eventually_logs(&["account domain=*", "difference=0"]);
 }
 
 /// Opens a stream with unusual declarations in its header, and authenticates.
-fn opens_with(scene: &Scene, header: &str) -> Peer {
-    let mut peer = Peer::dials(scene.node.address());
-    peer.starts_tls("peer.example", INBOX, Some(&scene.identity));
-    peer.expects("features");
-    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-    peer.expects("success");
-    peer.restarts();
-    peer.sends_header("peer.example", INBOX, header);
-    peer.expects_header();
-    peer.expects("features");
+fn opens_with(fixture: &Fixture, header: &str) -> Peer {
+    let mut peer = Peer::dials(fixture.node.address());
+    peer.starts_tls("peer.example", INBOX, Some(&fixture.identity));
+    peer.proves_by_external("peer.example", INBOX, header);
     peer
 }
 

@@ -22,21 +22,21 @@ use table::{Case, May, Proof, Shown, Way};
 // rows: B13 C1 C2 C14 D1 D2 D17 D18 D21 D23
 #[test]
 fn incoming_streams_follow_the_policy_table() {
-    let stage = Stage::set(true);
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new(true);
+    let mut inbox = fixture.node.inbox();
     let mut proved = Vec::new();
     for case in Case::configurable() {
         for proof in [Proof::External, Proof::Dialback] {
             let id = format!("{} {proof:?}", case.label());
-            assert_eq!(stage.dials(&case, proof, &id), case.admits(proof), "{id}");
+            assert_eq!(fixture.dials(&case, proof, &id), case.admits(proof), "{id}");
             if case.admits(proof) {
                 proved.push(id);
             }
         }
-        stage.speaks_too_early(&case);
+        fixture.speaks_too_early(&case);
     }
     // Exactly the authenticated stanzas arrive: an early one would arrive before the last.
-    stage.node.outbox().sends_message(INBOX, "the last", "");
+    fixture.node.outbox().sends_message(INBOX, "the last", "");
     inbox.receives_id("the last");
     let mut heard = Vec::new();
     while let Some(stanza) = inbox.next(Duration::ZERO) {
@@ -50,11 +50,11 @@ fn incoming_streams_follow_the_policy_table() {
 // rows: B14 C9 C11 C14 D3 D17 D18 D21 D23
 #[test]
 fn outgoing_streams_follow_the_policy_table() {
-    let stage = Stage::set(false);
+    let fixture = Fixture::new(false);
     for manner in Manner::ALL {
-        let mut sender = Component::connect(stage.node.address(), manner.local());
+        let mut sender = Component::connect(fixture.node.address(), manner.local());
         for case in Case::configurable() {
-            let domain = stage.remotes.domain(&case);
+            let domain = fixture.remotes.domain(&case);
             sender.sends(&format!(
                 "<iq type='get' id='{0}' from='tester@{1}' to='{domain}'><ping xmlns='urn:xmpp:ping'/></iq>",
                 case.label(),
@@ -64,7 +64,7 @@ fn outgoing_streams_follow_the_policy_table() {
         for case in Case::configurable() {
             let label = format!("{manner:?} {}", case.label());
             if let Some(proof) = manner.expected(&case) {
-                let seen = stage.remotes.eventually_saw_a_stanza(&case, manner);
+                let seen = fixture.remotes.eventually_saw_a_stanza(&case, manner);
                 assert_eq!((seen.secured, seen.proof), (case.is_secured(), Some(proof)), "{label}");
             } else {
                 let answer = sender.receives_id(&case.label());
@@ -76,8 +76,8 @@ fn outgoing_streams_follow_the_policy_table() {
         }
     }
     // Every step on the way was allowed too.
-    for seen in stage.remotes.seen() {
-        let case = stage.remotes.case(&seen.label);
+    for seen in fixture.remotes.seen() {
+        let case = fixture.remotes.case(&seen.label);
         let proof = seen.proof.expect("no stanza before authentication");
         assert!(case.admits(proof) && seen.secured == case.is_secured(), "{seen:?}");
         assert!(seen.secured || proof == Proof::Dialback, "EXTERNAL without TLS: {seen:?}");
@@ -99,15 +99,15 @@ fn combinations_outside_the_table_are_not_configurable() {
 }
 
 /// A node with a policy for each of the remotes, and the script that plays them.
-struct Stage {
+struct Fixture {
     node: Node,
     remotes: Arc<Remotes>,
     network: Network,
 }
 
-impl Stage {
+impl Fixture {
     /// For incoming streams with callbacks, or for outgoing streams.
-    fn set(called_back: bool) -> Self {
+    fn new(called_back: bool) -> Self {
         let network = Network::new();
         let address = network.address();
         let remotes = Arc::new(Remotes::new(&network, called_back));
@@ -133,10 +133,10 @@ impl Stage {
         }
         let node = Node::start(&network, setup);
         let script = Arc::clone(&remotes);
-        plays(Listener::at(address), move |peer| script.is_dialled(peer));
+        plays(Listener::at(address), move |peer| script.is_dialed(peer));
         for (shown, address) in direct {
             let script = Arc::clone(&remotes);
-            plays(Listener::at_port(address, 5270), move |peer| script.is_dialled_directly(peer, shown));
+            plays(Listener::at_port(address, 5270), move |peer| script.is_dialed_directly(peer, shown));
         }
         Self { node, remotes, network }
     }
@@ -164,8 +164,7 @@ impl Stage {
             Some(features) if !case.is_secured() => features,
             clear => {
                 if clear.is_some() {
-                    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-                    peer.expects("proceed");
+                    peer.asks_for_tls();
                 }
                 peer.secures_as_client(self.remotes.identity(case.shown), INBOX);
                 peer.sends_header(&domain, INBOX, "");

@@ -25,7 +25,7 @@ fn a_domain_that_offers_nothing_is_answered_for_at_once_and_left_alone() {
     let error = answer.expect("error");
     assert_eq!(error.attribute("type"), "cancel", "{answer}");
     assert!(error.child("remote-server-not-found").is_some(), "{answer}");
-    assert!(listener.accepted().is_none(), "the domain's address was dialled");
+    assert!(listener.accepted().is_none(), "the domain's address was dialed");
 }
 
 // rows: A3
@@ -96,7 +96,7 @@ fn every_address_of_a_target_is_tried_before_the_next_target() {
         drop(peer);
     }
     arrives(&mut good.accepts(), "peer.example", &network, "1");
-    assert!(dead.iter().all(|listener| listener.accepted().is_none()), "an address was dialled twice");
+    assert!(dead.iter().all(|listener| listener.accepted().is_none()), "an address was dialed twice");
 }
 
 // rows: A6
@@ -115,7 +115,7 @@ fn an_operators_address_wins_over_dns_but_not_over_the_certificate() {
     peer.answers_to_tls("peer.example", &other);
     let answer = sender.receives("an answer", |stanza| stanza.is("iq", "error"));
     assert!(answer.expect("error").expect("text").text().contains("certificate"), "{answer}");
-    assert!(published.accepted().is_none(), "the address in DNS was dialled");
+    assert!(published.accepted().is_none(), "the address in DNS was dialed");
 }
 
 // rows: A8
@@ -184,9 +184,9 @@ fn a_black_hole_among_the_addresses_is_not_waited_for() {
     sender.sends_message("peer.example", "1", "");
     let mut peer = listener.accepts();
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(200), "the black hole was not dialled first: {took:?}");
+    assert!(took >= Duration::from_millis(200), "the black hole was not dialed first: {took:?}");
     arrives(&mut peer, "peer.example", &network, "1");
-    eventually("the other attempt is given up", || (!is_dialling(hole.port())).then_some(()));
+    eventually("the other attempt is given up", || (!is_dialing(hole.port())).then_some(()));
 }
 
 // rows: A11
@@ -244,7 +244,7 @@ fn a_target_that_is_the_node_itself_is_refused() {
     let error = answer.expect("error");
     assert!(error.child("remote-server-not-found").is_some(), "{answer}");
     assert!(error.expect("text").text().contains("point to this server"), "{answer}");
-    assert!(!node.process().logged(&["nuncio::outgoing", "connected"]), "the node dialled itself");
+    assert!(!node.process().logged(&["nuncio::outgoing", "connected"]), "the node dialed itself");
 }
 
 // rows: A13
@@ -343,7 +343,7 @@ fn closes_every_connection(address: Ipv4Addr) -> mpsc::Receiver<(String, Instant
 }
 
 /// Whether a socket waits for an answer from that port of `::1` (proc(5), `/proc/net/tcp6`).
-fn is_dialling(port: u16) -> bool {
+fn is_dialing(port: u16) -> bool {
     let peer = format!("00000000000000000000000001000000:{port:04X}");
     let table = fs::read_to_string("/proc/net/tcp6").unwrap();
     table.lines().any(|line| {

@@ -5,7 +5,7 @@ mod form;
 use std::collections::HashMap;
 
 use crate::support::{
-    Auth, Behaviour, Certificate, Component, Event, INBOX, Listener, Network, Node, Peer, SOON, Scene,
+    Auth, Behaviour, Certificate, Component, Event, Fixture, INBOX, Listener, Network, Node, Peer, SOON,
     Server, Setup, Tls, eventually, message,
 };
 
@@ -13,10 +13,10 @@ use crate::support::{
 // rows: E4 E28
 #[test]
 fn names_are_compared_as_idna_sees_them_and_lookalikes_are_others() {
-    let scene = Scene::set();
-    let mut inbox = scene.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     // The same domain in other spellings: capitals, full width, a trailing dot.
-    let mut peer = scene.peer();
+    let mut peer = fixture.peer();
     for (number, from) in
         ["romeo@PEER.Example", "romeo@\u{ff50}\u{ff45}\u{ff45}\u{ff52}.example", "romeo@peer.example."]
             .iter()
@@ -31,19 +31,19 @@ fn names_are_compared_as_idna_sees_them_and_lookalikes_are_others() {
     }
     // Cyrillic letters that look the same, and a subdomain of the authenticated domain.
     for from in ["romeo@p\u{435}\u{435}r.example", "romeo@xn--pr-nlca.example", "romeo@sub.peer.example"] {
-        let mut peer = scene.peer();
+        let mut peer = fixture.peer();
         peer.sends(&stanza(from, INBOX, "spoofed"));
         peer.expects_error("invalid-from");
     }
-    scene.nothing_came_to(&mut inbox);
+    fixture.nothing_arrived_at(&mut inbox);
 }
 
 // rows: E5 E28
 #[test]
 fn malformed_addresses_are_never_routed() {
     let setup = Setup::of("nuncio.example").auth(Auth::External).set("s2s.malformed_stanza", "\"close\"");
-    let scene = Scene::of(setup);
-    let mut inbox = scene.node.inbox();
+    let fixture = Fixture::with(setup);
+    let mut inbox = fixture.node.inbox();
     let long = |length: usize| format!("{}.example", "a.".repeat(length / 2 - 4));
     let bad = [
         "@inbox.nuncio.example".to_owned(),
@@ -62,27 +62,27 @@ fn malformed_addresses_are_never_routed() {
         String::new(),
     ];
     for to in &bad {
-        let mut peer = scene.peer();
+        let mut peer = fixture.peer();
         peer.sends(&stanza("romeo@peer.example", to, "malformed"));
         expects_error(&mut peer, "improper-addressing", to);
     }
     for from in bad.iter().map(|to| to.replace("inbox.nuncio.example", "peer.example")) {
-        let mut peer = scene.peer();
+        let mut peer = fixture.peer();
         peer.sends(&stanza(&from, &format!("juliet@{INBOX}"), "malformed"));
         expects_error(&mut peer, "improper-addressing", &from);
     }
-    scene.nothing_came_to(&mut inbox);
+    fixture.nothing_arrived_at(&mut inbox);
 }
 
 // rows: E2
 #[test]
 fn a_stanza_for_a_foreign_domain_may_bounce_without_closing() {
-    let scene = Scene::of(
+    let fixture = Fixture::with(
         Setup::of("nuncio.example").set("s2s.unknown_recipient", "\"bounce\"").set("log_mailboxes", "\"0s\""),
     );
-    let listener = scene.listens();
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     peer.sends(&stanza("romeo@peer.example", "juliet@outbox.nuncio.example", "unproved"));
     peer.sends(&stanza("romeo@peer.example", "juliet@third.example", "elsewhere"));
     peer.sends(&message("mine"));
@@ -92,7 +92,7 @@ fn a_stanza_for_a_foreign_domain_may_bounce_without_closing() {
     let mut answers = Vec::new();
     for _ in 0..2 {
         let mut called = listener.accepts();
-        called.answers_to_external("peer.example", &scene.identity);
+        called.answers_to_external("peer.example", &fixture.identity);
         answers.push(called.expects("message"));
     }
     answers.sort_by_key(|answer| answer.attribute("id").to_owned());
@@ -113,18 +113,18 @@ fn a_stanza_for_a_foreign_domain_may_bounce_without_closing() {
     peer.sends(&message("still"));
     inbox.receives_id("still");
     let refused =
-        || scene.node.process().lines().iter().filter(|line| line.contains("refused a stanza")).count();
+        || fixture.node.process().lines().iter().filter(|line| line.contains("refused a stanza")).count();
     eventually("the lines that are permitted", || (refused() >= 10).then_some(()));
     assert_eq!(refused(), 10);
-    let asked = scene.network.dns.questions();
+    let asked = fixture.network.dns.questions();
     assert!(asked.iter().all(|question| !question.contains("third.example")), "{asked:?}");
 }
 
 // rows: E6 E7 E18 E19
 #[test]
 fn each_request_gets_one_answer_and_no_answer_gets_any() {
-    let scene = Scene::set();
-    let mut asker = scene.node.outbox();
+    let fixture = Fixture::new();
+    let mut asker = fixture.node.outbox();
     let from = format!("tester@{}", asker.name());
     let mut expected = HashMap::new();
     for round in 0..50 {
@@ -167,9 +167,9 @@ fn each_request_gets_one_answer_and_no_answer_gets_any() {
 // rows: E6
 #[test]
 fn an_iq_that_is_none_reaches_a_component_as_it_is() {
-    let scene = Scene::set();
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     for (id, iq) in [
         (
             "two",
@@ -249,9 +249,9 @@ fn a_long_stanza_bounces_without_its_content() {
 // rows: E10 E12 B16
 #[test]
 fn order_holds_through_every_reconnect_and_nothing_is_lost() {
-    let scene = Scene::of(Setup::of("nuncio.example").set("promise.backoff", "[\"50ms\", \"1s\"]"));
-    let listener = scene.listens();
-    let sender = scene.node.inbox();
+    let fixture = Fixture::with(Setup::of("nuncio.example").set("promise.backoff", "[\"50ms\", \"1s\"]"));
+    let listener = fixture.listens();
+    let sender = fixture.node.inbox();
     let (mut sent, mut next, mut links) = (0, 0, 0);
     let mut flood = |component: &Component| {
         let (from, first) = (component.name().to_owned(), sent);
@@ -265,7 +265,7 @@ fn order_holds_through_every_reconnect_and_nothing_is_lost() {
     while next < 3000 {
         let mut peer = listener.accepts();
         links += 1;
-        peer.answers_to_external("peer.example", &scene.identity);
+        peer.answers_to_external("peer.example", &fixture.identity);
         // Closes the stream during a flood, and reads until the node has closed its side.
         let goodbye = next + 250;
         loop {
@@ -292,9 +292,9 @@ fn order_holds_through_every_reconnect_and_nothing_is_lost() {
 // rows: E11 E12
 #[test]
 fn two_components_keep_their_order_on_one_stream_each() {
-    let scene = Scene::set();
-    let listener = scene.listens();
-    let floods = [scene.node.inbox(), scene.node.outbox()].map(|component| {
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let floods = [fixture.node.inbox(), fixture.node.outbox()].map(|component| {
         let from = component.name().to_owned();
         let flood = component.floods(1000, move |number| {
             format!("<message from='{from}' to='peer.example' id='{number}'><body/></message>")
@@ -304,7 +304,7 @@ fn two_components_keep_their_order_on_one_stream_each() {
     let mut links: Vec<Peer> = (0..2)
         .map(|_| {
             let mut peer = listener.accepts();
-            peer.answers_to_external("peer.example", &scene.identity);
+            peer.answers_to_external("peer.example", &fixture.identity);
             peer
         })
         .collect();
@@ -326,16 +326,16 @@ fn two_components_keep_their_order_on_one_stream_each() {
 // rows: E15
 #[test]
 fn every_request_to_a_black_hole_has_exactly_one_outcome() {
-    let scene = Scene::of(
+    let fixture = Fixture::with(
         Setup::of("nuncio.example")
             .set("s2s.connect_timeout", "\"1s\"")
             .set("s2s.handshake_timeout", "\"2s\"")
             .set("promise.max_stanzas", "500"),
     );
-    let address = scene.network.address();
-    scene.network.publish("hole.example", address);
+    let address = fixture.network.address();
+    fixture.network.publish("hole.example", address);
     let deaf = Listener::deaf(address);
-    let mut sender = scene.node.inbox();
+    let mut sender = fixture.node.inbox();
     let from = sender.name().to_owned();
     let flood = sender.floods(10_000, move |number| {
         let kind = ["get", "result", "set", "error"][number % 4];
@@ -370,24 +370,24 @@ fn a_local_domain_is_local_regardless_of_dns() {
     inbox.receives_id("near");
     let pong = outbox.asks("nuncio.example", PING);
     assert!(pong.is("iq", "result"), "{pong}");
-    assert!(listener.accepted().is_none(), "a local domain was dialled");
+    assert!(listener.accepted().is_none(), "a local domain was dialed");
 }
 
 // rows: E29
 #[test]
 fn a_peer_that_proved_nothing_is_sent_no_stanza() {
-    let scene = Scene::of(
+    let fixture = Fixture::with(
         Setup::of("nuncio.example")
             .certificate(Certificate::Missing)
             .tls(Tls::Optional)
             .set("s2s.handshake_timeout", "\"2s\""),
     );
-    scene.network.dns.behaves("peer.example", Behaviour::Silence);
-    let mut sender = scene.node.inbox();
+    fixture.network.dns.behaves("peer.example", Behaviour::Silence);
+    let mut sender = fixture.node.inbox();
     for number in 0..10 {
         sender.sends_message("peer.example", &number.to_string(), "");
     }
-    let mut peer = Peer::dials(scene.node.address());
+    let mut peer = Peer::dials(fixture.node.address());
     peer.sends_header("peer.example", INBOX, "");
     peer.expects_header();
     let mut seen = Vec::new();
@@ -400,11 +400,11 @@ fn a_peer_that_proved_nothing_is_sent_no_stanza() {
 // rows: E7 E10
 #[test]
 fn a_flood_of_requests_from_a_remote_is_answered_one_by_one_in_order() {
-    let scene = Scene::set();
-    let listener = scene.listens();
-    let mut inbox = scene.node.inbox();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     let mut peer =
-        Peer::authenticates(scene.node.address(), "peer.example", "nuncio.example", &scene.identity);
+        Peer::authenticates(fixture.node.address(), "peer.example", "nuncio.example", &fixture.identity);
     for number in 0..500 {
         peer.sends(&format!(
             "<iq type='get' id='{number}' from='peer.example' to='nuncio.example'>{PING}</iq>"
@@ -412,7 +412,7 @@ fn a_flood_of_requests_from_a_remote_is_answered_one_by_one_in_order() {
         peer.sends("<iq type='result' id='r' from='peer.example' to='nuncio.example'/>");
     }
     let mut called = listener.accepts();
-    called.answers_to_external("peer.example", &scene.identity);
+    called.answers_to_external("peer.example", &fixture.identity);
     for number in 0..500 {
         let pong = called.expects("iq");
         assert!(pong.is("iq", "result"), "{pong}");

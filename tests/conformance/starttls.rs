@@ -9,7 +9,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use crate::support::{Auth, Element, Identity, Listener, Network, Node, Peer, Server, Setup};
 
 /// A node, and a peer with a valid certificate for `peer.example`.
-struct Stage {
+struct Fixture {
     network: Network,
     node: Node,
     identity: Identity,
@@ -17,15 +17,13 @@ struct Stage {
     address: Ipv4Addr,
 }
 
-impl Stage {
-    fn set() -> Self {
+impl Fixture {
+    fn new() -> Self {
         Self::with(Setup::of("nuncio.example").auth(Auth::External))
     }
 
     fn with(setup: Setup) -> Self {
-        let network = Network::new();
-        let node = Node::start(&network, setup);
-        let identity = network.authority.issue(&[PEER]);
+        let crate::support::Fixture { network, node, identity } = crate::support::Fixture::with(setup);
         let address = network.address();
         Self { network, node, identity, address }
     }
@@ -44,8 +42,7 @@ impl Stage {
     #[track_caller]
     fn may_proceed(&self) -> Peer {
         let (mut peer, _) = self.opens();
-        peer.sends(STARTTLS);
-        peer.expects("proceed");
+        peer.asks_for_tls();
         peer
     }
 

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Instant;
 
 use crate::support::{
-    Event, HEADER, INBOX, Peer, SOON, Scene, Server, Setup, Wire, connect_from, eventually, message,
+    Event, Fixture, HEADER, INBOX, Peer, SOON, Server, Setup, Wire, connect_from, eventually, message,
     most_lines, read_to_end,
 };
 
@@ -14,9 +14,9 @@ use crate::support::{
 #[test]
 fn an_address_is_counted_at_all_sockets_together() {
     let setup = Setup::of("nuncio.example").direct_tls().set("s2s.max_connections_per_address", "3");
-    let scene = Scene::of(setup);
-    let greedy = scene.network.address();
-    let [mixed, direct] = [5269, 5270].map(|port| SocketAddr::from((scene.node.address(), port)));
+    let fixture = Fixture::with(setup);
+    let greedy = fixture.network.address();
+    let [mixed, direct] = [5269, 5270].map(|port| SocketAddr::from((fixture.node.address(), port)));
     let held = [connect_from(greedy, direct), connect_from(greedy, direct)];
     let mut last = Wire::new(connect_from(greedy, mixed));
     last.send(HEADER);
@@ -39,17 +39,17 @@ fn an_address_is_counted_at_all_sockets_together() {
 // rows: E25
 #[test]
 fn unauthenticated_components_do_not_fill_the_log() {
-    let scene = Scene::set();
+    let fixture = Fixture::new();
     let began = Instant::now();
     for _ in 0..200 {
-        let mut stream = TcpStream::connect(component_port(&scene)).unwrap();
+        let mut stream = TcpStream::connect(component_port(&fixture)).unwrap();
         stream.write_all(b"x").unwrap();
         assert!(read_to_end(&mut stream).contains("<not-well-formed "));
     }
     // A component that authenticated is logged each time.
-    drop(scene.node.inbox());
-    scene.node.eventually_logs(&["nuncio::component", "disconnected", INBOX]);
-    let lines = scene.node.process().lines();
+    drop(fixture.node.inbox());
+    fixture.node.eventually_logs(&["nuncio::component", "disconnected", INBOX]);
+    let lines = fixture.node.process().lines();
     let told = lines.iter().filter(|line| line.contains("component refused")).count();
     assert!((1..=most_lines(10, began)).contains(&told), "{told} lines about 200 connections");
 }
@@ -58,45 +58,45 @@ fn unauthenticated_components_do_not_fill_the_log() {
 #[test]
 fn one_address_cannot_lock_out_components() {
     let setup = Setup::of("nuncio.example").set("limits.max_components_unauthenticated_per_address", "1");
-    let scene = Scene::of(setup);
-    let greedy = scene.network.address();
-    let held = begins(greedy, &scene);
-    let refused = read_to_end(&mut connect_from(greedy, component_port(&scene)));
+    let fixture = Fixture::with(setup);
+    let greedy = fixture.network.address();
+    let held = begins(greedy, &fixture);
+    let refused = read_to_end(&mut connect_from(greedy, component_port(&fixture)));
     assert!(refused.contains("xmlns='jabber:component:accept'"), "{refused}");
     assert!(refused.contains("<policy-violation "), "{refused}");
     assert!(refused.ends_with("</stream:stream>"), "{refused}");
     // Other addresses have their own slots, and authenticated components do not count.
-    let (mut inbox, mut outbox) = (scene.node.inbox(), scene.node.outbox());
+    let (mut inbox, mut outbox) = (fixture.node.inbox(), fixture.node.outbox());
     outbox.sends_message(inbox.name(), "seated", "");
     inbox.receives_id("seated");
     drop(held);
-    eventually("there is room again", || begins_if_let(greedy, &scene));
+    eventually("there is room again", || begins_if_let(greedy, &fixture));
 }
 
 // rows: E25
 #[test]
 fn unauthenticated_component_connections_are_limited_in_all() {
-    let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_component_connections", "3"));
-    let connected = (scene.node.inbox(), scene.node.outbox());
-    let idle = begins(scene.network.address(), &scene);
-    let refused = read_to_end(&mut connect_from(scene.network.address(), component_port(&scene)));
+    let fixture = Fixture::with(Setup::of("nuncio.example").set("limits.max_component_connections", "3"));
+    let connected = (fixture.node.inbox(), fixture.node.outbox());
+    let idle = begins(fixture.network.address(), &fixture);
+    let refused = read_to_end(&mut connect_from(fixture.network.address(), component_port(&fixture)));
     assert!(refused.contains("<resource-constraint "), "{refused}");
     drop(idle);
-    eventually("there is room again", || begins_if_let(scene.network.address(), &scene));
+    eventually("there is room again", || begins_if_let(fixture.network.address(), &fixture));
     drop(connected);
 }
 
 // rows: E25 E27
 #[test]
 fn a_partial_tls_handshake_costs_no_more_memory_than_its_bytes() {
-    let scene = Scene::set();
-    let sources: Vec<Ipv4Addr> = (0..10).map(|_| scene.network.address()).collect();
+    let fixture = Fixture::new();
+    let sources: Vec<Ipv4Addr> = (0..10).map(|_| fixture.network.address()).collect();
     // The first handshake allocates what all share.
-    drop(scene.peer());
-    let (before, count) = (scene.node.process().status("VmRSS"), 500);
+    drop(fixture.peer());
+    let (before, count) = (fixture.node.process().status("VmRSS"), 500);
     let held: Vec<TcpStream> = (0..count)
         .map(|number| {
-            let mut stream = connect_from(sources[number % 10], (scene.node.address(), 5269).into());
+            let mut stream = connect_from(sources[number % 10], (fixture.node.address(), 5269).into());
             // A record with the first part of a hello of 8 KiB.
             stream.write_all(b"\x16\x03\x01\x00\x04\x01\x00\x20\x00").unwrap();
             stream
@@ -104,9 +104,9 @@ fn a_partial_tls_handshake_costs_no_more_memory_than_its_bytes() {
         .collect();
     // Connections are served in order.
     for _ in 0..3 {
-        assert!(scene.answer_to(b"x").contains("<not-well-formed "));
+        assert!(fixture.answer_to(b"x").contains("<not-well-formed "));
     }
-    let each = (scene.node.process().status("VmRSS") - before) / count as u64;
+    let each = (fixture.node.process().status("VmRSS") - before) / count as u64;
     println!("{each} KiB for each");
     assert!(each < 16, "{each} KiB for 9 bytes");
     drop(held);
@@ -115,25 +115,21 @@ fn a_partial_tls_handshake_costs_no_more_memory_than_its_bytes() {
 // rows: E27
 #[test]
 fn a_certificate_that_is_long_without_need_is_not_read() {
-    let scene = Scene::set();
+    let fixture = Fixture::new();
     let names: Vec<String> = (0..3000).map(|number| format!("{number:05}.a.com")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let identity = scene.network.authority.issue(&names);
-    let mut peer = Peer::dials(scene.node.address());
-    peer.sends_header("peer.example", INBOX, "");
-    peer.expects_header();
-    peer.expects("features");
-    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.expects("proceed");
+    let identity = fixture.network.authority.issue(&names);
+    let mut peer = Peer::dials(fixture.node.address());
+    peer.opens_for_tls("peer.example", INBOX);
     // With TLS 1.3 the client may finish before its certificate is checked, or be closed while it sends it.
     if peer.tries_to_secure_as_client(Some(&identity), INBOX).is_ok() {
         peer.waits_for_the_end();
     }
-    scene.node.eventually_logs(&["TLS handshake failed", "limits.max_handshake"]);
+    fixture.node.eventually_logs(&["TLS handshake failed", "limits.max_handshake"]);
     // The operator can raise the limit for such a peer.
-    let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_handshake", "\"64 KiB\""));
-    let identity = scene.network.authority.issue(&names);
-    let mut peer = Peer::dials(scene.node.address());
+    let fixture = Fixture::with(Setup::of("nuncio.example").set("limits.max_handshake", "\"64 KiB\""));
+    let identity = fixture.network.authority.issue(&names);
+    let mut peer = Peer::dials(fixture.node.address());
     peer.starts_tls("peer.example", INBOX, Some(&identity));
     peer.expects("features");
 }
@@ -142,8 +138,8 @@ fn a_certificate_that_is_long_without_need_is_not_read() {
 #[test]
 fn the_width_of_elements_is_configurable() {
     let setup = Setup::of("nuncio.example").set("limits.max_attributes", "12");
-    let scene = Scene::of(setup.set("limits.max_namespaces", "10"));
-    let mut inbox = scene.node.inbox();
+    let fixture = Fixture::with(setup.set("limits.max_namespaces", "10"));
+    let mut inbox = fixture.node.inbox();
     let attributes = |count: usize| (0..count).fold(String::new(), |all, n| all + &format!(" a{n}=''"));
     // The stream header declares three.
     let namespaces =
@@ -152,7 +148,7 @@ fn the_width_of_elements_is_configurable() {
         [("attributes", attributes(12), attributes(13)), ("namespaces", namespaces(7), namespaces(8))]
     {
         let wide = |wide: &str| message(what).replace("<body>", &format!("<x{wide}/><body>"));
-        let mut peer = scene.peer();
+        let mut peer = fixture.peer();
         peer.sends(&wide(&just));
         inbox.receives_id(what);
         peer.sends(&wide(&more));
@@ -163,18 +159,19 @@ fn the_width_of_elements_is_configurable() {
 // rows: E24 E27
 #[test]
 fn the_length_of_unauthenticated_elements_is_configurable() {
-    let scene = Scene::of(Setup::of("nuncio.example").set("s2s.max_stanza_unauthenticated", "\"12 KiB\""));
+    let fixture =
+        Fixture::with(Setup::of("nuncio.example").set("s2s.max_stanza_unauthenticated", "\"12 KiB\""));
     let question = |length: usize| {
         let start = format!("<db:verify from='peer.example' to='{INBOX}' id='1'>");
         format!("{start}{}</db:verify>", "x".repeat(length - start.len() - "</db:verify>".len()))
     };
-    let just = scene.answer_to(format!("{HEADER}{}</stream:stream>", question(12 * 1024)).as_bytes());
+    let just = fixture.answer_to(format!("{HEADER}{}</stream:stream>", question(12 * 1024)).as_bytes());
     assert!(just.contains("type=\"invalid\"") && !just.contains("<stream:error>"), "{just}");
-    let more = scene.answer_to(format!("{HEADER}{}", question(12 * 1024 + 1)).as_bytes());
+    let more = fixture.answer_to(format!("{HEADER}{}", question(12 * 1024 + 1)).as_bytes());
     assert!(more.contains("<policy-violation "), "{more}");
     // An authenticated peer may send longer stanzas, but not longer dialback requests.
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     peer.sends(&message("long").replace("hello", &"x".repeat(20_000)));
     inbox.receives_id("long");
     peer.sends(&question(12 * 1024));
@@ -186,7 +183,7 @@ fn the_length_of_unauthenticated_elements_is_configurable() {
 // rows: E27
 #[test]
 fn text_of_peers_is_truncated_in_the_log() {
-    let scene = Scene::set();
+    let fixture = Fixture::new();
     let long = "x".repeat(9000);
     let mut said = String::new();
     write!(
@@ -195,37 +192,37 @@ fn text_of_peers_is_truncated_in_the_log() {
          <text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>{long}</text></stream:error>"
     )
     .unwrap();
-    let mut peer = scene.peer();
+    let mut peer = fixture.peer();
     peer.sends(&said);
     peer.waits_for_the_end();
-    scene.node.eventually_logs(&["closed by the peer: undefined-condition", "xxx…"]);
+    fixture.node.eventually_logs(&["closed by the peer: undefined-condition", "xxx…"]);
     // These are refused one by one, and the stream continues.
-    let mut peer = scene.peer();
+    let mut peer = fixture.peer();
     for (said, reason) in [
         (format!("<db:result from='{long}' to='{INBOX}'>key</db:result>"), "jid-malformed"),
         (format!("<{long} xmlns='urn:x'/>"), "unexpected element"),
     ] {
         peer.sends(&said);
-        scene.node.eventually_logs(&["refused", reason, "xxx…"]);
+        fixture.node.eventually_logs(&["refused", reason, "xxx…"]);
     }
-    let lines = scene.node.process().lines();
+    let lines = fixture.node.process().lines();
     let longest = lines.iter().map(String::len).max();
     assert!(longest < Some(1500), "a line of {longest:?} bytes");
 }
 
 /// The component port.
-fn component_port(scene: &Scene) -> SocketAddr {
-    (scene.node.address(), 5347).into()
+fn component_port(fixture: &Fixture) -> SocketAddr {
+    (fixture.node.address(), 5347).into()
 }
 
 /// Connects to the component port and opens a stream, without a handshake.
 #[track_caller]
-fn begins(source: Ipv4Addr, scene: &Scene) -> Wire {
-    begins_if_let(source, scene).expect("a stream")
+fn begins(source: Ipv4Addr, fixture: &Fixture) -> Wire {
+    begins_if_let(source, fixture).expect("a stream")
 }
 
-fn begins_if_let(source: Ipv4Addr, scene: &Scene) -> Option<Wire> {
-    let mut wire = Wire::new(connect_from(source, component_port(scene)));
+fn begins_if_let(source: Ipv4Addr, fixture: &Fixture) -> Option<Wire> {
+    let mut wire = Wire::new(connect_from(source, component_port(fixture)));
     wire.send(&format!(
         "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{INBOX}'>"
     ));

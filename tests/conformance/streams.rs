@@ -14,7 +14,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, SOON, Server, Setup};
 
 /// A node, and a peer with a valid certificate for `peer.example`.
-struct Stage {
+struct Fixture {
     network: Network,
     node: Node,
     identity: Identity,
@@ -22,15 +22,13 @@ struct Stage {
     address: Ipv4Addr,
 }
 
-impl Stage {
-    fn set() -> Self {
+impl Fixture {
+    fn new() -> Self {
         Self::with(setup())
     }
 
     fn with(setup: Setup) -> Self {
-        let network = Network::new();
-        let node = Node::start(&network, setup);
-        let identity = network.authority.issue(&[PEER]);
+        let crate::support::Fixture { network, node, identity } = crate::support::Fixture::with(setup);
         let address = network.address();
         Self { network, node, identity, address }
     }
@@ -67,13 +65,25 @@ impl Stage {
     #[track_caller]
     fn authenticates(&self, peer: &mut Peer, more: &str) {
         peer.starts_tls(PEER, INBOX, Some(&self.identity));
-        peer.expects("features");
-        peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-        peer.expects("success");
-        peer.restarts();
-        peer.sends_header(PEER, INBOX, more);
-        peer.expects_header();
-        peer.expects("features");
+        peer.proves_by_external(PEER, INBOX, more);
+    }
+
+    /// The peer connects to the node and authenticates, with `header` as the header of each stream.
+    #[track_caller]
+    fn authenticated_by(&self, header: &str) -> Peer {
+        let mut peer = self.dials();
+        let opens = |peer: &mut Peer| {
+            peer.sends(header);
+            peer.expects_header();
+            peer.expects("features");
+        };
+        opens(&mut peer);
+        peer.asks_for_tls();
+        peer.secures_as_client(Some(&self.identity), INBOX);
+        opens(&mut peer);
+        peer.sends_external();
+        opens(&mut peer);
+        peer
     }
 
     /// The peer listens.
@@ -92,11 +102,11 @@ impl Stage {
 
     /// Sends a legitimate stanza, which must be the first that arrives.
     #[track_caller]
-    fn receives_only_the_truth(&self, inbox: &mut Component) {
+    fn receives_only_a_valid_stanza(&self, inbox: &mut Component) {
         let mut peer = self.authenticated();
-        peer.sends(&message("truth"));
-        let first = inbox.next(SOON).expect("the honest stanza");
-        assert_eq!(first.attribute("id"), "truth", "{first}");
+        peer.sends(&message("valid"));
+        let first = inbox.next(SOON).expect("the valid stanza");
+        assert_eq!(first.attribute("id"), "valid", "{first}");
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::bench::{Bench, Probed, probes};
 use crate::support::{
-    Auth, Behaviour, Certificate, Identity, Listener, Network, Node, Server, Setup, configuration, plays,
+    Auth, Behaviour, Certificate, Identity, Listener, Network, Node, Peer, Server, Setup, configuration,
+    plays,
 };
 
 #[test]
@@ -58,11 +59,7 @@ fn our_name_leads_to_a_server_that_ends_the_stream() {
     plays(Listener::at(address), move |mut peer| {
         peer.expects_header();
         peer.sends_header("nuncio.example", "peer.example", "id='1'");
-        peer.sends(
-            "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>\
-             </stream:stream>",
-        );
-        peer.waits_for_the_end();
+        refuses(peer);
     });
     bench.probes().blames_us("stream", "own-listener-refuses");
 }
@@ -168,11 +165,7 @@ fn a_refusing_server_at_our_address_is_not_mistaken_for_us() {
     bench.network.publish("nuncio.example", address);
     plays(Listener::at(address), move |mut peer| {
         peer.answers_to_tls("nuncio.example", &other);
-        peer.sends(
-            "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>\
-             </stream:stream>",
-        );
-        peer.waits_for_the_end();
+        refuses(peer);
     });
     bench.probes().blames_us("stream", "own-listener-refuses");
 }
@@ -224,6 +217,14 @@ fn a_node_that_has_not_loaded_its_new_certificate() {
     fs::write(&file, configuration(&network, &setup, node.address())).unwrap();
     let cause = "own-certificate-not-loaded";
     probes(&file, "peer.example").tells("own", "warning", "certificate", cause, "us");
+}
+
+/// Ends a stream of the probe as a server does that refuses the peer.
+fn refuses(mut peer: Peer) {
+    peer.sends(
+        "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
+    );
+    peer.waits_for_the_end();
 }
 
 /// A running node and its configuration file.

@@ -30,7 +30,7 @@ fn a_host_that_drops_every_connection() {
 fn ipv6_that_is_published_and_dead() {
     let bench = Bench::new();
     let identity = bench.identity();
-    bench.plays_secured(&identity, |peer| drop(peer.takes_external("peer.example")));
+    bench.plays_secured(&identity, |peer| drop(peer.accepts_external("peer.example")));
     bench.network.dns.aaaa("server.peer.example", Ipv6Addr::LOCALHOST);
     bench.probes().notes("tcp", "ipv6-unreachable", "remote").arrives("EXTERNAL");
 }
@@ -82,7 +82,7 @@ fn a_web_server_that_waits_for_the_end_of_the_request() {
     bench.plays(|mut peer| {
         let mut request = String::new();
         while !request.ends_with("\r\n\r\n") {
-            let Ok(more) = peer.hears(SOON) else { return };
+            let Ok(more) = peer.reads(SOON) else { return };
             request += &more;
         }
         peer.sends("HTTP/1.0 400 Bad request syntax\r\nConnection: close\r\n\r\n");
@@ -113,7 +113,7 @@ fn a_host_that_closes_at_once() {
 fn a_web_server() {
     let bench = Bench::new();
     bench.plays(|mut peer| {
-        let _ = peer.hears(SOON);
+        let _ = peer.reads(SOON);
         peer.sends("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         peer.waits_for_the_end();
     });

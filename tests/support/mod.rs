@@ -2,13 +2,13 @@
 //! an end.
 
 mod ejabberd;
+mod fixture;
 mod jabberd2;
 mod network;
 mod node;
 mod process;
 mod prosody;
 mod quiet;
-mod scene;
 mod setup;
 mod tenant;
 
@@ -19,12 +19,12 @@ pub(crate) use testkit::{
 };
 
 pub(crate) use self::ejabberd::Ejabberd;
+pub(crate) use self::fixture::{Fixture, HEADER, INBOX, connect_from, message, read_to_end};
 pub(crate) use self::jabberd2::Jabberd2;
 pub(crate) use self::network::Network;
 pub(crate) use self::node::{BINARY, Node, configuration};
 pub(crate) use self::process::{Process, needs};
 pub(crate) use self::prosody::Prosody;
 pub(crate) use self::quiet::most_lines;
-pub(crate) use self::scene::{HEADER, INBOX, Scene, connect_from, message, read_to_end};
 pub(crate) use self::setup::{Auth, Certificate, Server, Setup, Tls};
 pub(crate) use self::tenant::Tenant;

@@ -10,6 +10,7 @@
 
 mod component;
 mod eventually;
+mod negotiation;
 mod peer;
 mod proxy;
 mod wire;
@@ -17,7 +18,8 @@ mod xml;
 
 pub use component::{Component, SECRET};
 pub use eventually::{NEVER, SOON, eventually, within};
-pub use peer::{Listener, Peer, offers_external, plays};
+pub use negotiation::offers_external;
+pub use peer::{Listener, Peer, plays};
 pub use proxy::Proxy;
 pub use wire::{Nothing, Wire};
 pub use xml::{Element, Event, Splitter};

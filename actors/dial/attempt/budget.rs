@@ -59,14 +59,14 @@ impl Budget {
     }
 
     /// Takes a lookup, if one is left.
-    pub(super) fn look_up(&self) -> bool {
+    pub(super) fn try_take_lookup(&self) -> bool {
         let left = self.lookups.get();
         self.lookups.set(left.saturating_sub(1));
         left > 0
     }
 
     /// Takes a connection, if one is left.
-    pub(super) fn connect(&self) -> bool {
+    pub(super) fn try_take_connection(&self) -> bool {
         let may = !self.is_spent();
         self.used.set(self.used.get() + usize::from(may));
         may
@@ -109,7 +109,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn uses_all(budget: &Budget) -> usize {
-        std::iter::from_fn(|| budget.connect().then_some(())).count()
+        std::iter::from_fn(|| budget.try_take_connection().then_some(())).count()
     }
 
     #[tokio::test(start_paused = true)]
@@ -128,7 +128,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn lookups_are_limited_for_the_whole_attempt() {
         let attempt = Budget::of(10, 3, MINUTE);
-        assert_eq!([(); 5].map(|()| attempt.look_up()), [true, true, true, false, false]);
+        assert_eq!([(); 5].map(|()| attempt.try_take_lookup()), [true, true, true, false, false]);
         assert!(!attempt.is_spent(), "connections are counted separately");
     }
 
@@ -138,9 +138,9 @@ mod tests {
         let first = attempt.share(false);
         assert_eq!(first.time_left(), MINUTE / 2);
         tokio::time::advance(MINUTE).await;
-        assert!(first.is_spent() && !first.connect());
+        assert!(first.is_spent() && !first.try_take_connection());
         first.add_wait(MINUTE);
-        assert_eq!((first.time_left(), first.connect()), (MINUTE / 2, true));
+        assert_eq!((first.time_left(), first.try_take_connection()), (MINUTE / 2, true));
         attempt.settle(&first);
         tokio::time::advance(MINUTE / 2).await;
         assert_eq!(attempt.share(true).time_left(), MINUTE / 2);

@@ -1,4 +1,4 @@
-//! The dialer, with which attempts are made.
+//! The dialer: all that connection attempts share, and the attempts that it makes.
 
 use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
@@ -66,12 +66,12 @@ pub struct Adopt {
 }
 
 /// An attempt that is being made.
-pub(super) type Dialling = Pin<Box<dyn Future<Output = Result<Session, AttemptError>>>>;
+pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<Session, AttemptError>>>>;
 
 /// An attempt that begins on the thread of its session.
 pub struct PendingDial {
     /// Begins the attempt.
-    pub begin: Box<dyn FnOnce(Owner) -> Dialling + Send>,
+    pub begin: Box<dyn FnOnce(Owner) -> Dialing + Send>,
     /// The time without a stanza after which the session is closed.
     pub idle_timeout: Duration,
     /// The time of silence after which the connection is checked.
@@ -89,7 +89,7 @@ impl Dialer {
             time: self.policies.remote(&pair.remote).attempt_timeout,
             connections: self.dials.per_attempt,
             lookups: MOST_TARGETS + REDIRECTS,
-            near: true,
+            allows_local_scope: true,
         };
         self.attempt(OpenSession, pair, limits, log)
     }
@@ -101,7 +101,7 @@ impl Dialer {
             time: self.policies.remote(&pair.remote).handshake_timeout,
             connections: self.dials.per_attempt.min(VERIFICATION_CONNECTIONS),
             lookups: VERIFICATION_LOOKUPS,
-            near: true,
+            allows_local_scope: true,
         };
         self.attempt(VerifyKey { request }, pair, limits, log)
     }

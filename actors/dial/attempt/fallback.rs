@@ -50,7 +50,7 @@ impl<G: Goal> Walk<'_, G> {
         target: &Target,
         share: &Budget,
     ) -> Result<G::Outcome, AttemptError> {
-        if !share.connect() {
+        if !share.try_take_connection() {
             return Err(AttemptError::Late);
         }
         let attempt = self.attempt;

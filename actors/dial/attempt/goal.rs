@@ -9,7 +9,7 @@ use super::{
     negotiation::{Goal, Negotiation, Transport},
     session::Session,
 };
-use crate::dial::purpose::Purpose;
+use crate::observe::metrics::Purpose;
 
 /// The goal of an authenticated stream that takes stanzas, a [`Session`].
 #[derive(Clone, Debug)]

@@ -30,13 +30,12 @@ use crate::{
     dial::{
         error::{At, AttemptError},
         observer::Step,
-        purpose::Purpose,
     },
     flow::{
         close::{self, CloseMode},
         trace::Trace,
     },
-    observe::metrics::{Count, Phase},
+    observe::metrics::{Count, Phase, Purpose},
 };
 use net::{stream::Stream, tls};
 use status::{
@@ -230,7 +229,7 @@ impl<G: Goal> Negotiation<'_, G> {
                     }
                     Output::Judged(verdict) => {
                         log::debug!(
-                            target: attempt.log, pair:% = attempt.pair, certificate:% = display::certificate(&verdict); "judged"
+                            target: attempt.log, pair:% = attempt.pair, certificate:% = display::certificate(&verdict); "verified the certificate"
                         );
                         self.problem = verdict.err();
                     }
@@ -317,7 +316,7 @@ impl<G: Goal> Negotiation<'_, G> {
         self.dialback_left = handshake.has_dialback_left();
     }
 
-    /// Makes the TLS handshake.
+    /// Performs the TLS handshake.
     async fn secure(
         &mut self,
         transport: Transport,
@@ -339,7 +338,7 @@ impl<G: Goal> Negotiation<'_, G> {
         let judged = session.certificate.as_ref().map_or(Err(Problem::Missing), |certificate| {
             certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)
         });
-        attempt.dialer.metrics.count(Count::Judged { direction, verdict: Verdict::of(&judged).as_str() });
+        attempt.dialer.metrics.count(Count::CertificateVerified { direction, verdict: Verdict::of(&judged) });
         let verdict = display::certificate(&judged);
         log::log!(
             target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
@@ -351,7 +350,7 @@ impl<G: Goal> Negotiation<'_, G> {
         let transport = Transport {
             stream: Stream::Tls(Box::new(stream)),
             expires: session.expires,
-            evidence: session.evidence.take(),
+            evidence: session.peer_chain.take(),
         };
         Ok((transport, secured(session)))
     }

@@ -10,7 +10,7 @@ pub struct Waiting {
     pub pair: DomainPair,
 }
 
-/// The attempt no longer waits. It has a permit, or there are too many that wait.
+/// The attempt no longer waits. It has a permit, or too many attempts wait for one.
 #[derive(Debug)]
 pub struct Resumed {
     /// The pair of the attempt.

@@ -88,7 +88,7 @@ impl<G: Goal> Attempt<G> {
         } else {
             self.permit(address.ip(), false).await?
         };
-        if !share.connect() {
+        if !share.try_take_connection() {
             return Err(OpenError::Spent);
         }
         let within = self.remote.connect_timeout.min(share.time_left());
@@ -130,12 +130,15 @@ impl<G: Goal> Attempt<G> {
     }
 }
 
-/// The addresses to which an attempt may connect: without `near`, no loopback and no link-local ones.
+/// The addresses to which an attempt may connect: without `local_scope` no loopback and no link-local ones.
 ///
 /// # Errors
 /// None is left; this is the first of the others.
-pub(super) fn allowed(mut addresses: Vec<SocketAddr>, near: bool) -> Result<Vec<SocketAddr>, SocketAddr> {
-    if !near {
+pub(super) fn allowed(
+    mut addresses: Vec<SocketAddr>,
+    local_scope: bool,
+) -> Result<Vec<SocketAddr>, SocketAddr> {
+    if !local_scope {
         let first = addresses.iter().copied().find(|address| address::is_local_scope(address.ip()));
         addresses.retain(|address| !address::is_local_scope(address.ip()));
         if let Some(first) = first.filter(|_| addresses.is_empty()) {

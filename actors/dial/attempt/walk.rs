@@ -10,8 +10,8 @@ use super::{
     tcp,
 };
 use crate::{
-    dial::{error::AttemptError, observer::Step, purpose::Purpose},
-    observe::metrics::Phase,
+    dial::{error::AttemptError, observer::Step},
+    observe::metrics::{Phase, Purpose},
 };
 use net::dns::Target;
 use status::{
@@ -19,7 +19,7 @@ use status::{
     event::{Event, EventKind},
 };
 
-/// The visits of a walk, and what one means for the next.
+/// The targets and addresses that a walk tries, and when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
     /// The strategy of a node, which stops at the first success. A visit is a target: its addresses race,
@@ -86,7 +86,12 @@ impl<'a, G: Goal> Walk<'a, G> {
             "resolved"
         );
         attempt.record(Event::now(EventKind::Resolved).saying(list(&targets)));
-        Ok(Self {
+        Ok(Self::over(attempt, strategy, targets))
+    }
+
+    /// A walk over targets that are known.
+    fn over(attempt: &'a Attempt<G>, strategy: Strategy, targets: Vec<Target>) -> Self {
+        Self {
             attempt,
             strategy,
             budget: match strategy {
@@ -98,7 +103,7 @@ impl<'a, G: Goal> Walk<'a, G> {
             tried: Vec::new(),
             had_tls: false,
             error: None,
-        })
+        }
     }
 
     /// The targets that were not visited yet.
@@ -165,7 +170,7 @@ impl<'a, G: Goal> Walk<'a, G> {
     async fn enter(&mut self) -> Option<(Target, Result<Vec<SocketAddr>, AttemptError>)> {
         let attempt = self.attempt;
         let target = self.targets.take_next()?;
-        if self.budget.is_spent() || !self.budget.look_up() {
+        if self.budget.is_spent() || !self.budget.try_take_lookup() {
             log::log!(
                 target: attempt.log, attempt.level(), pair:% = attempt.pair, untried = self.targets.left().len() + 1;
                 "gave up: a limit of the attempt is reached"
@@ -271,7 +276,7 @@ impl<'a, G: Goal> Walk<'a, G> {
             let outcome = match outcome {
                 // The permit is for one connection at a time, and the first one has ended.
                 Err(refusal) if falls_back => self.fall_back(address, target, refusal, share).await,
-                Err(next) => Err(self.judged(next)),
+                Err(next) => Err(self.with_policy_cause(next)),
                 reached => reached,
             };
             match outcome {
@@ -290,7 +295,7 @@ impl<'a, G: Goal> Walk<'a, G> {
 
     /// Marks a refusal by a peer over TLS, so that a node counts how often it is refused. In clear text,
     /// `policy-violation` is most often a rate limit.
-    fn judged(&self, error: AttemptError) -> AttemptError {
+    fn with_policy_cause(&self, error: AttemptError) -> AttemptError {
         let counts = self.strategy == Strategy::FirstSuccess && self.had_tls;
         match counts && error.is_refusal_by_policy() {
             true => AttemptError::Refused { error: Box::new(error), again: false },
@@ -319,3 +324,6 @@ impl<'a, G: Goal> Walk<'a, G> {
         self.had_tls |= had_tls;
     }
 }
+
+#[cfg(test)]
+mod tests;

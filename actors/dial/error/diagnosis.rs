@@ -22,7 +22,7 @@ pub struct Observations {
     /// The first bytes that were received; `None` if nothing was observed.
     pub received: Option<Vec<u8>>,
     /// A stream header was received.
-    pub greeted: bool,
+    pub has_header: bool,
     /// The TLS handshake succeeded.
     pub secured: bool,
     /// The peer sent its certificate without the intermediate ones.
@@ -39,7 +39,7 @@ pub struct Observations {
 
 impl AttemptError {
     /// The error as a report for the operator: reason, side that has to act, advice.
-    pub fn trouble(&self, pair: &DomainPair) -> FailureReport {
+    pub fn report(&self, pair: &DomainPair) -> FailureReport {
         let cause = self.cause(&Observations::default());
         FailureReport {
             reason: bounded(self.sentence(&pair.remote)),
@@ -96,7 +96,7 @@ impl Observations {
     /// Whether the peer had sent no stream header when the stream failed at `stage`.
     fn is_unanswered(&self, stage: Stage) -> bool {
         match &self.received {
-            Some(_) => !self.greeted,
+            Some(_) => !self.has_header,
             None => stage == Stage::Header,
         }
     }
@@ -273,40 +273,40 @@ mod tests {
 
     fn of_cause(cause: Cause) -> FailureReport {
         let failure = initiating::Failure { remote: pair().remote, cause };
-        AttemptError::Stream { at: at(Stage::Features), failure }.trouble(&pair())
+        AttemptError::Stream { at: at(Stage::Features), failure }.report(&pair())
     }
 
     #[test]
     fn the_remote_side_has_to_renew_an_expired_certificate() {
-        let trouble = of_cause(Cause::Certificate(Problem::Expired { on: "2026-11-01".to_owned() }));
-        assert_eq!(trouble.reason, "certificate of b.example expired on 2026-11-01");
-        assert_eq!(trouble.remedy, "the operator of b.example must renew it");
-        assert_eq!((trouble.side, trouble.definitive), (Side::Remote, true));
-        assert_eq!(trouble.cause, "certificate-expired");
+        let report = of_cause(Cause::Certificate(Problem::Expired { on: "2026-11-01".to_owned() }));
+        assert_eq!(report.reason, "certificate of b.example expired on 2026-11-01");
+        assert_eq!(report.remedy, "the operator of b.example must renew it");
+        assert_eq!((report.side, report.definitive), (Side::Remote, true));
+        assert_eq!(report.cause, "certificate-expired");
     }
 
     #[test]
     fn an_expired_authority_certificate_is_not_reported_as_the_servers_own() {
         let (authority, on) = ("Toy R1".to_owned(), "2026-11-01".to_owned());
-        let trouble = of_cause(Cause::Certificate(Problem::AuthorityExpired { authority, on }));
+        let report = of_cause(Cause::Certificate(Problem::AuthorityExpired { authority, on }));
         let reason = "certificate of b.example comes from an authority (Toy R1) whose own certificate expired on 2026-11-01";
-        assert_eq!(trouble.reason, reason);
-        assert!(trouble.remedy.contains("the authority's current certificate"), "{}", trouble.remedy);
-        assert_eq!((trouble.cause.as_str(), trouble.side), ("certificate-authority-expired", Side::Remote));
+        assert_eq!(report.reason, reason);
+        assert!(report.remedy.contains("the authority's current certificate"), "{}", report.remedy);
+        assert_eq!((report.cause.as_str(), report.side), ("certificate-authority-expired", Side::Remote));
     }
 
     #[test]
     fn our_side_decides_about_a_denied_domain() {
-        let trouble = AttemptError::Denied.trouble(&pair());
-        assert_eq!(trouble.side, Side::Local);
-        assert!(trouble.remedy.contains("s2s.deny"), "{}", trouble.remedy);
+        let report = AttemptError::Denied.report(&pair());
+        assert_eq!(report.side, Side::Local);
+        assert!(report.remedy.contains("s2s.deny"), "{}", report.remedy);
     }
 
     #[test]
     fn our_side_has_to_fix_its_dns_when_the_remote_finds_our_key_invalid() {
-        let trouble = of_cause(Cause::DialbackInvalid);
-        assert_eq!(trouble.side, Side::Local);
-        assert!(trouble.remedy.contains("DNS records of a.example"), "{}", trouble.remedy);
+        let report = of_cause(Cause::DialbackInvalid);
+        assert_eq!(report.side, Side::Local);
+        assert!(report.remedy.contains("DNS records of a.example"), "{}", report.remedy);
     }
 
     #[test]
@@ -329,7 +329,7 @@ mod tests {
     fn a_key_that_gets_no_answer_means_that_the_remote_cannot_reach_us() {
         let timed_out = |stage| {
             let after = Duration::from_secs(30);
-            AttemptError::TimedOut { at: at(stage), after }.trouble(&pair())
+            AttemptError::TimedOut { at: at(stage), after }.report(&pair())
         };
         assert_eq!(timed_out(Stage::DialbackResult).side, Side::Local);
         assert_eq!(timed_out(Stage::Features).side, Side::Remote);
@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn the_firewall_of_either_side_may_drop_a_connection_without_an_answer() {
         let address = ([192, 0, 2, 7], 5269).into();
-        let connect = |failure| AttemptError::Connect(vec![(address, failure)]).trouble(&pair()).side;
+        let connect = |failure| AttemptError::Connect(vec![(address, failure)]).report(&pair()).side;
         assert_eq!(connect(happy_eyeballs::ConnectError::Silent(Duration::from_secs(10))), Side::Either);
         assert_eq!(connect(happy_eyeballs::ConnectError::Refused), Side::Remote);
     }
@@ -367,8 +367,8 @@ mod tests {
                 error: tls::Error::Setup("no memory".into()),
             },
         ] {
-            let trouble = error.trouble(&pair());
-            assert_eq!((trouble.cause.as_str(), trouble.side), ("internal-error", Side::Local));
+            let report = error.report(&pair());
+            assert_eq!((report.cause.as_str(), report.side), ("internal-error", Side::Local));
         }
     }
 }

@@ -27,7 +27,7 @@ impl fmt::Display for AttemptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Denied => f.write_str("this server does not federate with that domain"),
-            Self::Stopping => f.write_str("this server is stopping"),
+            Self::Stopping => f.write_str("this server is shutting down"),
             Self::Late => f.write_str("no connection could be established in time"),
             Self::ShortLived => f.write_str("the remote server closes every connection immediately"),
             Self::Overloaded => f.write_str("this server makes too many connections at the moment"),

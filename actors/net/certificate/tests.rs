@@ -24,15 +24,15 @@ const FUTURE: (i64, i64) = (2_208_988_800, 2_393_107_200);
 /// Verifies a chain against a store that trusts only `trusted`.
 fn verdict(trusted: &X509, peer: Peer, chain: &[X509]) -> Option<Problem> {
     let stores = Stores::load(&[Trust::Authorities(vec![trusted.clone()])]).unwrap();
-    judged(&stores, peer, chain).problems.remove(0)
+    verified(&stores, peer, chain).problems.remove(0)
 }
 
-fn judged(stores: &Stores, peer: Peer, chain: &[X509]) -> Certificate {
+fn verified(stores: &Stores, peer: Peer, chain: &[X509]) -> Certificate {
     let mut stack = Stack::new().unwrap();
     for certificate in chain {
         stack.push(certificate.clone()).unwrap();
     }
-    judge(stores, peer, &chain[0], &stack, None)
+    verify(stores, peer, &chain[0], &stack, None)
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn each_trust_store_gives_its_own_result() {
     let (ours, theirs) = (Authority::named("ours"), Authority::named("theirs"));
     let trust = [&ours, &theirs].map(|authority| Trust::Authorities(vec![authority.own().clone()]));
     let stores = Stores::load(&[&trust[..], &[Trust::Authorities(Vec::new())]].concat()).unwrap();
-    let problems = judged(&stores, Peer::Server, &theirs.issue(&[]).chain).problems;
+    let problems = verified(&stores, Peer::Server, &theirs.issue(&[]).chain).problems;
     let unknown = Some(Problem::UnknownAuthority { issuer: "theirs".into() });
     assert_eq!(problems, [unknown.clone(), None, unknown]);
 }
@@ -158,7 +158,7 @@ fn each_trust_store_gives_its_own_result() {
 #[test]
 fn the_system_store_loads_and_does_not_trust_a_test_authority() {
     let stores = Stores::load(&[Trust::System]).unwrap();
-    let problems = judged(&stores, Peer::Server, &Authority::named("root").issue(&[]).chain).problems;
+    let problems = verified(&stores, Peer::Server, &Authority::named("root").issue(&[]).chain).problems;
     assert_eq!(problems, [Some(Problem::UnknownAuthority { issuer: "root".into() })]);
 }
 
@@ -167,7 +167,7 @@ fn describes_the_leaf() {
     let root = Authority::named("root");
     let middle = root.below("R11").organization("Example Trust").establish();
     let leaf = valid(middle.certificate(&[]), PRESENT).issue().chain;
-    let certificate = judged(&Stores::load(&[]).unwrap(), Peer::Server, &leaf[..1]);
+    let certificate = verified(&Stores::load(&[]).unwrap(), Peer::Server, &leaf[..1]);
     assert_eq!(certificate.issuer, "Example Trust R11");
     assert_eq!(
         not_after(&leaf[0]).unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(),
@@ -235,7 +235,7 @@ fn handles_corrupted_certificates() {
             der[place] ^= change;
             if let Ok(certificate) = X509::from_der(&der) {
                 taken += 1;
-                assert!(judged(&stores, Peer::Client, &[certificate]).problems[0].is_some());
+                assert!(verified(&stores, Peer::Client, &[certificate]).problems[0].is_some());
             }
         }
     }

@@ -10,7 +10,7 @@ use trust_dns_resolver::{
 
 use super::Question;
 
-/// The reason why a look-up gave no target or no address.
+/// The reason why a lookup gave no target or no address.
 ///
 /// The variants differ in their consequence: see [`LookupError::is_definitive`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -96,13 +96,13 @@ pub struct SetupError(pub(super) String);
 impl LookupError {
     /// Returns whether the domain itself declares that there is nothing to connect to.
     ///
-    /// Another look-up would have the same result. All other errors are temporary.
+    /// Another lookup would have the same result. All other errors are temporary.
     #[must_use]
     pub fn is_definitive(&self) -> bool {
         matches!(self, Self::NoSuchDomain { .. } | Self::NotOffered { .. } | Self::NoService { .. })
     }
 
-    /// Classifies an error of the library. `timeout` is the time limit of the look-up.
+    /// Classifies an error of the library. `timeout` is the time limit of the lookup.
     ///
     /// The library also reports a negative answer as an error; that one is not passed here.
     pub(super) fn new(error: &NetError, question: Question, timeout: Duration) -> Self {

@@ -1,4 +1,4 @@
-//! The answers that a look-up gets from the cache, and those that it adds.
+//! The answers that a lookup gets from the cache, and those that it adds.
 
 use std::{fmt, mem::size_of, net::IpAddr, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ pub struct NewAnswer {
     pub answer: CachedAnswer,
     /// The time for which the answer is valid.
     pub ttl: Duration,
-    /// The value of [`KnownAnswers::epoch`] for the look-up.
+    /// The value of [`KnownAnswers::epoch`] for the lookup.
     pub epoch: u64,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Debug for AnswerSink {
     }
 }
 
-/// The answers that are known when a look-up begins, and the receiver of new ones.
+/// The answers that are known when a lookup begins, and the receiver of new ones.
 #[derive(Debug, Default)]
 pub struct KnownAnswers {
     /// The known answers.

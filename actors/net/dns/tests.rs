@@ -1,4 +1,4 @@
-//! Tests of look-ups against a scripted DNS server on loopback.
+//! Tests of lookups against a scripted DNS server on loopback.
 
 mod addresses;
 mod failures;

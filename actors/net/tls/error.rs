@@ -85,32 +85,39 @@ impl Error {
         let Some(first) = error.ssl_error().and_then(|errors| errors.errors().first()) else {
             return Self::Closed;
         };
-        if let Ok(alert) = u8::try_from(first.reason_code() - ALERTS)
-            && first.library_code() == SSL_LIBRARY
-        {
-            return Self::Alert(alert);
-        }
-        match first.reason().unwrap_or_default() {
-            "unexpected eof while reading" => Self::Closed,
-            "wrong version number"
-            | "http request"
-            | "https proxy request"
-            | "packet length too long"
-            | "bad record type"
-            | "unexpected message"
-            | "record layer failure"
-            | "unknown protocol" => Self::NotTls,
-            "unsupported protocol"
-            | "version too low"
-            | "no protocols available"
-            | "unsupported ssl version" => Self::NoCommonVersion,
-            "no shared cipher" | "no shared signature algorithms" | "no suitable key share" => {
-                Self::NoCommonCipher
+        if first.library_code() == SSL_LIBRARY {
+            if let Ok(alert) = u8::try_from(first.reason_code() - ALERTS) {
+                return Self::Alert(alert);
             }
-            "no application protocol" => Self::OtherProtocol,
-            "" => Self::Failed(first.to_string()),
-            reason => Self::Failed(reason.to_owned()),
+            if let Some(error) = Self::from_reason(first.reason_code()) {
+                return error;
+            }
         }
+        Self::Failed(first.reason().map_or_else(|| first.to_string(), ToOwned::to_owned))
+    }
+
+    /// Classifies a reason of the SSL library; `None` if it has no kind of its own.
+    fn from_reason(reason: i32) -> Option<Self> {
+        Some(match reason {
+            reason::UNEXPECTED_EOF_WHILE_READING => Self::Closed,
+            reason::WRONG_VERSION_NUMBER
+            | reason::HTTP_REQUEST
+            | reason::HTTPS_PROXY_REQUEST
+            | reason::PACKET_LENGTH_TOO_LONG
+            | reason::BAD_RECORD_TYPE
+            | reason::UNEXPECTED_MESSAGE
+            | reason::RECORD_LAYER_FAILURE
+            | reason::UNKNOWN_PROTOCOL => Self::NotTls,
+            reason::UNSUPPORTED_PROTOCOL
+            | reason::VERSION_TOO_LOW
+            | reason::NO_PROTOCOLS_AVAILABLE
+            | reason::UNSUPPORTED_SSL_VERSION => Self::NoCommonVersion,
+            reason::NO_SHARED_CIPHER
+            | reason::NO_SHARED_SIGNATURE_ALGORITHMS
+            | reason::NO_SUITABLE_KEY_SHARE => Self::NoCommonCipher,
+            reason::NO_APPLICATION_PROTOCOL => Self::OtherProtocol,
+            _ => return None,
+        })
     }
 
     fn from_kind(kind: io::ErrorKind) -> Self {
@@ -181,6 +188,28 @@ const ALERTS: i32 = 1000;
 
 /// `ERR_LIB_SSL`
 const SSL_LIBRARY: i32 = 20;
+
+/// Reasons of the SSL library: the constants `SSL_R_…` of `openssl/sslerr.h`. They are part of the interface of OpenSSL
+/// and are the same in 3.0 and 3.6, unlike the texts.
+mod reason {
+    pub(super) const NO_SUITABLE_KEY_SHARE: i32 = 101;
+    pub(super) const HTTPS_PROXY_REQUEST: i32 = 155;
+    pub(super) const HTTP_REQUEST: i32 = 156;
+    pub(super) const NO_PROTOCOLS_AVAILABLE: i32 = 191;
+    pub(super) const NO_SHARED_CIPHER: i32 = 193;
+    pub(super) const PACKET_LENGTH_TOO_LONG: i32 = 198;
+    pub(super) const NO_APPLICATION_PROTOCOL: i32 = 235;
+    pub(super) const UNEXPECTED_MESSAGE: i32 = 244;
+    pub(super) const UNKNOWN_PROTOCOL: i32 = 252;
+    pub(super) const UNSUPPORTED_PROTOCOL: i32 = 258;
+    pub(super) const UNSUPPORTED_SSL_VERSION: i32 = 259;
+    pub(super) const WRONG_VERSION_NUMBER: i32 = 267;
+    pub(super) const UNEXPECTED_EOF_WHILE_READING: i32 = 294;
+    pub(super) const RECORD_LAYER_FAILURE: i32 = 313;
+    pub(super) const NO_SHARED_SIGNATURE_ALGORITHMS: i32 = 376;
+    pub(super) const VERSION_TOO_LOW: i32 = 396;
+    pub(super) const BAD_RECORD_TYPE: i32 = 443;
+}
 
 /// The alerts about the certificate of the other side (RFC 8446 section 6.2): `bad_certificate` to
 /// `certificate_unknown`, `unknown_ca`, `access_denied`, `certificate_required`.

@@ -35,24 +35,24 @@ impl PeerChain {
     }
 
     /// Verifies the certificates. `None`: OpenSSL has no memory.
-    pub(super) fn judge(&self, stores: &Stores) -> Option<Certificate> {
-        let judge = || -> Result<Certificate, ErrorStack> {
+    pub(super) fn verify(&self, stores: &Stores) -> Option<Certificate> {
+        let verify = || -> Result<Certificate, ErrorStack> {
             let mut chain = Stack::new()?;
             for certificate in &self.chain {
                 chain.push(certificate.clone())?;
             }
-            Ok(certificate::judge(stores, self.peer, &self.leaf, &chain, self.staple.as_deref()))
+            Ok(certificate::verify(stores, self.peer, &self.leaf, &chain, self.staple.as_deref()))
         };
-        judge().ok()
+        verify().ok()
     }
 
     /// Returns whether `stores` made the last verification.
-    pub(super) fn is_judged_by(&self, stores: &Arc<Stores>) -> bool {
+    pub(super) fn is_verified_by(&self, stores: &Arc<Stores>) -> bool {
         std::ptr::eq(self.by.as_ptr(), Arc::as_ptr(stores))
     }
 
     /// Notes that `stores` made the last verification.
-    pub(super) fn set_judged_by(&mut self, stores: &Arc<Stores>) {
+    pub(super) fn set_verified_by(&mut self, stores: &Arc<Stores>) {
         self.by = Arc::downgrade(stores);
     }
 }

@@ -68,6 +68,15 @@ async fn shake(
     tokio::join!(client.connect(near, pair, direct), server.accept(far, to.as_ref(), direct))
 }
 
+/// Both ends of a connection after its TLS handshake.
+async fn connected() -> (TlsStream, TlsStream) {
+    let root = Authority::named("root");
+    let server = node("b.example", Some(named(&root, "b.example")), &root);
+    let client = node("a.example", None, &root);
+    let (ours, theirs) = shake(&client, &server, &pair("a.example", "b.example"), None, false).await;
+    (ours.unwrap().0, theirs.unwrap().0)
+}
+
 /// A peer with the defaults of OpenSSL, changed by `wish`.
 fn raw(wish: impl FnOnce(&mut SslContextBuilder)) -> Ssl {
     let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
@@ -292,16 +301,7 @@ async fn offers_no_session_resumption() {
 
 #[tokio::test]
 async fn transfers_bytes_and_closes_tls() {
-    let root = Authority::named("root");
-    let (ours, theirs) = shake(
-        &node("a.example", None, &root),
-        &node("b.example", Some(named(&root, "b.example")), &root),
-        &pair("a.example", "b.example"),
-        None,
-        false,
-    )
-    .await;
-    let (mut ours, mut theirs) = (ours.unwrap().0, theirs.unwrap().0);
+    let (mut ours, mut theirs) = connected().await;
     ours.write_all(b"<stream:stream/>").await.unwrap();
     ours.shutdown().await.unwrap();
     let mut received = String::new();
@@ -312,16 +312,7 @@ async fn transfers_bytes_and_closes_tls() {
 /// By default OpenSSL requires the same buffer for a repeated write.
 #[tokio::test]
 async fn a_write_can_be_repeated_from_another_buffer() {
-    let root = Authority::named("root");
-    let (ours, theirs) = shake(
-        &node("a.example", None, &root),
-        &node("b.example", Some(named(&root, "b.example")), &root),
-        &pair("a.example", "b.example"),
-        None,
-        false,
-    )
-    .await;
-    let (mut ours, mut theirs) = (ours.unwrap().0, theirs.unwrap().0);
+    let (mut ours, mut theirs) = connected().await;
     let mut sent = 0;
     let first = vec![b'x'; 16384];
     future::poll_fn(|cx| {

@@ -56,10 +56,10 @@ async fn attend(
     let answer = match unless_needed(&mut ends, timeout(ASK_WITHIN, head(&mut socket))).await {
         Some(Ok(head)) => match head? {
             Some(head) => answer(&head, sources).await,
-            None => Answer::error("431 Request Header Fields Too Large"),
+            None => Answer::error(Status::HeaderTooLarge),
         },
-        Some(Err(_)) => Answer::error("408 Request Timeout"),
-        None => Answer::error("503 Service Unavailable"),
+        Some(Err(_)) => Answer::error(Status::RequestTimeout),
+        None => Answer::error(Status::Unavailable),
     };
     let write = async {
         socket.write_all(&answer.into_bytes()).await?;
@@ -90,29 +90,57 @@ async fn head(socket: &mut TcpStream) -> std::io::Result<Option<String>> {
     }
 }
 
+/// The status of an HTTP answer (RFC 9110 section 15, RFC 6585 section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Ok,
+    BadRequest,
+    NotFound,
+    MethodNotAllowed,
+    RequestTimeout,
+    HeaderTooLarge,
+    Unavailable,
+}
+
+impl Status {
+    /// The code and the reason phrase.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "200 OK",
+            Self::BadRequest => "400 Bad Request",
+            Self::NotFound => "404 Not Found",
+            Self::MethodNotAllowed => "405 Method Not Allowed",
+            Self::RequestTimeout => "408 Request Timeout",
+            Self::HeaderTooLarge => "431 Request Header Fields Too Large",
+            Self::Unavailable => "503 Service Unavailable",
+        }
+    }
+}
+
 /// An HTTP answer.
 struct Answer {
-    status: &'static str,
+    status: Status,
     content_type: &'static str,
     body: String,
     with_body: bool,
 }
 
 impl Answer {
-    fn error(status: &'static str) -> Self {
+    fn error(status: Status) -> Self {
         Self {
             status,
             content_type: "text/plain; charset=utf-8",
-            body: format!("{status}\n"),
+            body: format!("{}\n", status.as_str()),
             with_body: true,
         }
     }
 
     fn into_bytes(self) -> Vec<u8> {
         let Self { status, content_type, body, with_body } = self;
-        let allow = if status.starts_with("405") { "Allow: GET, HEAD\r\n" } else { "" };
+        let allow = if status == Status::MethodNotAllowed { "Allow: GET, HEAD\r\n" } else { "" };
         let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n{allow}Connection: close\r\n\r\n",
+            "HTTP/1.1 {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n{allow}Connection: close\r\n\r\n",
+            status.as_str(),
             body.len()
         );
         let body = if with_body { body } else { String::new() };
@@ -123,16 +151,16 @@ impl Answer {
 async fn answer(head: &str, sources: &Sources) -> Answer {
     let mut lines = head.lines();
     let request: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-    let [method, target, version] = request[..] else { return Answer::error("400 Bad Request") };
+    let [method, target, version] = request[..] else { return Answer::error(Status::BadRequest) };
     if !version.starts_with("HTTP/1.") {
-        return Answer::error("400 Bad Request");
+        return Answer::error(Status::BadRequest);
     }
     let path = target.split('?').next().unwrap_or_default();
     if path != "/metrics" {
-        return Answer::error("404 Not Found");
+        return Answer::error(Status::NotFound);
     }
     if !matches!(method, "GET" | "HEAD") {
-        return Answer::error("405 Method Not Allowed");
+        return Answer::error(Status::MethodNotAllowed);
     }
     let accept = lines.filter_map(|line| line.split_once(':'));
     let accept: String = accept
@@ -141,10 +169,13 @@ async fn answer(head: &str, sources: &Sources) -> Answer {
         .collect();
     let format = Format::of(&accept);
     match sources.snapshot().await.map(|snapshot| families::write(&snapshot, format)) {
-        Some(body) => {
-            Answer { status: "200 OK", content_type: format.content_type(), body, with_body: method == "GET" }
-        }
-        None => Answer::error("503 Service Unavailable"),
+        Some(body) => Answer {
+            status: Status::Ok,
+            content_type: format.content_type(),
+            body,
+            with_body: method == "GET",
+        },
+        None => Answer::error(Status::Unavailable),
     }
 }
 

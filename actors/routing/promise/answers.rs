@@ -32,7 +32,7 @@ impl Promise {
             return;
         }
         // The sender is answered each time; the log lines are limited.
-        if self.refusals.permits() {
+        if self.refusals.count_line() {
             log::warn!(target: LOG, pair:% = pair, stanzas = stanzas; "refused: the queue is full");
         }
         let error = stanza::Error {

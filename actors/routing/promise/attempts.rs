@@ -37,7 +37,7 @@ impl Promise {
 
     /// Starts the actor that makes the attempt and becomes the session.
     fn start_session(&self, pair: &DomainPair) -> Mailbox<Outgoing> {
-        let dialling = self.dial.dial(pair);
+        let dialing = self.dial.dial(pair);
         let owners = outgoing::Owners {
             attempt: attempt::Owner { waiting: self.own.outlet(), resumed: self.own.outlet() },
             established: self.own.outlet(),
@@ -50,7 +50,7 @@ impl Promise {
         };
         let (meter, pair) = (Arc::clone(&self.outgoing), pair.clone());
         self.workers.start_actor(&self.outgoing, &pair.to_string(), move |own| {
-            Outgoing::new(pair, dialling, owners, own, meter)
+            Outgoing::new(pair, dialing, owners, own, meter)
         })
     }
 
@@ -90,7 +90,7 @@ impl Promise {
         let retries = self.schedule.retry_since_seen(pair, failure, wanted);
         if retries {
             log::info!(target: LOG, pair:% = pair; "remote contacted us during the attempt: retrying now");
-            self.record(pair, Event::now(EventKind::LifeSign));
+            self.record(pair, Event::now(EventKind::RemoteContact));
         }
         retries
     }
@@ -103,7 +103,7 @@ impl Promise {
                 Some(State::Pausing) => {
                     self.schedule.set_failures(&pair, 0);
                     log::info!(target: LOG, pair:% = pair; "remote is reachable again: retrying now");
-                    self.record(&pair, Event::now(EventKind::LifeSign));
+                    self.record(&pair, Event::now(EventKind::RemoteContact));
                     self.begin(&pair, false);
                 }
                 Some(State::AwaitingSlot { .. }) if self.schedule.failures(&pair) > 0 => {
@@ -121,7 +121,7 @@ impl Handler<Queued<incoming::Authorized>> for Promise {
     type Result = ();
 
     fn handle(&mut self, authorized: Queued<incoming::Authorized>, _: &mut Context<Self>) {
-        let incoming::Authorized { remote } = authorized.open();
+        let incoming::Authorized { remote } = authorized.into_message();
         self.remote_seen(&remote);
     }
 }
@@ -130,7 +130,7 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
     type Result = ();
 
     fn handle(&mut self, failed: Queued<outgoing::Failed>, _: &mut Context<Self>) {
-        let outgoing::Failed { pair, failure } = failed.open();
+        let outgoing::Failed { pair, failure } = failed.into_message();
         let failure = failure.after(self.schedule.last_failure(&pair));
         if self.retries_since_seen(&pair, &failure) {
             // The next pair that waits goes first.
@@ -168,7 +168,7 @@ impl Handler<Queued<attempt::Waiting>> for Promise {
     type Result = ();
 
     fn handle(&mut self, waiting: Queued<attempt::Waiting>, _: &mut Context<Self>) {
-        let attempt::Waiting { pair } = waiting.open();
+        let attempt::Waiting { pair } = waiting.into_message();
         if matches!(self.pairs.state(&pair), Some(State::Attempting(_))) {
             self.slots.suspend(&pair);
             self.start_waiting();
@@ -180,7 +180,7 @@ impl Handler<Queued<attempt::Resumed>> for Promise {
     type Result = ();
 
     fn handle(&mut self, resumed: Queued<attempt::Resumed>, _: &mut Context<Self>) {
-        let attempt::Resumed { pair } = resumed.open();
+        let attempt::Resumed { pair } = resumed.into_message();
         self.slots.resume(&pair, clock::now());
     }
 }

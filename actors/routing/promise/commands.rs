@@ -59,7 +59,7 @@ impl Promise {
             oldest: self.waiting.oldest(pair).map(Seconds::since),
             next_attempt,
             failures: self.schedule.failures(pair),
-            trouble: self.schedule.last_failure(pair).map(|failure| failure.trouble(pair)),
+            trouble: self.schedule.last_failure(pair).map(|failure| failure.report(pair)),
         }
     }
 
@@ -91,7 +91,7 @@ impl Handler<Queued<Show>> for Promise {
     type Result = ();
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
-        let show = show.open();
+        let show = show.into_message();
         let (queues, total, waiting) = self.show(&show);
         let permitted = show.of.as_ref().is_none_or(|of| self.dial.permits(of));
         let attempts = self.attempts(&show);
@@ -104,7 +104,7 @@ impl Handler<Queued<Retry>> for Promise {
     type Result = ();
 
     fn handle(&mut self, retry: Queued<Retry>, _: &mut Context<Self>) {
-        let Retry { remote, answer } = retry.open();
+        let Retry { remote, answer } = retry.into_message();
         let retried = if self.stopping {
             Retried { begun: Vec::new(), under_way: Vec::new() }
         } else {

@@ -59,6 +59,6 @@ impl Handler<Queued<ShowFigures>> for Promise {
             *state += 1;
         }
         // The receiver may be gone.
-        let _ = show.open().answer.send(figures);
+        let _ = show.into_message().answer.send(figures);
     }
 }

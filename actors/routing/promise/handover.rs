@@ -20,7 +20,7 @@ impl Handler<Queued<outgoing::Established>> for Promise {
     type Result = ();
 
     fn handle(&mut self, established: Queued<outgoing::Established>, _: &mut Context<Self>) {
-        let outgoing::Established { pair, session } = established.open();
+        let outgoing::Established { pair, session } = established.into_message();
         if let Some(known) = self.pairs.get(&pair) {
             let batches = self.waiting.take_all(&pair);
             let stanzas = count(&batches);
@@ -47,7 +47,7 @@ impl Handler<Queued<Release>> for Promise {
     type Result = ();
 
     fn handle(&mut self, release: Queued<Release>, _: &mut Context<Self>) {
-        let Release { pair } = release.open();
+        let Release { pair } = release.into_message();
         self.waiting.close(&pair);
         let state = self.pairs.remove(&pair);
         if let Some(State::HandingOver(session)) = state {
@@ -63,7 +63,7 @@ impl Handler<Queued<Expect>> for Promise {
     type Result = ();
 
     fn handle(&mut self, expect: Queued<Expect>, _: &mut Context<Self>) {
-        let Expect { pair } = expect.open();
+        let Expect { pair } = expect.into_message();
         if self.pairs.contains(&pair) {
             self.enter(&pair, State::AwaitingReturn);
         } else {
@@ -76,7 +76,7 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
     type Result = ();
 
     fn handle(&mut self, returned: Queued<outgoing::Returned>, _: &mut Context<Self>) {
-        let outgoing::Returned { pair, batches, lived, cut, tokens: _tokens } = returned.open();
+        let outgoing::Returned { pair, batches, lived, cut, tokens: _tokens } = returned.into_message();
         if !matches!(self.pairs.state(&pair), Some(State::AwaitingReturn)) {
             // The session panicked, and the router has reported its return already.
             return self.answer(batches, &AttemptError::Late, Outcome::Answered);

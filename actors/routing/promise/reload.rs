@@ -11,7 +11,7 @@ impl Handler<Queued<Adopt>> for Promise {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { dial, bounds } = adopt.open();
+        let Adopt { dial, bounds } = adopt.into_message();
         self.slots.set_limits(dial.dials());
         self.waiting.set_bounds(bounds.clone());
         self.schedule.set_bounds(bounds);

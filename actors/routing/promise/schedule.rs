@@ -170,8 +170,9 @@ impl Schedule {
         self.pause_of(pair).is_some_and(|pause| pause.in_retries || now < pause.ends)
     }
 
-    /// Whether the remote domain is known to be unreachable for longer than `within`. A domain whose last
-    /// connection was short-lived is there and may be back at the end of the pause.
+    /// Whether the remote domain is known to be unreachable: the pair is in a pause, and its last attempt failed,
+    /// or the pause after a short-lived connection lasts longer than `within`. A domain whose last connection was
+    /// short-lived exists and may accept the next one at the end of the pause.
     pub(super) fn is_unreachable(&self, pair: &DomainPair, within: Duration, now: Instant) -> bool {
         let Some(entry) = self.entries.get(pair) else { return false };
         let Some(ends) = entry.pause_ends else { return false };

@@ -72,7 +72,7 @@ impl Handler<Queued<LogAccount>> for Router {
     type Result = ();
 
     fn handle(&mut self, log: Queued<LogAccount>, _: &mut Context<Self>) {
-        let LogAccount { token: _token } = log.open();
+        let LogAccount { token: _token } = log.into_message();
         self.account.log();
     }
 }

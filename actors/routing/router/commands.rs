@@ -21,7 +21,7 @@ impl Handler<Queued<ShowSessions>> for Router {
     type Result = ();
 
     fn handle(&mut self, show: Queued<ShowSessions>, _: &mut Context<Self>) {
-        let ShowSessions { of, limit, links, total } = show.open();
+        let ShowSessions { of, limit, links, total } = show.into_message();
         let mut count = 0;
         let names = self.sessions_with(of.as_ref()).map(|(pair, _)| {
             count += 1;
@@ -43,7 +43,7 @@ impl Handler<Queued<ShowDomain>> for Router {
     type Result = ();
 
     fn handle(&mut self, show: Queued<ShowDomain>, _: &mut Context<Self>) {
-        let ShowDomain { domain, answer } = show.open();
+        let ShowDomain { domain, answer } = show.into_message();
         let local = self.local.contains_key(&domain);
         let account = self.account.by_domain.get(&domain).map(|totals| Account::from(&**totals));
         let _ = answer.send(DomainStatus { local, account });
@@ -54,7 +54,7 @@ impl Handler<Queued<Dismiss>> for Router {
     type Result = ();
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, _: &mut Context<Self>) {
-        let Dismiss { remote, token, answer } = dismiss.open();
+        let Dismiss { remote, token, answer } = dismiss.into_message();
         let mut count = 0;
         for (_, session) in self.sessions_with(Some(&remote)) {
             if session.signal(outgoing::Dismiss { token: token.clone() }).is_ok() {

@@ -74,7 +74,7 @@ impl Handler<Queued<component::BindRequested>> for Router {
     type Result = ();
 
     fn handle(&mut self, claimed: Queued<component::BindRequested>, _: &mut Context<Self>) {
-        let component::BindRequested { name, component } = claimed.open();
+        let component::BindRequested { name, component } = claimed.into_message();
         let decision = match self.registration(&name) {
             Some(registration) => registration.bind(&component),
             None => Decision::Refused { pinged: false },
@@ -84,7 +84,7 @@ impl Handler<Queued<component::BindRequested>> for Router {
             Decision::Replaces(replaced) => {
                 log::warn!(
                     target: component::LOG, name:% = name;
-                    "another connection replaces the component's"
+                    "a new connection replaces the component's old connection"
                 );
                 let _ = replaced.signal(component::GiveWay);
                 (true, false)
@@ -104,7 +104,7 @@ impl Handler<Queued<component::Gone>> for Router {
     type Result = ();
 
     fn handle(&mut self, gone: Queued<component::Gone>, _: &mut Context<Self>) {
-        let component::Gone { name, component, reason } = gone.open();
+        let component::Gone { name, component, reason } = gone.into_message();
         if let Some(registration) = self.registration(&name) {
             registration.gone(&component, reason);
         }
@@ -116,7 +116,7 @@ impl Handler<Queued<component::Answered>> for Router {
     type Result = ();
 
     fn handle(&mut self, answered: Queued<component::Answered>, _: &mut Context<Self>) {
-        let component::Answered { name, component } = answered.open();
+        let component::Answered { name, component } = answered.into_message();
         if let Some(registration) = self.registration(&name) {
             registration.answered(&component);
         }
@@ -127,7 +127,7 @@ impl Handler<Queued<component::Rejected>> for Router {
     type Result = ();
 
     fn handle(&mut self, rejected: Queued<component::Rejected>, _: &mut Context<Self>) {
-        let component::Rejected { name, address } = rejected.open();
+        let component::Rejected { name, address } = rejected.into_message();
         if let Some(registration) = self.registration(&name) {
             registration.rejected(address.ip());
         }
@@ -138,7 +138,7 @@ impl Handler<Queued<component::Undelivered>> for Router {
     type Result = ();
 
     fn handle(&mut self, undelivered: Queued<component::Undelivered>, _: &mut Context<Self>) {
-        let component::Undelivered { batch, condition, text } = undelivered.open();
+        let component::Undelivered { batch, condition, text } = undelivered.into_message();
         self.answer(batch, ErrorType::Wait, condition, &text);
     }
 }
@@ -147,7 +147,7 @@ impl Handler<Queued<ShowComponents>> for Router {
     type Result = ();
 
     fn handle(&mut self, show: Queued<ShowComponents>, _: &mut Context<Self>) {
-        let ShowComponents { of, answer } = show.open();
+        let ShowComponents { of, answer } = show.into_message();
         let shown = self.registrations().filter(|(name, _)| of.as_ref().is_none_or(|of| of == *name));
         let mut components: Vec<report::ComponentReport> =
             shown.map(|(name, registration)| registration.report(name)).collect();
@@ -161,7 +161,7 @@ impl Handler<Queued<DismissComponent>> for Router {
     type Result = ();
 
     fn handle(&mut self, dismiss: Queued<DismissComponent>, _: &mut Context<Self>) {
-        let DismissComponent { name, token, answer } = dismiss.open();
+        let DismissComponent { name, token, answer } = dismiss.into_message();
         let registration = self.registration(&name);
         let component = registration.and_then(|registration| registration.component());
         let connected = component.is_some_and(|it| it.signal(component::Dismiss { token }).is_ok());

@@ -37,7 +37,7 @@ impl Handler<Queued<ShowFigures>> for Router {
     type Result = ();
 
     fn handle(&mut self, show: Queued<ShowFigures>, _: &mut Context<Self>) {
-        let ShowFigures { busiest, answer } = show.open();
+        let ShowFigures { busiest, answer } = show.into_message();
         let waiting = self.account.by_domain.iter().map(|(domain, totals)| (domain, totals.waiting()));
         let mut waiting: Vec<_> = waiting.filter(|(_, amount)| amount.stanzas > 0).collect();
         let by_stanzas = |(_, amount): &(&Domain, Amount)| Reverse(amount.stanzas);

@@ -26,7 +26,7 @@ impl Handler<Queued<Answered>> for Router {
     type Result = ();
 
     fn handle(&mut self, answered: Queued<Answered>, _: &mut Context<Self>) {
-        for batch in answered.open().batches {
+        for batch in answered.into_message().batches {
             self.route(batch, Ingress::Local);
         }
     }
@@ -37,7 +37,7 @@ impl Handler<Queued<Acknowledge>> for Router {
 
     /// The service answers this after its last answer, so that is passed on too.
     fn handle(&mut self, acknowledge: Queued<Acknowledge>, _: &mut Context<Self>) {
-        let Acknowledge { token } = acknowledge.open();
+        let Acknowledge { token } = acknowledge.into_message();
         // If the service is gone, the process ends.
         let _ = self.service.signal(service::Acknowledge { token });
     }
@@ -47,7 +47,7 @@ impl Handler<Queued<Acknowledged>> for Router {
     type Result = ();
 
     fn handle(&mut self, acknowledged: Queued<Acknowledged>, _: &mut Context<Self>) {
-        let Acknowledged { token } = acknowledged.open();
+        let Acknowledged { token } = acknowledged.into_message();
         drop(token);
     }
 }

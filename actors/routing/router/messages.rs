@@ -1,7 +1,5 @@
 //! The messages of the router, apart from those of the streams and of the promise.
 
-use std::time::Duration;
-
 use tokio::sync::{mpsc, oneshot};
 use xmpp::Domain;
 
@@ -92,30 +90,9 @@ pub struct DomainStatus {
     pub account: Option<report::Account>,
 }
 
-/// Have every session write what waits in it.
+/// Send a copy of this message to every session. A token in it has one clone in each copy.
 #[derive(Debug)]
-pub struct Flush {
-    /// The time that this may take.
-    pub within: Duration,
-    /// Dropped when everything is written.
-    pub token: drain::Token,
-}
-
-/// Have every session return what it has not written by now.
-#[derive(Debug)]
-pub struct Abandon {
-    /// Dropped when the returned stanzas are answered or queued.
-    pub token: drain::Token,
-}
-
-/// Close every session.
-#[derive(Debug)]
-pub struct Finish {
-    /// The time that writing the rest may take.
-    pub within: Duration,
-    /// Dropped when all links are down.
-    pub token: drain::Token,
-}
+pub struct Broadcast<M>(pub M);
 
 /// Use this configuration from now on, and end what it forbids.
 #[derive(Debug)]
@@ -126,6 +103,6 @@ pub struct Adopt {
     pub components: Vec<(Domain, Conflict)>,
     /// Contact addresses of the node.
     pub service: settings::Service,
-    /// The new limits of the sessions.
-    pub terms: outgoing::Adopt,
+    /// The policies of the sessions.
+    pub sessions: outgoing::Adopt,
 }

@@ -14,7 +14,7 @@ impl Handler<Queued<Refuse>> for Router {
     type Result = ();
 
     fn handle(&mut self, refuse: Queued<Refuse>, _: &mut Context<Self>) {
-        let Refuse { refused, answers } = refuse.open();
+        let Refuse { refused, answers } = refuse.into_message();
         for (domain, reason, entry) in refused.iter() {
             let mut ledger = self.account.enter(domain, entry.answered.plus(entry.dropped));
             ledger.refused(reason, entry.answered, entry.dropped);

@@ -136,14 +136,14 @@ impl Registration {
     }
 
     /// Logs once for each absence that the component is not connected.
-    pub(super) fn log_missing(&mut self, name: &Domain, consequence: &str) {
+    pub(super) fn log_missing(&mut self, name: &Domain, detail: &str) {
         if self.is_connected() || std::mem::replace(&mut self.logged_missing, true) {
             return;
         }
         let last_end = self.last_end.as_ref().map_or("it has not connected yet", |ending| &ending.reason);
         log::warn!(
             target: component::LOG, name:% = name, since:% = self.since, last_end = last_end;
-            "component missing: {consequence}"
+            "component missing: {detail}"
         );
     }
 

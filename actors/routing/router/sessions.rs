@@ -4,7 +4,7 @@
 use actix::{Context, Handler};
 use xmpp::DomainPair;
 
-use super::{Abandon, Finish, Flush, Router};
+use super::{Broadcast, Router};
 use crate::{
     routing::promise,
     streams::outgoing::{self, Outgoing},
@@ -32,7 +32,7 @@ impl Handler<Queued<promise::Fulfilled>> for Router {
     type Result = ();
 
     fn handle(&mut self, fulfilled: Queued<promise::Fulfilled>, _: &mut Context<Self>) {
-        let promise::Fulfilled { pair, session } = fulfilled.open();
+        let promise::Fulfilled { pair, session } = fulfilled.into_message();
         self.sessions.insert(pair.clone(), session);
         let _ = self.promise.signal(promise::Release { pair });
     }
@@ -42,40 +42,23 @@ impl Handler<Queued<outgoing::Closed>> for Router {
     type Result = ();
 
     fn handle(&mut self, closed: Queued<outgoing::Closed>, _: &mut Context<Self>) {
-        let outgoing::Closed { pair, session } = closed.open();
+        let outgoing::Closed { pair, session } = closed.into_message();
         self.session_closed(&pair, &session);
     }
 }
 
-impl Handler<Queued<Flush>> for Router {
+impl<M> Handler<Queued<Broadcast<M>>> for Router
+where
+    M: Clone + Send + 'static,
+    Outgoing: Handler<Queued<M>>,
+{
     type Result = ();
 
-    fn handle(&mut self, flush: Queued<Flush>, _: &mut Context<Self>) {
-        let Flush { within, token } = flush.open();
+    fn handle(&mut self, broadcast: Queued<Broadcast<M>>, _: &mut Context<Self>) {
+        let Broadcast(message) = broadcast.into_message();
         for session in self.sessions.values() {
-            let _ = session.signal(outgoing::Flush { within, token: token.clone() });
-        }
-    }
-}
-
-impl Handler<Queued<Abandon>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, abandon: Queued<Abandon>, _: &mut Context<Self>) {
-        let Abandon { token } = abandon.open();
-        for session in self.sessions.values() {
-            let _ = session.signal(outgoing::Abandon { token: token.clone() });
-        }
-    }
-}
-
-impl Handler<Queued<Finish>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, finish: Queued<Finish>, _: &mut Context<Self>) {
-        let Finish { within, token } = finish.open();
-        for session in self.sessions.values() {
-            let _ = session.signal(outgoing::Finish { within, token: token.clone() });
+            // A session that is gone has nothing left to do.
+            let _ = session.signal(message.clone());
         }
     }
 }

@@ -112,13 +112,14 @@ pub struct TlsReport {
 }
 
 /// Whether the certificate of a peer proves its domain, and the reason if it does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It proves the domain.
     Good,
     /// It was presented, and the domain to prove is not known yet.
-    NotJudged,
+    #[serde(rename = "not-judged")]
+    NotVerified,
     /// No certificate was presented.
     Missing,
     /// It has expired.
@@ -229,10 +230,10 @@ impl TlsReport {
     pub fn of(secured: Option<&Secured>, remote: Option<&Domain>, policy: &Policy) -> Option<Self> {
         let secured = secured?;
         let presented = secured.certificate.as_ref();
-        let judged = remote.map(|remote| secured.proves(remote, policy));
-        let (certificate, verdict) = match judged {
-            Some(judged) => (display::certificate(&judged), Verdict::of(&judged)),
-            None if presented.is_some() => ("not judged yet".to_owned(), Verdict::NotJudged),
+        let result = remote.map(|remote| secured.proves(remote, policy));
+        let (certificate, verdict) = match result {
+            Some(result) => (display::certificate(&result), Verdict::of(&result)),
+            None if presented.is_some() => ("not verified yet".to_owned(), Verdict::NotVerified),
             None => ("was not presented".to_owned(), Verdict::Missing),
         };
         Some(Self {
@@ -248,8 +249,8 @@ impl TlsReport {
 
 impl Verdict {
     /// Returns the verdict for the result of a check.
-    pub fn of(judged: &Result<(), Problem>) -> Self {
-        match judged {
+    pub fn of(result: &Result<(), Problem>) -> Self {
+        match result {
             Ok(()) => Self::Good,
             Err(Problem::Missing) => Self::Missing,
             Err(Problem::Expired { .. }) => Self::Expired,
@@ -269,7 +270,7 @@ impl Verdict {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Good => "good",
-            Self::NotJudged => "not-judged",
+            Self::NotVerified => "not-judged",
             Self::Missing => "missing",
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
@@ -297,7 +298,7 @@ mod tests {
     fn names_in_json_equal_those_in_the_log() {
         let verdicts = [
             Verdict::Good,
-            Verdict::NotJudged,
+            Verdict::NotVerified,
             Verdict::Missing,
             Verdict::Expired,
             Verdict::NotYetValid,

@@ -6,7 +6,7 @@ use actix::{ActorContext, AsyncContext, Context, Handler};
 use xmpp::Domain;
 
 use super::{BindDecided, BindRequested, Component, Gone, LOG};
-use crate::{flow::batch::ReadPermit, streams::caller};
+use crate::{flow::batch::ReadPermit, streams::accepted};
 use mailbox::Queued;
 
 /// The name that a connection serves.
@@ -104,7 +104,7 @@ impl Handler<Queued<BindDecided>> for Component {
     type Result = ();
 
     fn handle(&mut self, decided: Queued<BindDecided>, context: &mut Context<Self>) {
-        match decided.open() {
+        match decided.into_message() {
             BindDecided::Accepted => {
                 self.binding.advance(|binding| match binding {
                     Binding::Requested(name) => Binding::Bound(name),
@@ -116,7 +116,8 @@ impl Handler<Queued<BindDecided>> for Component {
                 );
                 self.machine.accept();
                 // A listener that is gone counts no connections.
-                let _ = self.environment.proved.signal(caller::Proved { caller: self.caller() });
+                let _ =
+                    self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
             }
             BindDecided::Pending => self.name_is_taken(true, context),
             BindDecided::Refused => self.name_is_taken(false, context),

@@ -15,7 +15,7 @@ use crate::{
         close::CloseMode,
     },
     streams::{
-        caller,
+        accepted,
         connection::{self, CLOSE_WITHIN, OFFER_AGAIN, WHOLE_CHUNK},
     },
 };
@@ -65,8 +65,8 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    /// Something was read.
-    pub(super) fn is_broken(&mut self, permit: &ReadPermit) {
+    /// Notes that something was read.
+    pub(super) fn note_read(&mut self, permit: &ReadPermit) {
         *self = Self { checks: 0, last_read: permit.watch() };
     }
 }
@@ -132,7 +132,7 @@ impl Component {
     /// to.
     fn log_refused(&self, reason: &str) {
         let claimed = self.machine.claimed();
-        if !self.environment.log_limits.permits(claimed) {
+        if !self.environment.log_limits.count_line(claimed) {
             return;
         }
         let level = if claimed.is_some() { log::Level::Warn } else { log::Level::Info };
@@ -151,9 +151,9 @@ impl Component {
             let rejected = Rejected { name: name.clone(), address: self.connection.address };
             // A router that is gone ends the process.
             let _ = self.environment.owners.rejected.signal(rejected);
-            let mistaken = caller::Mistaken { caller: self.caller(), name: name.clone() };
+            let wrong = accepted::WrongSecret { caller: self.caller(), name: name.clone() };
             // A listener that is gone counts no connections.
-            let _ = self.environment.mistaken.signal(mistaken);
+            let _ = self.environment.wrong_secret.signal(wrong);
         }
     }
 
@@ -200,10 +200,8 @@ impl Component {
             return self.link_ended(WHOLE_CHUNK, reason, context);
         }
         self.connection.allow_stall();
-        self.machine.close(Some(stream::Error::new(
-            Condition::ConnectionTimeout,
-            "no data accepted within the write timeout",
-        )));
+        self.machine
+            .close(Some(stream::Error::new(Condition::ConnectionTimeout, "no data accepted in time")));
         self.drive(&ReadPermit::free(), context);
         if self.connection.end(CloseMode::AtOnce) {
             self.log_closed(reason);
@@ -218,7 +216,7 @@ impl Component {
         if self.connection.has_ended() {
             return;
         }
-        if self.is_silent() {
+        if self.check_silence() {
             // The time for its closing tag is over.
             self.stream_ended(&End::Closed, CloseMode::AtOnce, context);
             return self.connection.flush();
@@ -234,7 +232,7 @@ impl Component {
         if self.connection.has_ended() {
             return;
         }
-        if self.is_silent() || clock::now() >= end {
+        if self.check_silence() || clock::now() >= end {
             self.silence.checks = 0;
             let error = stream::Error::new(Condition::SystemShutdown, "");
             self.close_protocol(CloseCause::Error(error), context);
@@ -245,10 +243,10 @@ impl Component {
         });
     }
 
-    /// Whether nothing was read during the last checks while reading was possible. It is not possible while
-    /// the last read is still being processed. Checks are counted instead of time, because on a busy machine
-    /// time passes without a read.
-    fn is_silent(&mut self) -> bool {
+    /// Counts a check; returns whether nothing was read during the last checks while reading was possible. It is
+    /// not possible while the last read is still being processed. Checks are counted instead of time, because on
+    /// a busy machine time passes without a read.
+    fn check_silence(&mut self) -> bool {
         let can_read = !self.silence.last_read.is_held() && !self.intake.is_pending();
         self.silence.checks = if can_read { self.silence.checks + 1 } else { 0 };
         self.silence.checks > SILENT_CHECKS

@@ -35,7 +35,7 @@ impl Component {
                 Machine::Open(open) => match open.poll() {
                     None => break,
                     Some(open::Output::Transmit(bytes)) => self.transmit(bytes),
-                    Some(open::Output::Stanza(stanza)) if self.ping.is_answer(&stanza) => {}
+                    Some(open::Output::Stanza(stanza)) if self.ping.take_answer(&stanza) => {}
                     // Counted at once: the line about the end of the stream may be the next output.
                     Some(open::Output::Stanza(stanza)) => {
                         self.intake.stanzas += 1;

@@ -30,8 +30,8 @@ impl LogLimits {
         }
     }
 
-    /// Whether one more line may be written about a connection that claimed this name.
-    pub(super) fn permits(&self, claimed: Option<&Domain>) -> bool {
-        claimed.and_then(|name| self.names.get(name)).unwrap_or(&self.others).permits()
+    /// Counts a line about a connection that claimed this name; returns whether it may be written.
+    pub(super) fn count_line(&self, claimed: Option<&Domain>) -> bool {
+        claimed.and_then(|name| self.names.get(name)).unwrap_or(&self.others).count_line()
     }
 }

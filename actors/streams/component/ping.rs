@@ -21,8 +21,8 @@ pub(super) struct Ping {
 }
 
 impl Ping {
-    /// Whether this is the answer to the ping.
-    pub(super) fn is_answer(&mut self, stanza: &Stanza) -> bool {
+    /// Returns whether this is the answer to the ping. From then on no answer is awaited.
+    pub(super) fn take_answer(&mut self, stanza: &Stanza) -> bool {
         let answers = stanza.kind() == Kind::Iq
             && matches!(stanza.type_(), Some("result" | "error"))
             && self.id.is_some()
@@ -38,7 +38,7 @@ impl Handler<Queued<Prove>> for Component {
     type Result = ();
 
     fn handle(&mut self, prove: Queued<Prove>, context: &mut Context<Self>) {
-        prove.open();
+        prove.into_message();
         let Some(name) = self.binding.name() else { return };
         if self.ping.is_pending || self.connection.has_ended() {
             return;

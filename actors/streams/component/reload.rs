@@ -22,7 +22,7 @@ impl Handler<Queued<Adopt>> for Component {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
-        let Adopt { environment } = adopt.open();
+        let Adopt { environment } = adopt.into_message();
         let is_outdated = self.has_old_secret(&environment);
         let Environment { ref names, max_stanza, bounds, .. } = *environment;
         self.machine.adopt(Arc::clone(names), max_stanza, bounds);

@@ -26,7 +26,7 @@ impl Handler<Queued<Show>> for Component {
     type Result = ();
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
-        let Show { of, links } = show.open();
+        let Show { of, links } = show.into_message();
         if of.is_none_or(|name| self.binding.name() == Some(&name)) {
             // The command may have been cancelled, or have enough links.
             let _ = links.try_send(self.report());

@@ -2,7 +2,12 @@
 
 use std::time::SystemTime;
 
-use xmpp::{Domain, certificate::Problem, policy::Refusal, stream::End};
+use xmpp::{
+    Domain,
+    certificate::Problem,
+    policy::Refusal,
+    stream::{End, Error},
+};
 
 use super::{Incoming, LOG, name};
 use crate::{
@@ -20,16 +25,16 @@ use status::{
 #[derive(Default)]
 pub(super) struct PeerCertificate {
     pub(super) expires: Option<SystemTime>,
-    /// The certificates of the peer, to judge them again under a new configuration.
+    /// The certificates of the peer, to verify them again under a new configuration.
     pub(super) evidence: Option<tls::PeerChain>,
     /// Whether it is valid for the domain that the peer claims; `None` before the peer claims one over TLS.
     pub(super) verdict: Option<Result<(), Problem>>,
 }
 
 impl PeerCertificate {
-    /// The certificate of a TLS session, whose evidence moves here.
+    /// The certificate of a TLS session, whose chain moves here.
     pub(super) fn of(session: &mut tls::Session) -> Self {
-        Self { expires: session.expires, evidence: session.evidence.take(), verdict: None }
+        Self { expires: session.expires, evidence: session.peer_chain.take(), verdict: None }
     }
 }
 
@@ -39,13 +44,13 @@ impl Incoming {
         self.environment.tls.update(&mut session);
         let verdict = self.certificate.verdict.take();
         self.certificate = PeerCertificate { verdict, ..PeerCertificate::of(&mut session) };
-        if self.environment.log_limits.secured.permits() {
-            let claimed = self.machine.claimed();
+        if self.environment.log_limits.secured.count_line() {
+            let claimed = self.machine.status().claimed;
             let certificate = match (&session.certificate, claimed) {
                 (None, _) => "none shown".to_owned(),
                 (Some(_), None) => "shown".to_owned(),
                 (Some(certificate), Some(remote)) => display::certificate(
-                    &certificate.proves(remote, self.environment.terms.remote(remote).policy.trust),
+                    &certificate.proves(remote, self.environment.policies.remote(remote).policy.trust),
                 ),
             };
             log::info!(
@@ -64,8 +69,8 @@ impl Incoming {
     /// Keeps the verdict, and counts it once a stream.
     pub(super) fn set_verdict(&mut self, verdict: Result<(), Problem>) {
         if self.certificate.verdict.is_none() {
-            let count =
-                Count::Judged { direction: Direction::Incoming, verdict: Verdict::of(&verdict).as_str() };
+            let (direction, verdict) = (Direction::Incoming, Verdict::of(&verdict));
+            let count = Count::CertificateVerified { direction, verdict };
             self.environment.metrics.count(count);
         }
         self.certificate.verdict = Some(verdict);
@@ -74,24 +79,21 @@ impl Incoming {
     /// Judges the certificate of a peer whose header was refused, for its certificate or for something else:
     /// that ends the stream before it is open.
     pub(super) fn judge_unopened(&mut self, end: &End) {
-        let (Some(remote), Some(secured)) = (self.machine.claimed().cloned(), self.machine.transport())
-        else {
-            return;
-        };
-        let verdict = secured.proves(&remote, &self.environment.terms.remote(&remote).policy);
-        if let (Err(problem), End::ByUs(error), None) = (&verdict, end, &self.certificate.verdict) {
-            let reason = Refusal::Certificate(problem.clone()).explain(&remote);
-            // The stream error has the same sentence if it is about the certificate.
-            if error.text == reason {
-                self.record_refusal(&remote, reason);
-            }
+        let status = self.machine.status();
+        let (Some(remote), Some(secured)) = (status.claimed.cloned(), status.transport) else { return };
+        let verdict = secured.proves(&remote, &self.environment.policies.remote(&remote).policy);
+        if let (End::ByUs(Error { refusal: Some(refusal), .. }), None) = (end, &self.certificate.verdict)
+            && matches!(refusal, Refusal::Certificate(_))
+        {
+            self.record_refusal(&remote, refusal.explain(&remote));
         }
         self.set_verdict(verdict);
     }
 
     /// Has the fingerprint of the remote's certificate remembered.
     pub(super) fn record_fingerprint(&self, remote: &Domain) {
-        if let Some(certificate) = self.machine.transport().and_then(|secured| secured.certificate.as_ref()) {
+        let transport = self.machine.status().transport;
+        if let Some(certificate) = transport.and_then(|secured| secured.certificate.as_ref()) {
             let (remote, fingerprint) = (remote.clone(), certificate.fingerprint.clone());
             // If the mailbox is full, the fingerprint from before stays.
             let _ = self.environment.fingerprints.tell(fingerprints::Record {
@@ -105,7 +107,8 @@ impl Incoming {
     /// Records the end of a stream that never authenticated, if the certificate explains it. A peer that left
     /// because it was not offered EXTERNAL has made no request that could be refused.
     pub(super) fn record_unauthenticated_end(&self, reason: &str) {
-        if let (Some(Err(problem)), Some(remote)) = (&self.certificate.verdict, self.machine.claimed()) {
+        if let (Some(Err(problem)), Some(remote)) = (&self.certificate.verdict, self.machine.status().claimed)
+        {
             let explanation = Refusal::Certificate(problem.clone()).explain(remote);
             let event = Event::now(EventKind::Disconnected)
                 .at(self.connection.address)

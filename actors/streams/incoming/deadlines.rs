@@ -17,7 +17,7 @@ impl Incoming {
             self.remote;
         let left = handshake_timeout.saturating_sub(clock::since(self.connection.since));
         context.run_later(left, move |incoming, context| {
-            if incoming.machine.is_verifying() {
+            if incoming.machine.status().is_verifying {
                 // Our question has a time limit of its own, and the peer has to get its outcome (XEP-0220
                 // section 2.5).
                 context.run_later(handshake_timeout + ANSWERED_WITHIN, Self::demand_authentication);
@@ -46,7 +46,7 @@ impl Incoming {
             return self.give_up_on_reader(context);
         }
         // Nothing follows our closing tag, not even whitespace.
-        if self.connection.has_ended() || !self.is_authenticated() || self.machine.is_closing() {
+        if self.connection.has_ended() || !self.is_authenticated() || self.machine.status().is_closing {
             return;
         }
         if self.reading.is_element_late(element_timeout) {
@@ -75,8 +75,7 @@ impl Incoming {
             return self.link_ended(reason, context);
         }
         self.connection.allow_stall();
-        let error =
-            stream::Error::new(Condition::ConnectionTimeout, "no data accepted within the write timeout");
+        let error = stream::Error::new(Condition::ConnectionTimeout, "no data accepted in time");
         self.close(Some(error), context);
         self.end(reason);
     }

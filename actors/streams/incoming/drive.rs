@@ -19,7 +19,7 @@ use crate::{
         refused::{self, RefusedStanzas},
         route::Refuse,
     },
-    streams::{caller, verifier},
+    streams::{accepted, verifier},
 };
 use status::{
     display::{self, Protection, millis},
@@ -115,10 +115,10 @@ impl Incoming {
     /// Has a dialback key verified by the authoritative server.
     fn verify(&mut self, request: Request) {
         let address = self.connection.address;
-        if self.environment.log_limits.asked.permits() {
+        if self.environment.log_limits.asked.count_line() {
             log::info!(
                 target: LOG, address:% = address, pair:% = request.pair;
-                "asked to verify by dialback"
+                "received a dialback key to verify"
             );
         }
         let site = net::address::site(address.ip());
@@ -141,15 +141,16 @@ impl Incoming {
                 let _presence = self.environment.metrics.admit();
                 self.authentication = Authentication::Done { mechanism, _presence };
                 // A listener that is gone counts no connections.
-                let _ = self.environment.proved.signal(caller::Proved { caller: self.caller() });
-                self.remote = self.environment.terms.remote(&pair.remote).clone();
+                let _ =
+                    self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
+                self.remote = self.environment.policies.remote(&pair.remote).clone();
                 self.reading.throttle.set_rate(self.remote.max_rate);
             }
         }
         // A promise that is gone ends the process.
         let _ = self.environment.authorized.signal(Authorized { remote: pair.remote.clone() });
-        let terms = self.environment.terms.remote(&pair.remote);
-        let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
+        let remote = self.environment.policies.remote(&pair.remote);
+        let shown = Protection::of(self.machine.status().transport, &pair.remote, &remote.policy);
         log::info!(
             target: LOG, address:% = self.connection.address, pair:% = pair,
             mechanism:% = mechanism, protocol = shown.protocol,
@@ -167,7 +168,7 @@ impl Incoming {
     /// A request of the peer was refused, and the stream goes on.
     fn log_refusal(&mut self, remote: Option<&Domain>, reason: String) {
         if matches!(self.authentication, Authentication::Done { .. })
-            || self.environment.log_limits.refused.permits()
+            || self.environment.log_limits.refused.count_line()
         {
             log::warn!(
                 target: LOG, address:% = self.connection.address, remote:% = name(remote),

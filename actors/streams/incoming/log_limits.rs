@@ -27,7 +27,7 @@ impl Default for LogLimits {
             // each repeats this one.
             secured: few("more connections were secured"),
             insecure: few("more TLS handshakes failed"),
-            asked: few("more dialback keys were shown to be verified"),
+            asked: few("more dialback keys were received"),
             refused: few("more requests of unauthenticated servers were refused"),
             closed: few("more streams ended without authentication"),
             stanzas: few("more stanzas of other servers were refused"),

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use xmpp::{
-    Domain, DomainPair,
+    DomainPair,
     certificate::Certificate,
     dialback::{Answer, Request},
     policy::Rules,
     stanza,
     stream::{
         Error, Secured, Stage,
-        receiving::{Handshake, Open},
+        receiving::{Handshake, Open, Status},
     },
 };
 
@@ -89,52 +89,10 @@ impl Machine {
         }
     }
 
-    pub(super) fn claimed(&self) -> Option<&Domain> {
+    pub(super) fn status(&self) -> Status<'_> {
         match self {
-            Self::Handshake(handshake) => handshake.claimed(),
-            Self::Open(open) => open.claimed(),
-        }
-    }
-
-    pub(super) fn transport(&self) -> Option<&Secured> {
-        match self {
-            Self::Handshake(handshake) => handshake.transport(),
-            Self::Open(open) => open.transport(),
-        }
-    }
-
-    pub(super) fn has_vouched(&self) -> bool {
-        match self {
-            Self::Handshake(handshake) => handshake.has_vouched(),
-            Self::Open(open) => open.has_vouched(),
-        }
-    }
-
-    pub(super) fn is_verifying(&self) -> bool {
-        match self {
-            Self::Handshake(handshake) => handshake.is_verifying(),
-            Self::Open(open) => open.is_verifying(),
-        }
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        match self {
-            Self::Handshake(handshake) => handshake.is_open(),
-            Self::Open(open) => open.is_open(),
-        }
-    }
-
-    pub(super) fn is_closing(&self) -> bool {
-        match self {
-            Self::Handshake(handshake) => handshake.is_closing(),
-            Self::Open(open) => open.is_closing(),
-        }
-    }
-
-    pub(super) fn unfinished(&self) -> Option<u64> {
-        match self {
-            Self::Handshake(handshake) => handshake.unfinished(),
-            Self::Open(open) => open.unfinished(),
+            Self::Handshake(handshake) => handshake.status(),
+            Self::Open(open) => open.status(),
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) struct Dismiss {
 #[derive(Debug)]
 pub(crate) struct Adopt {
     /// The policies towards remote domains.
-    pub terms: RemotePolicies,
+    pub policies: RemotePolicies,
     /// Certificates, for TLS that is still to be negotiated.
     pub tls: Tls,
 }

@@ -25,7 +25,7 @@ impl Reading {
     /// Keeps whether an element is incomplete, and since when. The time of a pause is not the peer's.
     pub(super) fn watch_element(&mut self, machine: &Machine, pause: Option<Duration>) {
         let pause = pause.unwrap_or_default();
-        self.unfinished = match (machine.unfinished(), self.unfinished) {
+        self.unfinished = match (machine.status().unfinished, self.unfinished) {
             (Some(number), Some((known, since))) if number == known => Some((number, since + pause)),
             (Some(number), _) => Some((number, clock::now() + pause)),
             (None, _) => None,

@@ -20,13 +20,13 @@ impl Incoming {
             Authentication::Pending => (LinkState::Negotiating, None),
             Authentication::Done { mechanism, .. } => (LinkState::Authenticated, Some((*mechanism).into())),
         };
-        let is_closing = self.connection.has_ended() || self.machine.is_closing();
+        let is_closing = self.connection.has_ended() || self.machine.status().is_closing;
         let state = if is_closing { LinkState::Closing } else { state };
         LinkReport {
             pairs,
             pairs_not_shown,
             mechanism,
-            tls: TlsReport::of(self.machine.transport(), remote, &self.remote.policy),
+            tls: TlsReport::of(self.machine.status().transport, remote, &self.remote.policy),
             ..self.connection.report(Direction::Incoming, state, self.intake.stanzas)
         }
     }
@@ -52,7 +52,7 @@ impl Handler<Queued<Show>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
-        let Show { of, links } = show.open();
+        let Show { of, links } = show.into_message();
         if of.is_none_or(|remote| self.machine.pairs().iter().any(|pair| pair.remote == remote)) {
             // The command may have been cancelled, or have enough links.
             let _ = links.try_send(self.report());
@@ -64,7 +64,7 @@ impl Handler<Queued<Dismiss>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
-        let Dismiss { remote, closing, token } = dismiss.open();
+        let Dismiss { remote, closing, token } = dismiss.into_message();
         if self.connection.has_ended() || !self.machine.pairs().iter().any(|pair| pair.remote == remote) {
             return;
         }
@@ -72,7 +72,7 @@ impl Handler<Queued<Dismiss>> for Incoming {
         let _ = closing.try_send(token.clone());
         self.draining.get_or_insert(token);
         self.environment.recorder.note(&remote, Event::now(EventKind::Dismissed).at(self.connection.address));
-        if !self.machine.is_closing() {
+        if !self.machine.status().is_closing {
             self.close(None, context);
         }
     }

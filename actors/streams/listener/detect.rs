@@ -187,7 +187,7 @@ impl Handler<Queued<Detected>> for Listener {
     type Result = ();
 
     fn handle(&mut self, detected: Queued<Detected>, context: &mut Context<Self>) {
-        let Detected { caller, since, outcome } = detected.open();
+        let Detected { caller, since, outcome } = detected.into_message();
         let address = caller.address;
         self.forget_silent(caller, since);
         let (environment, outcome) = match (self.kind.clone(), outcome) {
@@ -203,7 +203,7 @@ impl Handler<Queued<Detected>> for Listener {
                 self.start_server(environment, Stream::Tcp(socket), None, caller, since);
             }
             Outcome::Secured(stream, session) => {
-                if log_limits.secured.permits() {
+                if log_limits.secured.count_line() {
                     log::info!(
                         target: LOG, address:% = address, protocol = session.protocol.as_str(),
                         cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
@@ -214,7 +214,7 @@ impl Handler<Queued<Detected>> for Listener {
                 self.start_server(environment, stream, Some(*session), caller, since);
             }
             Outcome::NoTls(reason) => {
-                if log_limits.insecure.permits() {
+                if log_limits.insecure.count_line() {
                     log::warn!(
                         target: LOG, address:% = address, reason = reason.as_str();
                         "TLS handshake failed"

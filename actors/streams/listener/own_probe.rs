@@ -79,7 +79,7 @@ impl Handler<Queued<ExpectProbe>> for Listener {
     type Result = ();
 
     fn handle(&mut self, expect: Queued<ExpectProbe>, _: &mut Context<Self>) {
-        let ExpectProbe { address, answer } = expect.open();
+        let ExpectProbe { address, answer } = expect.into_message();
         self.probes.add(address, clock::now());
         // The command may have been cancelled.
         let _ = answer.send(());

@@ -103,7 +103,8 @@ impl Listener {
         next
     }
 
-    /// Refuses a waiting connection. It does not count as a failed attempt: it was never served.
+    /// Refuses a waiting connection. It does not count as a failed attempt: the peer has sent its first byte in time,
+    /// and it was the node that did not serve it.
     fn refuse_waiting(&mut self, caller: Caller, error: &stream::Error) {
         let Some(connection) = self.connections.remove(&caller) else { return };
         self.addresses.change(caller.address.ip(), Some(connection.standing), None);
@@ -133,7 +134,7 @@ impl Handler<Queued<Heard>> for Listener {
     type Result = ();
 
     fn handle(&mut self, heard: Queued<Heard>, context: &mut Context<Self>) {
-        let Heard { caller, first } = heard.open();
+        let Heard { caller, first } = heard.into_message();
         let site = site(caller.address.ip());
         match first {
             FirstByte::Arrived(socket) if !self.stopped => {

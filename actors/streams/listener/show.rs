@@ -50,7 +50,7 @@ impl Handler<Queued<Show>> for Listener {
     type Result = ();
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
-        let show = show.open();
+        let show = show.into_message();
         let direction = match self.kind {
             Kind::Servers(_) => Direction::Incoming,
             Kind::Components(_) => Direction::Component,
@@ -75,7 +75,7 @@ impl Handler<Queued<Dismiss>> for Listener {
     type Result = ();
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, _: &mut Context<Self>) {
-        let Dismiss { remote, closing, token } = dismiss.open();
+        let Dismiss { remote, closing, token } = dismiss.into_message();
         for connection in self.connections.values() {
             if let Stage::Server(incoming) = &connection.stage {
                 let dismiss = incoming::Dismiss {

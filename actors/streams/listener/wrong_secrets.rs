@@ -16,7 +16,7 @@ use actix::{Context, Handler};
 use xmpp::Domain;
 
 use super::{Listener, site};
-use crate::streams::caller::Mistaken;
+use crate::streams::accepted::WrongSecret;
 use mailbox::Queued;
 
 /// Counts the wrong secrets of the current minute.
@@ -48,11 +48,11 @@ impl WrongSecrets {
     }
 }
 
-impl Handler<Queued<Mistaken>> for Listener {
+impl Handler<Queued<WrongSecret>> for Listener {
     type Result = ();
 
-    fn handle(&mut self, mistaken: Queued<Mistaken>, _: &mut Context<Self>) {
-        let Mistaken { caller, name } = mistaken.open();
+    fn handle(&mut self, wrong: Queued<WrongSecret>, _: &mut Context<Self>) {
+        let WrongSecret { caller, name } = wrong.into_message();
         let (penalty, is_first) = self.wrong_secrets.count(caller.address.ip(), name.clone(), clock::now());
         if let Some(connection) = self.connections.get_mut(&caller) {
             connection.penalty = penalty;

@@ -41,7 +41,7 @@ impl Handler<Queued<GiveWay>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, give_way: Queued<GiveWay>, _: &mut Context<Self>) {
-        give_way.open();
+        give_way.into_message();
         if let State::Dialing { attempt, .. } = &self.state {
             attempt.abort();
         }
@@ -52,7 +52,7 @@ impl Handler<Queued<Attempted>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, attempted: Queued<Attempted>, context: &mut Context<Self>) {
-        let Attempted { outcome } = attempted.open();
+        let Attempted { outcome } = attempted.into_message();
         let State::Dialing { adopted, .. } = std::mem::replace(&mut self.state, State::Failed) else {
             return;
         };

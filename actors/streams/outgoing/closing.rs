@@ -308,7 +308,7 @@ impl Outgoing {
             if writing_since.is_some_and(|since| clock::since(since) < within) {
                 return session.expect_progress(within, context);
             }
-            let reason = "this server is being stopped and the peer does not read";
+            let reason = "this server is shutting down and the peer does not read";
             session.link_ended(WHOLE_CHUNK, reason, context);
         });
     }

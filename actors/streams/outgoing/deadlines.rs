@@ -53,10 +53,7 @@ impl Outgoing {
         if connection.is_stalled(keepalive.min(write_timeout)) {
             // RFC 6120 section 4.9.3.4. The peer can still read the error if it resumes reading before the
             // link is cut.
-            let error = stream::Error::new(
-                stream::Condition::ConnectionTimeout,
-                "no data accepted within the write timeout",
-            );
+            let error = stream::Error::new(stream::Condition::ConnectionTimeout, "no data accepted in time");
             self.close_stream(Some(error), "the peer does not read", Redial::ByRule, context);
         } else if needs_certificate && session.expires.is_some_and(|end| end <= clock::system()) {
             // RFC 6120 section 13.7.2.3. What is left goes to a new stream, which checks the peer's new

@@ -54,7 +54,7 @@ impl Outgoing {
         }
         log::debug!(
             target: LOG, pair:% = self.pair, stanzas = answers.len();
-            "the peer answered on our stream"
+            "the peer sent a stanza answer on our stream"
         );
         // Bounded: as many as one read brought, and the next read waits for their permit. A router that is
         // gone ends the process.

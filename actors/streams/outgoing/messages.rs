@@ -33,7 +33,7 @@ pub struct Send {
 pub struct Retire;
 
 /// The node stops: write what waits, and answer stanzas that come faster than they can be written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Flush {
     /// A chunk that takes longer ends the link, so that the rest can be answered.
     pub within: Duration,
@@ -42,14 +42,14 @@ pub struct Flush {
 }
 
 /// Give back what is not written by now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Abandon {
     /// Dropped when what was given back has been dealt with.
     pub token: drain::Token,
 }
 
 /// The node stops: close the stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Finish {
     /// The time in which the rest is written and the peer closes its side.
     pub within: Duration,

@@ -23,7 +23,7 @@ impl Outgoing {
         let remote = adopt.policies.remote(&self.pair.remote);
         let refusal = self.forbidden(session, adopt, remote);
         self.limits = Limits {
-            idle_timeout: remote.idle_timeout.min(session.peer_idles.unwrap_or(remote.idle_timeout)),
+            idle_timeout: remote.idle_timeout.min(session.peer_idle_timeout.unwrap_or(remote.idle_timeout)),
             keepalive: remote.keepalive,
             write_timeout: remote.write_timeout,
             strict: remote.policy.strict_certificates,
@@ -48,7 +48,7 @@ impl Outgoing {
             let text = format!("{local} is no longer served here");
             return Some(Error::new(Condition::HostGone, text));
         }
-        let certificate = session.evidence.as_ref().and_then(|evidence| adopt.tls.judge(evidence));
+        let certificate = session.evidence.as_ref().and_then(|evidence| adopt.tls.verify_chain(evidence));
         let verdict =
             certificate.ok_or(Problem::Missing).and_then(|shown| shown.proves(remote, new.policy.trust));
         let secured = session.machine.transport().is_some();
@@ -69,7 +69,7 @@ impl Handler<Queued<Adopt>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
-        let adopt = adopt.open();
+        let adopt = adopt.into_message();
         self.adopt(&adopt, context);
     }
 }

@@ -32,7 +32,7 @@ impl Handler<Queued<Show>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
-        let Show { links } = show.open();
+        let Show { links } = show.into_message();
         if let Some(link) = self.report() {
             // The command may have been cancelled, or have enough links.
             let _ = links.try_send(link);
@@ -44,7 +44,7 @@ impl Handler<Queued<Dismiss>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
-        let Dismiss { token } = dismiss.open();
+        let Dismiss { token } = dismiss.into_message();
         match &self.state {
             State::Open(_) => {
                 self.shutdown.finishing.push(token);

@@ -62,7 +62,7 @@ impl Verification {
         let mut attempt = dialer.verification(self.request.clone(), LOG);
         let deadline = time::Instant::from_std(self.deadline);
         // The server of a remote initiator is not on our loopback or link.
-        attempt.limits.near = address::is_local_scope(self.site);
+        attempt.limits.allows_local_scope = address::is_local_scope(self.site);
         let left = deadline.saturating_duration_since(time::Instant::now());
         attempt.limits.time = attempt.limits.time.min(left);
         let mut stream = self.stream.clone();
@@ -78,7 +78,7 @@ impl Verification {
         let Some(verdict) = outcome else { return false };
         let confirmed = matches!(verdict, Ok(Answer::Valid));
         if let Err(failure) = &verdict
-            && unasked.permits()
+            && unasked.count_line()
         {
             log::warn!(
                 target: LOG, pair:% = self.pair(), reason:% = failure.sentence(&self.pair().remote);
@@ -121,7 +121,7 @@ impl Verification {
 
 impl Drop for Verification {
     fn drop(&mut self) {
-        // It has waited for too long.
+        // It has waited for too long, or the stream that needs the answer has ended.
         self.answer(Err(AttemptError::Overloaded));
     }
 }

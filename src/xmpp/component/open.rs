@@ -10,6 +10,7 @@ use crate::{
     },
     stream::{
         End, Error, Stage,
+        closing::State,
         error::Fault,
         wire::{self, Wire},
     },
@@ -45,12 +46,10 @@ pub enum Output {
     Ended(End),
 }
 
-#[derive(Debug)]
-enum State {
-    Open,
-    /// Our closing tag is sent. The stream ends like this when the component closes too.
-    Closing(End),
-    Over,
+impl From<End> for Output {
+    fn from(end: End) -> Self {
+        Self::Ended(end)
+    }
 }
 
 impl Open {
@@ -80,7 +79,7 @@ impl Open {
 
     /// Whether our closing tag is sent: nothing may follow it (RFC 6120 section 4.4).
     pub fn has_closed(&self) -> bool {
-        !matches!(self.state, State::Open)
+        !self.state.is_open()
     }
 
     /// The work since the last call for elements that were refused, in elements of at most 256 bytes.
@@ -90,7 +89,7 @@ impl Open {
 
     /// Goes on with other limits. `max_stanza` is in bytes, for components without a limit of their own.
     pub fn adopt(&mut self, names: &super::Names, max_stanza: usize, bounds: &Bounds) {
-        if matches!(self.state, State::Open) {
+        if self.state.is_open() {
             let own = names.get(&self.name).and_then(|configured| configured.max_stanza);
             self.max_stanza = own.unwrap_or(max_stanza);
             self.wire.limit(limits(bounds, self.max_stanza));
@@ -99,7 +98,7 @@ impl Open {
 
     /// Takes bytes that were read from the component.
     pub fn receive(&mut self, bytes: BytesMut) {
-        if !matches!(self.state, State::Over) {
+        if !self.state.is_over() {
             self.intake.begin_read();
             self.wire.receive(bytes);
         }
@@ -108,10 +107,7 @@ impl Open {
     /// Closes the stream. Stanzas under way are still taken until the component's closing tag, then
     /// [`Output::Ended`] follows.
     pub fn close(&mut self, error: Option<Error>) {
-        if matches!(self.state, State::Open) {
-            self.wire.close(error.as_ref());
-            self.state = State::Closing(error.map_or(End::Closed, End::ByUs));
-        }
+        self.state.close(&mut self.wire, error);
     }
 
     /// The next thing to do; `None` when more bytes are needed.
@@ -120,7 +116,7 @@ impl Open {
             if let Some(output) = self.wire.take() {
                 return Some(output);
             }
-            if matches!(self.state, State::Over) {
+            if self.state.is_over() {
                 return None;
             }
             let step = match self.wire.next() {
@@ -140,7 +136,7 @@ impl Open {
                     step
                 }
                 Ok(Some(Frame::Footer)) => {
-                    self.footer();
+                    self.state.footer(&mut self.wire);
                     Ok(())
                 }
                 // A component stream has one header, and it was in the handshake.
@@ -148,18 +144,14 @@ impl Open {
                 Err(fault) => Err(fault),
             };
             if let Err(fault) = step {
-                self.fail(fault);
+                self.state.fail(&mut self.wire, fault);
             }
         }
     }
 
     /// The point at which the stream is.
     pub fn stage(&self) -> Stage {
-        match self.state {
-            State::Open => Stage::Open,
-            State::Closing(_) => Stage::ClosingTag,
-            State::Over => Stage::Over,
-        }
+        self.state.stage()
     }
 
     fn element(&mut self, framed: &framer::RawElement) -> Result<(), Fault> {
@@ -170,9 +162,8 @@ impl Open {
         self.wire.confine(framed, UNAUTHENTICATED)?;
         let element = self.wire.read(framed, wire::TAGS)?;
         if element.is("error", ns::STREAM) {
-            self.close_side();
-            self.end(End::ByPeer(Error::parse(&element)));
-        } else if matches!(self.state, State::Open) {
+            self.state.peer_error(&mut self.wire, Error::parse(&element));
+        } else if self.state.is_open() {
             self.refuse_element(framed, &Rejection::UnsupportedStanzaType);
         }
         Ok(())
@@ -231,34 +222,6 @@ impl Open {
         let answer = answer.filter(|_| !self.has_closed());
         let refused = Refused { reason, text, local: name.clone(), remote: name, bytes, answer };
         self.wire.emit(Output::StanzaRefused(Box::new(refused)));
-    }
-
-    fn footer(&mut self) {
-        self.close_side();
-        self.end(match &self.state {
-            State::Closing(end) => end.clone(),
-            State::Open | State::Over => End::Closed,
-        });
-    }
-
-    fn fail(&mut self, fault: Fault) {
-        let error = Error::from(fault);
-        if matches!(self.state, State::Open) {
-            self.wire.close(Some(&error));
-        }
-        self.end(End::ByUs(error));
-    }
-
-    /// Sends our closing tag unless it is sent.
-    fn close_side(&mut self) {
-        if matches!(self.state, State::Open) {
-            self.wire.close(None);
-        }
-    }
-
-    fn end(&mut self, end: End) {
-        self.state = State::Over;
-        self.wire.emit(Output::Ended(end));
     }
 }
 

@@ -21,11 +21,44 @@ pub enum Error {
     },
     /// Another limit is exceeded.
     TooComplex {
-        /// The counted thing: `depth`, `attributes`, `namespace declarations` …
-        what: &'static str,
+        /// The exceeded measure.
+        measure: Measure,
         /// The limit.
         limit: usize,
     },
+}
+
+/// A measure of an element or a header that has a limit, apart from its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// The levels of nested elements.
+    Depth,
+    /// The attributes of one tag.
+    Attributes,
+    /// The namespace declarations that are in scope.
+    Declarations,
+    /// The bytes of one namespace.
+    Namespace,
+    /// The bytes of all namespaces that are in scope.
+    Namespaces,
+    /// The bytes of the namespaces that a stream header declares, and of their prefixes.
+    HeaderNamespaces,
+    /// The bytes of `xml:lang` in a stream header.
+    HeaderLang,
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Depth => "levels of elements",
+            Self::Attributes => "attributes",
+            Self::Declarations => "namespace declarations",
+            Self::Namespace => "bytes of one namespace",
+            Self::Namespaces => "bytes of namespaces",
+            Self::HeaderNamespaces => "bytes of namespaces and their prefixes in the stream header",
+            Self::HeaderLang => "bytes of 'xml:lang' in the stream header",
+        })
+    }
 }
 
 impl fmt::Display for Error {
@@ -37,8 +70,10 @@ impl fmt::Display for Error {
             }
             Self::UnsupportedEncoding => f.write_str("not UTF-8"),
             Self::TooLarge { limit } => write!(f, "an element of more than {limit} bytes"),
-            Self::TooComplex { what: "depth", limit } => write!(f, "elements more than {limit} deep"),
-            Self::TooComplex { what, limit } => write!(f, "more than {limit} {what}"),
+            Self::TooComplex { measure: Measure::Depth, limit } => {
+                write!(f, "elements more than {limit} deep")
+            }
+            Self::TooComplex { measure, limit } => write!(f, "more than {limit} {measure}"),
         }
     }
 }

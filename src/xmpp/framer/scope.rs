@@ -1,7 +1,7 @@
 //! The namespaces of prefixes inside an element (Namespaces in XML 1.0).
 
 use super::tag::{Attribute, Tag};
-use super::{Error, Head, Limits, Meaning};
+use super::{Error, Head, Limits, Meaning, Measure};
 use crate::xml::{self, ns};
 use std::hash::{DefaultHasher, Hasher};
 use std::{borrow::Cow, ops::Range, str};
@@ -157,7 +157,7 @@ impl Scope {
             self.bindings.push(Binding { prefix, value, literal, begin, content, fingerprint });
         }
         if self.stream.len() + self.len() > limit {
-            return Err(Error::TooComplex { what: "namespace declarations", limit });
+            return Err(Error::TooComplex { measure: Measure::Declarations, limit });
         }
         Ok(())
     }
@@ -172,12 +172,12 @@ impl Scope {
             return Ok(());
         }
         if declared.iter().any(|binding| binding.value.len() > limits.namespace) {
-            return Err(Error::TooComplex { what: "bytes of one namespace", limit: limits.namespace });
+            return Err(Error::TooComplex { measure: Measure::Namespace, limit: limits.namespace });
         }
         let of_stream: usize = self.stream.iter().map(|(_, uri)| uri.len()).sum();
         let of_element: usize = self.bindings.iter().map(|binding| binding.value.len()).sum();
         if of_stream + of_element > limits.namespaces {
-            return Err(Error::TooComplex { what: "bytes of namespaces", limit: limits.namespaces });
+            return Err(Error::TooComplex { measure: Measure::Namespaces, limit: limits.namespaces });
         }
         Ok(())
     }

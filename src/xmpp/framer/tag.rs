@@ -1,8 +1,8 @@
 //! The content of one tag (XML 1.0 section 3.1): its name and attributes. Namespaces are not resolved here.
 
-use super::Error;
 use super::chars::{self, Class};
 use super::text;
+use super::{Error, Measure};
 use std::ops::Range;
 
 /// The parts of a start tag or an empty element. The struct is reused, so a tag needs no allocation.
@@ -81,7 +81,7 @@ impl Tag {
                     return Err(Error::NotWellFormed("attributes without white space between them"));
                 }
                 Some(_) if self.attributes.len() == limit => {
-                    return Err(Error::TooComplex { what: "attributes", limit });
+                    return Err(Error::TooComplex { measure: Measure::Attributes, limit });
                 }
                 Some(_) => match attribute(view, begin, at)? {
                     None => return Ok(false),

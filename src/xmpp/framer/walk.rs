@@ -4,7 +4,7 @@ use super::chars::{self, Class};
 use super::relocation::{Entered, Relocation};
 use super::scope::Scope;
 use super::tag::{self, Tag};
-use super::{Error, Head, Limits, text};
+use super::{Error, Head, Limits, Measure, text};
 use std::{mem, ops::Range};
 
 /// The state of the walk over an element. All positions count from the first byte of the element, which stays
@@ -160,7 +160,7 @@ impl Walk {
 
         let depth = self.open.len() + 1;
         if depth > self.limits.depth {
-            return Err(Error::TooComplex { what: "depth", limit: self.limits.depth });
+            return Err(Error::TooComplex { measure: Measure::Depth, limit: self.limits.depth });
         }
         let outer = self.scope.len();
         self.scope.declare(view, &self.tag, self.limits.declarations)?;

@@ -35,7 +35,7 @@ impl Bounds {
 
     /// Limits for elements of up to `max` bytes before authentication. They are as narrow as a negotiation
     /// allows.
-    pub(crate) fn for_stranger(&self, max: usize) -> Limits {
+    pub(crate) fn for_unauthenticated(&self, max: usize) -> Limits {
         let narrow = Limits::UNAUTHENTICATED;
         Limits {
             element: max,

@@ -15,12 +15,15 @@ pub struct Error {
     pub other_host: Option<String>,
     /// The counts, with `handled-count-too-high` (XEP-0198 section 6).
     pub too_high: Option<acks::TooHigh>,
+    /// The refusal by our policy that this error of ours reports. The peer gets it as the text.
+    pub refusal: Option<policy::Refusal>,
 }
 
 impl Error {
     /// An error with a condition and a text, which may be empty.
     pub fn new(condition: Condition, text: impl Into<String>) -> Self {
-        Self { condition, text: text.into(), application: None, other_host: None, too_high: None }
+        let text = text.into();
+        Self { condition, text, application: None, other_host: None, too_high: None, refusal: None }
     }
 
     /// Reads a `<stream:error/>`. Long texts are truncated.
@@ -152,9 +155,9 @@ pub(crate) enum Fault {
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
-        let text = fault.to_string();
-        let error = Self::new(fault.condition(), text);
+        let error = Self::new(fault.condition(), fault.to_string());
         match fault {
+            Fault::Refused(_, refusal) => Self { refusal: Some(refusal), ..error },
             Fault::TooHigh(too_high) => {
                 Self { application: Some(acks::TooHigh::NAME.to_owned()), too_high: Some(too_high), ..error }
             }

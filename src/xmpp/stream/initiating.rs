@@ -169,7 +169,7 @@ enum Protection {
 impl<G: Goal> Handshake<G> {
     /// A handshake whose header is ready to be transmitted.
     fn new(mut plan: Plan, goal: G) -> Self {
-        let limits = plan.bounds.for_stranger(plan.policy.max_stanza_unauthenticated);
+        let limits = plan.bounds.for_unauthenticated(plan.policy.max_stanza_unauthenticated);
         let direct_tls = plan.direct_tls.take();
         let mut handshake = Self {
             plan,

@@ -29,11 +29,13 @@ mod negotiation;
 pub mod open;
 mod opening;
 mod refusing;
+mod status;
 
 use negotiation::{Asked, Common, Negotiation, Proved, Verified};
 
 pub use acknowledging::Claim;
 pub use open::Open;
+pub use status::Status;
 
 /// A stream from its header to the first pair of domains that the peer proves.
 pub struct Handshake {
@@ -101,7 +103,7 @@ impl Handshake {
         ids: Box<dyn FnMut() -> String + Send>,
     ) -> Self {
         let max = rules.default_policy().max_stanza_unauthenticated;
-        let wire = Wire::new(ns::SERVER, rules.bounds().for_stranger(max), Output::Transmit);
+        let wire = Wire::new(ns::SERVER, rules.bounds().for_unauthenticated(max), Output::Transmit);
         Self {
             negotiation: Negotiation::new(rules, direct_tls, ids, wire),
             proved: Vec::new(),
@@ -134,7 +136,7 @@ impl Handshake {
         match self.negotiation.verified(request, answer, &[]) {
             Some(Verified::Proved(proved)) => self.proved.push(proved),
             // Nothing that the peer can do is left.
-            Some(Verified::Invalid) if !self.is_verifying() => {
+            Some(Verified::Invalid) if !self.negotiation.is_verifying() => {
                 self.negotiation.wire.close(None);
                 self.negotiation.end(End::Closed);
             }
@@ -157,7 +159,7 @@ impl Handshake {
             if let Some(output) = self.negotiation.wire.take() {
                 return Some(output);
             }
-            if !self.proved.is_empty() && !self.is_closing() {
+            if !self.proved.is_empty() && !self.negotiation.is_closing() {
                 return Some(Output::Completed(Box::new(self.complete())));
             }
             if self.awaits_tls || self.negotiation.is_over() {
@@ -179,48 +181,16 @@ impl Handshake {
         }
     }
 
-    /// Whether the peer has opened its stream and not closed it.
-    pub fn is_open(&self) -> bool {
-        self.negotiation.wire.is_open()
-    }
-
-    /// Whether our closing tag is sent, or the stream is over.
-    pub fn is_closing(&self) -> bool {
-        self.negotiation.is_closing()
-    }
-
-    /// Whether the peer waits for the answer about a key of its own.
-    pub fn is_verifying(&self) -> bool {
-        self.negotiation.is_verifying()
-    }
-
-    /// The name of the peer in its last header, or in its first question of dialback when no header has one.
-    pub fn claimed(&self) -> Option<&Domain> {
-        self.negotiation.claimed()
-    }
-
-    /// The TLS session; `None` in clear text.
-    pub fn transport(&self) -> Option<&Secured> {
-        self.negotiation.secured.as_ref()
-    }
-
-    /// Whether the peer has asked about a dialback key that is ours: it is a server that we opened a stream
-    /// to.
-    pub fn has_vouched(&self) -> bool {
-        self.negotiation.vouched
-    }
-
-    /// The number of the element that has begun and is not complete. As long as it stays the same, the peer
-    /// is slow.
-    pub fn unfinished(&self) -> Option<u64> {
-        self.negotiation.wire.unfinished()
+    /// The status of the stream.
+    pub fn status(&self) -> Status<'_> {
+        self.negotiation.status()
     }
 
     /// The point at which the handshake is.
     pub fn stage(&self) -> Stage {
         match self.negotiation.stage() {
             Stage::Open if self.awaits_tls => Stage::Tls,
-            Stage::Open if self.is_verifying() => Stage::Verification,
+            Stage::Open if self.negotiation.is_verifying() => Stage::Verification,
             Stage::Open => Stage::Authentication,
             stage => stage,
         }
@@ -277,7 +247,7 @@ impl Handshake {
         match (element.namespace.as_str(), element.name.as_str()) {
             (ns::STREAM, "error") => self.negotiation.peer_error(Error::parse(&element)),
             // Nothing can be answered behind our closing tag.
-            _ if self.is_closing() => {}
+            _ if self.negotiation.is_closing() => {}
             (ns::TLS, "starttls") => self.start_tls(&element),
             (ns::SASL, _) => {
                 let proved = self.negotiation.sasl(&element)?;

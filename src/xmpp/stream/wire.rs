@@ -164,12 +164,12 @@ impl<O> Wire<O> {
         let written = |text: &str| xml::escape(text).len();
         let declared = self.framer.scope().iter().map(|(prefix, uri)| prefix.len() + written(uri));
         let lang = header.lang.as_deref().map_or(0, written);
-        for (what, length, limit) in [
-            ("bytes of namespaces and their prefixes in the stream header", declared.sum(), DECLARED),
-            ("bytes of 'xml:lang' in the stream header", lang, LANG),
+        for (measure, length, limit) in [
+            (framer::Measure::HeaderNamespaces, declared.sum(), DECLARED),
+            (framer::Measure::HeaderLang, lang, LANG),
         ] {
             if length > limit {
-                return Err(framer::Error::TooComplex { what, limit }.into());
+                return Err(framer::Error::TooComplex { measure, limit }.into());
             }
         }
         Ok(())

@@ -65,7 +65,7 @@ impl Handler<Queued<Event>> for Owner {
     type Result = ();
 
     fn handle(&mut self, event: Queued<Event>, _: &mut Context<Self>) {
-        let came = match event.open() {
+        let came = match event.into_message() {
             Event::Received { bytes, .. } => Came::Bytes(bytes.len()),
             Event::Written => Came::Written,
             _ => return,

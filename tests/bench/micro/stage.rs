@@ -2,31 +2,23 @@
 //! Sockets are plain TCP on loopback and remote domains are stubs, so that only the actors are measured.
 
 use std::{
-    collections::HashMap,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, mpsc},
+    sync::mpsc,
     thread,
     time::Duration,
 };
 
-use actix::Arbiter;
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput};
-use xmpp::{Domain, DomainPair, Stanza, component::Secret, policy::Bounds, stanza::Origin};
+use xmpp::{Domain, DomainPair, Stanza, stanza::Origin};
 
 use actors::{
-    fixture::{DeafListener, established},
-    parts::{
-        Batch, Dial, Ingress, PendingDial, RecorderHandle, Route, Session,
-        component::{self, Component},
-        promise::{self, Promise},
-        router::Router,
-        service::{self, Service},
-    },
+    fixture::{self, SECRET, Setup},
+    parts::{Batch, Dial, Ingress, PendingDial, RecorderHandle, Route, router::Router},
     settings,
 };
-use mailbox::{Mailbox, Meter, panic_guard::PanicGuard, workers::Workers};
+use mailbox::{Mailbox, workers::Workers};
 use net::stream::Stream;
 
 /// Measures the time from a message to the router until the component has read all of it.
@@ -102,70 +94,17 @@ impl Stage {
 
 /// Starts the actors on the current arbiter: one component at `socket`, all remote domains at `remotes`.
 fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
-    let here = Arbiter::current();
-    let meter = |kind| Meter::new(kind, 65_536, None);
-    let (router, router_inbox) = mailbox::open(&meter("router"), "router");
-    let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
-    let deaths = tokio::sync::mpsc::channel(1).0;
-    let (vital, own) = (PanicGuard::new("promise", deaths.clone()), promise.clone());
-    let owners = promise::Owners {
-        fulfilled: router.outlet(),
-        closed: router.outlet(),
-        bounces: router.outlet(),
-        routes: router.outlet(),
-        recorder: RecorderHandle::disabled(),
-    };
-    let (_, workers) = Workers::start(1);
-    promise_inbox.start_on(&here, move || {
-        Promise::new(Box::new(World { remotes }), bounds(), workers, meter("outgoing"), own, owners, vital)
-    });
-    let name = Domain::new(OURS).expect("a domain");
-    let vital = PanicGuard::new("service", deaths.clone());
-    let owners = service::Owners { answered: router.outlet(), acknowledged: router.outlet() };
-    let service = mailbox::start_on(&here, &meter("service"), "service", move |_| {
-        Service::new(Vec::new(), settings::Service::default(), owners, vital)
-    });
-    let (vital, names) =
-        (PanicGuard::new("router", deaths), vec![(name.clone(), settings::Conflict::Refuse)]);
-    router_inbox.start_on(&here, move || {
-        Router::new([], names, promise, service, None, RecorderHandle::disabled(), vital)
-    });
-    let deaf: Mailbox<DeafListener> =
-        mailbox::start_on(&here, &meter("listener"), "listener", |_| DeafListener);
-    let environment = component::Environment {
-        names: Arc::new(HashMap::from([(name, Secret::new(SECRET).into())])),
-        max_stanza: 100_000,
-        bounds: Bounds::default(),
-        write_timeout: Duration::from_secs(120),
-        handshake_timeout: Duration::from_secs(30),
-        owners: Arc::new(component::Owners {
-            routes: router.outlet(),
-            refused: router.outlet(),
-            bind_requested: router.outlet(),
-            gone: router.outlet(),
-            answered: router.outlet(),
-            rejected: router.outlet(),
-            undelivered: router.outlet(),
-        }),
-        socket: 0,
-        ended: deaf.outlet(),
-        proved: deaf.outlet(),
-        mistaken: deaf.outlet(),
-        log_limits: component::LogLimits::of(std::iter::empty()),
-        asker: None,
-        bad_stanzas: actors::parts::log_limit::LogLimiter::new(
-            "nuncio::component",
-            actors::parts::log_limit::FEW,
-            "more bad stanzas",
-        ),
-    };
     socket.set_nonblocking(true).expect("a socket");
     let address = socket.peer_addr().expect("an address");
-    let components = meter("component");
-    let counted = Arc::clone(&components);
-    mailbox::start_on(&here, &components, "component", move |own| {
-        let stream = Stream::Tcp(tokio::net::TcpStream::from_std(socket).expect("a runtime"));
-        Component::new(environment, stream, address, own, counted)
+    let stream = Stream::Tcp(tokio::net::TcpStream::from_std(socket).expect("a runtime"));
+    let (router, _) = fixture::start(Setup {
+        domain: Domain::new(OURS).expect("a domain"),
+        component: (stream, address),
+        dial: Box::new(World { remotes }),
+        workers: Workers::start(1).1,
+        bounds: bounds(),
+        capacity: 65_536,
+        recorder: RecorderHandle::disabled(),
     });
     router
 }
@@ -215,27 +154,10 @@ impl Dial for World {
 
     fn dial(&self, pair: &DomainPair) -> PendingDial {
         let (address, pair) = (self.remotes, pair.clone());
-        let attempt = async move {
+        fixture::dial(move || async move {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
-            let machine = established(&pair);
-            let stream = Stream::Tcp(stream);
-            Ok(Session {
-                trace: actors::parts::Trace::new("nuncio::outgoing"),
-                stream,
-                machine,
-                address,
-                expires: None,
-                evidence: None,
-                route: None,
-            })
-        };
-        PendingDial {
-            idle_timeout: Duration::from_secs(3600),
-            strict: false,
-            keepalive: Duration::from_secs(300),
-            write_timeout: Duration::from_secs(120),
-            begin: Box::new(move |_| Box::pin(attempt)),
-        }
+            Ok(fixture::session(&pair, Stream::Tcp(stream), address))
+        })
     }
 }
 
@@ -275,4 +197,3 @@ fn stanzas(from: &str, to: &str, count: usize) -> Vec<Stanza> {
 }
 
 const OURS: &str = "a.example";
-const SECRET: &str = "secret";

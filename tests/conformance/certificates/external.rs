@@ -1,6 +1,6 @@
 //! SASL EXTERNAL in both roles (RFC 6120, section 6; XEP-0178).
 
-use super::{DIALBACK, INBOX, Stage, is_called_back};
+use super::{DIALBACK, Fixture, INBOX, is_called_back};
 use crate::support::{
     Auth, Element, Event, Listener, Network, Node, Peer, SOON, Server, Setup, offers_external, plays,
 };
@@ -25,9 +25,9 @@ fn no_sasl_without_tls() {
 // rows: D4 D5 D6 D7 D8 D9
 #[test]
 fn each_way_to_ask_for_external_has_its_answer() {
-    let stage = Stage::set(Setup::of("nuncio.example"));
+    let fixture = Fixture::new(Setup::of("nuncio.example"));
     for taken in ["=", "cGVlci5leGFtcGxl", "UEVFUi5FWEFNUExF"] {
-        let mut peer = stage.reaches_sasl();
+        let mut peer = fixture.reaches_sasl();
         peer.sends(&auth(taken));
         peer.expects("success");
     }
@@ -40,7 +40,7 @@ fn each_way_to_ask_for_external_has_its_answer() {
         ("YUBwZWVyLmV4YW1wbGU=", "invalid-authzid"), // a@peer.example
         ("cGVlci5leGFtcGxlL3I=", "invalid-authzid"), // peer.example/r
     ] {
-        let mut peer = stage.reaches_sasl();
+        let mut peer = fixture.reaches_sasl();
         peer.sends(&auth(text));
         is_refused(&mut peer, condition);
         // The stream continues, and another attempt may succeed.
@@ -49,7 +49,7 @@ fn each_way_to_ask_for_external_has_its_answer() {
     }
 
     // Without an initial response the node sends a challenge; a new attempt replaces the current one.
-    let mut peer = stage.reaches_sasl();
+    let mut peer = fixture.reaches_sasl();
     for _ in 0..2 {
         peer.sends(&auth(""));
         assert_eq!(peer.expects("challenge").text(), "");
@@ -60,7 +60,7 @@ fn each_way_to_ask_for_external_has_its_answer() {
     is_refused(&mut peer, "malformed-request");
     peer.sends(&auth("").replace("EXTERNAL", "PLAIN"));
     is_refused(&mut peer, "invalid-mechanism");
-    let mut peer = stage.reaches_sasl();
+    let mut peer = fixture.reaches_sasl();
     peer.sends(&auth(""));
     peer.expects("challenge");
     peer.sends(&sasl("response", "cGVlci5leGFtcGxl"));
@@ -70,8 +70,8 @@ fn each_way_to_ask_for_external_has_its_answer() {
 // rows: D10
 #[test]
 fn too_many_failed_attempts_close_the_stream() {
-    let stage = Stage::set(Setup::of("nuncio.example"));
-    let mut peer = stage.reaches_sasl();
+    let fixture = Fixture::new(Setup::of("nuncio.example"));
+    let mut peer = fixture.reaches_sasl();
     let mut failures = 0;
     let error = loop {
         peer.sends(&auth("b3RoZXIuZXhhbXBsZQ=="));
@@ -90,11 +90,11 @@ fn too_many_failed_attempts_close_the_stream() {
 // rows: D3 D6 D12
 #[test]
 fn the_node_tries_external_first_with_its_identity() {
-    let stage = Stage::set(Setup::of("nuncio.example"));
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new(Setup::of("nuncio.example"));
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("peer.example", "1", "");
-    let mut peer = stage.listener.accepts();
-    peer.answers_to_tls("peer.example", &stage.identity);
+    let mut peer = fixture.listener.accepts();
+    peer.answers_to_tls("peer.example", &fixture.identity);
     peer.sends_features(&format!("{DIALBACK}{EXTERNAL}"));
     let asked = peer.expects("auth");
     assert_eq!(
@@ -112,11 +112,11 @@ fn the_node_tries_external_first_with_its_identity() {
 // rows: D11
 #[test]
 fn the_node_falls_back_to_dialback_after_a_refused_certificate() {
-    let stage = Stage::set(Setup::of("nuncio.example"));
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new(Setup::of("nuncio.example"));
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("peer.example", "1", "");
-    let mut peer = stage.listener.accepts();
-    peer.answers_to_tls("peer.example", &stage.identity);
+    let mut peer = fixture.listener.accepts();
+    peer.answers_to_tls("peer.example", &fixture.identity);
     peer.sends_features(&format!("{EXTERNAL}{DIALBACK}"));
     peer.expects("auth");
     peer.sends(&sasl("failure", "<not-authorized/>"));
@@ -130,18 +130,18 @@ fn the_node_falls_back_to_dialback_after_a_refused_certificate() {
 fn dialback_after_a_failed_external_needs_the_option() {
     let setup = Setup::of("nuncio.example")
         .block("[[remote]]\nname = \"trusted.example\"\ndialback_after_external = true");
-    let stage = Stage::set(setup);
-    let address = stage.network.address();
-    let identity = stage.network.authority.issue(&["untrusted.example", "trusted.example"]);
+    let fixture = Fixture::new(setup);
+    let address = fixture.network.address();
+    let identity = fixture.network.authority.issue(&["untrusted.example", "trusted.example"]);
     for domain in ["untrusted.example", "trusted.example"] {
-        stage.network.publish(domain, address);
+        fixture.network.publish(domain, address);
     }
     plays(Listener::at(address), {
         let identity = identity.clone();
         move |peer| is_called_back(peer, &identity)
     });
     for (domain, allowed) in [("untrusted.example", false), ("trusted.example", true)] {
-        let mut peer = Peer::dials(stage.node.address());
+        let mut peer = Peer::dials(fixture.node.address());
         peer.starts_tls(domain, INBOX, Some(&identity));
         peer.expects("features").expect("dialback");
         peer.sends(&auth("b3RoZXIuZXhhbXBsZQ=="));
@@ -157,7 +157,7 @@ fn dialback_after_a_failed_external_needs_the_option() {
             // On this stream only.
             peer.sends(&format!("<message from='a@{domain}' to='b@{INBOX}' id='early'/>"));
             peer.expects_error("not-authorized");
-            let mut peer = Peer::dials(stage.node.address());
+            let mut peer = Peer::dials(fixture.node.address());
             peer.starts_tls(domain, INBOX, Some(&identity));
             peer.expects("features");
             peer.sends(&format!("<db:result from='{domain}' to='{INBOX}'>a key</db:result>"));
@@ -169,15 +169,11 @@ fn dialback_after_a_failed_external_needs_the_option() {
 // rows: D12 D13
 #[test]
 fn the_header_inside_tls_counts() {
-    let stage = Stage::set(Setup::of("nuncio.example").auth(Auth::Both));
+    let fixture = Fixture::new(Setup::of("nuncio.example").auth(Auth::Both));
     // The certificate is for peer.example, the name in the second header only.
-    let mut peer = Peer::dials(stage.node.address());
-    peer.sends_header("other.example", INBOX, "");
-    peer.expects_header();
-    peer.expects("features");
-    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.expects("proceed");
-    peer.secures_as_client(Some(&stage.identity), INBOX);
+    let mut peer = Peer::dials(fixture.node.address());
+    peer.opens_for_tls("other.example", INBOX);
+    peer.secures_as_client(Some(&fixture.identity), INBOX);
     peer.sends_header("peer.example", INBOX, "");
     let before = peer.expects_header();
     assert!(offers_external(&peer.expects("features")));
@@ -194,13 +190,9 @@ fn the_header_inside_tls_counts() {
     peer.expects_error("invalid-from");
 
     // In the other case EXTERNAL is not offered.
-    let mut peer = Peer::dials(stage.node.address());
-    peer.sends_header("peer.example", INBOX, "");
-    peer.expects_header();
-    peer.expects("features");
-    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.expects("proceed");
-    peer.secures_as_client(Some(&stage.identity), INBOX);
+    let mut peer = Peer::dials(fixture.node.address());
+    peer.opens_for_tls("peer.example", INBOX);
+    peer.secures_as_client(Some(&fixture.identity), INBOX);
     peer.sends_header("other.example", INBOX, "");
     peer.expects_header();
     assert!(!offers_external(&peer.expects("features")));
@@ -208,7 +200,7 @@ fn the_header_inside_tls_counts() {
     is_refused(&mut peer, "not-authorized");
 
     // The name cannot change after the authentication.
-    let mut peer = stage.reaches_sasl();
+    let mut peer = fixture.reaches_sasl();
     peer.sends(&auth("="));
     peer.expects("success");
     peer.restarts();

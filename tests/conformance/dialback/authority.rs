@@ -1,6 +1,6 @@
 //! The node as authoritative server: verification requests for its own keys.
 
-use super::{Stage, told};
+use super::{Fixture, told};
 use crate::dialback::INBOX;
 use crate::support::{
     Auth, Certificate, Component, Ejabberd, Network, Node, Peer, Prosody, Server, Setup, Tls,
@@ -9,8 +9,8 @@ use crate::support::{
 // rows: F18 F20
 #[test]
 fn a_question_about_a_foreign_domain_is_an_error_and_the_stream_stays() {
-    let stage = Stage::set();
-    let mut peer = asks(&stage);
+    let fixture = Fixture::new();
+    let mut peer = asks(&fixture);
     peer.sends("<db:verify from='peer.example' to='not-here.example' id='1'>key</db:verify>");
     let answer = peer.expects("verify");
     assert_eq!((answer.attribute("from"), answer.attribute("to")), ("not-here.example", "peer.example"));
@@ -24,12 +24,12 @@ fn a_question_about_a_foreign_domain_is_an_error_and_the_stream_stays() {
 // rows: F19
 #[test]
 fn an_answer_swaps_the_domains_and_copies_the_id() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("romeo@peer.example", "out", "");
-    let mut shown = stage.listener.accepts();
-    let key = stage.is_asked(&mut shown, "&lt;&quot;1&apos;&gt;").text();
-    let mut peer = asks(&stage);
+    let mut shown = fixture.listener.accepts();
+    let key = fixture.is_asked(&mut shown, "&lt;&quot;1&apos;&gt;").text();
+    let mut peer = asks(&fixture);
     for (from, id, verdict) in [
         ("peer.example", "&lt;&quot;1&apos;&gt;", "valid"),
         ("PEER.example", "&lt;&quot;1&apos;&gt;", "valid"),
@@ -54,20 +54,20 @@ fn an_answer_swaps_the_domains_and_copies_the_id() {
 #[test]
 fn nodes_that_share_a_secret_vouch_for_each_other_and_others_do_not() {
     let secret = |text: &str| Setup::of("nuncio.example").set("s2s.dialback_secret", &format!("{text:?}"));
-    let showing = Stage::of(secret("shared"));
+    let showing = Fixture::with(secret("shared"));
     let mut inbox = showing.node.inbox();
     inbox.sends_message("romeo@peer.example", "out", "");
     let mut peer = showing.listener.accepts();
     let key = showing.is_asked(&mut peer, "the-stream").text();
 
-    let restarted = Stage::of(secret("shared"));
+    let restarted = Fixture::with(secret("shared"));
     assert_eq!(restarted.verifies(INBOX, "the-stream", &key), "valid");
-    let another = Stage::of(secret("another"));
+    let another = Fixture::with(secret("another"));
     assert_eq!(another.verifies(INBOX, "the-stream", &key), "invalid");
     let own = "[[remote]]\nname = \"peer.example\"\ndialback_secret = \"shared\"";
-    let for_this_remote = Stage::of(secret("another").block(own));
+    let for_this_remote = Fixture::with(secret("another").block(own));
     assert_eq!(for_this_remote.verifies(INBOX, "the-stream", &key), "valid");
-    let random = Stage::set();
+    let random = Fixture::new();
     assert_eq!(random.verifies(INBOX, "the-stream", &key), "invalid");
 }
 
@@ -106,8 +106,8 @@ fn shares(domain: &str) -> Setup {
     setup.auth(Auth::Dialback).dialback_secret("known to both")
 }
 
-fn asks(stage: &Stage) -> Peer {
-    let mut peer = Peer::dials(stage.node.address());
+fn asks(fixture: &Fixture) -> Peer {
+    let mut peer = Peer::dials(fixture.node.address());
     peer.sends_header("peer.example", INBOX, "");
     peer.expects_header();
     peer.expects("features");

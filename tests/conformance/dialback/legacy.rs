@@ -1,27 +1,27 @@
 //! Stream headers without addresses and version, as in early dialback (RFC 3920, section 8.3).
 
-use super::{Stage, told};
+use super::{Fixture, told};
 use crate::dialback::{INBOX, OUTBOX, message, result};
 use crate::support::{Auth, Network, Node, Peer, Server, Setup};
 
 // rows: B10 F10 F16
 #[test]
 fn a_peer_authenticates_on_a_stream_with_an_incomplete_header() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     for (number, attributes) in every_header().iter().enumerate() {
-        let (mut dialling, id) = opens(&stage.node, attributes);
-        dialling.sends(&result("peer.example", INBOX, "key"));
-        stage.confirms(INBOX, &id);
-        assert_eq!(dialling.expects("result").attribute("type"), "valid", "{attributes}");
-        dialling.sends(&message(INBOX, &number.to_string()));
+        let (mut dialing, id) = opens(&fixture.node, attributes);
+        dialing.sends(&result("peer.example", INBOX, "key"));
+        fixture.confirms(INBOX, &id);
+        assert_eq!(dialing.expects("result").attribute("type"), "valid", "{attributes}");
+        dialing.sends(&message(INBOX, &number.to_string()));
         inbox.receives_id(&number.to_string());
-        dialling.sends("</stream:stream>");
-        dialling.expects_closed();
+        dialing.sends("</stream:stream>");
+        dialing.expects_closed();
         if number == 0 {
             // The log has both domains although the header has none.
             let to = format!("to={INBOX}");
-            stage.node.eventually_logs(&["nuncio::incoming closed", "from=peer.example", &to]);
+            fixture.node.eventually_logs(&["nuncio::incoming closed", "from=peer.example", &to]);
         }
     }
 }
@@ -29,13 +29,13 @@ fn a_peer_authenticates_on_a_stream_with_an_incomplete_header() {
 // rows: B10 F18 F19 F20
 #[test]
 fn a_peer_verifies_a_key_on_a_stream_with_an_incomplete_header() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("romeo@peer.example", "out", "");
-    let mut shown = stage.listener.accepts();
-    let key = stage.is_asked(&mut shown, "the-stream").text();
+    let mut shown = fixture.listener.accepts();
+    let key = fixture.is_asked(&mut shown, "the-stream").text();
     for attributes in every_header() {
-        let (mut asking, _) = opens(&stage.node, &attributes);
+        let (mut asking, _) = opens(&fixture.node, &attributes);
         for (to, key, verdict) in [
             (INBOX, &*key, "valid"),
             (OUTBOX, &*key, "invalid"),
@@ -70,14 +70,14 @@ fn with_tls_required_keys_are_verified_but_not_accepted_in_clear_text() {
 // rows: F15 F18
 #[test]
 fn dialback_refuses_the_domains_that_headers_refuse() {
-    let stage = Stage::of(Setup::of("nuncio.example").set("s2s.deny", "[\"denied.example\"]"));
+    let fixture = Fixture::with(Setup::of("nuncio.example").set("s2s.deny", "[\"denied.example\"]"));
     for attributes in every_header() {
         for (from, to, condition) in [
             ("peer.example", "not-here.example", "cancel item-not-found"),
             ("denied.example", INBOX, "cancel not-allowed"),
             (OUTBOX, INBOX, "cancel not-allowed"),
         ] {
-            let (mut peer, _) = opens(&stage.node, &attributes);
+            let (mut peer, _) = opens(&fixture.node, &attributes);
             peer.sends(&result(from, to, "key"));
             assert_eq!(told(&peer.expects("result")), condition, "{attributes}");
             peer.sends(&verify(from, to, "key"));
@@ -86,7 +86,7 @@ fn dialback_refuses_the_domains_that_headers_refuse() {
             peer.expects_closed();
         }
     }
-    assert!(stage.listener.accepted().is_none(), "a peer was called back for nothing");
+    assert!(fixture.listener.accepted().is_none(), "a peer was called back for nothing");
 }
 
 /// Opens a stream with these attributes in its header, and returns its id.

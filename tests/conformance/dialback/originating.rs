@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use super::{Stage, answers, publishes, requests, told};
+use super::{Fixture, answers, publishes, requests, told};
 use crate::dialback::{INBOX, OUTBOX, VALID};
 use crate::support::{Certificate, Component, Listener, Network, Node, Nothing, Server, Setup, Tls};
 
 // rows: F1 F2 F4
 #[test]
 fn a_key_is_shown_and_stanzas_wait_for_the_verdict() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     for id in ["1", "2", "3"] {
         inbox.sends_message("romeo@peer.example", id, "");
     }
-    let mut peer = stage.listener.accepts();
+    let mut peer = fixture.listener.accepts();
     let header = peer.expects_header();
     assert!(header.to_string().contains("xmlns:db='jabber:server:dialback'"), "{header}");
     peer.sends_header("peer.example", INBOX, "id='the-stream'");
@@ -55,11 +55,11 @@ fn keys_are_those_of_the_published_vectors() {
 // rows: F8
 #[test]
 fn an_error_instead_of_a_verdict_bounces_the_queued_stanzas_only() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("romeo@peer.example", "before", "");
-    let mut established = stage.listener.accepts();
-    stage.is_asked(&mut established, "the-stream");
+    let mut established = fixture.listener.accepts();
+    fixture.is_asked(&mut established, "the-stream");
     established.sends(VALID);
     established.expects("message");
 
@@ -75,7 +75,7 @@ fn an_error_instead_of_a_verdict_bounces_the_queued_stanzas_only() {
     ];
     for condition in conditions {
         let domain = format!("{condition}.example");
-        let listener = publishes(&stage.network, &domain);
+        let listener = publishes(&fixture.network, &domain);
         requests(&mut inbox, &domain, condition);
         let mut peer = listener.accepts();
         answers(&mut peer, &domain, "another-stream", "result");
@@ -92,11 +92,11 @@ fn an_error_instead_of_a_verdict_bounces_the_queued_stanzas_only() {
 // rows: F9
 #[test]
 fn a_connection_that_is_lost_while_the_verdict_is_awaited_is_an_error() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     requests(&mut inbox, "peer.example", "lost");
-    let mut peer = stage.listener.accepts();
-    stage.is_asked(&mut peer, "the-stream");
+    let mut peer = fixture.listener.accepts();
+    fixture.is_asked(&mut peer, "the-stream");
     drop(peer);
     assert_eq!(told(&inbox.receives_id("lost")), "wait remote-server-timeout");
 }
@@ -105,14 +105,14 @@ fn a_connection_that_is_lost_while_the_verdict_is_awaited_is_an_error() {
 #[test]
 fn targets_share_no_connection_at_one_address_or_at_two_ports() {
     for feature in ["<dialback xmlns='urn:xmpp:features:dialback'/>", super::FEATURE] {
-        let stage = Stage::set();
-        let mut inbox = stage.node.inbox();
-        let address = stage.network.address();
+        let fixture = Fixture::new();
+        let mut inbox = fixture.node.inbox();
+        let address = fixture.network.address();
         let (listener, other_port) = (Listener::at(address), Listener::at_port(address, 5299));
         for (domain, port) in [("one.example", 5269), ("two.example", 5269), ("three.example", 5299)] {
-            stage.network.dns.srv(&format!("_xmpp-server._tcp.{domain}"), 0, 0, port, "shared.example");
+            fixture.network.dns.srv(&format!("_xmpp-server._tcp.{domain}"), 0, 0, port, "shared.example");
         }
-        stage.network.dns.a("shared.example", address);
+        fixture.network.dns.a("shared.example", address);
         for (domain, listener) in
             [("one.example", &listener), ("two.example", &listener), ("three.example", &other_port)]
         {
@@ -133,28 +133,28 @@ fn targets_share_no_connection_at_one_address_or_at_two_ports() {
 fn resource_constraint_leads_to_a_few_retries_on_new_connections() {
     let setup = Setup::of("nuncio.example");
     let setup = setup.set("promise.backoff", "[\"10ms\", \"50ms\"]").set("promise.message", "\"3s\"");
-    let stage = Stage::of(setup);
+    let fixture = Fixture::with(setup);
     let short_of_resources = |local: &str| {
-        let mut peer = stage.listener.accepts();
+        let mut peer = fixture.listener.accepts();
         answers(&mut peer, "peer.example", "short", "result");
         peer.sends(&format!(
             "<db:result from='peer.example' to='{local}' type='error'><error type='wait'>\
              <resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>"
         ));
     };
-    let mut inbox = stage.node.inbox();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message("romeo@peer.example", "in the end", "");
     short_of_resources(INBOX);
-    let mut peer = stage.listener.accepts();
+    let mut peer = fixture.listener.accepts();
     answers(&mut peer, "peer.example", "enough", "result");
     peer.sends(VALID);
     assert_eq!(peer.expects("message").attribute("id"), "in the end");
 
-    let mut outbox = stage.node.outbox();
+    let mut outbox = fixture.node.outbox();
     outbox.sends_message("romeo@peer.example", "never", "");
     short_of_resources(OUTBOX);
     short_of_resources(OUTBOX);
-    drop(stage.listener);
+    drop(fixture.listener);
     assert_eq!(told(&outbox.receives_id("never")), "wait remote-server-timeout");
 }
 

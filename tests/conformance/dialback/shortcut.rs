@@ -7,7 +7,7 @@ use crate::support::{Listener, Network, Node, Peer, Server, Setup};
 // rows: F27
 #[test]
 fn a_valid_certificate_replaces_the_callback_where_that_is_allowed() {
-    let (network, node, listener) = stage(true);
+    let (network, node, listener) = fixture(true);
     let mut inbox = node.inbox();
     let mut peer = secured(&network, &node);
     peer.sends(&result("peer.example", INBOX, "any key"));
@@ -20,7 +20,7 @@ fn a_valid_certificate_replaces_the_callback_where_that_is_allowed() {
 // rows: F27
 #[test]
 fn without_the_option_every_key_is_verified_by_callback() {
-    let (network, node, listener) = stage(false);
+    let (network, node, listener) = fixture(false);
     let mut peer = secured(&network, &node);
     peer.sends(&result("peer.example", INBOX, "any key"));
     is_called_back(&network, &listener, "peer.example");
@@ -29,7 +29,7 @@ fn without_the_option_every_key_is_verified_by_callback() {
 // rows: F28
 #[test]
 fn a_name_that_is_not_on_the_certificate_is_called_back() {
-    let (network, node, _listener) = stage(true);
+    let (network, node, _listener) = fixture(true);
     let mut inbox = node.inbox();
     let other = publishes(&network, "other.example");
     let mut peer = secured(&network, &node);
@@ -46,7 +46,7 @@ fn a_name_that_is_not_on_the_certificate_is_called_back() {
     peer.expects_error("invalid-from");
 }
 
-fn stage(shortcut: bool) -> (Network, Node, Listener) {
+fn fixture(shortcut: bool) -> (Network, Node, Listener) {
     let network = Network::new();
     let setup = Setup::of("nuncio.example").set("s2s.dialback_shortcut", &shortcut.to_string());
     let node = Node::start(&network, setup);

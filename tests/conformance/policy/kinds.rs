@@ -45,10 +45,10 @@ const EXPECTED: [(Kind, [Link; 5]); 5] = [
 #[test]
 fn every_kind_of_server_meets_every_kind() {
     let network = Network::new();
-    let dialling = KINDS.map(|kind| Node::start(&network, kind.setup("from")));
-    let dialled = KINDS.map(|kind| Node::start(&network, kind.setup("to")));
-    let mut senders = dialling.each_ref().map(Server::inbox);
-    let mut receivers: [Component; 5] = dialled.each_ref().map(Server::inbox);
+    let dialing = KINDS.map(|kind| Node::start(&network, kind.setup("from")));
+    let dialed = KINDS.map(|kind| Node::start(&network, kind.setup("to")));
+    let mut senders = dialing.each_ref().map(Server::inbox);
+    let mut receivers: [Component; 5] = dialed.each_ref().map(Server::inbox);
     for (sender, (kind, _)) in senders.iter_mut().zip(EXPECTED) {
         for receiver in &receivers {
             let id = format!("{kind:?} {}", receiver.name());
@@ -67,7 +67,7 @@ fn every_kind_of_server_meets_every_kind() {
             receiver.receives_id(&id);
             let pair = format!("\"{} > {}\"", senders[at].name(), receiver.name());
             let line = eventually(&pair, || {
-                let lines = dialling[at].process().lines();
+                let lines = dialing[at].process().lines();
                 lines.into_iter().find(|line| line.contains(&pair) && line.contains("authenticated"))
             });
             let encrypted = line.contains("protocol=TLS");

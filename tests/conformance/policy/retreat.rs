@@ -7,11 +7,11 @@ use crate::support::{
 // rows: C11 C14
 #[test]
 fn after_a_refused_certificate_no_stanza_leaves_in_clear_text() {
-    for stage in Stage::each(true) {
-        let mut inbox = stage.node.inbox();
+    for fixture in Fixture::each(true) {
+        let mut inbox = fixture.node.inbox();
         inbox.sends_message("peer.example", "secret", "");
-        stage.is_refused();
-        stage.wants_tls_of_the_next();
+        fixture.is_refused();
+        fixture.wants_tls_of_the_next();
         let text = told(&mut inbox, "secret");
         assert!(text.contains("is self-signed"), "{text}");
     }
@@ -20,14 +20,14 @@ fn after_a_refused_certificate_no_stanza_leaves_in_clear_text() {
 // rows: C11 C14
 #[test]
 fn after_tls_no_stanza_leaves_in_clear_text() {
-    for stage in Stage::each(false) {
-        let mut inbox = stage.node.inbox();
+    for fixture in Fixture::each(false) {
+        let mut inbox = fixture.node.inbox();
         let from = inbox.name().to_owned();
         inbox.sends(&format!(
             "<iq type='get' id='secret' from='a@{from}' to='peer.example'><ping xmlns='urn:xmpp:ping'/></iq>"
         ));
-        stage.hangs_up_within_tls();
-        stage.wants_tls_of_the_next();
+        fixture.hangs_up_within_tls();
+        fixture.wants_tls_of_the_next();
         let text = told(&mut inbox, "secret");
         // The fault of the domain, not its consequence.
         assert!(!text.contains("s2s.tls"), "{text}");
@@ -37,23 +37,23 @@ fn after_tls_no_stanza_leaves_in_clear_text() {
 // rows: C11 C14
 #[test]
 fn after_a_refused_certificate_no_key_is_verified_in_clear_text() {
-    for stage in Stage::each(true) {
-        let mut dialling = Peer::dials(stage.node.address());
-        dialling.sends_header("peer.example", INBOX, "");
-        dialling.expects_header();
-        dialling.expects("features").expect("dialback");
-        dialling.sends(&format!("<db:result from='peer.example' to='{INBOX}'>a key</db:result>"));
-        stage.is_refused();
-        stage.wants_tls_of_the_next();
-        let verdict = dialling.expects("result");
+    for fixture in Fixture::each(true) {
+        let mut dialing = Peer::dials(fixture.node.address());
+        dialing.sends_header("peer.example", INBOX, "");
+        dialing.expects_header();
+        dialing.expects("features").expect("dialback");
+        dialing.sends(&format!("<db:result from='peer.example' to='{INBOX}'>a key</db:result>"));
+        fixture.is_refused();
+        fixture.wants_tls_of_the_next();
+        let verdict = dialing.expects("result");
         assert_eq!(verdict.attribute("type"), "error", "{verdict}");
-        dialling.sends(&format!("<message from='a@peer.example' to='b@{INBOX}'/>"));
-        dialling.expects_error("not-authorized");
+        dialing.sends(&format!("<message from='a@peer.example' to='b@{INBOX}'/>"));
+        dialing.expects_error("not-authorized");
     }
 }
 
 /// A node with optional TLS for `peer.example`, which is reachable at two places.
-struct Stage {
+struct Fixture {
     node: Node,
     places: [Listener; 2],
     identity: Identity,
@@ -61,7 +61,7 @@ struct Stage {
     _network: Network,
 }
 
-impl Stage {
+impl Fixture {
     /// The places are two targets, or two addresses of one target.
     fn each(strict: bool) -> [Self; 2] {
         [true, false].map(|targets| {

@@ -140,15 +140,15 @@ impl Remotes {
     }
 
     /// Plays a remote with that certificate on a direct TLS connection.
-    pub(super) fn is_dialled_directly(&self, mut peer: Peer, shown: Shown) {
+    pub(super) fn is_dialed_directly(&self, mut peer: Peer, shown: Shown) {
         let identity = self.identity(shown).or_else(|| self.called_back.then_some(&self.makeshift));
         if peer.tries_to_secure_as_server(identity).is_ok() {
-            self.is_dialled(peer);
+            self.is_dialed(peer);
         }
     }
 
     /// Plays the requested remote to the end.
-    pub(super) fn is_dialled(&self, mut peer: Peer) {
+    pub(super) fn is_dialed(&self, mut peer: Peer) {
         let Some((case, local)) = self.opens(&mut peer) else { return };
         let manner = Manner::of(&local);
         let domain = self.domain(&case);

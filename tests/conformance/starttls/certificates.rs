@@ -3,7 +3,7 @@
 use openssl::hash::MessageDigest;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode};
 
-use super::{DIALBACK, INBOX, PEER, STARTTLS, Stage, question};
+use super::{DIALBACK, Fixture, INBOX, PEER, question};
 use crate::support::{Auth, Identity, Network, Node, Peer, Server, Setup, offers_external};
 
 // rows: C8
@@ -19,11 +19,7 @@ fn the_certificate_is_that_of_the_name_in_tls_or_else_of_the_stream() {
     for domain in ["first.example", "second.example"] {
         for sni in [Some(domain), None, Some("stranger.example")] {
             let mut peer = Peer::dials(node.address());
-            peer.sends_header(PEER, domain, "");
-            peer.expects_header();
-            peer.expects("features");
-            peer.sends(STARTTLS);
-            peer.expects("proceed");
+            peer.opens_for_tls(PEER, domain);
             let mut context = SslContext::builder(SslMethod::tls()).unwrap();
             context.set_verify(SslVerifyMode::NONE);
             let mut ssl = Ssl::new(&context.build()).unwrap();
@@ -40,41 +36,41 @@ fn the_certificate_is_that_of_the_name_in_tls_or_else_of_the_stream() {
 // rows: C8 C9
 #[test]
 fn both_sides_ask_for_a_certificate_and_judge_it() {
-    let stage = Stage::with(Setup::of("nuncio.example"));
+    let fixture = Fixture::with(Setup::of("nuncio.example"));
     let strangers = crate::support::Authority::new("strangers").unwrap();
     let stranger = strangers.issue(&[PEER]);
 
-    let mut peer = Peer::dials(stage.node.address());
-    peer.starts_tls(PEER, INBOX, Some(&stage.identity));
+    let mut peer = Peer::dials(fixture.node.address());
+    peer.starts_tls(PEER, INBOX, Some(&fixture.identity));
     assert!(offers_external(&peer.expects("features")), "ours is not taken");
-    let mut peer = Peer::dials(stage.node.address());
+    let mut peer = Peer::dials(fixture.node.address());
     peer.starts_tls(PEER, INBOX, Some(&stranger));
     assert!(!offers_external(&peer.expects("features")), "anybody's is taken");
 
     // As client: the node presents the certificate of the sending domain, and the peer's certificate decides how the peer
     // is authenticated.
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message(PEER, "1", "");
     let mut peer = listener.accepts();
     peer.answers_to_tls(PEER, &stranger);
     assert!(peer.certified_names().contains(&INBOX.to_owned()));
     peer.sends_features(DIALBACK);
     peer.expects("result");
-    stage.node.eventually_logs(&["secured", PEER, "certificate=\"comes from an unknown authority"]);
+    fixture.node.eventually_logs(&["secured", PEER, "certificate=\"comes from an unknown authority"]);
 }
 
 // rows: C9
 #[test]
 fn a_stream_that_needs_a_certificate_ends_without_a_valid_one() {
-    let stage = Stage::set();
-    let stranger = stage.network.authority.certificate(&[PEER]).self_signed().issue();
-    let mut peer = Peer::dials(stage.node.address());
+    let fixture = Fixture::new();
+    let stranger = fixture.network.authority.certificate(&[PEER]).self_signed().issue();
+    let mut peer = Peer::dials(fixture.node.address());
     peer.starts_tls(PEER, INBOX, Some(&stranger));
     peer.expects_error("policy-violation");
 
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     inbox.sends(&question("1"));
     let mut peer = listener.accepts();
     peer.answers_to_tls(PEER, &stranger);
@@ -86,20 +82,20 @@ fn a_stream_that_needs_a_certificate_ends_without_a_valid_one() {
 // rows: C15
 #[test]
 fn the_log_shows_how_streams_are_secured_and_certificate_changes() {
-    let stage = Stage::with(
+    let fixture = Fixture::with(
         Setup::of("nuncio.example").auth(Auth::External).set("promise.backoff", "[\"100ms\", \"1s\"]"),
     );
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
-    let renewed = stage.network.authority.issue(&[PEER]);
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
+    let renewed = fixture.network.authority.issue(&[PEER]);
     let protection = ["EXTERNAL", "protocol=TLSv1.3", "cipher=TLS_", "certificate=good"];
 
-    for (link, identity) in [("1", &stage.identity), ("2", &stage.identity), ("3", &renewed)] {
+    for (link, identity) in [("1", &fixture.identity), ("2", &fixture.identity), ("3", &renewed)] {
         let fingerprint = format!("fingerprint={}", fingerprint(identity));
-        let _theirs = Peer::authenticates(stage.node.address(), PEER, INBOX, identity);
+        let _theirs = Peer::authenticates(fixture.node.address(), PEER, INBOX, identity);
         let mut wanted = vec!["nuncio::incoming", "authenticated", PEER, &fingerprint];
         wanted.extend(protection);
-        stage.node.eventually_logs(&wanted);
+        fixture.node.eventually_logs(&wanted);
 
         inbox.sends_message(PEER, link, "");
         let mut ours = listener.accepts();
@@ -107,17 +103,17 @@ fn the_log_shows_how_streams_are_secured_and_certificate_changes() {
         ours.expects("message");
         let mut wanted = vec!["nuncio::outgoing", "authenticated", PEER, &fingerprint];
         wanted.extend(protection);
-        stage.node.eventually_logs(&wanted);
+        fixture.node.eventually_logs(&wanted);
         ours.sends("</stream:stream>");
         ours.expects_closed();
     }
     // Logged once on each side, with both certificates.
-    let (was, is) = (fingerprint(&stage.identity), fingerprint(&renewed));
+    let (was, is) = (fingerprint(&fixture.identity), fingerprint(&renewed));
     for link in ["link=incoming", "link=outgoing"] {
         let (was, is) = (format!("was={was}"), format!("is={is}"));
-        stage.node.eventually_logs(&["warn", "certificate has changed", PEER, link, &was, &is]);
+        fixture.node.eventually_logs(&["warn", "certificate has changed", PEER, link, &was, &is]);
     }
-    let lines = stage.node.process().lines();
+    let lines = fixture.node.process().lines();
     let told = lines.iter().filter(|line| line.contains("certificate has changed")).count();
     assert_eq!(told, 2);
 }

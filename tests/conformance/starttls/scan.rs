@@ -126,11 +126,7 @@ fn scanned() -> (Network, Node) {
 /// Negotiates STARTTLS as a client that accepts everything except for `wish`, and returns the cipher.
 fn shake(node: &Node, domain: &str, wish: impl FnOnce(&mut SslContextBuilder)) -> Result<String, String> {
     let mut peer = Peer::dials(node.address());
-    peer.sends_header(PEER, domain, "");
-    peer.expects_header();
-    peer.expects("features");
-    peer.sends(STARTTLS);
-    peer.expects("proceed");
+    peer.opens_for_tls(PEER, domain);
     let mut context = SslContext::builder(SslMethod::tls()).unwrap();
     context.set_verify(SslVerifyMode::NONE);
     context.set_security_level(0);

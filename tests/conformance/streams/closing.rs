@@ -2,15 +2,15 @@
 
 use openssl::ssl::ShutdownState;
 
-use super::{PEER, Stage, message, setup};
+use super::{Fixture, PEER, message, setup};
 use crate::support::{Event, Peer, SOON, Server};
 
 // rows: B16
 #[test]
 fn stanzas_before_a_closing_tag_are_delivered() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
-    let mut peer = stage.authenticated();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.authenticated();
     let stanzas: String = (0..100).map(|number| message(&number.to_string())).collect();
     peer.sends(&format!("{stanzas}</stream:stream>{}", message("behind the tag")));
     peer.expects_closed();
@@ -19,19 +19,19 @@ fn stanzas_before_a_closing_tag_are_delivered() {
         let stanza = inbox.next(SOON).expect("a stanza");
         assert_eq!(stanza.attribute("id"), number.to_string(), "{stanza}");
     }
-    stage.receives_only_the_truth(&mut inbox);
+    fixture.receives_only_a_valid_stanza(&mut inbox);
 }
 
 // rows: B16
 #[test]
 fn stanzas_left_by_a_closing_peer_take_a_new_stream() {
-    let stage = Stage::with(setup().set("promise.backoff", "[\"100ms\", \"1s\"]"));
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::with(setup().set("promise.backoff", "[\"100ms\", \"1s\"]"));
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     for number in 0..50 {
         inbox.sends_message(PEER, &number.to_string(), "");
     }
-    let mut peer = stage.accepts(&listener);
+    let mut peer = fixture.accepts(&listener);
     let mut arrived = vec![peer.expects("message").attribute("id").to_owned()];
     peer.sends("</stream:stream>");
     for number in 50..100 {
@@ -46,7 +46,7 @@ fn stanzas_left_by_a_closing_peer_take_a_new_stream() {
     }
     peer.expects_end();
     if arrived.len() < 100 {
-        let mut next = stage.accepts(&listener);
+        let mut next = fixture.accepts(&listener);
         while arrived.len() < 100 {
             arrived.push(next.expects("message").attribute("id").to_owned());
         }
@@ -57,9 +57,9 @@ fn stanzas_left_by_a_closing_peer_take_a_new_stream() {
 // rows: B17 B22
 #[test]
 fn stanzas_behind_our_closing_tag_are_still_delivered() {
-    let stage = Stage::with(setup().set("s2s.idle_timeout", "\"1s\""));
-    let mut inbox = stage.node.inbox();
-    let mut peer = stage.authenticated();
+    let fixture = Fixture::with(setup().set("s2s.idle_timeout", "\"1s\""));
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.authenticated();
     // Idleness is not an error, so there is no stream error.
     peer.expects_closed();
     for number in 0..10 {
@@ -75,32 +75,32 @@ fn stanzas_behind_our_closing_tag_are_still_delivered() {
 // rows: B22
 #[test]
 fn our_idle_stream_is_closed_without_an_error_and_reopened_when_needed() {
-    let stage = Stage::with(setup().set("s2s.idle_timeout", "\"1s\""));
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::with(setup().set("s2s.idle_timeout", "\"1s\""));
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message(PEER, "1", "");
-    let mut peer = stage.accepts(&listener);
+    let mut peer = fixture.accepts(&listener);
     peer.expects("message");
     peer.expects_closed();
     peer.sends("</stream:stream>");
     peer.expects_end();
     inbox.sends_message(PEER, "2", "");
-    let mut peer = stage.accepts(&listener);
+    let mut peer = fixture.accepts(&listener);
     assert_eq!(peer.expects("message").attribute("id"), "2");
 }
 
 // rows: B18
 #[test]
 fn tls_is_closed_by_whoever_closes_and_the_other_answers() {
-    let stage = Stage::with(setup().set("s2s.idle_timeout", "\"1s\""));
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::with(setup().set("s2s.idle_timeout", "\"1s\""));
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
 
     // The node closes, in both roles.
     inbox.sends_message(PEER, "1", "");
-    let mut dialled = stage.accepts(&listener);
-    dialled.expects("message");
-    for peer in [&mut stage.authenticated(), &mut dialled] {
+    let mut dialed = fixture.accepts(&listener);
+    dialed.expects("message");
+    for peer in [&mut fixture.authenticated(), &mut dialed] {
         peer.expects_closed();
         peer.sends("</stream:stream>");
         peer.expects_end();
@@ -109,9 +109,9 @@ fn tls_is_closed_by_whoever_closes_and_the_other_answers() {
 
     // The peer closes TLS without a closing tag.
     inbox.sends_message(PEER, "2", "");
-    let mut dialled = stage.accepts(&listener);
-    dialled.expects("message");
-    for peer in [&mut stage.authenticated(), &mut dialled] {
+    let mut dialed = fixture.accepts(&listener);
+    dialed.expects("message");
+    for peer in [&mut fixture.authenticated(), &mut dialed] {
         assert!(!said_goodbye(peer));
         peer.secured().shutdown().expect("a close_notify");
         peer.waits_for_the_end();
@@ -127,17 +127,17 @@ fn said_goodbye(peer: &mut Peer) -> bool {
 // rows: B35
 #[test]
 fn a_stopping_node_flushes_and_closes_every_stream() {
-    let stage = Stage::set();
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
-    let mut theirs = stage.authenticated();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
+    let mut theirs = fixture.authenticated();
     inbox.sends_message(PEER, "first", "");
-    let mut ours = stage.accepts(&listener);
+    let mut ours = fixture.accepts(&listener);
     ours.expects("message");
     for number in 0..200 {
         inbox.sends_message(PEER, &number.to_string(), "");
     }
-    stage.node.process().signal("TERM");
+    fixture.node.process().signal("TERM");
     theirs.expects_error("system-shutdown");
     let mut arrived = 0;
     let error = loop {
@@ -152,5 +152,5 @@ fn a_stopping_node_flushes_and_closes_every_stream() {
     ours.sends("</stream:stream>");
     let answered = inbox.expects_end().iter().filter(|stanza| stanza.is("message", "error")).count();
     assert_eq!(arrived + answered, 200, "{arrived} arrived, {answered} answered");
-    assert!(stage.node.process().exit_within(SOON).success());
+    assert!(fixture.node.process().exit_within(SOON).success());
 }

@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
-use super::{INBOX, NAMED, PEER, Stage, header, message, setup};
-use crate::support::{Certificate, Node, Peer, Purpose, Server, Setup, Tenant};
+use super::{Fixture, INBOX, NAMED, PEER, header, message, setup};
+use crate::support::{Certificate, Node, Purpose, Server, Setup, Tenant};
 
 // rows: B1 B2 B3 B12 B27
 #[test]
 fn a_header_of_ours_names_both_domains_and_no_id_on_each_of_its_streams() {
-    let stage = Stage::set();
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message(PEER, "1", "");
 
     let mut peer = listener.accepts();
@@ -19,7 +19,7 @@ fn a_header_of_ours_names_both_domains_and_no_id_on_each_of_its_streams() {
     peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
     peer.expects("starttls");
     peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.secures_as_server(&stage.identity);
+    peer.secures_as_server(&fixture.identity);
     // Each header follows the previous step directly, on the same connection.
     headers.push(peer.expects_header());
     peer.sends_header(PEER, INBOX, "id='2'");
@@ -46,19 +46,16 @@ fn a_header_of_ours_names_both_domains_and_no_id_on_each_of_its_streams() {
 // rows: B4 B6 B7 B11 B12
 #[test]
 fn a_response_header_matches_the_request_and_has_a_new_id_each_time() {
-    let stage = Stage::set();
-    let mut peer = stage.opens(NAMED);
+    let fixture = Fixture::new();
+    let mut peer = fixture.opens(NAMED);
     let mut headers = vec![peer.expects_header()];
     assert!(peer.expects("features").child("starttls").is_some());
-    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.expects("proceed");
-    peer.secures_as_client(Some(&stage.identity), INBOX);
+    peer.asks_for_tls();
+    peer.secures_as_client(Some(&fixture.identity), INBOX);
     peer.sends(&header(NAMED));
     headers.push(peer.expects_header());
     assert!(peer.expects("features").child("mechanisms").is_some());
-    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-    peer.expects("success");
-    peer.restarts();
+    peer.sends_external();
     peer.sends(&header(NAMED));
     headers.push(peer.expects_header());
     // The remaining feature announces limits (XEP-0478), once.
@@ -80,14 +77,14 @@ fn a_response_header_matches_the_request_and_has_a_new_id_each_time() {
 // rows: B5
 #[test]
 fn ids_are_never_given_twice_and_show_no_order() {
-    let stage = Stage::with(
+    let fixture = Fixture::with(
         setup()
             .set("s2s.max_connections_per_address", "4096")
             .set("limits.max_attempts_per_address", "20000"),
     );
     let ids: Vec<String> = (0..DIALS)
         .map(|_| {
-            let mut peer = stage.opens(NAMED);
+            let mut peer = fixture.opens(NAMED);
             peer.expects_header().attribute("id").to_owned()
         })
         .collect();
@@ -108,8 +105,8 @@ fn ids_are_never_given_twice_and_show_no_order() {
 // rows: B3
 #[test]
 fn an_id_in_the_initial_header_is_ignored() {
-    let stage = Stage::set();
-    let mut peer = stage.opens(&format!("{NAMED} id='mine'"));
+    let fixture = Fixture::new();
+    let mut peer = fixture.opens(&format!("{NAMED} id='mine'"));
     let answer = peer.expects_header();
     assert!(!["", "mine"].contains(&answer.attribute("id")), "{answer}");
     peer.expects("features");
@@ -118,9 +115,9 @@ fn an_id_in_the_initial_header_is_ignored() {
 // rows: B9
 #[test]
 fn the_lower_version_is_answered_with_and_compared_by_numbers() {
-    let stage = Stage::set();
+    let fixture = Fixture::new();
     for version in ["1.0", "1.1", "1.10", "2.0", "10.0"] {
-        let mut peer = stage.opens(&format!("version='{version}' from='{PEER}' to='{INBOX}'"));
+        let mut peer = fixture.opens(&format!("version='{version}' from='{PEER}' to='{INBOX}'"));
         assert_eq!(peer.expects_header().attribute("version"), "1.0", "to {version}");
         peer.expects("features");
     }
@@ -129,9 +126,9 @@ fn the_lower_version_is_answered_with_and_compared_by_numbers() {
 // rows: B10
 #[test]
 fn a_header_without_version_is_answered_without_version_and_features() {
-    let stage = Stage::set();
+    let fixture = Fixture::new();
     for version in ["", "version='0.9'"] {
-        let mut peer = stage.opens(&format!("{version} from='{PEER}' to='{INBOX}'"));
+        let mut peer = fixture.opens(&format!("{version} from='{PEER}' to='{INBOX}'"));
         let answer = peer.expects_header();
         assert_eq!(answer.attribute("version"), "", "{answer}");
         peer.says_no_more();
@@ -141,7 +138,7 @@ fn a_header_without_version_is_answered_without_version_and_features() {
 // rows: B23
 #[test]
 fn another_namespace_for_the_stream_or_its_content_is_refused() {
-    let stage = Stage::set();
+    let fixture = Fixture::new();
     for header in [
         "<stream:stream xmlns='jabber:server' xmlns:stream='http://example.org/streams' version='1.0'>",
         "<stream xmlns='jabber:server' version='1.0'>",
@@ -149,7 +146,7 @@ fn another_namespace_for_the_stream_or_its_content_is_refused() {
         "<stream:stream xmlns='urn:example' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>",
         "<stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>",
     ] {
-        let mut peer = stage.dials();
+        let mut peer = fixture.dials();
         peer.sends(header);
         peer.expects_header();
         peer.expects_error("invalid-namespace");
@@ -159,25 +156,10 @@ fn another_namespace_for_the_stream_or_its_content_is_refused() {
 // rows: B27
 #[test]
 fn the_prefix_of_the_stream_may_be_any() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     let open = format!("<s:stream xmlns='jabber:server' xmlns:s='http://etherx.jabber.org/streams' {NAMED}>");
-    let mut peer: Peer = stage.dials();
-    peer.sends(&open);
-    peer.expects_header();
-    peer.expects("features");
-    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.expects("proceed");
-    peer.secures_as_client(Some(&stage.identity), INBOX);
-    peer.sends(&open);
-    peer.expects_header();
-    peer.expects("features");
-    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-    peer.expects("success");
-    peer.restarts();
-    peer.sends(&open);
-    peer.expects_header();
-    peer.expects("features");
+    let mut peer = fixture.authenticated_by(&open);
     peer.sends(&message("1"));
     inbox.receives_id("1");
     peer.sends("</s:stream>");
@@ -187,9 +169,9 @@ fn the_prefix_of_the_stream_may_be_any() {
 // rows: B31
 #[test]
 fn a_foreign_host_gets_host_unknown_and_no_name_is_adopted() {
-    let stage = Stage::set();
+    let fixture = Fixture::new();
     for to in ["to='somebody.example'", "to='nuncio.example.org'", ""] {
-        let mut peer = stage.opens(&format!("version='1.0' from='{PEER}' {to}"));
+        let mut peer = fixture.opens(&format!("version='1.0' from='{PEER}' {to}"));
         let answer = peer.expects_header();
         assert_eq!(answer.attribute("from"), "nuncio.example", "{answer}");
         peer.expects_error("host-unknown");
@@ -211,7 +193,7 @@ fn ejabberd_reads_why_a_host_that_is_not_ours_is_refused() {
 // rows: B30
 #[test]
 fn an_early_error_follows_our_own_header() {
-    let stage = Stage::set();
+    let fixture = Fixture::new();
     for (garbage, condition) in [
         ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "not-well-formed"),
         ("<stream:stream>", "not-well-formed"),
@@ -219,7 +201,7 @@ fn an_early_error_follows_our_own_header() {
         ("<!DOCTYPE x><x/>", "restricted-xml"),
         ("\u{1}\u{2}\u{3}", "not-well-formed"),
     ] {
-        let mut peer = stage.dials();
+        let mut peer = fixture.dials();
         peer.sends(garbage);
         let header = peer.expects_header();
         assert!(header.name == "stream" && !header.attribute("id").is_empty(), "{header}");

@@ -5,40 +5,41 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use super::{INBOX, PEER, Stage, setup};
+use super::{Fixture, INBOX, PEER, setup};
 use crate::support::{Component, Nothing, Peer, SOON, Server};
 
 // rows: B20 B21
 #[test]
 fn a_silent_link_is_checked_now_and_then_and_never_while_it_is_negotiated() {
-    let stage = Stage::with(setup().set("s2s.keepalive", "\"1s\""));
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::with(setup().set("s2s.keepalive", "\"1s\""));
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message(PEER, "1", "");
 
     let mut peer = listener.accepts();
     peer.expects_header();
     peer.sends_header(PEER, INBOX, "id='1'");
     // During a negotiation, for longer than `keepalive`.
-    assert_eq!(peer.hears(NEGOTIATED), Err(Nothing::Late));
+    assert_eq!(peer.reads(NEGOTIATED), Err(Nothing::Late));
     peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
     peer.expects("starttls");
-    assert_eq!(peer.hears(NEGOTIATED), Err(Nothing::Late));
+    assert_eq!(peer.reads(NEGOTIATED), Err(Nothing::Late));
     peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.secures_as_server(&stage.identity);
+    peer.secures_as_server(&fixture.identity);
     peer.expects_header();
     peer.sends_header(PEER, INBOX, "id='2'");
-    assert_eq!(peer.hears(NEGOTIATED), Err(Nothing::Late));
-    peer.takes_external(PEER);
+    assert_eq!(peer.reads(NEGOTIATED), Err(Nothing::Late));
+    // Before the link is established: from here on the link may be checked, however long the rest takes.
+    let start = Instant::now();
+    peer.accepts_external(PEER);
     peer.expects("message");
 
     // An established link is checked once per interval, on both sides.
-    let mut theirs = stage.authenticated();
-    let start = Instant::now();
+    let mut theirs = fixture.authenticated();
     for peer in [&mut peer, &mut theirs] {
         let mut heard = String::new();
         while heard.len() < 3 {
-            heard.push_str(&peer.hears(SOON).expect("a sign of life"));
+            heard.push_str(&peer.reads(SOON).expect("a sign of life"));
         }
         assert_eq!(heard.trim(), "", "{heard:?}");
     }
@@ -51,11 +52,11 @@ fn a_silent_link_is_checked_now_and_then_and_never_while_it_is_negotiated() {
 // rows: B21
 #[test]
 fn a_peer_that_stops_reading_gets_connection_timeout() {
-    let stage = Stage::with(setup().set("s2s.keepalive", "\"1s\""));
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::with(setup().set("s2s.keepalive", "\"1s\""));
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message(PEER, "1", "");
-    let mut peer = stage.accepts(&listener);
+    let mut peer = fixture.accepts(&listener);
     peer.expects("message");
 
     // More than the socket buffers hold.
@@ -63,40 +64,45 @@ fn a_peer_that_stops_reading_gets_connection_timeout() {
     let _flood = inbox.floods(400, move |number| {
         format!("<message from='a@{INBOX}' to='b@{PEER}' id='{number}'><body>{body}</body></message>")
     });
-    stage.node.eventually_logs(&["closed", PEER, "the peer does not read"]);
+    fixture.node.eventually_logs(&["closed", PEER, "the peer does not read"]);
     // It resumes reading before the node closes the connection, and gets the error.
-    was_told_of_the_timeout(|| peer.hears(SOON).ok());
+    was_told_of_the_timeout(|| peer.reads(SOON).ok());
 }
 
 // rows: B21
 #[test]
 fn a_peer_that_reads_no_answers_gets_connection_timeout() {
-    let stage = Stage::with(setup().set("s2s.write_timeout", "\"1s\""));
+    let fixture = Fixture::with(setup().set("s2s.write_timeout", "\"1s\""));
     // Small socket buffers.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
-    socket.connect(&SocketAddr::from((stage.node.address(), 5269)).into()).unwrap();
+    socket.connect(&SocketAddr::from((fixture.node.address(), 5269)).into()).unwrap();
     let mut peer = Peer::accepted(socket.into());
-    stage.authenticates(&mut peer, "");
+    fixture.authenticates(&mut peer, "");
     let question = "<db:verify from='a.example' to='b.example' id='1'/>";
     peer.sends(&question.repeat(20_000));
-    stage.node.eventually_logs(&["nuncio::incoming", "closed", "the peer does not read"]);
-    was_told_of_the_timeout(|| peer.hears(SOON).ok());
+    fixture.node.eventually_logs(&["nuncio::incoming", "closed", "the peer does not read"]);
+    was_told_of_the_timeout(|| peer.reads(SOON).ok());
 }
 
 // rows: B21
 #[test]
 fn a_component_that_does_not_read_gets_connection_timeout() {
     // Long enough for the next peer, which reads, on a busy machine.
-    let stage = Stage::with(setup().set("s2s.write_timeout", "\"4s\""));
-    let mut deaf = Component::connect_deaf(stage.node.address(), INBOX);
-    let mut sender = stage.node.outbox();
+    let fixture = Fixture::with(setup().set("s2s.write_timeout", "\"4s\""));
+    let mut deaf = Component::connect_deaf(fixture.node.address(), INBOX);
+    let mut sender = fixture.node.outbox();
     let (from, body) = (sender.name().to_owned(), "x".repeat(60_000));
     let flood = sender.floods(400, move |number| {
         format!("<message from='{from}' to='{INBOX}' id='{number}'><body>{body}</body></message>")
     });
-    stage.node.eventually_logs(&["nuncio::component", "disconnected", INBOX, "the component does not read"]);
-    let mut next = stage.node.inbox();
+    fixture.node.eventually_logs(&[
+        "nuncio::component",
+        "disconnected",
+        INBOX,
+        "the component does not read",
+    ]);
+    let mut next = fixture.node.inbox();
     was_told_of_the_timeout(|| {
         let heard = deaf.hear(SOON).ok()?;
         Some(String::from_utf8_lossy(&heard).into_owned())

@@ -1,14 +1,14 @@
 //! The negotiation from the header to the first stanza (RFC 6120, section 4.3).
 
-use super::{INBOX, PEER, QUIET, Stage, ask, message};
+use super::{Fixture, INBOX, PEER, QUIET, ask, message};
 use crate::support::{Nothing, Peer, Server};
 
 // rows: B14
 #[test]
 fn no_stanza_leaves_before_the_stream_is_negotiated() {
-    let stage = Stage::set();
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     for number in 0..100 {
         inbox.sends_message(PEER, &number.to_string(), "");
     }
@@ -23,7 +23,7 @@ fn no_stanza_leaves_before_the_stream_is_negotiated() {
     peer.expects("starttls");
     stalls(&mut peer);
     peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.secures_as_server(&stage.identity);
+    peer.secures_as_server(&fixture.identity);
     peer.expects_header();
     stalls(&mut peer);
     peer.sends_header(PEER, INBOX, "id='2'");
@@ -48,12 +48,12 @@ fn no_stanza_leaves_before_the_stream_is_negotiated() {
 // rows: B15
 #[test]
 fn an_unknown_required_feature_ends_the_stream_with_an_error_answer() {
-    let stage = Stage::set();
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     ask(&mut inbox, "1");
     let mut peer = listener.accepts();
-    peer.answers_to_tls(PEER, &stage.identity);
+    peer.answers_to_tls(PEER, &fixture.identity);
     peer.sends_features("<blessing xmlns='urn:example:blessing'><required/></blessing>");
     peer.expects_error("unsupported-feature");
     let answer = inbox.receives_id("1");
@@ -65,18 +65,18 @@ fn an_unknown_required_feature_ends_the_stream_with_an_error_answer() {
 // rows: B19
 #[test]
 fn an_answer_travels_on_its_own_stream() {
-    let stage = Stage::set();
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
-    let mut theirs = stage.authenticated();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
+    let mut theirs = fixture.authenticated();
     theirs.sends(&message("asked"));
     inbox.receives_id("asked");
     inbox.sends_message(&format!("romeo@{PEER}"), "answered", "");
-    let mut ours = stage.accepts(&listener);
+    let mut ours = fixture.accepts(&listener);
     assert_eq!(ours.expects("message").attribute("id"), "answered");
 
     // A second stream of the same pair is equally valid.
-    let mut second = stage.authenticated();
+    let mut second = fixture.authenticated();
     second.sends(&message("second"));
     inbox.receives_id("second");
     theirs.sends(&message("first"));

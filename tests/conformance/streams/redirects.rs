@@ -1,25 +1,25 @@
 //! `see-other-host` (RFC 6120, section 4.9.3.19).
 
-use super::{INBOX, PEER, Stage, ask, setup};
+use super::{Fixture, INBOX, PEER, ask, setup};
 use crate::support::{Listener, Peer, Server, Tls};
 
 // rows: B33
 #[test]
 fn a_redirect_inside_tls_is_followed_with_the_same_name_and_policy() {
-    let stage = Stage::set();
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     // To an address, and to a name with a port.
-    let (second, third) = (stage.network.address(), stage.network.address());
+    let (second, third) = (fixture.network.address(), fixture.network.address());
     let (second_listener, third_listener) = (Listener::at(second), Listener::at_port(third, 0));
-    stage.network.dns.a("third.example", third);
+    fixture.network.dns.a("third.example", third);
 
     inbox.sends_message(PEER, "1", "");
     let mut peer = listener.accepts();
-    peer.answers_to_tls(PEER, &stage.identity);
+    peer.answers_to_tls(PEER, &fixture.identity);
     redirects(&mut peer, &second.to_string());
     let mut peer = second_listener.accepts();
-    peer.answers_to_tls(PEER, &stage.identity);
+    peer.answers_to_tls(PEER, &fixture.identity);
     redirects(&mut peer, &format!("third.example:{}", third_listener.port()));
     let mut peer = third_listener.accepts();
     let header = peer.expects_header();
@@ -28,30 +28,30 @@ fn a_redirect_inside_tls_is_followed_with_the_same_name_and_policy() {
     peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     peer.expects("starttls");
     peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.secures_as_server(&stage.identity);
+    peer.secures_as_server(&fixture.identity);
     peer.expects_header();
     peer.sends_header(PEER, INBOX, "id='2'");
-    peer.takes_external(PEER);
+    peer.accepts_external(PEER);
     assert_eq!(peer.expects("message").attribute("id"), "1");
-    let asked = stage.network.dns.questions();
+    let asked = fixture.network.dns.questions();
     assert!(asked.iter().all(|question| !question.contains("_tcp.third.example")), "{asked:?}");
 }
 
 // rows: B33
 #[test]
 fn the_other_host_must_prove_the_same_domain() {
-    let stage = Stage::set();
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
-    let other = stage.network.address();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
+    let other = fixture.network.address();
     let other_listener = Listener::at(other);
     // It authenticates as another domain than the wanted one.
-    let wrong = stage.network.authority.issue(&["other.example"]);
-    stage.network.dns.a("other.example", other);
+    let wrong = fixture.network.authority.issue(&["other.example"]);
+    fixture.network.dns.a("other.example", other);
 
     ask(&mut inbox, "1");
     let mut peer = listener.accepts();
-    peer.answers_to_tls(PEER, &stage.identity);
+    peer.answers_to_tls(PEER, &fixture.identity);
     redirects(&mut peer, "other.example");
     let mut peer = other_listener.accepts();
     peer.answers_to_tls(PEER, &wrong);
@@ -64,14 +64,14 @@ fn the_other_host_must_prove_the_same_domain() {
 // rows: B33
 #[test]
 fn the_other_host_must_have_tls_too() {
-    let stage = Stage::set();
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
-    let other = stage.network.address();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
+    let other = fixture.network.address();
     let other_listener = Listener::at(other);
     ask(&mut inbox, "1");
     let mut peer = listener.accepts();
-    peer.answers_to_tls(PEER, &stage.identity);
+    peer.answers_to_tls(PEER, &fixture.identity);
     redirects(&mut peer, &other.to_string());
     let mut peer = other_listener.accepts();
     peer.expects_header();
@@ -86,14 +86,14 @@ fn the_other_host_must_have_tls_too() {
 // rows: B34
 #[test]
 fn after_three_redirects_it_is_enough() {
-    let stage = Stage::set();
-    let listener = stage.listens();
-    stage.network.dns.a("again.example", stage.address);
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    fixture.network.dns.a("again.example", fixture.address);
+    let mut inbox = fixture.node.inbox();
     ask(&mut inbox, "1");
     for _ in 0..4 {
         let mut peer = listener.accepts();
-        peer.answers_to_tls(PEER, &stage.identity);
+        peer.answers_to_tls(PEER, &fixture.identity);
         redirects(&mut peer, "again.example");
     }
     let answer = inbox.receives_id("1");
@@ -105,10 +105,10 @@ fn after_three_redirects_it_is_enough() {
 #[test]
 fn a_redirect_in_clear_text_is_not_followed() {
     for tls in [Tls::Required, Tls::Optional] {
-        let stage = Stage::with(setup().tls(tls));
-        let listener = stage.listens();
-        let mut inbox = stage.node.inbox();
-        let other = stage.network.address();
+        let fixture = Fixture::with(setup().tls(tls));
+        let listener = fixture.listens();
+        let mut inbox = fixture.node.inbox();
+        let other = fixture.network.address();
         let other_listener = Listener::at(other);
         ask(&mut inbox, "1");
         let mut peer = listener.accepts();
@@ -117,7 +117,7 @@ fn a_redirect_in_clear_text_is_not_followed() {
         redirects(&mut peer, &other.to_string());
         let answer = inbox.receives_id("1");
         assert!(answer.expect("error").child("remote-server-timeout").is_some(), "{answer}");
-        assert!(other_listener.accepted().is_none(), "the other host was dialled");
+        assert!(other_listener.accepted().is_none(), "the other host was dialed");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Forms of the root element: default namespace (RFC 6120, section 4.8.2), and an empty root.
 
-use super::{INBOX, NAMED, PEER, Stage};
+use super::{Fixture, INBOX, NAMED, PEER};
 use crate::support::{Component, Event, SECRET, SOON, Server, Wire, read_to_end};
 use openssl::sha::sha1;
 use std::io::Write;
@@ -9,8 +9,8 @@ use std::net::TcpStream;
 // rows: B23 B27
 #[test]
 fn a_peer_may_declare_the_content_namespace_on_each_stanza() {
-    let stage = Stage::set();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let mut inbox = fixture.node.inbox();
     for (number, (open, close)) in [
         (format!("<stream xmlns='{STREAMS}' {NAMED}>"), "</stream>"),
         (format!("<s:stream xmlns:s='{STREAMS}' xmlns='{STREAMS}' {NAMED}>"), "</s:stream>"),
@@ -22,22 +22,7 @@ fn a_peer_may_declare_the_content_namespace_on_each_stanza() {
     .into_iter()
     .enumerate()
     {
-        let mut peer = stage.dials();
-        peer.sends(&open);
-        peer.expects_header();
-        peer.expects("features");
-        peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-        peer.expects("proceed");
-        peer.secures_as_client(Some(&stage.identity), INBOX);
-        peer.sends(&open);
-        peer.expects_header();
-        peer.expects("features");
-        peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-        peer.expects("success");
-        peer.restarts();
-        peer.sends(&open);
-        peer.expects_header();
-        peer.expects("features");
+        let mut peer = fixture.authenticated_by(&open);
         peer.sends(&format!(
             "<message xmlns='jabber:server' from='romeo@{PEER}' to='juliet@{INBOX}' id='{number}'><body>x</body></message>"
         ));
@@ -51,10 +36,10 @@ fn a_peer_may_declare_the_content_namespace_on_each_stanza() {
 
 // rows: B23 B27
 #[test]
-fn a_peer_that_is_dialled_may_answer_in_that_style_too() {
-    let stage = Stage::set();
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+fn a_peer_that_is_dialed_may_answer_in_that_style_too() {
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     inbox.sends_message(PEER, "out", "");
     let mut peer = listener.accepts();
     let open =
@@ -66,7 +51,7 @@ fn a_peer_that_is_dialled_may_answer_in_that_style_too() {
     );
     peer.expects("starttls");
     peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.secures_as_server(&stage.identity);
+    peer.secures_as_server(&fixture.identity);
     peer.expects_header();
     peer.sends(
         &(open("2")
@@ -87,13 +72,13 @@ fn a_peer_that_is_dialled_may_answer_in_that_style_too() {
 // rows: B16
 #[test]
 fn a_root_that_is_closed_at_once_is_answered_with_a_stream_that_is_closed() {
-    let stage = Stage::set();
+    let fixture = Fixture::new();
     for (port, namespace, attributes) in [
         (5269, "jabber:server", NAMED),
         (5269, "jabber:server", "from='peer.example' to='inbox.nuncio.example'"),
         (5347, "jabber:component:accept", "to='inbox.nuncio.example'"),
     ] {
-        let mut stream = TcpStream::connect((stage.node.address(), port)).unwrap();
+        let mut stream = TcpStream::connect((fixture.node.address(), port)).unwrap();
         write!(stream, "<stream:stream xmlns='{namespace}' xmlns:stream='{STREAMS}' {attributes}/>").unwrap();
         let answer = read_to_end(&mut stream);
         assert!(answer.contains(" from='inbox.nuncio.example' "), "{answer}");
@@ -104,9 +89,9 @@ fn a_root_that_is_closed_at_once_is_answered_with_a_stream_that_is_closed() {
 // rows: B16
 #[test]
 fn an_empty_root_element_as_answer_closes_the_stream() {
-    let stage = Stage::set();
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
+    let fixture = Fixture::new();
+    let listener = fixture.listens();
+    let mut inbox = fixture.node.inbox();
     super::ask(&mut inbox, "asked");
     let mut peer = listener.accepts();
     peer.expects_header();
@@ -124,10 +109,10 @@ fn an_empty_root_element_as_answer_closes_the_stream() {
 // rows: B23 K1
 #[test]
 fn a_root_in_another_namespace_is_refused_closed_or_not() {
-    let stage = Stage::set();
+    let fixture = Fixture::new();
     for port in [5269, 5347] {
         for root in ["<a/>", "<a>", "<a xmlns='urn:a'/>", "<stream/>"] {
-            let mut stream = TcpStream::connect((stage.node.address(), port)).unwrap();
+            let mut stream = TcpStream::connect((fixture.node.address(), port)).unwrap();
             stream.write_all(root.as_bytes()).unwrap();
             let answer = read_to_end(&mut stream);
             assert!(answer.contains("<stream:error><invalid-namespace "), "{port} {root}: {answer}");
@@ -139,9 +124,9 @@ fn a_root_in_another_namespace_is_refused_closed_or_not() {
 // rows: K1
 #[test]
 fn a_component_may_declare_its_namespace_on_each_stanza() {
-    let stage = Stage::set();
-    let mut outbox: Component = stage.node.outbox();
-    let mut wire = Wire::new(TcpStream::connect((stage.node.address(), 5347)).unwrap());
+    let fixture = Fixture::new();
+    let mut outbox: Component = fixture.node.outbox();
+    let mut wire = Wire::new(TcpStream::connect((fixture.node.address(), 5347)).unwrap());
     wire.send(&format!("<stream xmlns='{STREAMS}' to='{INBOX}'>"));
     let id = match wire.next(SOON) {
         Ok(Event::Opened(header)) => header.attribute("id").to_owned(),

@@ -242,7 +242,7 @@ impl Peer {
     }
 
     /// The next bytes, unparsed.
-    pub fn hears(&mut self, limit: Duration) -> Result<String, Nothing> {
+    pub fn reads(&mut self, limit: Duration) -> Result<String, Nothing> {
         let bytes = self.wire.hear(limit)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -273,82 +273,10 @@ impl Peer {
         names.map(str::to_owned).collect()
     }
 
-    /// Connects to a server and authenticates by certificate.
-    #[track_caller]
-    pub fn authenticates(address: Ipv4Addr, from: &str, to: &str, identity: &Identity) -> Self {
-        let mut peer = Self::dials(address);
-        peer.starts_tls(from, to, Some(identity));
-        let features = peer.expects("features");
-        assert!(offers_external(&features), "no EXTERNAL in {features}");
-        peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-        peer.expects("success");
-        peer.restarts();
-        peer.sends_header(from, to, "");
-        peer.expects_header();
-        peer.expects("features");
-        peer
-    }
-
-    /// As client: opens a stream, negotiates STARTTLS and opens the stream again, up to its features.
-    #[track_caller]
-    pub fn starts_tls(&mut self, from: &str, to: &str, identity: Option<&Identity>) -> Element {
-        self.sends_header(from, to, "");
-        self.expects_header();
-        self.expects("features").expect("starttls");
-        self.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-        self.expects("proceed");
-        self.secures_as_client(identity, to);
-        self.sends_header(from, to, "");
-        self.expects_header()
-    }
-
-    /// As server: answers the header, negotiates STARTTLS and answers the next header; the features are left to the script.
-    #[track_caller]
-    pub fn answers_to_tls(&mut self, domain: &str, identity: &Identity) {
-        let header = self.expects_header();
-        self.sends_header(domain, header.attribute("from"), "id='before-tls'");
-        self.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
-        self.expects("starttls");
-        self.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-        self.secures_as_server(identity);
-        let header = self.expects_header();
-        self.sends_header(domain, header.attribute("from"), "id='after-tls'");
-    }
-
-    /// As server: accepts the other side's EXTERNAL with any certificate. Returns the last header of the other side.
-    #[track_caller]
-    pub fn answers_to_external(&mut self, domain: &str, identity: &Identity) -> Element {
-        self.answers_to_tls(domain, identity);
-        self.takes_external(domain)
-    }
-
-    /// As server, after TLS and both headers: offers and accepts EXTERNAL, up to the features of the next stream. Returns the
-    /// other side's header of that stream.
-    #[track_caller]
-    pub fn takes_external(&mut self, domain: &str) -> Element {
-        self.sends_features(
-            "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
-             <mechanism>EXTERNAL</mechanism></mechanisms>",
-        );
-        self.expects("auth");
-        self.sends("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
-        self.restarts();
-        let header = self.expects_header();
-        self.sends_header(domain, header.attribute("from"), "id='after-sasl'");
-        self.sends_features("");
-        header
-    }
-
     #[track_caller]
     fn fails(&self, expected: &str, got: &Result<Event, Nothing>) -> ! {
         panic!("expected {expected}, got {got:?} after\n{}", self.wire.transcript())
     }
-}
-
-/// Whether stream features offer SASL EXTERNAL.
-pub fn offers_external(features: &Element) -> bool {
-    let mechanisms = features.children().filter(|feature| feature.name == "mechanisms");
-    mechanisms.flat_map(Element::children).any(|mechanism| mechanism.text() == "EXTERNAL")
 }
 
 /// Plays `script` for every connection to `listener`, each in its own thread, until the test process ends.

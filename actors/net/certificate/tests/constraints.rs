@@ -26,7 +26,7 @@ fn proves(constraints: &[u8], wish: impl Fn(Request<'_>) -> Request<'_>, wanted:
     let leaf = wish(middle.certificate(&[])).issue().chain.remove(0);
     let stores = Stores::load(&[Trust::Authorities(vec![root.own().clone()])]).unwrap();
     [Peer::Server, Peer::Client].map(|peer| {
-        let certificate = judged(&stores, peer, &[leaf.clone(), middle.own().clone()]);
+        let certificate = verified(&stores, peer, &[leaf.clone(), middle.own().clone()]);
         certificate.proves(&domain(wanted), TrustStore(0)).is_ok()
     })
 }

@@ -60,14 +60,17 @@ fn limits_depth_attributes_and_declarations() {
     let limits = Limits { depth: 2, attributes: 3, declarations: 4, ..Limits::default() };
     let error = |text: &str| outcome_within(limits, format!("<s xmlns='' xmlns:p='p'>{text}").as_bytes()).1;
     assert_eq!(error("<a><b/></a><a><b></b></a>"), None);
-    assert_eq!(error("<a><b><c/></b></a>"), Some(Error::TooComplex { what: "depth", limit: 2 }));
+    assert_eq!(error("<a><b><c/></b></a>"), Some(Error::TooComplex { measure: Measure::Depth, limit: 2 }));
     assert_eq!(error("<a a='' b='' c=''/>"), None);
-    assert_eq!(error("<a a='' b='' c='' d=''/>"), Some(Error::TooComplex { what: "attributes", limit: 3 }));
+    assert_eq!(
+        error("<a a='' b='' c='' d=''/>"),
+        Some(Error::TooComplex { measure: Measure::Attributes, limit: 3 })
+    );
     assert_eq!(error("<a xmlns='b'><b xmlns='c'/><b xmlns='c'/></a>"), None);
-    let what = "namespace declarations";
+    let measure = Measure::Declarations;
     assert_eq!(
         error("<a xmlns='b'><b xmlns='c' xmlns:x='d'/></a>"),
-        Some(Error::TooComplex { what, limit: 4 })
+        Some(Error::TooComplex { measure, limit: 4 })
     );
 }
 
@@ -76,11 +79,11 @@ fn limits_the_bytes_of_namespaces() {
     let limits = Limits { namespace: 4, namespaces: 10, ..Limits::default() };
     let error = |text: &str| outcome_within(limits, format!("<s xmlns='' xmlns:p='pp'>{text}").as_bytes()).1;
     assert_eq!(error("<a xmlns='aaaa' a='aaaaa'><b xmlns='bbbb'/><b xmlns='bbbb'/></a>"), None);
-    let one = Error::TooComplex { what: "bytes of one namespace", limit: 4 };
+    let one = Error::TooComplex { measure: Measure::Namespace, limit: 4 };
     for text in ["<a xmlns='aaaaa'/>", "<a xmlns:a='&lt;&lt;'/>", "<a><b xmlns:b='bbbbb'/></a>"] {
         assert_eq!(error(text), Some(one.clone()), "{text}");
     }
-    let all = Error::TooComplex { what: "bytes of namespaces", limit: 10 };
+    let all = Error::TooComplex { measure: Measure::Namespaces, limit: 10 };
     for text in
         ["<a xmlns='aaaa' xmlns:a='aaa' xmlns:b='bb'/>", "<a xmlns='aaaa'><b xmlns='bbbb' xmlns:b='b'/></a>"]
     {

@@ -22,6 +22,7 @@ use crate::{
     stanza::{Intake, Stanza},
     stream::{
         End, Error, Header, Secured, Stage,
+        closing::State,
         error::Fault,
         features::StreamLimits,
         wire::{self, Wire},
@@ -105,12 +106,10 @@ pub(super) struct Negotiated {
     pub(super) counted: Counted,
 }
 
-#[derive(Debug)]
-enum State {
-    Open,
-    /// Our closing tag is sent. The stream ends like this when the peer closes too.
-    Closing(End),
-    Over,
+impl From<End> for Output {
+    fn from(end: End) -> Self {
+        Self::Ended(end)
+    }
 }
 
 impl Open {
@@ -161,16 +160,12 @@ impl Open {
 
     /// The point at which the stream is.
     pub fn stage(&self) -> Stage {
-        match self.state {
-            State::Open => Stage::Open,
-            State::Closing(_) => Stage::ClosingTag,
-            State::Over => Stage::Over,
-        }
+        self.state.stage()
     }
 
     /// Takes bytes that were read from the peer.
     pub fn receive(&mut self, bytes: BytesMut) {
-        if matches!(self.state, State::Over) {
+        if self.state.is_over() {
             return;
         }
         if let Some(intake) = &mut self.intake {
@@ -182,10 +177,8 @@ impl Open {
     /// Closes the stream, behind a last ack if it has acks: nothing that the peer sends from now on is taken,
     /// except its acks. [`Output::Ended`] follows when the peer has closed its side too.
     pub fn close(&mut self, error: Option<Error>) {
-        if matches!(self.state, State::Open) {
-            self.close_side(error.as_ref());
-            self.state = State::Closing(error.map_or(End::Closed, End::ByUs));
-        }
+        self.last_ack();
+        self.state.close(&mut self.wire, error);
     }
 
     /// The next thing to do; `None` when more bytes are needed.
@@ -194,7 +187,7 @@ impl Open {
             if let Some(output) = self.wire.take() {
                 return Some(output);
             }
-            if matches!(self.state, State::Over) {
+            if self.state.is_over() {
                 return None;
             }
             let step = match self.wire.next() {
@@ -214,7 +207,8 @@ impl Open {
                 }
                 Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
-                    self.footer();
+                    self.last_ack();
+                    self.state.footer(&mut self.wire);
                     Ok(())
                 }
                 // A stream has one header between two restarts, and the last one was in the handshake.
@@ -222,7 +216,8 @@ impl Open {
                 Err(fault) => Err(fault),
             };
             if let Err(fault) = step {
-                self.fail(fault);
+                self.last_ack();
+                self.state.fail(&mut self.wire, fault);
             }
         }
     }
@@ -235,10 +230,10 @@ impl Open {
         let element = self.wire.read(element, wire::TAGS_OF_FEATURES)?;
         match (element.namespace.as_str(), element.name.as_str()) {
             (ns::STREAM, "error") => {
-                self.close_side(None);
-                self.end(End::ByPeer(Error::parse(&element)));
+                self.last_ack();
+                self.state.peer_error(&mut self.wire, Error::parse(&element));
             }
-            _ if matches!(self.state, State::Closing(_)) => {}
+            _ if self.is_closing() => {}
             (ns::STREAM, "features") => {}
             (ns::DIALBACK, _) if !self.unasked => {
                 self.unasked = true;
@@ -265,31 +260,16 @@ impl Open {
         }
     }
 
-    fn footer(&mut self) {
-        self.close_side(None);
-        self.end(match &self.state {
-            State::Closing(end) => end.clone(),
-            State::Open | State::Over => End::Closed,
-        });
-    }
-
-    fn fail(&mut self, fault: Fault) {
-        let error = Error::from(fault);
-        self.close_side(Some(&error));
-        self.end(End::ByUs(error));
-    }
-
-    /// Sends a last ack and our closing tag, unless they are sent.
-    fn close_side(&mut self, error: Option<&Error>) {
-        if matches!(self.state, State::Open) {
+    /// Writes the ack that goes before our closing tag, unless that is sent.
+    fn last_ack(&mut self) {
+        if self.state.is_open() {
             self.counted.write(&mut self.wire);
-            self.wire.close(error);
         }
     }
 
     /// Whether our closing tag is sent.
     pub(super) fn is_closing(&self) -> bool {
-        !matches!(self.state, State::Open)
+        !self.state.is_open()
     }
 
     /// Whether a stanza comes behind our last ack.
@@ -299,14 +279,9 @@ impl Open {
 
     /// Reports an element that is dropped.
     pub(super) fn stray(&mut self, stray: Stray) {
-        if matches!(self.state, State::Open) {
+        if self.state.is_open() {
             self.wire.emit(Output::Stray(stray));
         }
-    }
-
-    fn end(&mut self, end: End) {
-        self.state = State::Over;
-        self.wire.emit(Output::Ended(end));
     }
 }
 

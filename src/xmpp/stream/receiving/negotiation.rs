@@ -289,7 +289,7 @@ impl<O: From<Common>> Negotiation<O> {
 impl Negotiation<Output> {
     /// Limits elements to what the peer may send before it has proved itself.
     pub(super) fn confine(&mut self) {
-        let limits = self.bounds().for_stranger(self.policy().max_stanza_unauthenticated);
+        let limits = self.bounds().for_unauthenticated(self.policy().max_stanza_unauthenticated);
         self.wire.limit(limits);
     }
 }

@@ -1,6 +1,6 @@
 //! The open stream from a remote server: the stanzas of the pairs of domains that it has proved.
 use super::{
-    End, Error, Fault, Secured, Stage,
+    End, Error, Fault, Stage, Status,
     acks::{Acks, Ending, Gate},
     negotiation::{Common, Negotiation, Proved, Verified},
     wire,
@@ -183,47 +183,20 @@ impl Open {
         }
     }
 
-    /// Whether the peer has opened its stream and not closed it.
-    pub fn is_open(&self) -> bool {
-        self.negotiation.wire.is_open()
+    /// The status of the stream. A stream is closing, too, while its end waits for the driver.
+    pub fn status(&self) -> Status<'_> {
+        Status { is_closing: self.is_closing(), ..self.negotiation.status() }
     }
 
     /// Whether our closing tag is sent or about to be, or the stream is over.
-    pub fn is_closing(&self) -> bool {
+    pub(super) fn is_closing(&self) -> bool {
         self.acks.is_ending() || self.negotiation.is_closing()
-    }
-
-    /// Whether the peer waits for the answer about a key of its own.
-    pub fn is_verifying(&self) -> bool {
-        self.negotiation.is_verifying()
-    }
-
-    /// The name of the peer in its last header, or in its first question of dialback when no header has one.
-    pub fn claimed(&self) -> Option<&Domain> {
-        self.negotiation.claimed()
-    }
-
-    /// The TLS session; `None` in clear text.
-    pub fn transport(&self) -> Option<&Secured> {
-        self.negotiation.secured.as_ref()
     }
 
     /// The pairs whose stanzas are taken. There is at least one until other rules forbid it, see
     /// [`Open::adopt`].
     pub fn pairs(&self) -> &[DomainPair] {
         &self.pairs
-    }
-
-    /// Whether the peer has asked about a dialback key that is ours: it is a server that we opened a stream
-    /// to.
-    pub fn has_vouched(&self) -> bool {
-        self.negotiation.vouched
-    }
-
-    /// The number of the element that has begun and is not complete. As long as it stays the same, the peer
-    /// is slow.
-    pub fn unfinished(&self) -> Option<u64> {
-        self.negotiation.wire.unfinished()
     }
 
     /// The work since the last call for elements that brought no stanza, in elements of at most 256 bytes. A

@@ -253,17 +253,10 @@ impl Accepting {
         }
     }
 
-    pub(crate) fn claimed(&self) -> Option<&Domain> {
+    pub(crate) fn status(&self) -> receiving::Status<'_> {
         match self {
-            Self::Handshake(handshake) => handshake.claimed(),
-            Self::Open(open) => open.claimed(),
-        }
-    }
-
-    pub(crate) fn is_verifying(&self) -> bool {
-        match self {
-            Self::Handshake(handshake) => handshake.is_verifying(),
-            Self::Open(open) => open.is_verifying(),
+            Self::Handshake(handshake) => handshake.status(),
+            Self::Open(open) => open.status(),
         }
     }
 

@@ -27,7 +27,7 @@ fn a_key_of_a_pair_that_is_forbidden_now_is_answered_at_once_and_for_good() {
             "{answer}"
         );
         assert!(answer.contains(&format!("<{condition} ")), "{answer}");
-        assert!(!peer.stream.is_verifying());
+        assert!(!peer.stream.status().is_verifying);
         let request = peer.requests.pop().unwrap();
         peer.stream.verified(&request, Ok(dialback::Answer::Valid));
         assert_eq!(peer.gets(), "");

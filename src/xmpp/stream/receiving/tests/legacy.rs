@@ -19,7 +19,7 @@ fn takes_the_domains_from_the_first_key_when_the_header_names_none() {
             if attributes.contains("to=") { opened.replace("b.example", "nobody") } else { opened.into() };
         assert_eq!(answer, "<db:result from='also.example' to='b.example' type='valid'/>", "{attributes}");
         assert_eq!(
-            peer.stream.claimed().map(Domain::as_str),
+            peer.stream.status().claimed.map(Domain::as_str),
             (!attributes.contains("to=")).then_some("b.example")
         );
         assert_eq!(
@@ -153,10 +153,10 @@ fn forgets_the_domains_of_a_question_when_tls_starts_the_stream_again() {
     let mut peer = Peer::new(lax());
     peer.sends(&header("to='a.example' version='1.0'"));
     peer.sends("<db:verify from='c.example' to='also.example' id='1'>key</db:verify>");
-    assert_eq!(peer.stream.claimed(), None, "the header says for whom the stream is");
+    assert_eq!(peer.stream.status().claimed, None, "the header says for whom the stream is");
     peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     peer.stream.secured(secured(trusted()));
     peer.sends(&header("version='1.0'"));
     peer.sends("<db:verify from='b.example' to='also.example' id='1'>key</db:verify>");
-    assert_eq!(peer.stream.claimed().map(Domain::as_str), Some("b.example"));
+    assert_eq!(peer.stream.status().claimed.map(Domain::as_str), Some("b.example"));
 }

