@@ -18,7 +18,6 @@ use std::{
     time::Duration,
 };
 
-use actix::Arbiter;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -40,8 +39,9 @@ use heartbeat::Heartbeat;
 use mailbox::{
     Mailbox, drain,
     monitor::{self, Monitor},
+    threads::Threads,
 };
-use net::{dns, tls};
+use net::{dns, network::Network, tls};
 
 /// A running node.
 pub struct Node {
@@ -59,9 +59,11 @@ pub struct Node {
     listeners: Listeners,
     dialer: Dialer,
     settings: Box<Settings>,
-    threads: Vec<Arbiter>,
+    network: Network,
     /// Tasks that serve metrics.
     scrapes: Vec<JoinHandle<()>>,
+    /// They stop when the node is dropped.
+    _threads: Threads,
 }
 
 /// The reason why a node could not start.
@@ -176,9 +178,6 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.scrapes.iter().for_each(JoinHandle::abort);
-        for thread in &self.threads {
-            thread.stop();
-        }
     }
 }
 

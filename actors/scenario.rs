@@ -148,7 +148,7 @@ impl Node {
         let (mut socket, link) = duplex(64 * 1024);
         let (router, promise) = fixture::start(fixture::Setup {
             domain: Domain::new(OURS).unwrap(),
-            component: (Stream::Memory(link), ([127, 0, 0, 1], 5347).into()),
+            component: (Stream::Tcp(link.into()), ([127, 0, 0, 1], 5347).into()),
             dial: Box::new(remotes.clone()),
             workers: Workers::here(),
             bounds,

@@ -13,6 +13,9 @@ mod probe;
 mod run;
 mod text;
 mod users;
+#[cfg(test)]
+#[path = "../tests/whole/mod.rs"]
+mod whole;
 
 use std::process::ExitCode;
 

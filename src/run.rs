@@ -111,7 +111,7 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
     notify.stopping(node.settings().shutdown_timeout);
     watchdog.abort();
     tokio::select! {
-        () = node.drain() => Ok(ExitCode::SUCCESS),
+        _ = node.drain() => Ok(ExitCode::SUCCESS),
         signal = signals.next_stop() => {
             log::warn!(target: LOG, signal = signal; "stopped immediately, without closing the links");
             Ok(ExitCode::FAILURE)

@@ -269,31 +269,6 @@ fn a_denied_domain_is_refused_at_once_and_not_looked_up() {
     assert!(network.dns.questions().iter().all(|question| !question.contains("denied")));
 }
 
-#[test]
-fn stanzas_beyond_the_queue_limit_bounce() {
-    let network = Network::new();
-    network.dns.behaves("mute.example", Behaviour::Silence);
-    let setup =
-        impatient("nuncio.example").set("promise.max_stanzas", "10").set("promise.message", "\"12s\"");
-    let node = Node::start(&network, setup.set("dns.timeout", "\"12s\""));
-    let mut sender = node.inbox();
-    for number in 0..15 {
-        sender.sends_message("mute.example", &number.to_string(), "");
-    }
-    // Reading from the component pauses first: the link might be established.
-    for number in 10..15 {
-        let answer = sender.next(SOON).expect("an answer in a moment");
-        assert_eq!(answer.attribute("id"), number.to_string(), "{answer}");
-        let error = answer.expect("error");
-        assert_eq!(error.attribute("type"), "wait", "{answer}");
-        assert!(error.child("resource-constraint").is_some(), "{answer}");
-    }
-    for number in 0..10 {
-        let answer = sender.receives_id(&number.to_string());
-        assert!(answer.expect("error").child("remote-server-timeout").is_some(), "{answer}");
-    }
-}
-
 /// A node that accepts certificates only.
 fn setup() -> Setup {
     of("nuncio.example")

@@ -192,18 +192,6 @@ fn log_level_and_limits_are_applied_and_restarts_are_asked_for() {
     node.eventually_logs(&["debug", "nuncio::incoming", "accepted"]);
 }
 
-#[test]
-fn an_open_stream_adopts_new_timeouts() {
-    let network = Network::new();
-    let setup = || Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\"");
-    let node = Node::start(&network, setup());
-    let identity = network.authority.issue(&["peer.example"]);
-    let mut peer = Peer::authenticates(node.address(), "peer.example", INBOX, &identity);
-    node.reconfigures(&network, &setup().set("s2s.idle_timeout", "\"2s\""));
-    // Only white space until then; the timeout at the start was an hour.
-    peer.expects_closed();
-}
-
 /// The serial number of the certificate that the node presents now.
 fn shown_serial(node: &Node) -> String {
     let mut peer = Peer::dials(node.address());

@@ -1,15 +1,9 @@
 //! Shutdown: every stanza is delivered or answered, and streams are closed in order.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use crate::support::{
-    Behaviour, Component, Element, Event, NEVER, Network, Node, Peer, Prosody, SOON, Server, Setup,
-    eventually,
-};
+use crate::support::{Component, Element, NEVER, Network, Node, Prosody, SOON, Server, Setup, eventually};
 
 #[test]
 fn under_load_towards_prosody_every_stanza_is_delivered_or_answered() {
@@ -45,21 +39,6 @@ fn under_load_from_nuncio_every_stanza_is_delivered_or_answered() {
     account(sent, arrived, &mut sender);
 }
 
-#[test]
-fn queued_stanzas_are_answered() {
-    let network = Network::new();
-    network.dns.behaves("mute.example", Behaviour::Silence);
-    let node = Node::start(&network, Setup::of("nuncio.example").set("dns.timeout", "\"60s\""));
-    let mut sender = node.inbox();
-    for number in 0..500 {
-        sender.sends_message("mute.example", &number.to_string(), "");
-    }
-    eventually("the domain is looked up", || (!network.dns.questions().is_empty()).then_some(()));
-    let status = node.terminate(LIMIT);
-    assert!(status.success(), "{status}");
-    account(500, Vec::new(), &mut sender);
-}
-
 // rows: B35
 #[test]
 fn an_idle_node_stops_at_once_and_closes_its_streams() {
@@ -78,60 +57,12 @@ fn an_idle_node_stops_at_once_and_closes_its_streams() {
 }
 
 #[test]
-fn nodes_that_are_linked_both_ways_end_without_a_warning_in_every_order() {
-    for order in [vec![0_usize], vec![1], vec![0, 1], vec![1, 0]] {
-        let network = Network::new();
-        let nodes = ["a.example", "b.example"].map(|domain| Node::start(&network, Setup::of(domain)));
-        let [mut one, mut other] = nodes.each_ref().map(Server::inbox);
-        one.sends_message(other.name(), "there", "");
-        other.receives_id("there");
-        other.sends_message(one.name(), "back", "");
-        one.receives_id("back");
-        // The first one, the second one, or both at once in either order; then the remaining one.
-        order.iter().for_each(|first| nodes[*first].process().signal("TERM"));
-        for first in &order {
-            let status = nodes[*first].process().exit_within(LIMIT);
-            assert!(status.success(), "{order:?}: {status}");
-        }
-        for node in nodes.iter().enumerate().filter(|(nth, _)| !order.contains(nth)).map(|(_, node)| node) {
-            assert!(node.terminate(LIMIT).success(), "{order:?}");
-        }
-        for node in &nodes {
-            let warned = |line: &String| line.contains("WARN") && line.contains("may not have arrived");
-            let lost = node.process().lines().into_iter().find(warned);
-            assert_eq!(lost, None, "{order:?}");
-        }
-    }
-}
-
-#[test]
 fn sigint_stops_the_node_too() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").set("shutdown_timeout", NEVER));
     node.process().signal("INT");
     let status = node.process().exit_within(SOON);
     assert!(status.success(), "{status}");
-}
-
-// rows: B35
-#[test]
-fn a_header_that_arrives_during_shutdown_gets_system_shutdown() {
-    let network = Network::new();
-    let node = Node::start(&network, Setup::of("nuncio.example"));
-    // The peer never answers the closing tag, so the node has to wait.
-    let _deaf = Component::connect_deaf(node.address(), "inbox.nuncio.example");
-    let mut silent = Peer::dials(node.address());
-    node.process().signal("TERM");
-    node.eventually_logs(&["stopping"]);
-    silent.sends_header("peer.example", "nuncio.example", "");
-    silent.expects_header();
-    // The node's features may have been sent before.
-    let first = silent.next(LIMIT).expect("an element");
-    match first {
-        Event::Element(features) if features.name == "features" => silent.expects_error("system-shutdown"),
-        Event::Element(error) => drop(error.expect("system-shutdown")),
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]
@@ -144,36 +75,6 @@ fn a_second_signal_stops_at_once() {
     node.eventually_logs(&["stopping"]);
     node.process().signal("TERM");
     node.process().exit_within(SOON);
-}
-
-#[test]
-fn streams_that_do_not_close_end_within_shutdown_timeout() {
-    let network = Network::new();
-    let node = Node::start(&network, Setup::of("nuncio.example").set("shutdown_timeout", "\"2s\""));
-    let _deaf = Component::connect_deaf(node.address(), "inbox.nuncio.example");
-    let status = node.terminate(SOON);
-    assert!(status.success(), "{status}");
-}
-
-#[test]
-fn stanzas_are_read_for_a_part_of_shutdown_timeout() {
-    let network = Network::new();
-    let node = Node::start(&network, Setup::of("nuncio.example").set("shutdown_timeout", "\"5s\""));
-    let mut chatterer = Component::connect_deaf(node.address(), "inbox.nuncio.example");
-    let over = Arc::new(AtomicBool::new(false));
-    let until = Arc::clone(&over);
-    let chatter = thread::spawn(move || {
-        let talk = "<presence from='inbox.nuncio.example' to='nuncio.example'/>".repeat(50);
-        while !until.load(Ordering::Relaxed) {
-            chatterer.send(&talk);
-        }
-    });
-    let status = node.terminate(SOON);
-    over.store(true, Ordering::Relaxed);
-    chatter.join().unwrap();
-    assert!(status.success(), "{status}");
-    assert!(node.process().logged(&["disconnected", "the component did not close its stream"]));
-    assert!(!node.process().logged(&["some components did not close their streams in time"]));
 }
 
 #[track_caller]

@@ -27,8 +27,23 @@ pub fn since(then: Instant) -> Duration {
 
 /// The current calendar time, for reports, time stamps and the validity of certificates.
 ///
-/// Tests cannot pause it.
+/// Tests cannot pause it, but they can have it follow the paused clock.
 #[expect(clippy::disallowed_methods, reason = "the only place that reads the system clock")]
 pub fn system() -> SystemTime {
+    #[cfg(feature = "test-util")]
+    if let Some((start, began)) = FOLLOWED.get() {
+        return began + since(start);
+    }
     SystemTime::now()
+}
+
+/// Has the calendar time follow the clock of the tokio runtime, on this thread and from now on.
+#[cfg(feature = "test-util")]
+pub fn follow() {
+    FOLLOWED.set(Some((now(), system())));
+}
+
+#[cfg(feature = "test-util")]
+thread_local! {
+    static FOLLOWED: std::cell::Cell<Option<(Instant, SystemTime)>> = const { std::cell::Cell::new(None) };
 }

@@ -44,6 +44,7 @@ pub mod drain;
 mod meter;
 pub mod monitor;
 pub mod panic_guard;
+pub mod threads;
 pub mod workers;
 
 use std::{fmt, sync::Arc};

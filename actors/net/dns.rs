@@ -29,6 +29,7 @@ use tokio::{join, time};
 use trust_dns_resolver::{Resolver, proto::rr::RecordType};
 use xmpp::Domain;
 
+use crate::network::Network;
 use answer::{Found, Offer};
 use bounded_tcp::Sockets;
 pub use cache::Cache;
@@ -90,16 +91,16 @@ pub struct Target {
 }
 
 impl Dns {
-    /// Makes a client. It sends nothing yet.
+    /// Makes a client that asks over `network`. It sends nothing yet.
     ///
     /// # Errors
     ///
     /// The resolver library rejects the settings.
-    pub fn new(settings: &Settings) -> Result<Self, SetupError> {
-        let servers = query::servers(&settings.nameservers);
+    pub fn new(settings: &Settings, network: &Network) -> Result<Self, SetupError> {
+        let servers = query::servers(&settings.nameservers, network);
         let datagrams = query::datagrams(&servers);
         let resolver = |servers| {
-            query::resolver(servers, settings.timeout).map_err(|error| SetupError(error.to_string()))
+            query::resolver(servers, settings.timeout, network).map_err(|error| SetupError(error.to_string()))
         };
         let single = match &servers[..] {
             [_] => Arc::default(),

@@ -4,9 +4,12 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use thiserror::Error;
-use tokio::{net::TcpStream, time};
+use tokio::time;
 
-use crate::{address, tcp_options};
+use crate::{
+    address,
+    network::{Network, Socket},
+};
 
 /// Connects to one of `addresses`; `timeout` is the limit for each of them.
 ///
@@ -17,24 +20,25 @@ use crate::{address, tcp_options};
 ///
 /// The error of each address, in the order in which they failed. The list is empty if there was no address.
 pub async fn connect(
+    network: &Network,
     addresses: &[SocketAddr],
     timeout: Duration,
-) -> Result<TcpStream, Vec<(SocketAddr, ConnectError)>> {
-    let (socket, failures) = race(addresses, |address| open(address, timeout)).await;
+) -> Result<Socket, Vec<(SocketAddr, ConnectError)>> {
+    let (socket, failures) = race(addresses, |address| open(network, address, timeout)).await;
     socket.ok_or(failures)
 }
 
-/// Connects to one address within `timeout`, and sets the options of [`tcp_options::tune`].
+/// Connects to one address within `timeout`, and sets the options of its socket ([`Socket::tune`]).
 ///
 /// # Errors
 ///
 /// The connection could not be opened in time, or no connection may be made to that address.
-pub async fn open(address: SocketAddr, timeout: Duration) -> Result<TcpStream, ConnectError> {
+pub async fn open(network: &Network, address: SocketAddr, timeout: Duration) -> Result<Socket, ConnectError> {
     if !address::is_destination(address.ip()) {
         return Err(ConnectError::Unreachable);
     }
-    let socket = within(timeout, TcpStream::connect(address)).await?;
-    if let Err(error) = tcp_options::tune(&socket) {
+    let socket = within(timeout, network.connect(address)).await?;
+    if let Err(error) = socket.tune() {
         log::debug!(target: "nuncio::tcp", "cannot set the socket options for {address}: {error}");
     }
     Ok(socket)
@@ -208,10 +212,14 @@ mod tests {
     async fn connects_and_tunes() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let socket = connect(&[closed, listener.local_addr().unwrap()], TIMEOUT).await.unwrap();
+        let addresses = [closed, listener.local_addr().unwrap()];
+        let Socket::Tcp(socket) = connect(&Network::System, &addresses, TIMEOUT).await.unwrap() else {
+            unreachable!()
+        };
         assert!(socket.nodelay().unwrap());
         assert!(socket2::SockRef::from(&socket).keepalive().unwrap());
-        assert_eq!(connect(&[closed], TIMEOUT).await.unwrap_err(), [(closed, ConnectError::Refused)]);
+        let refused = connect(&Network::System, &[closed], TIMEOUT).await.unwrap_err();
+        assert_eq!(refused, [(closed, ConnectError::Refused)]);
     }
 
     #[tokio::test]
@@ -220,8 +228,10 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         for ip in ["0.0.0.0", "0.0.0.7", "::", "::ffff:0.0.0.0", "224.0.0.1", "255.255.255.255", "ff02::1"] {
             let address = SocketAddr::new(ip.parse().unwrap(), port);
-            assert!(matches!(open(address, TIMEOUT).await, Err(ConnectError::Unreachable)), "{address}");
+            let opened = open(&Network::System, address, TIMEOUT).await;
+            assert!(matches!(opened, Err(ConnectError::Unreachable)), "{address}");
         }
-        assert!(open(SocketAddr::new([127, 0, 0, 1].into(), port), TIMEOUT).await.is_ok());
+        let address = SocketAddr::new([127, 0, 0, 1].into(), port);
+        assert!(open(&Network::System, address, TIMEOUT).await.is_ok());
     }
 }

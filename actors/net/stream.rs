@@ -6,26 +6,19 @@ use std::{
     task::{Context, Poll},
 };
 
-use socket2::SockRef;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::tls::TlsStream;
+use crate::{network::Socket, tls::TlsStream};
 
 /// The socket of a connection, before and after TLS.
 #[derive(Debug)]
 pub enum Stream {
     /// In clear text.
-    Tcp(TcpStream),
+    Tcp(Socket),
     /// Encrypted.
     Tls(Box<TlsStream>),
     /// The TLS handshake owns the socket. Reads and writes fail with `NotConnected`.
     Upgrading,
-    /// In memory, for tests.
-    #[cfg(any(test, feature = "test-util"))]
-    Memory(tokio::io::DuplexStream),
 }
 
 impl Stream {
@@ -35,8 +28,7 @@ impl Stream {
     /// With `corked` false it sends them. The peer is woken once for all of them.
     pub fn cork(&self, corked: bool) {
         if let Self::Tls(stream) = self {
-            // This only saves work. The next write reports a broken socket.
-            let _ = SockRef::from(stream.socket()).set_tcp_cork(corked);
+            stream.socket().cork(corked);
         }
     }
 }
@@ -50,8 +42,6 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-            #[cfg(any(test, feature = "test-util"))]
-            Self::Memory(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -62,8 +52,6 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-            #[cfg(any(test, feature = "test-util"))]
-            Self::Memory(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -72,8 +60,6 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
-            #[cfg(any(test, feature = "test-util"))]
-            Self::Memory(stream) => Pin::new(stream).poll_flush(context),
             Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -82,8 +68,6 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-            #[cfg(any(test, feature = "test-util"))]
-            Self::Memory(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }

@@ -21,11 +21,13 @@ use openssl::{
     hash::MessageDigest,
     ssl::{NameType, Ssl, SslContext, SslRef, StatusType},
 };
-use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 use xmpp::{Domain, DomainPair, certificate::Certificate};
 
-use crate::certificate::{self, Identity, Peer, Stores, Trust};
+use crate::{
+    certificate::{self, Identity, Peer, Stores, Trust},
+    network::Socket,
+};
 use context::ServerContexts;
 pub use error::Error;
 use guarded_socket::GuardedSocket;
@@ -117,13 +119,13 @@ impl Tls {
     /// The handshake failed. There is no time limit; the caller sets one.
     pub async fn connect(
         &self,
-        socket: TcpStream,
+        socket: impl Into<Socket>,
         pair: &DomainPair,
         direct: bool,
     ) -> Result<(TlsStream, Session), Error> {
         let context = self.inner.outbound.get(&pair.local).unwrap_or(&self.inner.anonymous);
         let ssl = outgoing(context, &pair.remote, direct).map_err(|errors| Error::setup(&errors))?;
-        let mut stream = SslStream::new(ssl, GuardedSocket::new(socket, 2 * self.max_handshake))
+        let mut stream = SslStream::new(ssl, GuardedSocket::new(socket.into(), 2 * self.max_handshake))
             .map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).connect().await.map_err(|error| Error::handshake(&error))?;
         let stream = TlsStream::established(stream);
@@ -141,13 +143,13 @@ impl Tls {
     /// The handshake failed. There is no time limit; the caller sets one.
     pub async fn accept(
         &self,
-        socket: TcpStream,
+        socket: impl Into<Socket>,
         domain: Option<&Domain>,
         direct: bool,
     ) -> Result<(TlsStream, Session), Error> {
         let inbound = self.inner.inbound.as_ref().ok_or(Error::NoIdentity)?;
         let contexts = if direct { &inbound.direct } else { &inbound.starttls };
-        let mut guarded = GuardedSocket::new(socket, self.max_handshake);
+        let mut guarded = GuardedSocket::new(socket.into(), self.max_handshake);
         guarded.read_client_hello().await?;
         let ssl = contexts.open(domain).map_err(|errors| Error::setup(&errors))?;
         let mut stream = SslStream::new(ssl, guarded).map_err(|errors| Error::setup(&errors))?;

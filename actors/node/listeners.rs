@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use actix::Arbiter;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::sync::Semaphore;
 use xmpp::{
     Domain,
     component::{Configured, Secret},
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 use mailbox::{Mailbox, Meter, workers::Workers};
-use net::tls::Tls;
+use net::{network, tls::Tls};
 
 /// Everything that listeners and their streams need.
 pub(super) struct Listeners {
@@ -113,8 +113,8 @@ pub(super) fn secrets(settings: &Settings) -> Arc<HashMap<Domain, Configured>> {
 impl Listeners {
     pub(super) fn start_servers(
         &self,
-        s2s: Vec<TcpListener>,
-        s2s_tls: Vec<TcpListener>,
+        s2s: Vec<network::Listener>,
+        s2s_tls: Vec<network::Listener>,
     ) -> Option<Mailbox<Listener>> {
         let socket = |direct_tls| move |socket| ListeningSocket { socket, direct_tls };
         let sockets = s2s.into_iter().map(socket(false)).chain(s2s_tls.into_iter().map(socket(true)));
@@ -129,7 +129,7 @@ impl Listeners {
         )
     }
 
-    pub(super) fn start_components(&self, sockets: Vec<TcpListener>) -> Option<Mailbox<Listener>> {
+    pub(super) fn start_components(&self, sockets: Vec<network::Listener>) -> Option<Mailbox<Listener>> {
         let sockets =
             sockets.into_iter().map(|socket| ListeningSocket { socket, direct_tls: false }).collect();
         let (limits, kind) = (self.component_limits.clone(), Kind::Components);

@@ -26,7 +26,7 @@ impl Node {
         let tls = Tls::new(identities(&settings), &settings.trust)
             .map_err(StartError::Tls)?
             .with_max_handshake(settings.limits.max_handshake);
-        let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
+        let dns = Dns::new(&settings.dns, &self.network).map_err(StartError::Dns)?;
         let policies = RemotePolicies::new(&settings);
 
         // An actor that has ended needs no settings; if the node cannot run without it, the process ends.

@@ -2,22 +2,24 @@
 
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixListener;
 
 use super::{LOG, StartError};
-use crate::{node::control::socket, settings::Settings, streams::listener};
+use crate::{node::control::socket, settings::Settings};
+use net::network::{Listener, Network};
 
 /// The bound sockets.
 pub(super) struct Sockets {
-    pub(super) s2s: Vec<TcpListener>,
-    pub(super) s2s_tls: Vec<TcpListener>,
-    pub(super) component: Vec<TcpListener>,
-    pub(super) metrics: Vec<TcpListener>,
+    pub(super) s2s: Vec<Listener>,
+    pub(super) s2s_tls: Vec<Listener>,
+    pub(super) component: Vec<Listener>,
+    pub(super) metrics: Vec<Listener>,
 }
 
 impl Sockets {
-    pub(super) fn bind(settings: &Settings) -> Result<Self, StartError> {
+    pub(super) fn bind(settings: &Settings, network: &Network) -> Result<Self, StartError> {
         let listen = &settings.listen;
+        let bind = |addresses: &[SocketAddr]| bind(network, addresses);
         Ok(Self {
             s2s: bind(&listen.s2s)?,
             s2s_tls: bind(&listen.s2s_tls)?,
@@ -57,11 +59,9 @@ pub(super) fn bind_control(
     }
 }
 
-fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+fn bind(network: &Network, addresses: &[SocketAddr]) -> Result<Vec<Listener>, StartError> {
     addresses
         .iter()
-        .map(|address| {
-            listener::bind(*address).map_err(|error| StartError::Bind { address: *address, error })
-        })
+        .map(|address| network.bind(*address).map_err(|error| StartError::Bind { address: *address, error }))
         .collect()
 }

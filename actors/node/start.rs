@@ -29,8 +29,8 @@ use crate::{
     settings::Settings,
     streams::{incoming, resumer::Resumer, verifier::Verifier},
 };
-use mailbox::{Inbox, Meter, Outlet, monitor::Monitor, panic_guard::PanicGuard, workers::Workers};
-use net::{dns::Dns, tls::Tls};
+use mailbox::{Inbox, Meter, Outlet, monitor::Monitor, panic_guard::PanicGuard, threads::Threads};
+use net::{dns::Dns, network::Network, tls::Tls};
 use status::report::Time;
 
 impl Node {
@@ -40,26 +40,39 @@ impl Node {
     ///
     /// An address cannot be bound, or TLS or the DNS client cannot use the settings; nothing runs then.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        Self::start_on(settings, Network::System, Threads::default()).await
+    }
+
+    /// Like [`start`](Self::start), with all actors on the current thread and with this network, for tests on paused
+    /// time.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    #[cfg(any(test, feature = "test-util"))]
+    pub async fn start_here(settings: Settings, network: Network) -> Result<Self, StartError> {
+        Self::start_on(settings, network, Threads::Current).await
+    }
+
+    async fn start_on(
+        settings: Settings,
+        network: Network,
+        mut threads: Threads,
+    ) -> Result<Self, StartError> {
         let tls = Tls::new(identities(&settings), &settings.trust)
             .map_err(StartError::Tls)?
             .with_max_handshake(settings.limits.max_handshake);
-        let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
-        let sockets = Sockets::bind(&settings)?;
+        let dns = Dns::new(&settings.dns, &network).map_err(StartError::Dns)?;
+        let sockets = Sockets::bind(&settings, &network)?;
         let addresses = sockets.addresses();
         let (control_socket, control_file) = bind_control(&settings)?.unzip();
-        let (mut threads, workers) = Workers::start(settings.workers);
+        let workers = threads.start_workers(settings.workers);
         let policies = RemotePolicies::new(&settings);
         // The router has the main thread. The promise and what it dials with have a second one, the DNS, the dialback
         // verifications and the resumptions a third, the services of the node a fourth. So stanzas with a link do not wait for connection
         // attempts or for answers of the services, and a large DNS answer does not hold up the promise.
         let main = Arbiter::current();
-        let mut thread = || {
-            let arbiter = Arbiter::new();
-            let handle = arbiter.handle();
-            threads.push(arbiter);
-            handle
-        };
-        let (dial_thread, dns_thread, service_thread) = (thread(), thread(), thread());
+        let (dial_thread, dns_thread, service_thread) = (threads.start(), threads.start(), threads.start());
         let (panic, panics) = mpsc::channel(1);
 
         let every = settings.log_mailboxes;
@@ -105,6 +118,7 @@ impl Node {
         let dialer = Dialer {
             policies: policies.clone(),
             tls: tls.clone(),
+            network: network.clone(),
             resolver,
             dial_limit: Some(dial_limit),
             dials,
@@ -221,8 +235,9 @@ impl Node {
             listeners,
             dialer: node_dialer,
             settings: Box::new(settings),
-            threads,
+            network,
             scrapes,
+            _threads: threads,
         })
     }
 }

@@ -1,11 +1,15 @@
 //! Stops a node in phases, so that no stanza is lost.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::Handler;
 
 use super::{LOG, Node};
 use crate::{
+    flow::ledger::Totals,
     routing::{promise, router},
     streams::{
         listener,
@@ -58,7 +62,9 @@ impl Node {
     /// moment: its last ack follows when the router has taken what was read before. Meanwhile the promise answers what waits
     /// for a link, and the sessions empty their outboxes. Then the components close, after they got their answers. The
     /// sessions close last, so that the last stanzas of the components still go out.
-    pub async fn drain(self) {
+    ///
+    /// Returns the account of all stanzas at the end; `None` if the router does not give it.
+    pub async fn drain(self) -> Option<Arc<Totals>> {
         let deadline = Deadline(clock::now() + self.settings.shutdown_timeout);
         for listener in self.servers.iter().chain(&self.components) {
             let _ = listener.signal(listener::Stop);
@@ -81,6 +87,7 @@ impl Node {
         let _ = self.router.signal(router::LogAccount { token });
         logged.within(deadline.left().max(ACCOUNT)).await;
         log::info!(target: LOG, "stopped");
+        tokio::time::timeout(ACCOUNT, self.account()).await.ok().flatten()
     }
 
     /// Closes the streams of other servers, empties the outboxes and answers what waits for a link.
@@ -130,5 +137,5 @@ impl Node {
     }
 }
 
-/// For the log of the account if `shutdown_timeout` is over.
+/// For the account, in the log and as the result, if `shutdown_timeout` is over.
 const ACCOUNT: Duration = Duration::from_millis(100);

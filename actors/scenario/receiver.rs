@@ -97,7 +97,7 @@ impl Receiver {
         let (environment, session) = (self.environment.clone(), session(remote));
         let counted = Arc::clone(&self.streams);
         let stream = mailbox::start_on(&Arbiter::current(), &self.streams, "incoming", move |own| {
-            let (stream, since) = (Stream::Memory(link), clock::now());
+            let (stream, since) = (Stream::Tcp(link.into()), clock::now());
             Incoming::new(environment, stream, Some(session), address, since, own, counted)
         });
         let mut peer = Peer::new(socket, stream);

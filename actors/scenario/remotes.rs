@@ -115,7 +115,7 @@ impl Remotes {
         let (ours, theirs) = duplex(self.pipe);
         actix_rt::spawn(self.remote(pair.remote.to_string(), theirs, acknowledging));
         let address = ([127, 0, 0, 1], 5269).into();
-        Ok(fixture::session_with(machine, Stream::Memory(ours), address))
+        Ok(fixture::session_with(machine, Stream::Tcp(ours.into()), address))
     }
 
     /// Reads until the link is cut or the stream is closed. Bytes after a closing tag are ignored.

@@ -18,12 +18,12 @@ use std::{
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
 use xmpp::stream::{self, Condition};
 
+pub(crate) use self::own_probe::ExpectProbe;
 use self::{
     addresses::{Addresses, Bounds, Excess, Standing},
     detect::Outcome,
@@ -32,7 +32,6 @@ use self::{
     socket::accept,
     wrong_secrets::WrongSecrets,
 };
-pub(crate) use self::{own_probe::ExpectProbe, socket::bind};
 use crate::{
     observe::log_limit::{self, LogLimiter},
     streams::{
@@ -42,7 +41,11 @@ use crate::{
     },
 };
 use mailbox::{Mailbox, Meter, Queued, drain, workers::Workers};
-use net::{address::site, stream_id, tcp_options};
+use net::{
+    address::site,
+    network::{self, Socket},
+    stream_id,
+};
 use status::report;
 
 /// Stop accepting connections. Streams go on.
@@ -95,7 +98,7 @@ pub(crate) struct Dismiss {
 #[derive(Debug)]
 pub(crate) struct ListeningSocket {
     /// The bound socket.
-    pub socket: TcpListener,
+    pub socket: network::Listener,
     /// Connections start with TLS (XEP-0368). On the other sockets servers may do so.
     pub direct_tls: bool,
 }
@@ -103,7 +106,7 @@ pub(crate) struct ListeningSocket {
 /// A connection was accepted. Sent by the accepting task.
 #[derive(Debug)]
 struct Accepted {
-    socket: TcpStream,
+    socket: Socket,
     caller: Caller,
 }
 
@@ -206,7 +209,7 @@ enum Stage {
     /// Waiting, without a first byte: a task holds the socket.
     Silent,
     /// Waiting, with a first byte.
-    Waiting(TcpStream),
+    Waiting(Socket),
     /// Served: a task waits for the first byte, then for TLS. The sender ends the wait for the first byte.
     Starting(Option<oneshot::Sender<()>>),
     Server(Mailbox<Incoming>),
@@ -255,11 +258,11 @@ impl Listener {
     }
 
     /// Serves a new connection, has it wait, or refuses it.
-    fn take(&mut self, socket: TcpStream, caller: Caller) {
+    fn take(&mut self, mut socket: Socket, caller: Caller) {
         let ip = caller.address.ip();
         let standing = match self.addresses.judge(ip, clock::now()) {
             Ok(standing) => standing,
-            Err(excess) => return self.refuse(&socket, caller, &excess.error()),
+            Err(excess) => return self.refuse(&mut socket, caller, &excess.error()),
         };
         // A peer may reuse a port before the end of its last connection is reported here. The two would be
         // mistaken for each other, and stay counted for ever.
@@ -268,18 +271,18 @@ impl Listener {
                 Condition::ResourceConstraint,
                 "your previous connection from this port is still being closed",
             );
-            return self.refuse(&socket, caller, &error);
+            return self.refuse(&mut socket, caller, &error);
         }
         let permit = match standing {
             Standing::Waiting => None,
             Standing::Served | Standing::Proved => {
                 match Arc::clone(&self.limits.connection_permits).try_acquire_owned() {
                     Ok(permit) => Some(permit),
-                    Err(_) => return self.refuse(&socket, caller, &Excess::All.error()),
+                    Err(_) => return self.refuse(&mut socket, caller, &Excess::All.error()),
                 }
             }
         };
-        if let Err(error) = tcp_options::tune(&socket) {
+        if let Err(error) = socket.tune() {
             log::debug!(
                 target: LOG, address:% = caller.address, reason:% = error;
                 "socket options could not be set"
@@ -296,7 +299,7 @@ impl Listener {
 
     /// Refuses a connection. The reason is sent only if the socket takes it at once: a refused connection
     /// uses no memory.
-    fn refuse(&self, socket: &TcpStream, caller: Caller, error: &stream::Error) {
+    fn refuse(&self, socket: &mut Socket, caller: Caller, error: &stream::Error) {
         let Caller { address, socket: index } = caller;
         if self.refused.count_line() {
             log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");

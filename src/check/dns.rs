@@ -21,7 +21,10 @@ use crate::config::{
     value,
 };
 use actors::settings::{Listen, Settings};
-use net::dns::{Dns, LookupError, Target};
+use net::{
+    dns::{Dns, LookupError, Target},
+    network::Network,
+};
 
 /// Looks up every domain and component as remote servers do, and adds findings.
 pub(super) fn check(source: &Source, settings: &Settings) {
@@ -38,7 +41,7 @@ pub(super) fn check(source: &Source, settings: &Settings) {
     });
     names.retain(|name| is_public(name.as_str()));
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let (Ok(dns), Ok(runtime)) = (Dns::new(&settings.dns), runtime) else { return };
+    let (Ok(dns), Ok(runtime)) = (Dns::new(&settings.dns, &Network::System), runtime) else { return };
     if names.is_empty() {
         return;
     }

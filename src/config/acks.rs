@@ -39,7 +39,7 @@ pub(super) fn check(section: &Section<'_>, remote: &Remote, promise: &Promise) {
         let help = "raise max_rate, or set acks = false";
         match ["max_rate", "acks"].into_iter().find(|key| section.has(key)) {
             Some("acks") => {
-                section.warning("acks", Message::with_help(format!("max_rate is low: {text}"), help))
+                section.warning("acks", Message::with_help(format!("max_rate is low: {text}"), help));
             }
             Some(key) => section.warning(key, Message::with_help(format!("is low: {text}"), help)),
             None => {}

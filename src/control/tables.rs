@@ -51,7 +51,7 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport]) {
             stanzas_and_bytes(link.sent),
             stanzas_and_bytes(link.waiting),
             acks(link).map_or_else(none, |acks| acks.acks.as_str().to_owned()),
-            acks(link).filter(|acks| acks.acks != Acks::No).map_or_else(none, |acks| open(acks)),
+            acks(link).filter(|acks| acks.acks != Acks::No).map_or_else(none, open),
             acks(link).and_then(|acks| acks.ack_latency).map_or_else(none, |latency| latency.to_string()),
             link.idle.to_string(),
         ]);

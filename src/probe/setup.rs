@@ -15,7 +15,7 @@ use actors::{
     settings::{Identity, Settings},
 };
 use mailbox::Meter;
-use net::{dns::Dns, tls::Tls};
+use net::{dns::Dns, network::Network, tls::Tls};
 
 /// The parts of a probe.
 pub(crate) struct Probe {
@@ -37,7 +37,7 @@ impl Probe {
         let tls = Tls::new(actors::identities(&settings), &settings.trust)
             .map_err(|error| format!("cannot set up TLS: {error}"))?
             .with_max_handshake(settings.limits.max_handshake);
-        let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
+        let dns = Dns::new(&settings.dns, &Network::System).map_err(|error| error.to_string())?;
         let observer = sender.announcing(None);
         let dns = dns.observed(move |asked| observer.observe(observer::Step::Queried(asked)));
         let here = Arbiter::current();
@@ -55,6 +55,7 @@ impl Probe {
         let dialer = Dialer {
             policies: RemotePolicies::new(&settings),
             tls,
+            network: Network::System,
             resolver,
             dial_limit: None,
             dials: settings.limits.dials,

@@ -338,7 +338,9 @@ impl Walk<'_, OpenSession> {
         attempt.remote.policy.auth = vec![Mechanism::Dialback];
         self.location.dialback_alone = true;
         self.observed = Observed::default();
-        match happy_eyeballs::connect(&[address], attempt.remote.connect_timeout).await {
+        match happy_eyeballs::connect(&attempt.dialer.network, &[address], attempt.remote.connect_timeout)
+            .await
+        {
             Ok(socket) => {
                 match self.observe(attempt.negotiate_on(socket, address, target.direct_tls)).await {
                     Ok(session) => {

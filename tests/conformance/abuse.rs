@@ -1,13 +1,12 @@
 //! Rows E: limits against abuse by unauthenticated and misbehaving peers (RFC 6120, section 13.12).
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
 
 use crate::support::{
-    Auth, Behaviour, Certificate, Event, Fixture, HEADER, INBOX, NEVER, Node, Peer, SOON, Server, Setup, Tls,
-    connect_from, eventually, message, most_lines, read_to_end,
+    Auth, Behaviour, Certificate, Fixture, HEADER, INBOX, NEVER, Node, SOON, Server, Setup, Tls,
+    connect_from, eventually, most_lines, read_to_end,
 };
 
 // rows: E25
@@ -35,93 +34,6 @@ fn one_address_gets_its_share_of_connections_and_others_get_theirs() {
     assert!((1..=most_lines(10, began)).contains(&told), "{told} lines about 200 connections");
 }
 
-// rows: E25
-#[test]
-fn all_addresses_together_get_so_many_connections() {
-    let fixture =
-        Fixture::with(quick().set("limits.max_connections", "8").set("s2s.handshake_timeout", "\"3s\""));
-    let target = port(&fixture.node);
-    let held: Vec<_> = (0..8).map(|_| connect_from(fixture.network.address(), target)).collect();
-    let refused = refusal(fixture.network.address(), target);
-    assert!(refused.contains("<resource-constraint "), "{refused}");
-    // Idle connections are closed.
-    eventually("there is room again", || {
-        is_served(&connect_from(fixture.network.address(), target)).then_some(())
-    });
-    drop(held);
-}
-
-// rows: E26
-#[test]
-fn a_peer_is_held_to_its_rate_and_loses_nothing() {
-    let fixture = Fixture::with(quick().block("[[remote]]\nname = \"peer.example\"\nmax_rate = \"100 KiB\""));
-    let mut inbox = fixture.node.inbox();
-    let mut peer = fixture.peer();
-    let start = Instant::now();
-    let sending = thread::spawn(move || {
-        for number in 0..50 {
-            let body = format!("<body>{}", "x".repeat(10 * 1024));
-            peer.sends(&message(&number.to_string()).replace("<body>", &body));
-        }
-        peer
-    });
-    for number in 0..50 {
-        assert_eq!(inbox.next(SOON).expect("a stanza").attribute("id"), number.to_string());
-    }
-    // 500 KiB at 100 KiB a second, less the burst of one second and the size of one read.
-    let took = start.elapsed();
-    assert!(took > Duration::from_millis(2500), "500 KiB came through in {took:?}");
-    drop(sending.join().unwrap());
-}
-
-// rows: E27
-#[test]
-fn a_stream_that_does_not_authenticate_in_time_is_closed() {
-    // Enough time for a handshake on a busy machine.
-    let fixture = Fixture::with(quick().set("s2s.handshake_timeout", "\"4s\""));
-    let target = port(&fixture.node);
-    let starttls = format!("{HEADER}<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    let plain: Vec<(&str, TcpStream)> = [
-        ("silence", ""),
-        ("part of a header", &HEADER[..40]),
-        ("a header", HEADER),
-        ("part of an element", &starttls[..starttls.len() - 10]),
-        ("no TLS", &starttls),
-    ]
-    .into_iter()
-    .map(|(what, said)| {
-        let mut stream = connect_from(fixture.network.address(), target);
-        stream.write_all(said.as_bytes()).unwrap();
-        (what, stream)
-    })
-    .collect();
-    // A byte from time to time does not extend the timeout.
-    let mut dripping = connect_from(fixture.network.address(), target);
-    let mut dripped = dripping.try_clone().unwrap();
-    let drip = thread::spawn(move || {
-        for byte in HEADER.bytes() {
-            if dripped.write_all(&[byte]).is_err() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-    });
-    let mut peer = Peer::dials(fixture.node.address());
-    peer.starts_tls("peer.example", INBOX, Some(&fixture.identity));
-    peer.expects("features");
-
-    for (what, mut stream) in plain {
-        let answer = read_to_end(&mut stream);
-        // No stream error can be sent during a TLS handshake.
-        let told = answer.contains("<connection-timeout ") || what == "no TLS";
-        assert!(told, "{what}: {answer}");
-    }
-    assert!(read_to_end(&mut dripping).contains("<connection-timeout "));
-    peer.expects_error("connection-timeout");
-    drip.join().unwrap();
-    fixture.node.eventually_logs(&["closed", "not authenticated in time"]);
-}
-
 // rows: E27
 #[test]
 fn before_authentication_bytes_and_elements_are_counted() {
@@ -141,36 +53,6 @@ fn before_authentication_bytes_and_elements_are_counted() {
     ] {
         let answer = fixture.answer_to(format!("{HEADER}{too_much}").as_bytes());
         assert!(answer.contains("<policy-violation "), "{what}: {answer}");
-    }
-}
-
-// rows: E27
-#[test]
-fn an_element_sent_too_slowly_ends_an_authenticated_stream() {
-    let fixture = Fixture::with(quick().set("s2s.element_timeout", "\"1s\""));
-    let mut inbox = fixture.node.inbox();
-    let mut peer = fixture.peer();
-    let dripping = message("never whole");
-    let mut told = None;
-    for byte in dripping[..dripping.len() - 1].chars().cycle().take(1000) {
-        peer.sends(&byte.to_string());
-        if let Ok(event) = peer.next(Duration::from_millis(30)) {
-            told = Some(event);
-            break;
-        }
-    }
-    let Some(Event::Element(error)) = told else { panic!("{told:?}") };
-    assert!(error.child("connection-timeout").is_some(), "{error}");
-
-    // Whole elements may arrive at any pace.
-    let mut peer = fixture.peer();
-    for number in 0..4 {
-        let text = message(&number.to_string());
-        let (first, second) = text.split_at(text.len() / 2);
-        peer.sends(first);
-        assert!(peer.next(Duration::from_millis(500)).is_err());
-        peer.sends(second);
-        inbox.receives_id(&number.to_string());
     }
 }
 
@@ -260,11 +142,6 @@ fn the_number_of_domains_per_stream_is_configurable() {
     peer.sends("<db:result from='peer.example' to='outbox.nuncio.example'>key</db:result>");
     let refused = peer.expects("result").to_string();
     assert!(refused.contains("resource-constraint"), "{refused}");
-}
-
-/// The stream error on a refused connection.
-fn refusal(source: Ipv4Addr, target: SocketAddr) -> String {
-    read_to_end(&mut connect_from(source, target))
 }
 
 /// Whether a header is answered with features.

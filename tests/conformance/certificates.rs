@@ -1,8 +1,8 @@
 //! Certificates: names, chains, trust stores, expiry and revocation. SASL EXTERNAL itself is in `external`.
 
 use crate::support::{
-    Auth, Authority, Event, Identity, Listener, NEVER, Network, Node, Nothing, Peer, SOON, Server, Setup,
-    Status, offers_external,
+    Auth, Authority, Event, Identity, Listener, NEVER, Network, Node, Peer, SOON, Server, Setup, Status,
+    offers_external,
 };
 
 mod external;
@@ -141,102 +141,6 @@ fn only_the_issuing_authority_revokes_a_certificate() {
     }
 }
 
-// rows: D19
-#[test]
-fn a_stream_ends_with_the_certificate_it_rests_on() {
-    let setup = Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\"");
-    let fixture = Fixture::new(setup);
-    let mut inbox = fixture.node.inbox();
-    let identity = fixture.network.authority.certificate(&["peer.example"]).expires_in(10).issue();
-    let mut proved = Peer::authenticates(fixture.node.address(), "peer.example", INBOX, &identity);
-    // Dialback rests on DNS and does not depend on the certificate.
-    let mut other = Peer::dials(fixture.node.address());
-    other.starts_tls("peer.example", INBOX, Some(&identity));
-    other.expects("features");
-    other.sends(&format!("<db:result from='peer.example' to='{INBOX}'>a key</db:result>"));
-    is_called_back(fixture.listener.accepts(), &identity);
-    assert_eq!(other.expects("result").attribute("type"), "valid");
-    proved.sends(&message("while it is good"));
-    inbox.receives_id("while it is good");
-
-    let error = proved.expects("error");
-    error.expect("reset");
-    assert!(error.expect("text").text().contains("expired"), "{error}");
-    // Stanzas still count until the peer closes its side too.
-    proved.sends(&message("on its way"));
-    inbox.receives_id("on its way");
-    proved.expects_closed();
-    proved.sends("</stream:stream>");
-    proved.expects_end();
-
-    other.sends(&message("by dialback"));
-    inbox.receives_id("by dialback");
-    let mut again = Peer::dials(fixture.node.address());
-    again.starts_tls("peer.example", INBOX, Some(&identity));
-    assert!(!offers_external(&again.expects("features")));
-}
-
-// rows: D19
-#[test]
-fn a_stream_of_ours_ends_with_the_certificate_that_it_rests_on() {
-    let fixture = Fixture::new(Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\""));
-    let mut inbox = fixture.node.inbox();
-    let identity = fixture.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
-    inbox.sends_message("peer.example", "while it is good", "");
-    let mut peer = fixture.listener.accepts();
-    peer.answers_to_external("peer.example", &identity);
-    assert_eq!(peer.expects("message").attribute("id"), "while it is good");
-
-    let error = peer.expects("error");
-    error.expect("reset");
-    assert!(error.expect("text").text().contains("expired"), "{error}");
-    peer.expects_closed();
-    // The next stanza waits for a new stream with the next certificate.
-    inbox.sends_message("peer.example", "after it", "");
-    peer.sends("</stream:stream>");
-    let mut again = fixture.listener.accepts();
-    again.answers_to_external("peer.example", &fixture.identity);
-    assert_eq!(again.expects("message").attribute("id"), "after it");
-}
-
-// rows: D19 F27
-#[test]
-fn a_stream_ends_with_the_certificate_that_spared_a_call_back() {
-    let setup = Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\"");
-    let fixture = Fixture::new(setup.set("s2s.dialback_shortcut", "true"));
-    let identity = fixture.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
-    let mut peer = Peer::dials(fixture.node.address());
-    peer.starts_tls("peer.example", INBOX, Some(&identity));
-    peer.expects("features");
-    peer.sends(&format!("<db:result from='peer.example' to='{INBOX}'>a key</db:result>"));
-    assert_eq!(peer.expects("result").attribute("type"), "valid");
-    peer.expects("error").expect("reset");
-    peer.expects_closed();
-    // After its closing tag the node sends nothing, not even white space, until it stops waiting for ours.
-    let after = peer.reads(SOON);
-    assert!(matches!(after, Err(Nothing::Ended)), "{after:?}");
-    assert!(fixture.listener.accepted().is_none(), "the peer was called back");
-}
-
-// rows: D19
-#[test]
-fn a_stream_of_ours_ends_with_the_certificate_that_the_policy_wants_good() {
-    let setup = Setup::of("nuncio.example").auth(Auth::Dialback).set("s2s.strict_certificates", "true");
-    let fixture = Fixture::new(setup.set("s2s.keepalive", "\"1s\""));
-    let identity = fixture.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
-    fixture.node.inbox().sends_message("peer.example", "while it is good", "");
-    let mut peer = fixture.listener.accepts();
-    peer.answers_to_tls("peer.example", &identity);
-    peer.sends_features(DIALBACK);
-    peer.expects("result");
-    peer.sends(&format!("<db:result from='peer.example' to='{INBOX}' type='valid'/>"));
-    assert_eq!(peer.expects("message").attribute("id"), "while it is good");
-    let error = peer.expects("error");
-    error.expect("reset");
-    assert!(error.expect("text").text().contains("expired"), "{error}");
-    peer.expects_closed();
-}
-
 // rows: D20
 #[test]
 fn a_trust_file_replaces_the_authorities_of_the_system() {
@@ -324,10 +228,6 @@ fn is_called_back(mut peer: Peer, identity: &Identity) {
 /// A revoked certificate, with the OCSP response stapled.
 fn revoked(authority: &Authority, name: &str) -> Identity {
     authority.staples(authority.issue(&[name]), Status::Revoked)
-}
-
-fn message(id: &str) -> String {
-    format!("<message from='a@peer.example' to='b@{INBOX}' id='{id}'><body/></message>")
 }
 
 const INBOX: &str = "inbox.nuncio.example";

@@ -192,25 +192,6 @@ fn one_port_accepts_starttls_and_direct_tls() {
     peer.expects("features").expect("starttls");
 }
 
-// rows: I7
-#[test]
-fn waiting_for_the_first_byte_or_for_tls_has_a_timeout() {
-    let network = Network::new();
-    let node = Node::start(&network, setup().set("s2s.handshake_timeout", "\"3s\""));
-    let mut silent = Peer::dials(node.address());
-    let mut stalled = Peer::dials(node.address());
-    stalled.sends("\u{16}");
-    let mut liar = Peer::dials(node.address());
-    liar.sends("\u{16}<stream:stream xmlns='jabber:server'>");
-    liar.waits_for_the_end();
-    stalled.expects_end();
-    silent.expects_header();
-    assert!(silent.expects("error").child("connection-timeout").is_some());
-    silent.expects_closed();
-    let identity = network.authority.issue(&["peer.example"]);
-    comes_in_by_direct_tls(&node, 5269, &identity);
-}
-
 /// A node, and a peer that offers only direct TLS.
 struct Fixture {
     network: Network,

@@ -5,8 +5,8 @@ mod form;
 use std::collections::HashMap;
 
 use crate::support::{
-    Auth, Behaviour, Certificate, Component, Event, Fixture, INBOX, Listener, Network, Node, Peer, SOON,
-    Server, Setup, Tls, eventually, message,
+    Auth, Component, Event, Fixture, INBOX, Listener, Network, Node, Peer, SOON, Server, Setup, eventually,
+    message,
 };
 
 /// Sender addresses of a scripted peer, and the outcome of each.
@@ -323,39 +323,6 @@ fn two_components_keep_their_order_on_one_stream_each() {
     assert!(listener.accepted().is_none(), "a stream that stood was not used");
 }
 
-// rows: E15
-#[test]
-fn every_request_to_a_black_hole_has_exactly_one_outcome() {
-    let fixture = Fixture::with(
-        Setup::of("nuncio.example")
-            .set("s2s.connect_timeout", "\"1s\"")
-            .set("s2s.handshake_timeout", "\"2s\"")
-            .set("promise.max_stanzas", "500"),
-    );
-    let address = fixture.network.address();
-    fixture.network.publish("hole.example", address);
-    let deaf = Listener::deaf(address);
-    let mut sender = fixture.node.inbox();
-    let from = sender.name().to_owned();
-    let flood = sender.floods(10_000, move |number| {
-        let kind = ["get", "result", "set", "error"][number % 4];
-        format!("<iq type='{kind}' from='{from}' to='hole.example' id='{number}'><x xmlns='urn:x'/></iq>")
-    });
-    let mut outcomes = vec![0; 10_000];
-    for _ in 0..5_000 {
-        let answer = sender.next(SOON).expect("an outcome for each");
-        assert!(answer.is("iq", "error"), "{answer}");
-        outcomes[answer.attribute("id").parse::<usize>().unwrap()] += 1;
-    }
-    assert_eq!(flood.join().unwrap(), 10_000);
-    let wrong: Vec<_> = (0..10_000).filter(|number| outcomes[*number] != 1 - number % 2).collect();
-    assert!(wrong.is_empty(), "{wrong:?}");
-    // No further answer arrives.
-    let pong = sender.asks("nuncio.example", PING);
-    assert!(pong.is("iq", "result"), "{pong}");
-    drop(deaf);
-}
-
 // rows: E17
 #[test]
 fn a_local_domain_is_local_regardless_of_dns() {
@@ -371,30 +338,6 @@ fn a_local_domain_is_local_regardless_of_dns() {
     let pong = outbox.asks("nuncio.example", PING);
     assert!(pong.is("iq", "result"), "{pong}");
     assert!(listener.accepted().is_none(), "a local domain was dialed");
-}
-
-// rows: E29
-#[test]
-fn a_peer_that_proved_nothing_is_sent_no_stanza() {
-    let fixture = Fixture::with(
-        Setup::of("nuncio.example")
-            .certificate(Certificate::Missing)
-            .tls(Tls::Optional)
-            .set("s2s.handshake_timeout", "\"2s\""),
-    );
-    fixture.network.dns.behaves("peer.example", Behaviour::Silence);
-    let mut sender = fixture.node.inbox();
-    for number in 0..10 {
-        sender.sends_message("peer.example", &number.to_string(), "");
-    }
-    let mut peer = Peer::dials(fixture.node.address());
-    peer.sends_header("peer.example", INBOX, "");
-    peer.expects_header();
-    let mut seen = Vec::new();
-    while let Ok(Event::Element(element)) = peer.next(SOON) {
-        seen.push(element.name.clone());
-    }
-    assert_eq!(seen, ["features", "error"]);
 }
 
 // rows: E7 E10

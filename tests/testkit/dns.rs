@@ -12,7 +12,7 @@ pub use hickory_proto::op::ResponseCode;
 pub use hickory_proto::rr::RData;
 pub use reply::{Reply, a, aaaa, alias, answer, cname, srv};
 pub use server::{Question, Server};
-pub use zone::{Behaviour, Dns};
+pub use zone::{Behaviour, Dns, Records};
 
 use hickory_proto::rr::Name;
 

@@ -11,7 +11,7 @@ use crate::{
     settings::{Dials, Repeat},
 };
 use mailbox::Mailbox;
-use net::{dns::MOST_TARGETS, tls::Tls};
+use net::{dns::MOST_TARGETS, network::Network, tls::Tls};
 
 /// The actors and the settings that all attempts share.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Dialer {
     pub policies: RemotePolicies,
     /// Certificates and trust.
     pub tls: Tls,
+    /// Opens connections.
+    pub network: Network,
     /// Answers DNS lookups.
     pub resolver: Mailbox<Resolver>,
     /// Gives permits to connect. `None`: no limit.

@@ -56,7 +56,7 @@ impl<G: Goal> Walk<'_, G> {
         let attempt = self.attempt;
         let began = clock::now();
         let within = attempt.remote.connect_timeout.min(share.time_left());
-        let opened = happy_eyeballs::open(address, within).await;
+        let opened = happy_eyeballs::open(&attempt.dialer.network, address, within).await;
         attempt.count(Phase::Connect, began);
         let connection = Connection {
             socket: opened.map_err(|failure| AttemptError::Connect(vec![(address, failure)]))?,

@@ -7,10 +7,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use xmpp::{
     DomainPair,
     certificate::Problem,
@@ -36,7 +33,7 @@ use crate::{
     },
     observe::metrics::{Count, Phase, Purpose},
 };
-use net::{stream::Stream, tls};
+use net::{network::Socket, stream::Stream, tls};
 use status::{
     display::{self, Protection, millis},
     event::{Event, EventKind},
@@ -72,9 +69,9 @@ pub trait Goal: Clone + fmt::Debug {
     fn is_success(outcome: &Self::Outcome) -> bool;
 }
 
-/// A TCP connection on which to negotiate, and the terms.
+/// A connection on which to negotiate, and the terms.
 pub(super) struct Connection {
-    pub(super) socket: TcpStream,
+    pub(super) socket: Socket,
     pub(super) address: SocketAddr,
     /// TLS comes first (XEP-0368).
     pub(super) direct_tls: bool,
@@ -103,7 +100,7 @@ impl<G: Goal> Attempt<G> {
     /// The goal was not reached.
     pub async fn negotiate_on(
         &self,
-        socket: TcpStream,
+        socket: Socket,
         address: SocketAddr,
         direct_tls: bool,
     ) -> Result<G::Outcome, AttemptError> {
@@ -182,7 +179,7 @@ impl<G: Goal> Negotiation<'_, G> {
     /// missing.
     async fn run(
         &mut self,
-        socket: TcpStream,
+        socket: Socket,
         direct_tls: bool,
     ) -> Result<(G::Completed, Transport, bool), AttemptError> {
         let mut transport = Transport { stream: Stream::Tcp(socket), expires: None, evidence: None };

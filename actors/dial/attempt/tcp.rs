@@ -2,18 +2,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use tokio::{net::TcpStream, sync::oneshot};
+use tokio::sync::oneshot;
 
 use super::{Attempt, Goal, Resumed, Waiting, budget::Budget};
 use crate::{
     dial::{dial_limit, error::AttemptError},
     observe::metrics::Phase,
 };
-use net::{address, happy_eyeballs};
+use net::{address, happy_eyeballs, network::Socket};
 
 /// An open TCP connection.
 pub(super) struct Connected {
-    pub(super) socket: TcpStream,
+    pub(super) socket: Socket,
     /// Held until the attempt is done with the connection. `None` without a limit.
     pub(super) permit: Option<dial_limit::DialPermit>,
 }
@@ -77,7 +77,7 @@ impl<G: Goal> Attempt<G> {
 
     async fn open(&self, address: SocketAddr, waits: bool, share: &Budget) -> Result<Connected, OpenError> {
         // Without a route nothing is sent, so this uses up no connection of a limited budget.
-        if share.is_limited() && !address::has_route_to(address) {
+        if share.is_limited() && !self.dialer.network.has_route_to(address) {
             return Err(OpenError::Failed(happy_eyeballs::ConnectError::Unreachable));
         }
         let permit = if waits {
@@ -92,8 +92,8 @@ impl<G: Goal> Attempt<G> {
             return Err(OpenError::Spent);
         }
         let within = self.remote.connect_timeout.min(share.time_left());
-        let socket = happy_eyeballs::open(address, within).await.map_err(OpenError::Failed)?;
-        Ok(Connected { socket, permit })
+        let socket = happy_eyeballs::open(&self.dialer.network, address, within).await;
+        Ok(Connected { socket: socket.map_err(OpenError::Failed)?, permit })
     }
 
     /// Waits for a permit. The owner knows meanwhile.

@@ -8,6 +8,7 @@ use testkit::dns::{Reply, Server, a, answer, srv};
 
 use super::*;
 use crate::settings;
+use net::network::Network;
 
 /// Tells the bytes of the cache.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub(super) struct Weigh(pub(super) oneshot::Sender<usize>);
 
 fn dns(server: &Server) -> Dns {
     let timeout = Duration::from_secs(5);
-    Dns::new(&settings::Dns { nameservers: vec![server.address()], timeout }).unwrap()
+    Dns::new(&settings::Dns { nameservers: vec![server.address()], timeout }, &Network::System).unwrap()
 }
 
 fn start(dns: Dns) -> Mailbox<Resolver> {

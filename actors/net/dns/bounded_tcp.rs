@@ -16,34 +16,52 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    time::timeout,
 };
 use trust_dns_resolver::net::runtime::{
     RuntimeProvider, TokioRuntimeProvider, TokioTime, iocompat::AsyncIoTokioAsStd,
 };
 
+use crate::network::{Network, Socket};
+
 /// The socket factory of the library.
-#[derive(Clone, Default)]
-pub(super) struct Sockets(TokioRuntimeProvider);
+#[derive(Clone)]
+pub(super) struct Sockets {
+    runtime: TokioRuntimeProvider,
+    network: Network,
+}
+
+impl Sockets {
+    pub(super) fn new(network: Network) -> Self {
+        Self { runtime: TokioRuntimeProvider::new(), network }
+    }
+}
 
 impl RuntimeProvider for Sockets {
     type Handle = <TokioRuntimeProvider as RuntimeProvider>::Handle;
     type Timer = TokioTime;
     type Udp = <TokioRuntimeProvider as RuntimeProvider>::Udp;
-    type Tcp = AsyncIoTokioAsStd<BoundedStream<TcpStream>>;
+    type Tcp = AsyncIoTokioAsStd<BoundedStream<Socket>>;
 
     fn create_handle(&self) -> Self::Handle {
-        self.0.create_handle()
+        self.runtime.create_handle()
     }
 
     fn connect_tcp(
         &self,
         server: SocketAddr,
-        from: Option<SocketAddr>,
-        timeout: Option<Duration>,
+        _: Option<SocketAddr>,
+        within: Option<Duration>,
     ) -> Pin<Box<dyn Send + Future<Output = io::Result<Self::Tcp>>>> {
-        let connects = self.0.connect_tcp(server, from, timeout);
-        Box::pin(async move { Ok(AsyncIoTokioAsStd(BoundedStream::new(connects.await?.0))) })
+        let (network, within) = (self.network.clone(), within.unwrap_or(CONNECT));
+        Box::pin(async move {
+            let opened = timeout(within, network.connect(server)).await;
+            let socket = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+            if let Err(error) = socket.tune() {
+                log::debug!(target: "nuncio::dns", "cannot set the socket options for {server}: {error}");
+            }
+            Ok(AsyncIoTokioAsStd(BoundedStream::new(socket)))
+        })
     }
 
     fn bind_udp(
@@ -51,7 +69,7 @@ impl RuntimeProvider for Sockets {
         local: SocketAddr,
         server: SocketAddr,
     ) -> Pin<Box<dyn Send + Future<Output = io::Result<Self::Udp>>>> {
-        self.0.bind_udp(local, server)
+        self.runtime.bind_udp(local, server)
     }
 }
 
@@ -198,6 +216,9 @@ fn refusal([id_high, id_low, flags, codes, ..]: [u8; HEADER]) -> [u8; HEADER] {
     const SERVFAIL: u8 = 2;
     [id_high, id_low, flags & !TRUNCATED, codes & 0xf0 | SERVFAIL, 0, 0, 0, 0, 0, 0, 0, 0]
 }
+
+/// The time limit of a connection, if the library sets none.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// The maximum size of a message in bytes. Fifty SRV records have less than half of that.
 const LONGEST: usize = 8 * 1024;

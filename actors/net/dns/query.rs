@@ -9,7 +9,7 @@ use std::{
 use tokio::time;
 use trust_dns_resolver::{
     Resolver,
-    config::{ConnectionConfig, NameServerConfig, ResolverConfig},
+    config::{ConnectionConfig, NameServerConfig, ProtocolConfig, ResolverConfig},
     lookup::Lookup,
     net::{DnsError, NetError},
     proto::{
@@ -26,6 +26,7 @@ use super::{
     known_answers::{CachedAnswer, KnownAnswers},
     selection,
 };
+use crate::network::Network;
 
 impl Dns {
     /// Asks for the SRV records of `service` at `domain`, such as `_xmpp-server._tcp`.
@@ -181,9 +182,10 @@ impl Dns {
 pub(super) fn resolver(
     servers: Vec<NameServerConfig>,
     timeout: Duration,
+    network: &Network,
 ) -> Result<Resolver<Sockets>, NetError> {
     let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-    let mut builder = Resolver::builder_with_config(config, Sockets::default());
+    let mut builder = Resolver::builder_with_config(config, Sockets::new(network.clone()));
     let options = builder.options_mut();
     options.ndots = 0;
     // The library repeats the datagram several times in each attempt.
@@ -196,8 +198,18 @@ pub(super) fn resolver(
 }
 
 /// Returns the configured name servers, or those of the system; at least one.
-pub(super) fn servers(configured: &[SocketAddr]) -> Vec<NameServerConfig> {
-    if configured.is_empty() { system_servers() } else { configured.iter().copied().map(server).collect() }
+pub(super) fn servers(configured: &[SocketAddr], network: &Network) -> Vec<NameServerConfig> {
+    let mut servers = if configured.is_empty() {
+        system_servers()
+    } else {
+        configured.iter().copied().map(server).collect()
+    };
+    if !network.has_datagrams() {
+        for server in &mut servers {
+            server.connections.retain(|connection| matches!(connection.protocol, ProtocolConfig::Tcp));
+        }
+    }
+    servers
 }
 
 /// Returns the UDP addresses of name servers.

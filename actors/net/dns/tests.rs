@@ -17,7 +17,7 @@ use super::*;
 const TIMEOUT: Duration = Duration::from_millis(2400);
 
 fn dns(server: &Server) -> Dns {
-    Dns::new(&Settings { nameservers: vec![server.address()], timeout: TIMEOUT }).unwrap()
+    Dns::new(&Settings { nameservers: vec![server.address()], timeout: TIMEOUT }, &Network::System).unwrap()
 }
 
 fn domain() -> Domain {

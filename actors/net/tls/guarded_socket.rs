@@ -16,21 +16,19 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::{
     Error,
     record_budget::{RECORDS, RecordBudget},
     records::{ClientHello, HANDSHAKE, RecordReader},
 };
+use crate::network::Socket;
 
-/// A TCP socket under TLS.
+/// A socket under TLS.
 #[derive(Debug)]
 pub(super) struct GuardedSocket {
-    socket: TcpStream,
+    socket: Socket,
     /// Bytes that were read and that OpenSSL gets before any other.
     early: BytesMut,
     /// The number of bytes that may still be read before the end of the handshake.
@@ -50,7 +48,7 @@ struct Established {
 
 impl GuardedSocket {
     /// Limits the bytes before the end of the handshake to `limit`.
-    pub(super) fn new(socket: TcpStream, limit: usize) -> Self {
+    pub(super) fn new(socket: Socket, limit: usize) -> Self {
         Self {
             socket,
             early: BytesMut::new(),
@@ -85,8 +83,8 @@ impl GuardedSocket {
         Ok(())
     }
 
-    /// The TCP socket, for its options.
-    pub(super) fn socket(&self) -> &TcpStream {
+    /// The socket, for its options.
+    pub(super) fn socket(&self) -> &Socket {
         &self.socket
     }
 

@@ -18,7 +18,7 @@ use openssl::ssl::{SslContextBuilder, SslMethod, SslSessionCacheMode, SslVerifyM
 use testkit::{Authority, Purpose, Request};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
 };
 use xmpp::certificate::{Name, Problem};
 

@@ -7,13 +7,11 @@ use std::{
 };
 
 use openssl::ssl::{SslRef, SslVersion};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_openssl::SslStream;
 
 use super::GuardedSocket;
+use crate::network::Socket;
 
 /// An encrypted connection. The number of records without data is limited.
 #[derive(Debug)]
@@ -32,8 +30,8 @@ impl TlsStream {
         self.0.ssl()
     }
 
-    /// The TCP socket, for its options.
-    pub(crate) fn socket(&self) -> &TcpStream {
+    /// The socket, for its options.
+    pub(crate) fn socket(&self) -> &Socket {
         self.0.get_ref().socket()
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
     sync::{mpsc, oneshot},
     time::timeout,
 };
@@ -14,9 +13,10 @@ use crate::{
     flow::accept::Acceptor,
     node::client_slots::{Slot, Slots, unless_needed, write_answer},
 };
+use net::network::{Listener, Socket};
 
 /// Serves the figures of `sources`; never returns.
-pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
+pub(crate) async fn serve(listener: Listener, sources: Sources) {
     let mut slots = Slots::new(AT_ONCE);
     let (done, mut left) = mpsc::channel(2 * AT_ONCE);
     let (message, summary) = ("no connection can be accepted", "more connections could not be accepted");
@@ -49,7 +49,7 @@ pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
 
 /// Reads the request and writes the answer. While it waits for the client, a new client can take its slot.
 async fn attend(
-    mut socket: TcpStream,
+    mut socket: Socket,
     sources: &Sources,
     mut ends: oneshot::Receiver<()>,
 ) -> std::io::Result<()> {
@@ -73,7 +73,7 @@ async fn attend(
 }
 
 /// Reads up to the empty line; `None` if the request is too long.
-async fn head(socket: &mut TcpStream) -> std::io::Result<Option<String>> {
+async fn head(socket: &mut Socket) -> std::io::Result<Option<String>> {
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
     loop {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix::{Context, Handler};
-use tokio::{net::TcpStream, sync::oneshot};
+use tokio::sync::oneshot;
 
 use super::{Caller, Detected, Excess, Kind, LOG, Listener, Stage, queue::SILENCE, site};
 use crate::streams::{
@@ -19,6 +19,7 @@ use crate::streams::{
 };
 use mailbox::{Queued, drain};
 use net::{
+    network::Socket,
     stream::Stream,
     tls::{self, Tls, TlsStream},
 };
@@ -27,14 +28,14 @@ use net::{
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The peer begins with XML, or has sent nothing in time.
-    Plain(TcpStream),
+    Plain(Socket),
     Secured(Box<TlsStream>, Box<tls::Session>),
     /// The TLS handshake failed, for this reason.
     NoTls(String),
     /// The connection ended, for this reason.
     Closed(String),
     /// It was silent while connections of its address with a first byte waited.
-    GaveWay(TcpStream),
+    GaveWay(Socket),
 }
 
 /// The protocol that a connection may begin with.
@@ -46,7 +47,7 @@ enum Expected {
 
 impl Listener {
     /// Serves a connection that is counted already. Until its first byte it needs one task only.
-    pub(super) fn serve(&mut self, socket: TcpStream, caller: Caller) {
+    pub(super) fn serve(&mut self, socket: Socket, caller: Caller) {
         let expected = match &self.kind {
             Kind::Components(_) => Expected::Xml,
             Kind::Servers(servers) if self.direct_tls.get(caller.socket) == Some(&true) => {
@@ -97,7 +98,7 @@ impl Listener {
     /// Removes a connection that gets no stream.
     fn end(&mut self, outcome: Outcome, caller: Caller, context: &mut Context<Self>) {
         match outcome {
-            Outcome::GaveWay(socket) => self.refuse(&socket, caller, &Excess::Address.error()),
+            Outcome::GaveWay(mut socket) => self.refuse(&mut socket, caller, &Excess::Address.error()),
             Outcome::Closed(reason) | Outcome::NoTls(reason) => {
                 log::debug!(target: LOG, address:% = caller.address, reason = reason.as_str(); "closed");
             }
@@ -109,7 +110,7 @@ impl Listener {
     fn start_component(
         &mut self,
         environment: component::Environment,
-        socket: TcpStream,
+        socket: Socket,
         caller: Caller,
         since: Instant,
     ) {
@@ -157,20 +158,19 @@ impl Listener {
 /// Waits for the first byte, then for the TLS handshake if there is one.
 async fn detect(
     expected: Expected,
-    socket: TcpStream,
+    mut socket: Socket,
     others_wait: oneshot::Receiver<()>,
     within: Duration,
 ) -> Outcome {
     let deadline = tokio::time::Instant::now() + within;
-    let mut first = [0];
-    let peeked = tokio::select! {
-        peeked = tokio::time::timeout_at(deadline, socket.peek(&mut first)) => peeked,
+    let first = tokio::select! {
+        first = tokio::time::timeout_at(deadline, socket.first_byte()) => first,
         Ok(()) = others_wait => return Outcome::GaveWay(socket),
     };
-    match (peeked, &expected) {
-        (Ok(Ok(0)), _) => return Outcome::Closed("the peer closed the connection".to_owned()),
+    match (first, &expected) {
+        (Ok(Ok(None)), _) => return Outcome::Closed("the peer closed the connection".to_owned()),
         (Ok(Err(error)), _) => return Outcome::Closed(error.to_string()),
-        (Ok(Ok(_)), Expected::XmlOrTls(_)) if first == [TLS_HANDSHAKE] => {}
+        (Ok(Ok(Some(TLS_HANDSHAKE))), Expected::XmlOrTls(_)) => {}
         // The stream of a silent peer ends with an error that gives the reason.
         (_, Expected::Xml | Expected::XmlOrTls(_)) => return Outcome::Plain(socket),
         (_, Expected::Tls(_)) => {}

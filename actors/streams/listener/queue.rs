@@ -9,31 +9,31 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use actix::{Context, Handler};
-use tokio::net::TcpStream;
 use xmpp::stream::{self, Condition};
 
 use super::{Caller, Excess, Heard, Listener, Stage, Standing, site};
 use mailbox::Queued;
+use net::network::Socket;
 
 /// The result of the wait for a first byte.
 #[derive(Debug)]
 pub(super) enum FirstByte {
     /// At least one byte has arrived.
-    Arrived(TcpStream),
+    Arrived(Socket),
     /// No byte arrived within [`SILENCE`].
-    Late(TcpStream),
+    Late(Socket),
     /// The connection has ended.
     Closed,
 }
 
 impl Listener {
     /// Waits for the first byte of a connection that is counted as waiting.
-    pub(super) fn await_first_byte(&self, socket: TcpStream, caller: Caller) {
+    pub(super) fn await_first_byte(&self, mut socket: Socket, caller: Caller) {
         let own = self.own.clone();
         actix_rt::spawn(async move {
-            let first = match tokio::time::timeout(SILENCE, socket.peek(&mut [0])).await {
-                Ok(Ok(1..)) => FirstByte::Arrived(socket),
-                Ok(Ok(0) | Err(_)) => FirstByte::Closed,
+            let first = match tokio::time::timeout(SILENCE, socket.first_byte()).await {
+                Ok(Ok(Some(_))) => FirstByte::Arrived(socket),
+                Ok(Ok(None) | Err(_)) => FirstByte::Closed,
                 Err(_) => FirstByte::Late(socket),
             };
             // A listener that is gone takes no connections.
@@ -108,8 +108,8 @@ impl Listener {
     fn refuse_waiting(&mut self, caller: Caller, error: &stream::Error) {
         let Some(connection) = self.connections.remove(&caller) else { return };
         self.addresses.change(caller.address.ip(), Some(connection.standing), None);
-        if let Stage::Waiting(socket) = connection.stage {
-            self.refuse(&socket, caller, error);
+        if let Stage::Waiting(mut socket) = connection.stage {
+            self.refuse(&mut socket, caller, error);
         }
     }
 }
@@ -143,8 +143,8 @@ impl Handler<Queued<Heard>> for Listener {
                 self.queues.entry(site).or_default().push_back(caller);
                 self.serve_waiting(site);
             }
-            FirstByte::Late(socket) => {
-                self.refuse(&socket, caller, &Excess::Address.error());
+            FirstByte::Late(mut socket) => {
+                self.refuse(&mut socket, caller, &Excess::Address.error());
                 self.forget(caller, context);
             }
             FirstByte::Arrived(_) | FirstByte::Closed => self.forget(caller, context),

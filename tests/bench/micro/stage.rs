@@ -96,7 +96,7 @@ impl Stage {
 fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     socket.set_nonblocking(true).expect("a socket");
     let address = socket.peer_addr().expect("an address");
-    let stream = Stream::Tcp(tokio::net::TcpStream::from_std(socket).expect("a runtime"));
+    let stream = Stream::Tcp(tokio::net::TcpStream::from_std(socket).expect("a runtime").into());
     let (router, _) = fixture::start(Setup {
         domain: Domain::new(OURS).expect("a domain"),
         component: (stream, address),
@@ -156,7 +156,7 @@ impl Dial for World {
         let (address, pair) = (self.remotes, pair.clone());
         let dial = fixture::dial(move || async move {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
-            Ok(fixture::session(&pair, Stream::Tcp(stream), address))
+            Ok(fixture::session(&pair, Stream::Tcp(stream.into()), address))
         });
         PendingDial { lost, ..dial }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Fixture, answers, publishes, requests, told};
-use crate::dialback::{INBOX, OUTBOX, VALID};
+use crate::dialback::{INBOX, VALID};
 use crate::support::{Certificate, Component, Listener, Network, Node, Nothing, Server, Setup, Tls};
 
 // rows: F1 F2 F4
@@ -126,36 +126,6 @@ fn targets_share_no_connection_at_one_address_or_at_two_ports() {
             assert_eq!(peer.expects("message").attribute("id"), domain);
         }
     }
-}
-
-// rows: F23
-#[test]
-fn resource_constraint_leads_to_a_few_retries_on_new_connections() {
-    let setup = Setup::of("nuncio.example");
-    let setup = setup.set("promise.backoff", "[\"10ms\", \"50ms\"]").set("promise.message", "\"3s\"");
-    let fixture = Fixture::with(setup);
-    let short_of_resources = |local: &str| {
-        let mut peer = fixture.listener.accepts();
-        answers(&mut peer, "peer.example", "short", "result");
-        peer.sends(&format!(
-            "<db:result from='peer.example' to='{local}' type='error'><error type='wait'>\
-             <resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>"
-        ));
-    };
-    let mut inbox = fixture.node.inbox();
-    inbox.sends_message("romeo@peer.example", "in the end", "");
-    short_of_resources(INBOX);
-    let mut peer = fixture.listener.accepts();
-    answers(&mut peer, "peer.example", "enough", "result");
-    peer.sends(VALID);
-    assert_eq!(peer.expects("message").attribute("id"), "in the end");
-
-    let mut outbox = fixture.node.outbox();
-    outbox.sends_message("romeo@peer.example", "never", "");
-    short_of_resources(OUTBOX);
-    short_of_resources(OUTBOX);
-    drop(fixture.listener);
-    assert_eq!(told(&outbox.receives_id("never")), "wait remote-server-timeout");
 }
 
 /// Secret, receiving and originating domain, stream id, key.

@@ -2,7 +2,7 @@
 
 use super::{Fixture, answers, publishes, told};
 use crate::dialback::{INBOX, OUTBOX, message, receives_nothing_else, result, verified};
-use crate::support::{Behaviour, Peer, Server, Setup};
+use crate::support::{Behaviour, Peer, Server};
 
 // rows: F1 F2 F3
 #[test]
@@ -196,17 +196,6 @@ fn a_failed_verification_is_answered_with_an_error() {
     }
 
     fixture.proves(&mut dialing, INBOX, &id);
-}
-
-// rows: F17
-#[test]
-fn a_silent_authority_is_reported_before_the_handshake_timeout() {
-    let fixture = Fixture::with(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"2s\""));
-    let _silent = publishes(&fixture.network, "silent.example");
-    let (mut dialing, _) = fixture.dials("silent.example");
-    dialing.sends(&result("silent.example", INBOX, "key"));
-    fails(&mut dialing, "silent.example", "wait remote-server-timeout");
-    dialing.expects_error("connection-timeout");
 }
 
 #[track_caller]

@@ -54,41 +54,6 @@ fn stanzas_left_by_a_closing_peer_take_a_new_stream() {
     assert_eq!(arrived, (0..100).map(|number: i32| number.to_string()).collect::<Vec<_>>());
 }
 
-// rows: B17 B22
-#[test]
-fn stanzas_behind_our_closing_tag_are_still_delivered() {
-    let fixture = Fixture::with(setup().set("s2s.idle_timeout", "\"1s\""));
-    let mut inbox = fixture.node.inbox();
-    let mut peer = fixture.authenticated();
-    // Idleness is not an error, so there is no stream error.
-    peer.expects_closed();
-    for number in 0..10 {
-        peer.sends(&message(&number.to_string()));
-    }
-    peer.sends("</stream:stream>");
-    peer.expects_end();
-    for number in 0..10 {
-        inbox.receives_id(&number.to_string());
-    }
-}
-
-// rows: B22
-#[test]
-fn our_idle_stream_is_closed_without_an_error_and_reopened_when_needed() {
-    let fixture = Fixture::with(setup().set("s2s.idle_timeout", "\"1s\""));
-    let listener = fixture.listens();
-    let mut inbox = fixture.node.inbox();
-    inbox.sends_message(PEER, "1", "");
-    let mut peer = fixture.accepts(&listener);
-    peer.expects("message");
-    peer.expects_closed();
-    peer.sends("</stream:stream>");
-    peer.expects_end();
-    inbox.sends_message(PEER, "2", "");
-    let mut peer = fixture.accepts(&listener);
-    assert_eq!(peer.expects("message").attribute("id"), "2");
-}
-
 // rows: B18
 #[test]
 fn tls_is_closed_by_whoever_closes_and_the_other_answers() {

@@ -1,53 +1,11 @@
 //! Checks that the other side is alive (RFC 6120, section 4.6).
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
 use super::{Fixture, INBOX, PEER, setup};
-use crate::support::{Component, Nothing, Peer, SOON, Server};
-
-// rows: B20 B21
-#[test]
-fn a_silent_link_is_checked_now_and_then_and_never_while_it_is_negotiated() {
-    let fixture = Fixture::with(setup().set("s2s.keepalive", "\"1s\""));
-    let listener = fixture.listens();
-    let mut inbox = fixture.node.inbox();
-    inbox.sends_message(PEER, "1", "");
-
-    let mut peer = listener.accepts();
-    peer.expects_header();
-    peer.sends_header(PEER, INBOX, "id='1'");
-    // During a negotiation, for longer than `keepalive`.
-    assert_eq!(peer.reads(NEGOTIATED), Err(Nothing::Late));
-    peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
-    peer.expects("starttls");
-    assert_eq!(peer.reads(NEGOTIATED), Err(Nothing::Late));
-    peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.secures_as_server(&fixture.identity);
-    peer.expects_header();
-    peer.sends_header(PEER, INBOX, "id='2'");
-    assert_eq!(peer.reads(NEGOTIATED), Err(Nothing::Late));
-    // Before the link is established: from here on the link may be checked, however long the rest takes.
-    let start = Instant::now();
-    peer.accepts_external(PEER);
-    peer.expects("message");
-
-    // An established link is checked once per interval, on both sides.
-    let mut theirs = fixture.authenticated();
-    for peer in [&mut peer, &mut theirs] {
-        let mut heard = String::new();
-        while heard.len() < 3 {
-            heard.push_str(&peer.reads(SOON).expect("a sign of life"));
-        }
-        assert_eq!(heard.trim(), "", "{heard:?}");
-    }
-    assert!(start.elapsed() >= Duration::from_millis(2500), "three checks in {:?}", start.elapsed());
-    // TCP acknowledged each, so the links stay open.
-    inbox.sends_message(PEER, "2", "");
-    assert_eq!(peer.expects("message").attribute("id"), "2");
-}
+use crate::support::{Component, Peer, SOON, Server};
 
 // rows: B21
 #[test]
@@ -124,6 +82,3 @@ fn was_told_of_the_timeout(mut hears: impl FnMut() -> Option<String>) {
     assert!(end.contains("<connection-timeout"), "{end}");
     assert!(end.ends_with("</stream:stream>"), "{end}");
 }
-
-/// Longer than `keepalive` and its rounding.
-const NEGOTIATED: Duration = Duration::from_millis(1600);

@@ -111,21 +111,27 @@ impl fmt::Display for Question {
 impl Shared {
     /// The answer to a message, and how long to hold it back.
     fn answer(&self, bytes: &[u8]) -> Option<(Vec<u8>, Duration)> {
-        let message = Message::from_vec(bytes).ok()?;
-        let query = message.queries.first()?;
-        let question = Question {
-            name: query.name().to_lowercase().to_ascii().trim_end_matches('.').to_owned(),
-            kind: query.query_type(),
-            checking_disabled: message.metadata.checking_disabled,
-        };
-        locked(&self.questions).push(question.to_string());
-        let reply = locked(&self.answers)(&question);
-        reply.pack(&message, bytes)
+        answer(bytes, |question| {
+            locked(&self.questions).push(question.to_string());
+            locked(&self.answers)(question)
+        })
     }
 
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
+}
+
+/// The answer of `answers` to the question in a message, and how long to hold it back.
+pub(super) fn answer(bytes: &[u8], answers: impl FnOnce(&Question) -> Reply) -> Option<(Vec<u8>, Duration)> {
+    let message = Message::from_vec(bytes).ok()?;
+    let query = message.queries.first()?;
+    let question = Question {
+        name: query.name().to_lowercase().to_ascii().trim_end_matches('.').to_owned(),
+        kind: query.query_type(),
+        checking_disabled: message.metadata.checking_disabled,
+    };
+    answers(&question).pack(&message, bytes)
 }
 
 /// Takes the same port for UDP and TCP. A port that the kernel chose for one may be taken for the other.

@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    ops::Deref,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -19,14 +20,18 @@ use hickory_proto::{
 use super::{
     absolute,
     reply::{self, Reply},
-    server::{Question, Server, locked},
+    server::{self, Question, Server, locked},
 };
 
 /// A server that answers for every name. A name without records does not exist, unless there is one below it.
 pub struct Dns {
     server: Server,
-    zone: Arc<Mutex<Zone>>,
+    records: Records,
 }
+
+/// The records of a server, and how it behaves. Clones are the same records.
+#[derive(Clone, Default)]
+pub struct Records(Arc<Mutex<Zone>>);
 
 /// How the server behaves when it is asked for a name.
 #[derive(Clone, Copy, Debug)]
@@ -61,10 +66,10 @@ impl Dns {
     /// # Errors
     /// The address is not free.
     pub fn start(address: SocketAddr) -> io::Result<Self> {
-        let zone = Arc::<Mutex<Zone>>::default();
-        let answers = Arc::clone(&zone);
-        let server = Server::start(address, move |question| locked(&answers).answer(question))?;
-        Ok(Self { server, zone })
+        let records = Records::default();
+        let answers = records.clone();
+        let server = Server::start(address, move |question| locked(&answers.0).answer(question))?;
+        Ok(Self { server, records })
     }
 
     /// Where it answers.
@@ -77,6 +82,22 @@ impl Dns {
     #[must_use]
     pub fn questions(&self) -> Vec<String> {
         self.server.questions()
+    }
+}
+
+impl Deref for Dns {
+    type Target = Records;
+
+    fn deref(&self) -> &Records {
+        &self.records
+    }
+}
+
+impl Records {
+    /// The answer to a message, and how long to hold it back. `None`: it gets none.
+    #[must_use]
+    pub fn answer(&self, message: &[u8]) -> Option<(Vec<u8>, Duration)> {
+        server::answer(message, |question| locked(&self.0).answer(question))
     }
 
     /// Adds a service record (RFC 2782); the target `.` says that there is no such service.
@@ -101,25 +122,25 @@ impl Dns {
 
     /// Sets how many seconds answers for `name` and everything below it may be cached.
     pub fn lives(&self, name: &str, ttl: u32) {
-        locked(&self.zone).lives.insert(absolute(name), ttl);
+        locked(&self.0).lives.insert(absolute(name), ttl);
     }
 
     /// Sets the behaviour for `name` and everything below it.
     pub fn behaves(&self, name: &str, behaviour: Behaviour) {
-        locked(&self.zone).behaviours.insert(absolute(name), behaviour);
+        locked(&self.0).behaviours.insert(absolute(name), behaviour);
     }
 
     /// Removes the records and the behaviour of `name` and everything below it.
     pub fn clear(&self, name: &str) {
         let name = absolute(name);
-        let mut zone = locked(&self.zone);
+        let mut zone = locked(&self.0);
         zone.records.retain(|owner, _| !name.zone_of(owner));
         zone.known = zone.records.keys().flat_map(upwards).collect();
         zone.behaviours.retain(|owner, _| !name.zone_of(owner));
     }
 
     fn add(&self, name: &str, data: RData) {
-        let mut zone = locked(&self.zone);
+        let mut zone = locked(&self.0);
         let name = absolute(name);
         zone.known.extend(upwards(&name));
         zone.records.entry(name).or_default().push(data);

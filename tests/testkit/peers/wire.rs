@@ -76,7 +76,7 @@ impl Wire {
 
     /// Makes a TLS handshake as client, with the server name `domain`.
     pub fn secure_as_client(&mut self, identity: Option<&Identity>, domain: &str) -> Result<(), String> {
-        let mut ssl = Ssl::new(&context(identity)).unwrap();
+        let mut ssl = Ssl::new(&tls_context(identity)).unwrap();
         ssl.set_hostname(domain).unwrap();
         ssl.set_alpn_protos(ALPN).unwrap();
         self.secure(ssl, |stream| stream.connect())
@@ -84,7 +84,7 @@ impl Wire {
 
     /// Makes a TLS handshake as server.
     pub fn secure_as_server(&mut self, identity: Option<&Identity>) -> Result<(), String> {
-        let ssl = Ssl::new(&context(identity)).unwrap();
+        let ssl = Ssl::new(&tls_context(identity)).unwrap();
         self.secure(ssl, |stream| stream.accept())
     }
 
@@ -128,9 +128,12 @@ impl Wire {
 
     /// Ends the connection with a reset.
     pub fn reset(self) {
-        if let Link::Plain(stream) = &self.link {
-            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
-        }
+        let stream = match &self.link {
+            Link::Plain(stream) => stream,
+            Link::Secured(stream) => stream.get_ref(),
+            Link::Changing => return,
+        };
+        socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Closes the sending side: close_notify in TLS, then FIN.
@@ -194,7 +197,13 @@ impl Wire {
                 Link::Secured(stream) => {
                     stream.get_ref().set_read_timeout(Some(left)).unwrap();
                     match stream.ssl_read(&mut buffer) {
-                        Err(error) if error.code() == ErrorCode::WANT_READ => continue,
+                        Err(error) if error.code() == ErrorCode::WANT_READ || is_interrupted(&error) => {
+                            continue;
+                        }
+                        Err(error) => {
+                            let _ = writeln!(self.transcript, "! {:?} {error}", error.code());
+                            Ok(0)
+                        }
                         read => Ok(read.unwrap_or(0)),
                     }
                 }
@@ -210,8 +219,15 @@ impl Wire {
     }
 }
 
-/// Presents `identity` even if it is weak, requests the other side's certificate, and accepts any.
-fn context(identity: Option<&Identity>) -> SslContext {
+/// Whether a signal ended the call, which the library does not treat as a reason to repeat it.
+fn is_interrupted(error: &openssl::ssl::Error) -> bool {
+    error.io_error().is_some_and(|error| error.kind() == ErrorKind::Interrupted)
+}
+
+/// The TLS context of a scripted peer. It presents `identity` even if that is weak, requests the other side's
+/// certificate, and accepts any.
+#[must_use]
+pub fn tls_context(identity: Option<&Identity>) -> SslContext {
     let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
     context.set_min_proto_version(Some(SslVersion::TLS1_2)).unwrap();
     context.set_security_level(0);

@@ -30,7 +30,7 @@ use crate::{
     settings::{self, Remote},
 };
 use mailbox::Meter;
-use net::{dns::Dns, tls::Tls};
+use net::{dns::Dns, network::Network, tls::Tls};
 
 fn pair() -> DomainPair {
     let [local, remote] = ["a.example", "b.example"].map(|name| Domain::new(name).unwrap());
@@ -58,7 +58,7 @@ fn attempt<G: Goal>(goal: G) -> Attempt<G> {
     };
     let (here, meter) = (Arbiter::current(), Meter::new("test", 64, None));
     let nameservers = vec![([127, 0, 0, 1], 9).into()];
-    let dns = Dns::new(&settings::Dns { nameservers, timeout: second }).unwrap();
+    let dns = Dns::new(&settings::Dns { nameservers, timeout: second }, &Network::System).unwrap();
     let counted = meter.clone();
     let resolver = mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(dns, own, counted));
     let counted = meter.clone();
@@ -79,6 +79,7 @@ fn attempt<G: Goal>(goal: G) -> Attempt<G> {
         bounds: Bounds::default(),
         certificate: false,
         dialer: Dialer {
+            network: Network::System,
             policies: RemotePolicies::uniform(remote),
             tls: Tls::new(Vec::new(), &[]).unwrap(),
             resolver,

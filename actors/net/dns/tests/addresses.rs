@@ -57,7 +57,8 @@ async fn a_late_ipv6_answer_is_not_waited_for() {
     });
     let nameservers = vec![server.address()];
     // If it were waited for, this test would hang.
-    let dns = Dns::new(&Settings { nameservers, timeout: Duration::from_secs(3600) }).unwrap();
+    let dns =
+        Dns::new(&Settings { nameservers, timeout: Duration::from_secs(3600) }, &Network::System).unwrap();
     let addresses = dns.addresses("x.b.example").await.unwrap();
     assert_eq!(addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), ["192.0.2.1"]);
 }

@@ -74,7 +74,7 @@ async fn an_unreadable_answer_is_temporary() {
 #[tokio::test]
 async fn nobody_at_the_name_servers_address_is_temporary() {
     let address = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let dns = Dns::new(&Settings { nameservers: vec![address], timeout: TIMEOUT }).unwrap();
+    let dns = Dns::new(&Settings { nameservers: vec![address], timeout: TIMEOUT }, &Network::System).unwrap();
     let failure = targets(&dns).await.unwrap_err();
     assert!(matches!(failure, LookupError::Unusable { .. } | LookupError::Silent { .. }), "{failure:?}");
 }

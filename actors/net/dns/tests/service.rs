@@ -195,7 +195,9 @@ async fn one_good_name_server_is_enough() {
     for code in [ResponseCode::Refused, ResponseCode::ServFail] {
         let bad = Server::always(Code(code));
         for nameservers in [[bad.address(), good.address()], [good.address(), bad.address()]] {
-            let dns = Dns::new(&Settings { nameservers: nameservers.into(), timeout: TIMEOUT }).unwrap();
+            let dns =
+                Dns::new(&Settings { nameservers: nameservers.into(), timeout: TIMEOUT }, &Network::System)
+                    .unwrap();
             assert_eq!(targets(&dns).await.unwrap(), ["1 0 x:5269"]);
         }
     }

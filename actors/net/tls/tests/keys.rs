@@ -194,7 +194,8 @@ async fn one_turn_processes_few_records_without_data() {
     let mut bytes: Vec<u8> = (0..60).flat_map(|_| forge.key_update(false)).collect();
     bytes.extend(forge.data(b"x"));
     forge.stream.get_mut().write_all(&bytes).await.unwrap();
-    ours.socket().readable().await.unwrap();
+    let Socket::Tcp(socket) = ours.socket() else { unreachable!() };
+    socket.readable().await.unwrap();
     let (mut turns, mut place) = (0, [0; 10]);
     future::poll_fn(|context| {
         turns += 1;
