@@ -11,6 +11,7 @@ mod blame;
 mod closing;
 mod deadlines;
 mod inbound;
+mod last_ack;
 mod leftovers;
 mod messages;
 mod reload;
@@ -37,10 +38,10 @@ pub(crate) use self::messages::{
     Open, Retire, Returned, Send, SendFirst, Show,
 };
 use self::{
-    acks::LastAck,
     closing::{Ending, Handback, Redial},
     deadlines::Limits,
     inbound::Inbound,
+    last_ack::LastAck,
     leftovers::Leftovers,
 };
 pub(crate) use crate::dial::attempt::Adopt;

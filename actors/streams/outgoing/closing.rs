@@ -10,7 +10,7 @@ use xmpp::{
 };
 
 use super::{
-    Closed, LOG, OnRoute, Outgoing, Returned, Session, State, acks::LastAck, blame::Blame,
+    Closed, LOG, OnRoute, Outgoing, Returned, Session, State, blame::Blame, last_ack::LastAck,
     leftovers::Leftovers,
 };
 use crate::{
