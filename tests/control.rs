@@ -401,10 +401,10 @@ fn explain_names_domains_above_and_below_that_have_links_or_queues() {
 }
 
 /// A directory for the control socket of a test: socket paths are limited to 107 bytes, and test paths are longer.
-struct Place(PathBuf);
+pub(crate) struct Place(PathBuf);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = env::temp_dir().join(format!("nuncio-s-{}-{count}", process::id()));
@@ -417,7 +417,7 @@ impl Place {
     }
 
     /// The setup of `nuncio.example` with its socket here.
-    fn setup(&self) -> Setup {
+    pub(crate) fn setup(&self) -> Setup {
         Setup::of("nuncio.example").set("listen.control", &format!("{:?}", self.socket()))
     }
 
@@ -428,7 +428,7 @@ impl Place {
 
     /// Runs a command that must succeed, and returns its text.
     #[track_caller]
-    fn tells(&self, arguments: &[&str]) -> String {
+    pub(crate) fn tells(&self, arguments: &[&str]) -> String {
         let output = self.nuncio(arguments);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()

@@ -1,4 +1,7 @@
 //! Soaks and attacks, which `tests/run` leaves out without `--long`.
 
 mod abuse_load;
+mod acks;
+mod deaf;
+mod delivery;
 mod promise;

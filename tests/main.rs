@@ -15,6 +15,7 @@ mod command_line;
 mod components;
 mod conformance;
 mod control;
+mod delivery;
 mod dialback;
 mod dials;
 mod failures;

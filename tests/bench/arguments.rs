@@ -16,6 +16,8 @@ pub(crate) struct Arguments {
     pub(crate) scale: bool,
     /// Run only the test with many domains behind one address (1,000 and 5,000 by default).
     pub(crate) hoster: bool,
+    /// Run only the comparison with and without acknowledgements.
+    pub(crate) acks: bool,
     /// Numbers of domains for the test with many domains behind one address.
     pub(crate) domains: Vec<usize>,
     /// Round-trip times between the two servers for the same test.
@@ -73,6 +75,7 @@ impl Arguments {
             works: Work::ALL.map(|(_, work)| work).to_vec(),
             scale: false,
             hoster: false,
+            acks: false,
             domains: vec![1000, 5000],
             round_trips: vec![Duration::ZERO],
             quick: false,
@@ -95,6 +98,7 @@ impl Arguments {
                 }
                 "--scale" => read.scale = true,
                 "--hoster" => read.hoster = true,
+                "--acks" => read.acks = true,
                 "--domains" => read.domains = list(value()?, number)?,
                 "--round-trips" => {
                     read.round_trips =
@@ -138,5 +142,5 @@ fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
+const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--acks] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
     [--only rest,flood,pairs,mix,latency,cold,thousand,handshake] [--kinds nuncio,ejabberd,prosody]";

@@ -3,6 +3,7 @@
 // A benchmark may panic on any failure. Its support modules come from the tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
+mod acks;
 mod arguments;
 mod domains;
 mod figure;
@@ -53,6 +54,9 @@ fn main() -> ExitCode {
     if arguments.scale {
         scale::run(&network);
         return ExitCode::SUCCESS;
+    }
+    if arguments.acks {
+        return acks::run(&network, &arguments);
     }
     if arguments.hoster {
         return hoster::run(&network, &arguments);

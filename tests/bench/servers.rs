@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Prosody,
     /// Nuncio with its limits lifted, to measure the cost of the limits.
     Lifted,
+    /// Nuncio without stream management, to measure the cost of acknowledgements.
+    WithoutAcks,
     /// The bare pipeline: not a server; it reads, frames, validates and writes over the same TLS.
     Bare,
 }
@@ -30,6 +32,7 @@ impl Kind {
             Self::Ejabberd => "ejabberd",
             Self::Prosody => "prosody",
             Self::Lifted => "nuncio, limits lifted",
+            Self::WithoutAcks => "without acks",
             Self::Bare => "bare",
         }
     }
@@ -38,10 +41,11 @@ impl Kind {
 impl Kind {
     /// Settings of Nuncio that a measurement needs besides names, addresses and certificates. The test
     /// configuration has two workers; the shipped value is 0, one worker per core. All limits keep their
-    /// shipped values, except for `Lifted`.
+    /// shipped values, except for `Lifted`; acknowledgements are on, except for `WithoutAcks`.
     fn differences(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Lifted => &LIFTED,
+            Self::WithoutAcks => &WITHOUT_ACKS,
             _ => &LIFTED[..1],
         }
     }
@@ -57,6 +61,8 @@ const LIFTED: [(&str, &str); 7] = [
     ("limits.max_dials", "100000"),
     ("limits.max_dials_per_address", "100000"),
 ];
+
+const WITHOUT_ACKS: [(&str, &str); 2] = [LIFTED[0], ("s2s.acks", "false")];
 
 /// Two servers of one kind.
 pub(crate) struct Pair {
@@ -166,7 +172,7 @@ impl One {
         }
         let names: Vec<String> = setup.names().into_iter().map(str::to_owned).collect();
         let server: Box<dyn Server> = match kind {
-            Kind::Nuncio | Kind::Lifted => Box::new(Node::start(network, setup)),
+            Kind::Nuncio | Kind::Lifted | Kind::WithoutAcks => Box::new(Node::start(network, setup)),
             Kind::Ejabberd => Box::new(Ejabberd::start(network, setup)),
             Kind::Prosody => Box::new(Prosody::start(network, setup)),
             Kind::Bare => panic!("the bare pipeline has no domain"),

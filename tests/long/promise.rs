@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Component, Network, Node, Proxy, SOON, Server, Setup, eventually};
 
-/// A link that is reset twenty times during a flood: order is kept, and missing messages are counted as in doubt.
+/// A link without acknowledgements that is reset twenty times during a flood: order is kept, and missing messages are
+/// counted as in doubt.
 #[test]
 fn a_link_that_is_cut_often_keeps_order_and_counts_its_losses() {
     let network = Network::new();
@@ -16,7 +17,10 @@ fn a_link_that_is_cut_often_keeps_order_and_counts_its_losses() {
     let setup = Setup::of("nuncio.example").block(&remote).set("promise.backoff", "[\"50ms\", \"200ms\"]");
     let node = Node::start(
         &network,
-        setup.set("promise.max_stanzas", "60000").set("promise.max_bytes", "\"64 MiB\""),
+        setup
+            .set("s2s.acks", "false")
+            .set("promise.max_stanzas", "60000")
+            .set("promise.max_bytes", "\"64 MiB\""),
     );
     let (sender, mut receiver) = (node.inbox(), other.inbox());
     let (from, to) = (sender.name().to_owned(), receiver.name().to_owned());

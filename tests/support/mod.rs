@@ -14,15 +14,16 @@ mod tenant;
 
 pub(crate) use testkit::dns::in_ascii;
 pub(crate) use testkit::{
-    Authority, Behaviour, Component, Dns, Element, Event, Identity, Listener, NEVER, Nothing, Peer, Proxy,
-    Purpose, SECRET, SOON, Status, Wire, eventually, offers_external, plays, within,
+    Authority, Behaviour, Component, Counted, Dns, Element, Event, Identity, Listener, NEVER, Nothing, OFFER,
+    Passed, Peer, Proxy, Purpose, Reset, SECRET, SM, SOON, Status, Wire, Wiretap, eventually, h, is_request,
+    offers_external, plays, within,
 };
 
 pub(crate) use self::ejabberd::Ejabberd;
 pub(crate) use self::fixture::{Fixture, HEADER, INBOX, connect_from, message, read_to_end};
 pub(crate) use self::jabberd2::Jabberd2;
 pub(crate) use self::network::Network;
-pub(crate) use self::node::{BINARY, Node, configuration};
+pub(crate) use self::node::{BINARY, Node, configuration, figure};
 pub(crate) use self::process::{Process, needs};
 pub(crate) use self::prosody::Prosody;
 pub(crate) use self::quiet::most_lines;

@@ -30,22 +30,14 @@ impl Node {
         let directory = network.directory(&setup.domain);
         let file = directory.join("nuncio.toml");
         fs::write(&file, configuration(network, &setup, address)).unwrap();
-        // For debugging: NUNCIO_LOG=trace.
-        let wanted = setup.node.log.clone().or_else(|| env::var("NUNCIO_LOG").ok());
-        let log = wanted.as_deref().unwrap_or("info");
-        let mut environment = vec![("RUST_LOG", log)];
-        environment
-            .extend(setup.node.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let process = Process::start(
-            &setup.domain,
-            &directory,
-            BINARY,
-            &["run", "--config", file.to_str().unwrap()],
-            &environment,
-        );
-        let node = Self { setup, address, process, file };
-        node.process.logs_within(TO_START, &["ready", &format!("{address}:5269")]);
-        node
+        let process = runs(&setup, &file, address);
+        Self { setup, address, process, file }
+    }
+
+    /// Starts the node again, after its process has ended, with the same configuration and address.
+    #[track_caller]
+    pub(crate) fn starts_again(&mut self) {
+        self.process = runs(&self.setup, &self.file, self.address);
     }
 
     /// Reloads the node with another configuration and new certificates.
@@ -98,6 +90,26 @@ impl Drop for Node {
 }
 
 impl Node {
+    /// The node's account of all domains as of now: a line of its log.
+    #[track_caller]
+    pub(crate) fn account(&self) -> String {
+        let before = self.accounts().len();
+        self.process.signal("USR1");
+        within(SOON, "the node logs its account", || self.accounts().into_iter().nth(before))
+    }
+
+    /// Waits until the account says that nothing waits and nothing is unacknowledged, and returns it.
+    #[track_caller]
+    pub(crate) fn settled_account(&self) -> String {
+        let is_settled = |account: &String| {
+            let words: Vec<&str> = account.split_whitespace().collect();
+            ["waiting=0", "unacked=0", "difference=0"].iter().all(|word| words.contains(word))
+        };
+        within(SOON, "nothing waits and nothing is unacknowledged", || {
+            Some(self.account()).filter(is_settled)
+        })
+    }
+
     fn accounts(&self) -> Vec<String> {
         let lines = self.process.lines();
         lines
@@ -121,8 +133,29 @@ impl Server for Node {
     }
 }
 
+/// Runs the binary with the configuration in `file`, and waits until it is ready.
+#[track_caller]
+fn runs(setup: &Setup, file: &Path, address: Ipv4Addr) -> Process {
+    // For debugging: NUNCIO_LOG=trace.
+    let wanted = setup.node.log.clone().or_else(|| env::var("NUNCIO_LOG").ok());
+    let log = wanted.as_deref().unwrap_or("info");
+    let mut environment = vec![("RUST_LOG", log)];
+    environment.extend(setup.node.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let arguments = ["run", "--config", file.to_str().unwrap()];
+    let process = Process::start(&setup.domain, file.parent().unwrap(), BINARY, &arguments, &environment);
+    process.logs_within(TO_START, &["ready", &format!("{address}:5269")]);
+    process
+}
+
 /// The path of the binary under test.
 pub(crate) const BINARY: &str = std::env!("CARGO_BIN_EXE_nuncio");
+
+/// A figure of an account, such as `answered`.
+#[track_caller]
+pub(crate) fn figure(account: &str, name: &str) -> usize {
+    let found = account.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    found.and_then(|figure| figure.parse().ok()).unwrap_or_else(|| panic!("no {name} in {account}"))
+}
 
 /// Writes the configuration of a node that listens at `address`.
 pub(crate) fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr) -> String {

@@ -107,6 +107,7 @@ fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, lines: &st
     let direct_tls_ports = if *direct_tls { "5270" } else { "" };
     let required = *tls == Tls::Required;
     let secure_auth = *auth == Auth::External;
+    let acks = if setup.smacks { "; \"smacks\"" } else { "" };
     let level = if setup.loaded { "info" } else { "debug" };
     let components: String = components
         .iter()
@@ -127,7 +128,7 @@ unbound = {{
   resolvconf = false; hoststxt = false; forward = "{resolver}";
   options = {{ ["do-not-query-localhost:"] = "no" }};
 }}
-modules_enabled = {{ "disco"; "dialback"; "tls"; "saslauth"; "ping"; "version"; "time"; "uptime" }}
+modules_enabled = {{ "disco"; "dialback"; "tls"; "saslauth"; "ping"; "version"; "time"; "uptime"{acks} }}
 modules_disabled = {{ {disabled} }}
 s2s_require_encryption = {required}
 s2s_secure_auth = {secure_auth}

@@ -21,6 +21,8 @@ pub(crate) struct Setup {
     pub(crate) published: bool,
     /// The dialback secret, if servers share it (XEP-0185).
     pub(crate) dialback_secret: Option<String>,
+    /// Whether Prosody acknowledges stanzas (mod_smacks).
+    pub(crate) smacks: bool,
     /// For benchmarks: default log level and all cores.
     pub(crate) loaded: bool,
     /// Whether its certificate is for its domain and everything below.
@@ -84,6 +86,7 @@ impl Setup {
             direct_tls: false,
             published: true,
             dialback_secret: None,
+            smacks: false,
             loaded: false,
             wildcard: false,
             node: NodeSettings::default(),
@@ -123,6 +126,12 @@ impl Setup {
     /// Makes the certificate one for the domain and everything below it.
     pub(crate) fn wildcard(mut self) -> Self {
         self.wildcard = true;
+        self
+    }
+
+    /// Loads Prosody's mod_smacks.
+    pub(crate) fn smacks(mut self) -> Self {
+        self.smacks = true;
         self
     }
 

@@ -28,6 +28,7 @@ pub use certificates::{Authority, Identity, Purpose, Request};
 pub use dns::{Behaviour, Dns};
 #[cfg(feature = "tests")]
 pub use peers::{
-    Component, Element, Event, Listener, NEVER, Nothing, Peer, Proxy, SECRET, SOON, Splitter, Wire,
-    eventually, offers_external, plays, tls_context, within,
+    Component, Counted, Element, Event, Listener, NEVER, Nothing, OFFER, Passed, Peer, Proxy, Reset, SECRET,
+    SM, SOON, Splitter, Wire, Wiretap, eventually, h, is_request, offers_external, plays, tls_context,
+    within,
 };

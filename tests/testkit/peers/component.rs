@@ -52,6 +52,15 @@ impl Component {
         open(server, name, SECRET).unwrap_or_else(|why| panic!("{name}: {why}")).wire
     }
 
+    /// Connects a component whose socket holds little, and which reads only when the result is read.
+    #[track_caller]
+    pub fn connect_slow(server: Ipv4Addr, name: &str) -> Wire {
+        let Opened { wire, output, .. } =
+            open(server, name, SECRET).unwrap_or_else(|why| panic!("{name}: {why}"));
+        socket2::SockRef::from(&output).set_recv_buffer_size(SMALL_BUFFER).unwrap();
+        wire
+    }
+
     /// Its domain.
     pub fn name(&self) -> &str {
         &self.name
@@ -92,6 +101,29 @@ impl Component {
                 let batch: String = (first..last).map(&stanza).collect();
                 if !output.lock().unwrap().write(&batch) {
                     return first;
+                }
+            }
+            count
+        })
+    }
+
+    /// Sends `count` stanzas, made by `stanza` from their numbers, one in each interval `every`, while the component keeps
+    /// receiving. Stops when the server closes the stream. Returns how many were sent.
+    pub fn floods_evenly(
+        &self,
+        count: usize,
+        every: Duration,
+        stanza: impl Fn(usize) -> String + Send + 'static,
+    ) -> JoinHandle<usize> {
+        let output = Arc::clone(&self.output);
+        thread::spawn(move || {
+            let began = Instant::now();
+            for number in 0..count {
+                let due = began + every * u32::try_from(number).unwrap();
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                let stanza = stanza(number);
+                if !output.lock().unwrap().write(&stanza) {
+                    return number;
                 }
             }
             count
@@ -264,3 +296,6 @@ const STREAMS: &str = "http://etherx.jabber.org/streams";
 
 /// Stanzas written at once in a flood.
 const FLOOD_BATCH: usize = 100;
+
+/// The receive buffer of a slow component, in bytes. Linux doubles it.
+const SMALL_BUFFER: usize = 64 * 1024;

@@ -10,9 +10,15 @@ impl Peer {
     #[track_caller]
     pub fn authenticates(address: Ipv4Addr, from: &str, to: &str, identity: &Identity) -> Self {
         let mut peer = Self::dials(address);
-        peer.starts_tls(from, to, Some(identity));
-        peer.proves_by_external(from, to, "");
+        peer.authenticates_here(from, to, identity);
         peer
+    }
+
+    /// As client: authenticates by certificate on a new connection. Returns the last features.
+    #[track_caller]
+    pub fn authenticates_here(&mut self, from: &str, to: &str, identity: &Identity) -> Element {
+        self.starts_tls(from, to, Some(identity));
+        self.proves_by_external(from, to, "")
     }
 
     /// As client, after TLS and both headers: authenticates by EXTERNAL and opens the stream again; `more` are further
@@ -84,6 +90,12 @@ impl Peer {
     /// other side's header of that stream.
     #[track_caller]
     pub fn accepts_external(&mut self, domain: &str) -> Element {
+        self.accepts_external_offering(domain, "")
+    }
+
+    /// The same with these features of the next stream.
+    #[track_caller]
+    pub fn accepts_external_offering(&mut self, domain: &str, features: &str) -> Element {
         self.sends_features(
             "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
              <mechanism>EXTERNAL</mechanism></mechanisms>",
@@ -93,7 +105,7 @@ impl Peer {
         self.restarts();
         let header = self.expects_header();
         self.sends_header(domain, header.attribute("from"), "id='after-sasl'");
-        self.sends_features("");
+        self.sends_features(features);
         header
     }
 }

@@ -273,6 +273,11 @@ impl Peer {
         names.map(str::to_owned).collect()
     }
 
+    /// Everything sent and received so far.
+    pub fn transcript(&self) -> &str {
+        self.wire.transcript()
+    }
+
     #[track_caller]
     fn fails(&self, expected: &str, got: &Result<Event, Nothing>) -> ! {
         panic!("expected {expected}, got {got:?} after\n{}", self.wire.transcript())

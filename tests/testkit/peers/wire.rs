@@ -128,9 +128,12 @@ impl Wire {
 
     /// Ends the connection with a reset.
     pub fn reset(self) {
-        if let Link::Plain(stream) = &self.link {
-            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
-        }
+        let stream = match &self.link {
+            Link::Plain(stream) => stream,
+            Link::Secured(stream) => stream.get_ref(),
+            Link::Changing => return,
+        };
+        socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Closes the sending side: close_notify in TLS, then FIN.
@@ -194,7 +197,13 @@ impl Wire {
                 Link::Secured(stream) => {
                     stream.get_ref().set_read_timeout(Some(left)).unwrap();
                     match stream.ssl_read(&mut buffer) {
-                        Err(error) if error.code() == ErrorCode::WANT_READ => continue,
+                        Err(error) if error.code() == ErrorCode::WANT_READ || is_interrupted(&error) => {
+                            continue;
+                        }
+                        Err(error) => {
+                            let _ = writeln!(self.transcript, "! {:?} {error}", error.code());
+                            Ok(0)
+                        }
                         read => Ok(read.unwrap_or(0)),
                     }
                 }
@@ -208,6 +217,11 @@ impl Wire {
             }
         }
     }
+}
+
+/// Whether a signal ended the call, which the library does not treat as a reason to repeat it.
+fn is_interrupted(error: &openssl::ssl::Error) -> bool {
+    error.io_error().is_some_and(|error| error.kind() == ErrorKind::Interrupted)
 }
 
 /// The TLS context of a scripted peer. It presents `identity` even if that is weak, requests the other side's

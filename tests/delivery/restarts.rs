@@ -1,0 +1,184 @@
+//! The receiving server stops or is killed while messages come, and is started again at once.
+
+use std::collections::HashSet;
+
+use super::{Plan, Tally, floods, floods_in_step, patient, through};
+use crate::support::{Auth, Component, Network, Node, Prosody, Proxy, SOON, Server, Setup, figure};
+
+/// The size in the normal run: cuts are restarts here.
+const SHORT: Plan = Plan { messages: 4_000, cuts: 2 };
+
+/// How the receiver ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// By SIGTERM.
+    Stopped,
+    /// By SIGKILL.
+    Killed,
+}
+
+#[test]
+fn a_node_that_stops_under_load_loses_and_repeats_nothing() {
+    of_a_node(SHORT, End::Stopped);
+}
+
+#[test]
+fn a_node_that_is_killed_under_load_leaves_each_message_delivered_or_answered() {
+    of_a_node(SHORT, End::Killed);
+}
+
+#[test]
+fn a_prosody_that_stops_under_load_loses_nothing() {
+    of_prosody(SHORT);
+}
+
+/// The receiver is a node that ends so often.
+pub(crate) fn of_a_node(plan: Plan, end: End) {
+    let network = Network::new();
+    let mut other = Node::start(&network, patient("other.example"));
+    let far = "inbox.other.example";
+    let sending = Sending::start(&network, &other, far);
+    let mut receiver = other.inbox();
+    let mut tally = Tally::of(plan.messages);
+    let flood = floods(&sending.component, far, 0, plan.messages, "");
+    for number in 0..plan.cuts {
+        tally.waits_for_progress(&mut receiver, plan, number);
+        // The next process gets nothing before its component is connected.
+        sending.proxy.refuses();
+        match end {
+            End::Stopped => assert!(other.terminate(SOON).success()),
+            End::Killed => {
+                other.process().signal("KILL");
+                other.process().exit_within(SOON);
+                sending.proxy.cuts();
+            }
+        }
+        receiver.expects_end().iter().for_each(|message| tally.takes(message));
+        other.starts_again();
+        receiver = other.inbox();
+        sending.proxy.accepts();
+    }
+    assert_eq!(flood.join().unwrap(), plan.messages);
+    match end {
+        End::Stopped => {
+            tally.waits_for(&mut receiver, plan.messages);
+            tally.is_exact();
+            let account = sending.node.settled_account();
+            println!("{} times SIGTERM: {account}", plan.cuts);
+            assert_eq!(figure(&account, "uncertain"), 0, "{account}");
+            assert!(!sending.has_answers(), "nothing is answered");
+        }
+        End::Killed => {
+            let (lost, answered, account) = sending.outcome(&mut tally, &mut receiver, far);
+            println!(
+                "{} times SIGKILL: {} repeats, {answered} answered, {} lost; {account}",
+                plan.cuts,
+                tally.repeats,
+                lost.len()
+            );
+            assert_eq!(tally.unstamped, 0, "each repeat is stamped");
+            assert!(lost.len() <= plan.cuts * IN_MEMORY, "lost: {lost:?}");
+        }
+    }
+}
+
+/// The receiver is a Prosody that stops so often.
+pub(crate) fn of_prosody(plan: Plan) {
+    let network = Network::new();
+    let setup = Setup::of("prosody.example").auth(Auth::External).smacks();
+    let mut prosody = Prosody::start(&network, setup);
+    let far = "inbox.prosody.example";
+    let sending = Sending::start(&network, &prosody, far);
+    let mut receiver = prosody.inbox();
+    let mut tally = Tally::of(plan.messages);
+    let flood = floods_in_step(&sending.component, far, plan.messages, &tally, IN_FLIGHT);
+    for number in 0..plan.cuts {
+        tally.waits_for_progress(&mut receiver, plan, number);
+        sending.proxy.refuses();
+        let away = prosody.stop();
+        receiver.expects_end().iter().for_each(|message| tally.takes(message));
+        prosody = away.start();
+        receiver = prosody.inbox();
+        sending.proxy.accepts();
+    }
+    assert_eq!(flood.join().unwrap(), plan.messages);
+    let (lost, answered, account) = sending.outcome(&mut tally, &mut receiver, far);
+    println!(
+        "{} times SIGTERM of Prosody: {} repeats, {answered} answered; {account}",
+        plan.cuts, tally.repeats
+    );
+    assert!(lost.is_empty(), "lost: {lost:?}");
+    assert_eq!(tally.unstamped, 0, "each repeat is stamped");
+    assert_eq!(figure(&account, "uncertain"), 0, "{account}");
+}
+
+/// The sending node, and a proxy between it and the receiver.
+struct Sending {
+    node: Node,
+    component: Component,
+    proxy: Proxy,
+}
+
+impl Sending {
+    #[track_caller]
+    fn start(network: &Network, receiver: &dyn Server, far: &str) -> Self {
+        let proxy = Proxy::start(network.address(), receiver.address());
+        let node = Node::start(network, patient("nuncio.example").block(&through(&proxy, far)));
+        let component = node.inbox();
+        Self { node, component, proxy }
+    }
+
+    /// Waits for all that still comes. Returns the messages that neither arrived nor were answered, the number of answers, and
+    /// the account.
+    #[track_caller]
+    fn outcome(
+        mut self,
+        tally: &mut Tally,
+        receiver: &mut Component,
+        far: &str,
+    ) -> (Vec<usize>, usize, String) {
+        self.component.sends_message(far, LAST, "");
+        loop {
+            let message = receiver.next(SOON).expect("the last message");
+            if message.attribute("id") == LAST {
+                break;
+            }
+            tally.takes(&message);
+        }
+        let account = self.node.settled_account();
+        let mut answered = HashSet::new();
+        while let Some(answer) = self.component.next(A_MOMENT) {
+            answered.insert(answer.attribute("id").parse::<usize>().unwrap());
+        }
+        let missing = tally.missing().into_iter().flat_map(|(first, count)| first..first + count);
+        let lost = missing.filter(|number| !answered.contains(number)).collect();
+        (lost, answered.len(), account)
+    }
+
+    fn has_answers(mut self) -> bool {
+        self.component.has_received()
+    }
+}
+
+impl Tally {
+    /// Waits until the messages before that cut have arrived, as far as they do.
+    #[track_caller]
+    fn waits_for_progress(&mut self, receiver: &mut Component, plan: Plan, cut: usize) {
+        // Some may have been lost or answered.
+        let enough = plan.cut(cut).saturating_sub(cut * IN_MEMORY).max(self.arrived + 1);
+        self.waits_for(receiver, enough);
+    }
+}
+
+/// The id of the message behind all others.
+const LAST: &str = "the last one";
+
+/// Messages to Prosody that were sent and have not arrived, at most: a slow machine must not fill the queue of the link.
+const IN_FLIGHT: usize = 2_000;
+
+/// The most messages that a killed node may have acknowledged and not passed on: one chunk of a link (64 KiB). They are in
+/// its memory only.
+const IN_MEMORY: usize = 400;
+
+/// How long the test waits for an answer that may not come.
+const A_MOMENT: std::time::Duration = std::time::Duration::from_millis(500);
