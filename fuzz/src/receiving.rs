@@ -213,7 +213,10 @@ impl<'a> Session<'a> {
 
     fn authorize(&mut self, pair: DomainPair, mechanism: Mechanism) {
         assert!(self.policy.allows(mechanism), "{mechanism}");
-        assert!(self.secured.is_none() || self.policy.tls != Tls::Disabled, "TLS although the policy disables it");
+        assert!(
+            self.secured.is_none() || self.policy.tls != Tls::Disabled,
+            "TLS although the policy disables it"
+        );
         assert!(pair.remote.as_str() != "denied.example" && pair.local != pair.remote);
         match mechanism {
             Mechanism::External => {

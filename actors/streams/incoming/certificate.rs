@@ -83,7 +83,7 @@ impl Incoming {
         let (Some(remote), Some(secured)) = (status.claimed.cloned(), status.transport) else { return };
         let verdict = secured.proves(&remote, &self.environment.policies.remote(&remote).policy);
         if let (End::ByUs(Error { refusal: Some(refusal), .. }), None) = (end, &self.certificate.verdict)
-            && matches!(refusal, Refusal::Certificate(_))
+            && matches!(**refusal, Refusal::Certificate(_))
         {
             self.record_refusal(&remote, refusal.explain(&remote));
         }

@@ -13,17 +13,23 @@ pub struct Error {
     pub application: Option<String>,
     /// The other host, with `SeeOtherHost`.
     pub other_host: Option<String>,
+    /// The refusal by our policy that this error of ours reports. The peer gets it as the text.
+    pub refusal: Option<Box<policy::Refusal>>,
     /// The counts, with `handled-count-too-high` (XEP-0198 section 6).
     pub too_high: Option<acks::TooHigh>,
-    /// The refusal by our policy that this error of ours reports. The peer gets it as the text.
-    pub refusal: Option<policy::Refusal>,
 }
 
 impl Error {
     /// An error with a condition and a text, which may be empty.
     pub fn new(condition: Condition, text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { condition, text, application: None, other_host: None, too_high: None, refusal: None }
+        Self {
+            condition,
+            text: text.into(),
+            application: None,
+            other_host: None,
+            refusal: None,
+            too_high: None,
+        }
     }
 
     /// Reads a `<stream:error/>`. Long texts are truncated.
@@ -157,7 +163,7 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         let error = Self::new(fault.condition(), fault.to_string());
         match fault {
-            Fault::Refused(_, refusal) => Self { refusal: Some(refusal), ..error },
+            Fault::Refused(_, refusal) => Self { refusal: Some(Box::new(refusal)), ..error },
             Fault::TooHigh(too_high) => {
                 Self { application: Some(acks::TooHigh::NAME.to_owned()), too_high: Some(too_high), ..error }
             }

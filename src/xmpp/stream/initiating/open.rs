@@ -177,7 +177,7 @@ impl Open {
     /// Closes the stream, behind a last ack if it has acks: nothing that the peer sends from now on is taken,
     /// except its acks. [`Output::Ended`] follows when the peer has closed its side too.
     pub fn close(&mut self, error: Option<Error>) {
-        self.last_ack();
+        self.write_last_ack();
         self.state.close(&mut self.wire, error);
     }
 
@@ -207,7 +207,7 @@ impl Open {
                 }
                 Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
-                    self.last_ack();
+                    self.write_last_ack();
                     self.state.footer(&mut self.wire);
                     Ok(())
                 }
@@ -216,7 +216,7 @@ impl Open {
                 Err(fault) => Err(fault),
             };
             if let Err(fault) = step {
-                self.last_ack();
+                self.write_last_ack();
                 self.state.fail(&mut self.wire, fault);
             }
         }
@@ -230,10 +230,10 @@ impl Open {
         let element = self.wire.read(element, wire::TAGS_OF_FEATURES)?;
         match (element.namespace.as_str(), element.name.as_str()) {
             (ns::STREAM, "error") => {
-                self.last_ack();
+                self.write_last_ack();
                 self.state.peer_error(&mut self.wire, Error::parse(&element));
             }
-            _ if self.is_closing() => {}
+            _ if !self.state.is_open() => {}
             (ns::STREAM, "features") => {}
             (ns::DIALBACK, _) if !self.unasked => {
                 self.unasked = true;
@@ -260,8 +260,8 @@ impl Open {
         }
     }
 
-    /// Writes the ack that goes before our closing tag, unless that is sent.
-    fn last_ack(&mut self) {
+    /// Writes the last ack, unless our closing tag is sent.
+    fn write_last_ack(&mut self) {
         if self.state.is_open() {
             self.counted.write(&mut self.wire);
         }

@@ -183,7 +183,7 @@ impl Open {
         }
     }
 
-    /// The status of the stream. A stream is closing, too, while its end waits for the driver.
+    /// The status of the stream.
     pub fn status(&self) -> Status<'_> {
         Status { is_closing: self.is_closing(), ..self.negotiation.status() }
     }
@@ -197,6 +197,11 @@ impl Open {
     /// [`Open::adopt`].
     pub fn pairs(&self) -> &[DomainPair] {
         &self.pairs
+    }
+
+    /// The pairs whose stanzas are taken, each with the mechanism that proved it.
+    pub fn proofs(&self) -> impl Iterator<Item = (&DomainPair, Mechanism)> {
+        self.pairs.iter().zip(self.proofs.iter().map(|proof| proof.mechanism()))
     }
 
     /// The work since the last call for elements that brought no stanza, in elements of at most 256 bytes. A
