@@ -175,7 +175,7 @@
 //! their answer says that they may have arrived. [`outgoing::Established`] brings the count of the peer, if it has one.
 //! With a count, the stanzas up to it are acknowledged and the rest is sent again. Without one, messages, presence and
 //! answers to IQ requests are sent again with a stamp (XEP-0203), and IQ requests are answered. A stanza is sent on
-//! three links at most, the third time alone.
+//! three links at most, the third time alone; with a count, only the first stanza behind it can be to blame.
 //!
 //! These races can happen; each has a test:
 //! - *A stanza arrives while the session is established.* Stanzas that the router sent before it received `Fulfilled` go

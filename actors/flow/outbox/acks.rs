@@ -97,6 +97,11 @@ impl Outbox {
         self.unacked.as_ref().and_then(|unacked| unacked.asked())
     }
 
+    /// The stream is over: nothing follows the closing tag, which is queued already.
+    pub(crate) fn ask_no_more(&mut self) {
+        self.is_closing = true;
+    }
+
     /// The stream is being closed: its last request goes before the closing tag, which is queued next.
     pub(crate) fn ask_last(&mut self) {
         self.is_closing = true;

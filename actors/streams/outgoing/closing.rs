@@ -121,6 +121,7 @@ impl Outgoing {
             // acknowledgement is final.
             let is_final = last_ack.is_final(&session.machine, end);
             let outbox = &mut session.connection.outbox;
+            outbox.ask_no_more();
             let closing_tags = outbox.take_raw();
             let mut remains = outbox.remains(WHOLE_CHUNK);
             if is_final {
