@@ -1,7 +1,7 @@
 //! Probes that find out whether a server acknowledges stanzas and resumes streams (XEP-0198).
 
 use super::bench::{Bench, Probed};
-use crate::support::{Auth, Network, Node, Peer, Prosody, Server, Setup};
+use crate::support::{Auth, Network, Node, Peer, Prosody, Setup};
 
 #[test]
 fn a_server_that_resumes_streams() {
