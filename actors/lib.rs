@@ -175,7 +175,7 @@
 //! their answer says that they may have arrived. [`outgoing::Established`] brings the count of the peer, if it has one.
 //! With a count, the stanzas up to it are acknowledged and the rest is sent again. Without one, messages, presence and
 //! answers to IQ requests are sent again with a stamp (XEP-0203), and IQ requests are answered. A stanza is sent on
-//! three links at most, the third time alone.
+//! three links at most, the third time alone; with a count, only the first stanza behind it can be to blame.
 //!
 //! These races can happen; each has a test:
 //! - *A stanza arrives while the session is established.* Stanzas that the router sent before it received `Fulfilled` go
@@ -196,6 +196,8 @@
 //! - *A slot becomes free when all stanzas have expired*, or when the node stops: no attempt is made.
 //! - *An acknowledgement arrives with the end of the link.* It counts: the session handles all that was read before it
 //!   counts what is unacknowledged.
+//! - *The peer closes the stream behind a last acknowledgement.* It has accepted nothing more: the rest counts as not
+//!   written.
 //! - *An acknowledgement arrives before the link has reported the chunk*, since the peer has read a part of it.
 //! - *A link is lost before the answer to `<resume/>`.* The lost stream is still the first one, and the queue is
 //!   unchanged: the peer is asked again.

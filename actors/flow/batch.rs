@@ -85,12 +85,18 @@ pub struct Sends {
 }
 
 impl Sends {
-    /// The number of links on which a stanza is sent at most: it may be the reason why they end.
+    /// The number of links on which a stanza is sent at most, if nobody knows what arrived or the peer blames it: it may
+    /// be the reason why they end.
     const MOST: u8 = 3;
 
-    /// Whether it is not to be sent any more.
-    pub(crate) fn is_exhausted(self) -> bool {
-        self.times >= Self::MOST
+    /// The same for the first stanza that the peer has not handled, if the peer knows its count and blames none. Most
+    /// often the network ends such links.
+    const MOST_WITH_COUNT: u8 = 8;
+
+    /// Whether it is not to be sent any more. `is_innocent`: the peer knows its count, and has not ended the stream
+    /// because of a stanza.
+    pub(crate) fn is_exhausted(self, is_innocent: bool) -> bool {
+        self.times >= if is_innocent { Self::MOST_WITH_COUNT } else { Self::MOST }
     }
 
     /// Whether it is to be sent once more at most.

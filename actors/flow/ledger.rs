@@ -33,8 +33,13 @@ pub struct LedgerEntry {
     totals: Option<[Arc<Totals>; 2]>,
     /// Without an outcome.
     held: Amount,
-    /// Written and not acknowledged yet.
-    unacked: Amount,
+}
+
+/// Counts the stanzas of one stream that are written and not acknowledged yet.
+#[derive(Debug, Default)]
+pub struct UnackedEntry {
+    totals: Option<[Arc<Totals>; 2]>,
+    amount: Amount,
 }
 
 impl LedgerEntry {
@@ -44,7 +49,7 @@ impl LedgerEntry {
             totals.taken.add(amount.stanzas, amount.bytes);
             totals.waiting.add(amount.stanzas, amount.bytes);
         }
-        Self { totals: Some([Arc::clone(all), Arc::clone(domain)]), held: amount, unacked: Amount::default() }
+        Self { totals: Some([Arc::clone(all), Arc::clone(domain)]), held: amount }
     }
 
     /// For stanzas that are not counted.
@@ -101,22 +106,17 @@ impl LedgerEntry {
         }
     }
 
-    /// Records that stanzas are written, and that the peer will acknowledge them.
-    pub fn write_unacked(&mut self, amount: Amount) {
+    /// Records that stanzas are written, and that the peer will acknowledge them: `unacked` counts them on.
+    pub fn write_unacked(&mut self, amount: Amount, unacked: &mut UnackedEntry) {
         let amount = self.deduct(amount);
-        self.unacked = self.unacked.plus(amount);
+        if unacked.totals.is_none() {
+            unacked.totals.clone_from(&self.totals);
+        }
+        unacked.amount = unacked.amount.plus(amount);
         for totals in self.totals.iter().flatten() {
             totals.waiting.subtract(amount.stanzas, amount.bytes);
             totals.figure(Outcome::Written).add(amount.stanzas, amount.bytes);
             totals.unacked.add(amount.stanzas, amount.bytes);
-        }
-    }
-
-    /// The peer has acknowledged written stanzas.
-    pub fn acknowledge(&mut self, amount: Amount) {
-        let amount = self.deduct_unacked(amount);
-        for totals in self.totals.iter().flatten() {
-            totals.acknowledged.add(amount.stanzas, amount.bytes);
         }
     }
 
@@ -131,15 +131,12 @@ impl LedgerEntry {
         }
     }
 
-    /// The peer will not acknowledge written stanzas: they are written as on a stream without
-    /// acknowledgements.
-    pub fn expect_no_ack(&mut self, amount: Amount) {
-        self.deduct_unacked(amount);
-    }
-
     /// Written stanzas that were not acknowledged wait again: their link is lost.
-    pub fn take_back(&mut self, amount: Amount) {
-        let amount = self.deduct_unacked(amount);
+    pub fn take_back(&mut self, amount: Amount, unacked: &mut UnackedEntry) {
+        let amount = unacked.deduct(amount);
+        if self.totals.is_none() {
+            self.totals.clone_from(&unacked.totals);
+        }
         self.held = self.held.plus(amount);
         for totals in self.totals.iter().flatten() {
             totals.figure(Outcome::Written).subtract(amount.stanzas, amount.bytes);
@@ -160,13 +157,12 @@ impl LedgerEntry {
             self.totals = other.totals.take();
         }
         self.held = self.held.plus(std::mem::take(&mut other.held));
-        self.unacked = self.unacked.plus(std::mem::take(&mut other.unacked));
     }
 
     /// Moves some of the stanzas to an entry of their own.
     pub fn split(&mut self, amount: Amount) -> Self {
         let held = self.deduct(amount);
-        Self { totals: self.totals.clone(), held, unacked: Amount::default() }
+        Self { totals: self.totals.clone(), held }
     }
 
     /// The amount that has no outcome yet.
@@ -182,12 +178,27 @@ impl LedgerEntry {
         self.held.bytes -= bytes;
         Amount { stanzas, bytes }
     }
+}
 
-    fn deduct_unacked(&mut self, amount: Amount) -> Amount {
-        let stanzas = amount.stanzas.min(self.unacked.stanzas);
-        let bytes = amount.bytes.min(self.unacked.bytes);
-        self.unacked.stanzas -= stanzas;
-        self.unacked.bytes -= bytes;
+impl UnackedEntry {
+    /// The peer has acknowledged stanzas.
+    pub fn acknowledge(&mut self, amount: Amount) {
+        let amount = self.deduct(amount);
+        for totals in self.totals.iter().flatten() {
+            totals.acknowledged.add(amount.stanzas, amount.bytes);
+        }
+    }
+
+    /// The peer will not acknowledge stanzas: they are written as on a stream without acknowledgements.
+    pub fn expect_no_ack(&mut self, amount: Amount) {
+        self.deduct(amount);
+    }
+
+    fn deduct(&mut self, amount: Amount) -> Amount {
+        let stanzas = amount.stanzas.min(self.amount.stanzas);
+        let bytes = amount.bytes.min(self.amount.bytes);
+        self.amount.stanzas -= stanzas;
+        self.amount.bytes -= bytes;
         for totals in self.totals.iter().flatten() {
             totals.unacked.subtract(stanzas, bytes);
         }
@@ -196,10 +207,8 @@ impl LedgerEntry {
 }
 
 impl Drop for LedgerEntry {
-    /// Stanzas without an outcome, and those without an acknowledgement, count as unaccounted: the difference
-    /// of the ledger.
+    /// Stanzas without an outcome count as unaccounted: the difference of the ledger.
     fn drop(&mut self) {
-        self.take_back(self.unacked);
         let Amount { stanzas, bytes } = self.held;
         if self.held != Amount::default() {
             for totals in self.totals.iter().flatten() {
@@ -210,8 +219,16 @@ impl Drop for LedgerEntry {
     }
 }
 
+impl Drop for UnackedEntry {
+    /// Stanzas without an acknowledgement, of a session that panicked, count as unaccounted.
+    fn drop(&mut self) {
+        // They wait for a moment, and are dropped without an outcome.
+        LedgerEntry::none().take_back(self.amount, self);
+    }
+}
+
 impl fmt::Debug for LedgerEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LedgerEntry").field("held", &self.held).field("unacked", &self.unacked).finish()
+        f.debug_tuple("LedgerEntry").field(&self.held).finish()
     }
 }

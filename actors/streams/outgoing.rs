@@ -11,6 +11,7 @@ mod blame;
 mod closing;
 mod deadlines;
 mod inbound;
+mod last_ack;
 mod leftovers;
 mod messages;
 mod reload;
@@ -40,6 +41,7 @@ use self::{
     closing::{Ending, Handback, Redial},
     deadlines::Limits,
     inbound::Inbound,
+    last_ack::LastAck,
     leftovers::Leftovers,
 };
 pub(crate) use crate::dial::attempt::Adopt;
@@ -284,9 +286,11 @@ impl Outgoing {
     /// Does what the machine asks for, then gives the link what waits.
     fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         let mut answers = Vec::new();
+        let mut last_ack = LastAck::Earlier;
         while let Some(session) = self.state.session_mut()
             && let Some(output) = session.machine.poll()
         {
+            last_ack = last_ack.after(&output);
             match output {
                 Output::Transmit(bytes) => {
                     if let Some(shown) = session.connection.transmit(bytes) {
@@ -301,7 +305,7 @@ impl Outgoing {
                 Output::Acknowledged { h } => self.acknowledged(h, context),
                 Output::Ended(end) => {
                     self.pass_on(std::mem::take(&mut answers), permit);
-                    self.stream_ended(&end, context);
+                    self.stream_ended(&end, last_ack, context);
                 }
             }
         }

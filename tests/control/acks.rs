@@ -37,7 +37,11 @@ fn the_links_of_two_nodes_are_resumable_and_their_stanzas_acknowledged() {
 fn a_message_that_the_peer_does_not_acknowledge_is_shown_as_open() {
     let (network, place) = (Network::new(), Place::new());
     let identity = network.authority.issue(&["peer.example"]);
-    plays(listener(&network, "peer.example"), move |peer| acknowledges_nothing(peer, &identity));
+    plays(listener(&network, "peer.example"), move |mut peer| {
+        enables_acks(&mut peer, &identity);
+        // No request is answered.
+        while peer.next(SOON).is_ok() {}
+    });
     let node = Node::start(&network, place.setup().auth(Auth::External));
     node.inbox().sends_message("someone@peer.example", "one", "");
     let link = eventually("the message is open", || {
@@ -65,8 +69,37 @@ fn a_link_without_acks_says_so_in_the_list_only() {
     assert!(!told.lines().next().unwrap().contains("acknowledged"), "{told}");
 }
 
-/// A server that enables acks without resumption, and answers no request.
-fn acknowledges_nothing(mut peer: Peer, identity: &Identity) {
+#[test]
+fn a_stanza_that_a_lost_link_carried_is_told_apart_in_the_queue() {
+    let (network, place) = (Network::new(), Place::new());
+    let identity = network.authority.issue(&["peer.example"]);
+    let listener = listener(&network, "peer.example");
+    let setup = place.setup().auth(Auth::External).set("promise.backoff", "[\"60s\", \"60s\"]");
+    let node = Node::start(&network, setup);
+    node.inbox().sends_message("someone@peer.example", "one", "");
+    let mut peer = listener.accepts();
+    enables_acks(&mut peer, &identity);
+    peer.expects("message");
+    // The next attempt fails.
+    drop(listener);
+    peer.resets();
+    eventually("the stanza waits for the next link", || {
+        let json = place.json(&["queues", "peer.example"]);
+        let queue = json["queues"].as_array().unwrap().first()?;
+        (queue["state"] == "pause" && queue["open"]["stanzas"] == 1).then_some(())
+    });
+    let table = place.tells(&["queues", "peer.example"]);
+    assert!(table.contains("  1 (1 may have arrived)  "), "{table}");
+    let told = place.tells(&["explain", "peer.example"]);
+    let sentence = told.lines().next().unwrap();
+    assert!(
+        sentence.contains("; 1 stanza waits (1 of them may have arrived), next attempt in "),
+        "{sentence}"
+    );
+}
+
+/// A server that enables acks without resumption.
+fn enables_acks(peer: &mut Peer, identity: &Identity) {
     peer.answers_to_tls("peer.example", identity);
     peer.sends_features(
         "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>",
@@ -79,5 +112,4 @@ fn acknowledges_nothing(mut peer: Peer, identity: &Identity) {
     peer.sends_features("<sm xmlns='urn:xmpp:sm:3'/>");
     peer.expects("enable");
     peer.sends("<enabled xmlns='urn:xmpp:sm:3'/>");
-    while peer.next(SOON).is_ok() {}
 }

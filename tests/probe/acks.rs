@@ -79,8 +79,7 @@ fn prosody_acknowledges_after_external_and_never_resumes() {
     let network = Network::new();
     let setup = Setup::of("nuncio.example").set("s2s.dialback_secret", "\"shared\"");
     let _node = Node::start(&network, setup);
-    let smacks = "modules_enabled = { \"disco\"; \"dialback\"; \"tls\"; \"saslauth\"; \"ping\"; \"smacks\" }";
-    let _prosody = Prosody::start_with(&network, Setup::of("peer.example"), smacks);
+    let _prosody = Prosody::start(&network, Setup::of("peer.example").smacks());
     let file = network.directory("nuncio.example").join("nuncio.toml");
     let probed = super::bench::probes(&file, "peer.example");
     probed.arrives("EXTERNAL");

@@ -20,7 +20,6 @@ use xmpp::{
 
 use super::{
     Attempt,
-    resumption::ANSWER_WITHIN,
     session::{Session, StaticRoute},
 };
 use crate::{
@@ -475,3 +474,7 @@ const LAST_READ: Duration = Duration::from_millis(500);
 
 /// The capacity of one read in bytes. The elements of a negotiation are small.
 const READ: usize = 4096;
+
+/// The time for a peer to answer the question about a lost stream. COMPAT: Prosody (0.12, 13) does not answer at all, but
+/// gives no stream a name either.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);

@@ -1,10 +1,7 @@
 //! A lost stream with acknowledgements, and the question of the next attempt how many of its stanzas have
 //! arrived (XEP-0198 section 5).
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Instant};
 
 use xmpp::{
     acks::{Previous, Wish},
@@ -98,10 +95,6 @@ impl AttemptError {
         }
     }
 }
-
-/// How long a peer may take to answer the question. COMPAT: Prosody (0.12, 13) does not answer at all, but
-/// gives no stream a name either.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -26,7 +26,7 @@ impl Outbox {
     /// The peer does not acknowledge stanzas after all. What was written counts as on any other stream.
     pub(crate) fn end_acks(&mut self, now: Instant) {
         if let Some(mut unacked) = self.unacked.take() {
-            let written = unacked.take_written(&mut self.entry);
+            let written = unacked.take_written();
             let amount = written.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
             if amount.stanzas > 0 {
                 self.in_flight.add(amount, now);
@@ -56,7 +56,7 @@ impl Outbox {
     /// It has acknowledged more than was sent, or less than before.
     pub(crate) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, TooHigh> {
         match &mut self.unacked {
-            Some(unacked) => unacked.acknowledged(h, &mut self.entry, now),
+            Some(unacked) => unacked.acknowledged(h, now),
             None => Ok(None),
         }
     }
@@ -95,6 +95,11 @@ impl Outbox {
     /// When the peer was asked for an acknowledgement that it has not sent yet.
     pub(crate) fn asked(&self) -> Option<Instant> {
         self.unacked.as_ref().and_then(|unacked| unacked.asked())
+    }
+
+    /// The stream is over: nothing follows the closing tag, which is queued already.
+    pub(crate) fn ask_no_more(&mut self) {
+        self.is_closing = true;
     }
 
     /// The stream is being closed: its last request goes before the closing tag, which is queued next.

@@ -14,7 +14,10 @@ use super::{
     rhythm::{Pace, Rhythm},
     window::Window,
 };
-use crate::flow::{batch::Kept, ledger::LedgerEntry};
+use crate::flow::{
+    batch::Kept,
+    ledger::{LedgerEntry, UnackedEntry},
+};
 use status::{
     amount::Amount,
     report::{Acknowledgement, Acks, Latency, Seconds},
@@ -25,6 +28,8 @@ use status::{
 pub(super) struct Unacked {
     /// Counts the stanzas that were given to the link.
     ledger: Ledger,
+    /// Counts the kept stanzas in the totals of the node.
+    entry: UnackedEntry,
     /// The stanzas that the link has written, in order. Those of the current chunk are not here yet.
     kept: VecDeque<Kept>,
     /// Memory of the kept stanzas in bytes.
@@ -51,6 +56,7 @@ impl Unacked {
     pub(super) fn after(counted: u32) -> Self {
         Self {
             ledger: Ledger::starting_at(counted),
+            entry: UnackedEntry::default(),
             kept: VecDeque::new(),
             weight: 0,
             detached: 0,
@@ -132,19 +138,14 @@ impl Unacked {
             self.kept.push_back(kept);
         }
         entry.acknowledge_waiting(early);
-        entry.write_unacked(written);
+        entry.write_unacked(written, &mut self.entry);
     }
 
     /// The peer has acknowledged the stanzas up to number `h`. Gives the time since it was asked.
     ///
     /// # Errors
     /// It has acknowledged more than was sent, or less than before.
-    pub(super) fn acknowledged(
-        &mut self,
-        h: u32,
-        entry: &mut LedgerEntry,
-        now: Instant,
-    ) -> Result<Option<Duration>, TooHigh> {
+    pub(super) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, TooHigh> {
         let acknowledged = usize::try_from(self.ledger.acknowledged(h)?).unwrap_or(usize::MAX);
         // What is left was most likely written after the request.
         self.oldest = self.rhythm.asked();
@@ -159,7 +160,7 @@ impl Unacked {
         }
         self.detached = self.detached.saturating_sub(settled);
         self.early += acknowledged - settled;
-        entry.acknowledge(amount);
+        self.entry.acknowledge(amount);
         self.sends_last &= self.count() > 0;
         if self.kept.is_empty() {
             self.oldest = None;
@@ -201,7 +202,8 @@ impl Unacked {
     /// stanzas of the last chunk of which a part was written. They wait again.
     pub(super) fn take_open(&mut self, touched: Vec<Kept>, entry: &mut LedgerEntry) -> Vec<Kept> {
         let mut open = Vec::from(std::mem::take(&mut self.kept));
-        entry.take_back(open.iter().map(Kept::amount).fold(Amount::default(), Amount::plus));
+        let amount = open.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
+        entry.take_back(amount, &mut self.entry);
         (self.weight, self.detached, self.oldest) = (0, 0, None);
         let early = std::mem::take(&mut self.early).min(touched.len());
         for (place, mut kept) in touched.into_iter().enumerate() {
@@ -218,9 +220,9 @@ impl Unacked {
     }
 
     /// Takes out everything that was written: the peer does not acknowledge stanzas after all.
-    pub(super) fn take_written(&mut self, entry: &mut LedgerEntry) -> Vec<Kept> {
+    pub(super) fn take_written(&mut self) -> Vec<Kept> {
         let written = Vec::from(std::mem::take(&mut self.kept));
-        entry.expect_no_ack(written.iter().map(Kept::amount).fold(Amount::default(), Amount::plus));
+        self.entry.expect_no_ack(written.iter().map(Kept::amount).fold(Amount::default(), Amount::plus));
         written
     }
 

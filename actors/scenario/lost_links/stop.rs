@@ -58,3 +58,21 @@ async fn what_a_lost_link_carried_is_answered_when_the_node_stops() {
     assert_eq!(outcomes.bounced("b.example"), (0..10).collect::<Vec<_>>());
     assert!(outcomes.bounced["b.example"].iter().all(|seen| seen.stanza.contains("it may have arrived")));
 }
+
+#[actix::test]
+async fn the_last_acknowledgement_of_a_peer_that_closes_the_stream_is_final() {
+    tokio::time::pause();
+    let mut node = Node::with_acks(64 * 1024, Acks::CloseAfter(6)).await;
+    node.set_resumption(Resumption::Forgotten);
+    node.sends_all("b.example", &[Kind::Message, Kind::Request].repeat(10)).await;
+    tokio::time::sleep(MOMENT).await;
+    let account = node.account().await;
+    assert_eq!((account.acknowledged().stanzas, account.waiting().stanzas), (7, 13));
+    node.balances().await;
+    node.set_acks(Acks::Resumable);
+    let asked = node.remotes.counts.clone();
+    let outcomes = node.outcomes().await;
+    outcomes.check_exactly_once();
+    assert_eq!(outcomes.arrived("b.example"), (0..20).collect::<Vec<_>>());
+    assert!(outcomes.bounced.is_empty() && asked.borrow().asked.is_empty());
+}

@@ -30,6 +30,9 @@ pub(in crate::scenario) enum Acks {
     AckAndCutAt(usize),
     /// They end the stream because of this stanza.
     Reject(usize),
+    /// They remember lost streams, and close the stream in good order after this stanza, with a last
+    /// acknowledgement.
+    CloseAfter(usize),
 }
 
 /// How remote servers answer the question about a lost stream.
@@ -87,7 +90,7 @@ impl Acknowledging {
                  xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
                 .to_owned(),
             _ if self.resumed => String::new(),
-            (Some(name), Acks::Resumable) => {
+            (Some(name), Acks::Resumable | Acks::CloseAfter(_)) => {
                 format!("<enabled xmlns='urn:xmpp:sm:3' id='{name}' resume='true'/>")
             }
             // A peer that only acknowledges says that it resumes, without a name for the stream, as Prosody does.
@@ -162,14 +165,15 @@ impl Remotes {
                 let error = "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>";
                 return Some(format!("{}{error}</stream:error>{FOOTER}", self.answer(acknowledging)));
             }
-            Acks::AckAndCutAt(last) => last == id,
+            Acks::AckAndCutAt(last) | Acks::CloseAfter(last) => last == id,
             _ => false,
         };
         self.counts.send_modify(|counts| {
             let handled = counts.handled.entry(name).or_default();
             *handled = handled.wrapping_add(1);
         });
-        end.then(|| self.answer(acknowledging))
+        let closes = matches!(acks, Acks::CloseAfter(_));
+        end.then(|| self.answer(acknowledging) + if closes { FOOTER } else { "" })
     }
 
     /// The answer to a request.

@@ -15,6 +15,7 @@ use super::{Handled, LOG, Outgoing, State, closing::Redial};
 use crate::{
     dial::attempt::Lost,
     flow::outbox::{self, Outbox},
+    streams::connection::limit_closing,
 };
 
 /// The outbox of a new stream.
@@ -122,6 +123,8 @@ impl Outgoing {
                 "no answer to a request for acknowledgement within the time limit",
             );
             self.close_stream(Some(error), "the peer does not acknowledge stanzas", Redial::ByRule, context);
+            // What is unacknowledged should not wait for the closing tag of a peer that is most likely gone.
+            limit_closing(LAST_CHANCE, context, Self::close_if_written, Self::cut);
             return true;
         }
         if outbox.awaits_confirmation() && clock::since(session.connection.since) >= limit {
@@ -134,3 +137,6 @@ impl Outgoing {
 /// How often unacknowledged stanzas are looked at: a peer that resumes streams is asked for them then, and
 /// those from before the last look are copied.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a peer that has not answered a request may still do so, or close its side.
+const LAST_CHANCE: Duration = Duration::from_millis(500);

@@ -9,7 +9,10 @@ use xmpp::{
     stream::{self, Condition, End},
 };
 
-use super::{Closed, LOG, OnRoute, Outgoing, Returned, Session, State, blame::Blame, leftovers::Leftovers};
+use super::{
+    Closed, LOG, OnRoute, Outgoing, Returned, Session, State, blame::Blame, last_ack::LastAck,
+    leftovers::Leftovers,
+};
 use crate::{
     flow::{
         batch::{Batch, ReadPermit},
@@ -105,7 +108,7 @@ impl Outgoing {
     }
 
     /// The protocol has ended.
-    pub(super) fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
+    pub(super) fn stream_ended(&mut self, end: &End, last_ack: LastAck, context: &mut Context<Self>) {
         let error = match end {
             End::ByPeer(error) => Some(error),
             End::Closed | End::ByUs(_) => None,
@@ -116,9 +119,15 @@ impl Outgoing {
             // RFC 6120 section 4.9.1.1: after the peer's stream error nothing more is sent but the closing
             // tag. A peer that acknowledges stanzas takes none after its closing tag either: its last
             // acknowledgement is final.
+            let is_final = last_ack.is_final(&session.machine, end);
             let outbox = &mut session.connection.outbox;
+            outbox.ask_no_more();
             let closing_tags = outbox.take_raw();
-            let remains = outbox.remains(WHOLE_CHUNK);
+            let mut remains = outbox.remains(WHOLE_CHUNK);
+            if is_final {
+                // The rest has certainly not been accepted: it is as if it had not been written.
+                remains.unwritten.splice(..0, std::mem::take(&mut remains.open));
+            }
             let in_flight = outbox.mark_recent_uncertain(clock::now());
             closing_tags.into_iter().for_each(|tag| outbox.push_raw(tag));
             self.leave_behind(remains, in_flight, error);

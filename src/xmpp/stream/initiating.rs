@@ -22,6 +22,7 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 
 mod acknowledging;
+mod counted;
 mod ending;
 mod failure;
 mod goal;
@@ -35,7 +36,7 @@ mod verification;
 use goal::{Steps, Waiting};
 use reason::Heard;
 
-pub use acknowledging::{Acks, Resumable, Resumption};
+pub use counted::{Acks, Resumable, Resumption};
 pub use failure::{Cause, Failure};
 pub use goal::Goal;
 pub use open::Open;

@@ -190,6 +190,21 @@ fn the_last_request_goes_before_the_closing_tag_and_nothing_behind_it() {
 }
 
 #[test]
+fn nothing_is_asked_behind_the_closing_tag_when_the_peer_ended_the_stream() {
+    let (mut outbox, _) = confirmed(false, 0..2);
+    let now = clock::now();
+    outbox.next_chunk(now).unwrap();
+    outbox.written(now);
+    outbox.acknowledged(2, now).unwrap();
+    outbox.ask();
+    outbox.push_raw(Bytes::from_static(b"</stream:stream>"));
+    outbox.ask_no_more();
+    assert_eq!(outbox.next_chunk(now).unwrap(), ["</stream:stream>"]);
+    outbox.written(now);
+    assert!(outbox.next_chunk(now).is_none());
+}
+
+#[test]
 fn a_stanza_that_is_sent_for_the_last_time_goes_alone() {
     let (mut outbox, _) = confirmed(true, 0..2);
     let suspects = Batch { sends: Sends { times: 2, may_have_arrived: false }, ..batch(2..4) };

@@ -13,7 +13,7 @@
 //! here: it has to come on a stream that the remote opens, like all other stanzas.
 use super::{
     Stray,
-    acknowledging::{Acks, Counted, Resumable},
+    counted::{Acks, Counted, Resumable},
 };
 use crate::{
     DomainPair,

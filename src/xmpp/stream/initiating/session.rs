@@ -1,7 +1,7 @@
 //! The goal of a stream for stanzas: EXTERNAL or dialback authenticates us, and the stream opens.
 use super::{
     Cause, Goal, Handshake, Note, Output, Plan, Protection, State, Steps, Waiting,
-    acknowledging::Counted,
+    counted::Counted,
     open::{self, Negotiated, Open},
 };
 use crate::{

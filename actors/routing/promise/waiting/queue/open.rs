@@ -86,7 +86,9 @@ impl Queue {
             // The peer reads in order, so only the first that it has not handled can be the reason of the end.
             open.for_each(|item| item.kept.sends.discount());
         }
-        settled.exhausted = self.take_where(|_, item| item.open.is_some() && item.kept.sends.is_exhausted());
+        let is_innocent = verdict.handled.is_some() && !verdict.blames_first;
+        settled.exhausted =
+            self.take_where(|_, item| item.open.is_some() && item.kept.sends.is_exhausted(is_innocent));
         if verdict.handled.is_none() {
             let is_final = |stanza: &Stanza| stanza.is_request() || verdict.repeat == Repeat::Never;
             settled.unrepeatable =
