@@ -32,7 +32,7 @@ impl Prosody {
         let directory = network.directory(&setup.domain);
         fs::create_dir_all(directory.join("data")).unwrap();
         fs::write(directory.join("prosody.cfg.lua"), configuration(network, &setup, address, lines)).unwrap();
-        Away { setup, address, directory }.start()
+        Away { setup, address, directory, lines: Vec::new() }.start()
     }
 
     /// Stops it in order; it can be started again.
@@ -40,8 +40,9 @@ impl Prosody {
     pub(crate) fn stop(self) -> Away {
         self.process.signal("TERM");
         self.process.exit_within(TO_START);
+        let lines = self.process.lines();
         let Self { setup, address, directory, .. } = self;
-        Away { setup, address, directory }
+        Away { setup, address, directory, lines }
     }
 }
 
@@ -50,13 +51,15 @@ pub(crate) struct Away {
     setup: Setup,
     address: Ipv4Addr,
     directory: PathBuf,
+    /// What the stopped process has logged.
+    pub(crate) lines: Vec<String>,
 }
 
 impl Away {
     /// Starts it with the same configuration and data.
     #[track_caller]
     pub(crate) fn start(self) -> Prosody {
-        let Self { setup, address, directory } = self;
+        let Self { setup, address, directory, .. } = self;
         let file = directory.join("prosody.cfg.lua");
         let arguments = ["--config", file.to_str().unwrap(), "--foreground"];
         let process = Process::start(&setup.domain, &directory, "prosody", &arguments, &[]);
