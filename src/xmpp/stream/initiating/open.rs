@@ -69,7 +69,7 @@ pub enum Output {
     },
     /// The peer acknowledges stanzas from now on. Those since the [request](super::Acks::Requested) count.
     AcksOn {
-        /// As in [`Acks::On`](super::Acks::On).
+        /// As in [`Acks::On`].
         resumable: Option<Resumable>,
     },
     /// The peer has refused the request for acks, or its answer cannot be used. The stream goes on without
