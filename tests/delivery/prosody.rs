@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Plan, SHORT, Tally, floods, floods_in_step, patient, through};
 use crate::support::{
-    Auth, Component, Counted, Network, Node, Prosody, Proxy, Reset, SOON, Server, Setup, Wiretap, figure,
+    Auth, Counted, Network, Node, Prosody, Proxy, Reset, SOON, Server, Setup, Wiretap, figure,
 };
 
 #[test]
@@ -76,32 +76,20 @@ pub(crate) fn from_prosody(plan: Plan) {
     let (sender, mut receiver) = (prosody.inbox(), node.inbox());
     let flood = floods(&sender, receiver.name(), 0, plan.messages, "");
     let mut tally = Tally::of(plan.messages);
-    let mut last = None;
     for number in 0..plan.cuts {
         // Prosody bounces what it has no acknowledgement for, so a number is awaited and not a count.
-        waits_for_number(&mut tally, &mut receiver, &mut last, plan.cut(number));
+        tally.waits_for_number(&mut receiver, plan.cut(number));
         let Counted { h, ids } = relay.counts_and_cuts(AT_LEAST * (number + 1));
         println!("from Prosody, cut {number}: h={h}, {} stanzas on the wire", ids.len());
         assert_eq!(h as usize, ids.len(), "the node's count, and what came before its answer");
         let end: usize = ids.last().unwrap().parse().unwrap();
-        waits_for_number(&mut tally, &mut receiver, &mut last, end);
+        tally.waits_for_number(&mut receiver, end);
         let missing: Vec<&String> = ids.iter().filter(|id| !tally.has(id.parse().unwrap())).collect();
         assert!(missing.is_empty(), "counted and not delivered: {missing:?}");
     }
     flood.join().unwrap();
     // Prosody answers what is not acknowledged, and sends nothing twice. It may send the rest in another order.
     assert_eq!(tally.repeats, 0);
-}
-
-/// Waits until a message with that number or a higher one has arrived.
-#[track_caller]
-fn waits_for_number(tally: &mut Tally, receiver: &mut Component, last: &mut Option<usize>, number: usize) {
-    while last.is_none_or(|last| last < number) {
-        let message =
-            receiver.next(SOON).unwrap_or_else(|| panic!("{number} or a later one, after {last:?}"));
-        tally.takes(&message);
-        *last = (*last).max(message.attribute("id").parse().ok());
-    }
 }
 
 /// How long the test waits for a message that must not come.

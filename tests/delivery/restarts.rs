@@ -42,7 +42,7 @@ pub(crate) fn of_a_node(plan: Plan, end: End) {
     let mut tally = Tally::of(plan.messages);
     let flood = floods(&sending.component, far, 0, plan.messages, "");
     for number in 0..plan.cuts {
-        tally.waits_for_progress(&mut receiver, plan, number);
+        tally.waits_for_number(&mut receiver, plan.cut(number));
         // The next process gets nothing before its component is connected.
         sending.proxy.refuses();
         match end {
@@ -180,16 +180,6 @@ impl Sending {
 
     fn has_answers(mut self) -> bool {
         self.component.has_received()
-    }
-}
-
-impl Tally {
-    /// Waits until the messages before that cut have arrived, as far as they do.
-    #[track_caller]
-    fn waits_for_progress(&mut self, receiver: &mut Component, plan: Plan, cut: usize) {
-        // Some may have been lost or answered.
-        let enough = plan.cut(cut).saturating_sub(cut * IN_MEMORY).max(self.arrived + 1);
-        self.waits_for(receiver, enough);
     }
 }
 

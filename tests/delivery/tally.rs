@@ -66,6 +66,16 @@ impl Tally {
         }
     }
 
+    /// Waits until the message with that number or a later one has arrived: some before it may be lost or answered.
+    #[track_caller]
+    pub(crate) fn waits_for_number(&mut self, receiver: &mut Component, number: usize) {
+        while self.last.is_none_or(|last| last < number) {
+            let last = self.last;
+            let message = receiver.next(SOON);
+            self.takes(&message.unwrap_or_else(|| panic!("{number} or a later one, after {last:?}")));
+        }
+    }
+
     /// Waits until all messages of the plan have arrived, and cuts the link in between.
     #[track_caller]
     pub(crate) fn waits_and_cuts(&mut self, receiver: &mut Component, plan: Plan, mut cut: impl FnMut()) {
