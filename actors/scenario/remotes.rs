@@ -92,7 +92,7 @@ impl Dial for Remotes {
 
 impl Remotes {
     async fn attempt(self, pair: DomainPair, lost: Option<Lost>) -> Result<Session, AttemptError> {
-        self.dials.fetch_add(1, Relaxed);
+        let number = 1 + self.dials.fetch_add(1, Relaxed);
         tokio::time::sleep(Duration::from_millis(80)).await;
         let Behaviour { reachability, acks, .. } = *self.behaviour.borrow();
         match reachability {
@@ -106,9 +106,10 @@ impl Remotes {
         let (machine, acknowledging) = match acks {
             Acks::No => (fixture::established(&pair), Acknowledging::none()),
             _ => {
+                self.begins(pair.remote.as_str(), number);
                 let (wish, answer) = self.asked(lost.as_ref()).await?;
                 let machine = fixture::established_with_acks(&pair, wish, &answer);
-                let acknowledging = self.acknowledging(&machine);
+                let acknowledging = self.acknowledging(&machine, number);
                 (machine, acknowledging)
             }
         };
@@ -140,6 +141,7 @@ impl Remotes {
             }
             while let Some(element) = Element::take(&mut bytes) {
                 match element {
+                    Element::Stanza(_) if self.has_ended(&remote, &acknowledging) => return,
                     Element::Stanza(stanza) => {
                         let (remote, id, at) = (remote.clone(), number(&stanza), clock::now());
                         self.arrived.send(Seen { remote, id, at, stanza }).await.unwrap();

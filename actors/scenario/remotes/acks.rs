@@ -63,6 +63,8 @@ impl Resumption {
 /// The streams that remote servers remember, by name: the number of stanzas that they have handled.
 #[derive(Clone, Debug, Default)]
 pub(in crate::scenario) struct Counts {
+    /// The last attempt of each remote domain. It ends the stream of the one before, so that a count is final.
+    current: HashMap<String, usize>,
     pub(in crate::scenario) handled: HashMap<String, u32>,
     /// The streams for which they were asked.
     pub(in crate::scenario) asked: Vec<String>,
@@ -70,6 +72,8 @@ pub(in crate::scenario) struct Counts {
 
 /// The acknowledgements of one stream.
 pub(super) struct Acknowledging {
+    /// The number of its attempt.
+    number: usize,
     /// Its name; `None` without acknowledgements.
     name: Option<String>,
     /// The stream was resumed, so it is confirmed already.
@@ -79,7 +83,7 @@ pub(super) struct Acknowledging {
 
 impl Acknowledging {
     pub(super) fn none() -> Self {
-        Self { name: None, resumed: false, acks: Acks::No }
+        Self { number: 0, name: None, resumed: false, acks: Acks::No }
     }
 
     /// The answer to the request for acknowledgements.
@@ -100,6 +104,18 @@ impl Acknowledging {
 }
 
 impl Remotes {
+    /// An attempt to a remote domain has come so far that the stream before takes no more stanzas.
+    pub(super) fn begins(&self, remote: &str, number: usize) {
+        self.counts.send_modify(|counts| _ = counts.current.insert(remote.to_owned(), number));
+    }
+
+    /// Whether another stream has taken the place of this one.
+    pub(super) fn has_ended(&self, remote: &str, acknowledging: &Acknowledging) -> bool {
+        let is_last =
+            self.counts.borrow().current.get(remote).is_none_or(|last| *last == acknowledging.number);
+        acknowledging.name.is_some() && !is_last
+    }
+
     /// The acknowledgements that an attempt asks for, and the answer about the lost stream.
     pub(super) async fn asked(&self, lost: Option<&Lost>) -> Result<(Wish, String), AttemptError> {
         let mut resume = lost.filter(|lost| lost.until > clock::now()).map(|lost| lost.previous.clone());
@@ -145,14 +161,14 @@ impl Remotes {
     }
 
     /// The acknowledgements of a new stream.
-    pub(super) fn acknowledging(&self, machine: &initiating::Open) -> Acknowledging {
+    pub(super) fn acknowledging(&self, machine: &initiating::Open, number: usize) -> Acknowledging {
         let acks = self.behaviour.borrow().acks;
         if let initiating::Acks::On { resumable: Some(resumable) } = machine.acks() {
-            return Acknowledging { name: Some(resumable.id.clone()), resumed: true, acks };
+            return Acknowledging { number, name: Some(resumable.id.clone()), resumed: true, acks };
         }
-        let name = format!("stream {}", self.dials.load(Relaxed));
+        let name = format!("stream {number}");
         self.counts.send_modify(|counts| _ = counts.handled.insert(name.clone(), 0));
-        Acknowledging { name: Some(name), resumed: false, acks }
+        Acknowledging { number, name: Some(name), resumed: false, acks }
     }
 
     /// A stanza was handled. Gives the last bytes if the link ends because of it.
