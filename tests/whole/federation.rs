@@ -102,7 +102,8 @@ fn a_remote_that_comes_back_is_tried_as_soon_as_it_contacts_us() {
             far.receives_id("waits").await;
         };
         let ((), took) = timed(sent).await;
-        assert!(took < Duration::from_secs(1), "{took:?}");
+        // An attempt that is under way ends first: it waits 10 s for its connection. A pause takes minutes.
+        assert!(took < Duration::from_secs(15), "{took:?}");
     });
 }
 
