@@ -16,6 +16,7 @@ mod leftovers;
 mod messages;
 mod reload;
 mod show;
+mod shutdown;
 mod writing;
 
 use std::{
@@ -43,6 +44,7 @@ use self::{
     inbound::Inbound,
     last_ack::LastAck,
     leftovers::Leftovers,
+    shutdown::{Phase, Shutdown},
 };
 pub(crate) use crate::dial::attempt::Adopt;
 use crate::{
@@ -57,9 +59,9 @@ use crate::{
         route::{Return, Route},
     },
     observe::{metrics::MetricsHandle, recorder::RecorderHandle},
-    streams::connection::{Connection, WHOLE_CHUNK, limit_closing},
+    streams::connection::{Connection, WHOLE_CHUNK},
 };
-use mailbox::{Mailbox, Meter, Outlet, Queued, drain};
+use mailbox::{Mailbox, Meter, Outlet, Queued};
 use net::tls;
 use status::event::Event;
 
@@ -146,28 +148,6 @@ struct Session {
     route: Option<StaticRoute>,
     /// When the peer closes an idle stream, with a margin (XEP-0478).
     peer_idle_timeout: Option<Duration>,
-}
-
-/// The tokens of those that wait for the end: the node when it stops, or a command.
-#[derive(Default)]
-struct Shutdown {
-    phase: Phase,
-    /// Dropped when nothing is left to write.
-    flushing: Vec<drain::Token>,
-    /// Dropped when the link is down.
-    finishing: Vec<drain::Token>,
-}
-
-/// How far the node is with stopping.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    /// It runs.
-    #[default]
-    Running,
-    /// Stanzas that cannot be written at once are answered while there is time to deliver the answer.
-    Flushing,
-    /// The stream is closed as soon as everything is written and acknowledged. Nobody can be answered any more.
-    Finishing,
 }
 
 impl State {
@@ -258,7 +238,7 @@ impl Outgoing {
                 acks::outbox(&dialed.machine),
             ),
             machine: dialed.machine,
-            inbound: Inbound::default(),
+            inbound: Inbound::new(),
             expires: dialed.expires,
             evidence: dialed.evidence,
             route: dialed.route,
@@ -293,6 +273,8 @@ impl Outgoing {
             last_ack = last_ack.after(&output);
             match output {
                 Output::Transmit(bytes) => {
+                    // On an open stream the machine writes answers to requests for acks, and the closing tag.
+                    session.inbound.count_request(clock::now());
                     if let Some(shown) = session.connection.transmit(bytes) {
                         log::trace!(target: LOG, pair:% = self.pair; "sent {shown}");
                     }
@@ -393,54 +375,6 @@ impl Handler<Queued<Retire>> for Outgoing {
             ending.retire();
         }
         self.give_back(context);
-    }
-}
-
-impl Handler<Queued<Flush>> for Outgoing {
-    type Result = ();
-
-    fn handle(&mut self, flush: Queued<Flush>, context: &mut Context<Self>) {
-        let Flush { within, token } = flush.into_message();
-        self.shutdown.phase = Phase::Flushing;
-        if self.has_unsettled() {
-            self.shutdown.flushing.push(token);
-            self.expect_progress(within, context);
-            self.ask(context);
-        }
-    }
-}
-
-impl Handler<Queued<Abandon>> for Outgoing {
-    type Result = ();
-
-    fn handle(&mut self, abandon: Queued<Abandon>, context: &mut Context<Self>) {
-        let Abandon { token } = abandon.into_message();
-        if self.has_unwritten() {
-            self.shutdown.flushing.push(token);
-            self.link_ended(
-                WHOLE_CHUNK,
-                "this server is shutting down and the peer reads too slowly",
-                context,
-            );
-        }
-    }
-}
-
-impl Handler<Queued<Finish>> for Outgoing {
-    type Result = ();
-
-    fn handle(&mut self, finish: Queued<Finish>, context: &mut Context<Self>) {
-        let Finish { within, token } = finish.into_message();
-        match &self.state {
-            State::Open(_) => {
-                self.shutdown.finishing.push(token);
-                self.shutdown.phase = Phase::Finishing;
-                limit_closing(within, context, Self::close_if_written, Self::cut);
-                self.close_when_acknowledged(within / 2, context);
-            }
-            State::Closing(..) => self.shutdown.finishing.push(token),
-            State::New(_) | State::Dialing { .. } | State::Closed(_) | State::Failed => {}
-        }
     }
 }
 

@@ -57,6 +57,48 @@ fn every_request_to_a_black_hole_has_exactly_one_outcome() {
     });
 }
 
+/// Each is answered, and the answers to a peer that does not read would fill the memory.
+#[test]
+fn requests_for_acks_on_our_stream_are_read_at_a_limited_rate() {
+    const REQUESTS: usize = 3_000;
+    paused(async |network| {
+        let scene = Scene::of(network, quick()).await;
+        let listener = scene.listens();
+        let inbox = scene.node.inbox().await;
+        inbox.sends_message(PEER, "1", "");
+        let mut peer = listener.accepts().await;
+        peer.answers_to_tls(PEER, &scene.identity).await;
+        peer.takes_external_and_offers(PEER, "<sm xmlns='urn:xmpp:sm:3'/>").await;
+        peer.expects("enable").await;
+        peer.sends("<enabled xmlns='urn:xmpp:sm:3'/>").await;
+        peer.expects("message").await;
+        let asked = async {
+            for _ in 0..REQUESTS {
+                peer.sends("<r xmlns='urn:xmpp:sm:3'/>").await;
+                is_answered(&mut peer).await;
+            }
+        };
+        // 1,000 a second, after a burst of as many.
+        let ((), took) = timed(asked).await;
+        assert!(took >= Duration::from_millis(1900), "{REQUESTS} requests in {took:?}");
+        inbox.sends_message(PEER, "2", "");
+        peer.expects_message("2").await;
+    });
+}
+
+/// Waits for an ack. Requests of the node are answered meanwhile.
+async fn is_answered(peer: &mut Peer) {
+    loop {
+        match peer.next(Duration::from_secs(60)).await {
+            Ok(Event::Element(element)) if element.name == "a" => return,
+            Ok(Event::Element(element)) if element.name == "r" => {
+                peer.sends("<a xmlns='urn:xmpp:sm:3' h='1'/>").await;
+            }
+            other => panic!("no ack: {other:?}"),
+        }
+    }
+}
+
 // rows: E29
 #[test]
 fn a_peer_that_proved_nothing_is_sent_no_stanza() {

@@ -61,9 +61,10 @@ impl Router {
     /// Logs the components that have not connected some time after the start.
     pub(super) fn log_missing_components_later(&self, context: &mut Context<Self>) {
         context.run_later(GRACE, |router, _| {
+            let detail = format!("not connected {} s after the start of the node", GRACE.as_secs());
             for (name, local) in &mut router.local {
                 if let Local::Component(registration) = local {
-                    registration.log_missing(name, "no connection since the start of the node");
+                    registration.log_missing(name, &detail);
                 }
             }
         });

@@ -1,4 +1,4 @@
-//! Links that are closed in good order, and the stop of the node.
+//! Links that both sides close, and the stop of the node.
 
 use super::*;
 

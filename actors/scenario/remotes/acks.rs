@@ -30,8 +30,8 @@ pub(in crate::scenario) enum Acks {
     AckAndCutAt(usize),
     /// They end the stream because of this stanza.
     Reject(usize),
-    /// They remember lost streams, and close the stream in good order after this stanza, with a last
-    /// acknowledgement.
+    /// They remember lost streams, and close the stream after this stanza: with a last acknowledgement, then
+    /// their closing tag.
     CloseAfter(usize),
 }
 

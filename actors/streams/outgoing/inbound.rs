@@ -1,7 +1,7 @@
 //! Elements that the peer sends on a stream that we opened: error stanzas, which answer ours, and elements
 //! that are dropped.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::Context;
 use xmpp::{Stanza, stream::initiating::Stray};
@@ -11,20 +11,35 @@ use crate::{
     flow::{
         batch::{self, ReadPermit},
         route::{Ingress, Route},
+        throttle::{Throttle, UNPRODUCTIVE},
     },
     streams::connection::pause_reading,
 };
 
 /// Counts the elements of the peer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inbound {
     /// Error stanzas that were passed on.
     pub(super) answers: u64,
     /// Elements that were dropped.
     pub(super) dropped: u64,
+    /// Limits the requests for acks (XEP-0198). Each is answered, and the answers wait in the outbox as long as
+    /// the peer does not read.
+    requests: Throttle,
+    /// How long nothing is to be read because of the requests.
+    pause: Option<Duration>,
 }
 
 impl Inbound {
+    pub(super) fn new() -> Self {
+        Self { answers: 0, dropped: 0, requests: Throttle::new(Some(UNPRODUCTIVE)), pause: None }
+    }
+
+    /// Counts an answer to a request for an ack.
+    pub(super) fn count_request(&mut self, now: Instant) {
+        self.pause = self.requests.take(1, now);
+    }
+
     /// Whether the peer has sent more than it can have a reason for, when `written` stanzas went to it.
     fn is_too_much(&self, written: u64) -> bool {
         self.answers + self.dropped > written.saturating_add(UNASKED)
@@ -63,13 +78,12 @@ impl Outgoing {
     }
 
     /// Lets the link read on: at once, or after a pause when the peer sends too much.
-    pub(super) fn read_on(&self, permit: ReadPermit, context: &mut Context<Self>) {
-        let is_too_much = self
-            .state
-            .session()
-            .is_some_and(|session| session.inbound.is_too_much(session.connection.outbox.stanzas_written()));
-        if is_too_much {
-            pause_reading(permit, PAUSE, context);
+    pub(super) fn read_on(&mut self, permit: ReadPermit, context: &mut Context<Self>) {
+        let Some(session) = self.state.session_mut() else { return };
+        let written = session.connection.outbox.stanzas_written();
+        let pause = session.inbound.is_too_much(written).then_some(PAUSE);
+        if let Some(pause) = pause.max(session.inbound.pause.take()) {
+            pause_reading(permit, pause, context);
         }
     }
 }
@@ -87,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_peer_may_answer_each_stanza_and_send_a_few_other_elements() {
-        let inbound = |answers, dropped| Inbound { answers, dropped };
+        let inbound = |answers, dropped| Inbound { answers, dropped, ..Inbound::new() };
         assert!(!inbound(0, UNASKED).is_too_much(0));
         assert!(inbound(0, UNASKED + 1).is_too_much(0));
         assert!(!inbound(1000, UNASKED).is_too_much(1000));

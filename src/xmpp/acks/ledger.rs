@@ -60,8 +60,7 @@ impl Ledger {
         self.acked
     }
 
-    /// Whether the stream should be closed in good order, and another opened: the count has reached
-    /// [`RENEW_AT`].
+    /// Whether the count has reached [`RENEW_AT`]: the driver should close the stream and open another.
     pub fn is_worn(&self) -> bool {
         self.sent >= RENEW_AT
     }

@@ -43,7 +43,7 @@ fn a_stream_that_can_no_longer_go_on_has_failed_with_its_count() {
     thread::sleep(Duration::from_secs(3));
     let mut peer = fixture.peer();
     assert_eq!(failure(&peer.resumes(&id, 0)), ("item-not-found".into(), Some(5)));
-    // The new stream is in good order.
+    // The new stream works.
     peer.enables_resumption();
     peer.sends(&messages(5..7));
     assert_eq!(peer.asks_count(), 2);

@@ -195,7 +195,7 @@ impl Sender {
         self.connection.is_some()
     }
 
-    /// Whether the stream has ended in good order.
+    /// Whether the stream has ended with the closing tags of both sides.
     pub(super) fn is_over(&self) -> bool {
         let end = self.connection.as_ref().and_then(|connection| connection.end.as_ref());
         end.is_some_and(|end| {
