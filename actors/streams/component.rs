@@ -48,7 +48,7 @@ use crate::{
         connection::{self, Connection, Intake, WHOLE_CHUNK},
     },
 };
-use mailbox::{Mailbox, Meter, Outlet, Queued, drain};
+use mailbox::{Mailbox, Outlet, Queued, drain};
 use net::{stream::Stream, stream_id};
 
 /// The mailboxes of the router that a connection reports to.
@@ -105,7 +105,6 @@ pub struct Environment {
 pub struct Component {
     environment: Environment,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     connection: Connection,
     machine: Machine,
     intake: Intake,
@@ -121,13 +120,7 @@ pub struct Component {
 
 impl Component {
     /// An actor for a connection that has just been accepted.
-    pub fn new(
-        environment: Environment,
-        stream: Stream,
-        address: SocketAddr,
-        own: Mailbox<Self>,
-        meter: Arc<Meter>,
-    ) -> Self {
+    pub fn new(environment: Environment, stream: Stream, address: SocketAddr, own: Mailbox<Self>) -> Self {
         let outbox = Outbox::of_component(outbox::BUDGET);
         Self {
             connection: Connection::start(
@@ -153,7 +146,6 @@ impl Component {
             dismissed: None,
             environment,
             own,
-            meter,
         }
     }
 
@@ -335,7 +327,6 @@ impl Handler<Queued<Dismiss>> for Component {
 
 impl Drop for Component {
     fn drop(&mut self) {
-        self.meter.count_if_panicking();
         if std::thread::panicking()
             && self.binding.was_bound()
             && let Some(name) = self.binding.name().cloned()

@@ -50,7 +50,7 @@ use crate::{
         verifier::{self, Verifier},
     },
 };
-use mailbox::{Mailbox, Meter, Outlet, Queued, drain};
+use mailbox::{Mailbox, Outlet, Queued, drain};
 use net::{
     stream::Stream,
     stream_id,
@@ -109,7 +109,6 @@ impl Environment {
 pub(crate) struct Incoming {
     environment: Environment,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     connection: Connection,
     machine: Machine,
     intake: Intake,
@@ -164,7 +163,6 @@ impl Incoming {
         address: SocketAddr,
         since: Instant,
         own: Mailbox<Self>,
-        meter: Arc<Meter>,
     ) -> Self {
         let remote = environment.policies.default_remote().clone();
         let mut certificate = PeerCertificate::default();
@@ -196,7 +194,6 @@ impl Incoming {
             verifying: None,
             environment,
             own,
-            meter,
         }
     }
 
@@ -386,7 +383,6 @@ impl Handler<Queued<Drain>> for Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        self.meter.count_if_panicking();
         self.leave_resumer();
         let is_expected = self.machine.status().has_vouched;
         let _ = self.environment.ended.signal(accepted::Ended { caller: self.caller(), is_expected });

@@ -174,7 +174,6 @@ pub(crate) struct Listener {
     workers: Workers,
     streams: Arc<Meter>,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     accepting: Vec<JoinHandle<()>>,
     /// For each socket: whether connections start with TLS.
     direct_tls: Vec<bool>,
@@ -225,7 +224,6 @@ impl Listener {
         workers: Workers,
         streams: Arc<Meter>,
         own: Mailbox<Self>,
-        meter: Arc<Meter>,
     ) -> Self {
         let direct_tls = sockets.iter().map(|socket| socket.direct_tls).collect();
         let sockets = sockets.into_iter().enumerate();
@@ -238,7 +236,6 @@ impl Listener {
             workers,
             streams,
             own,
-            meter,
             accepting,
             direct_tls,
             connections: HashMap::new(),
@@ -445,7 +442,6 @@ impl Handler<Queued<Drain>> for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.meter.count_if_panicking();
         self.accepting.iter().for_each(JoinHandle::abort);
     }
 }

@@ -19,10 +19,7 @@ mod show;
 mod shutdown;
 mod writing;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
 use tokio::task::AbortHandle;
@@ -61,7 +58,7 @@ use crate::{
     observe::{metrics::MetricsHandle, recorder::RecorderHandle},
     streams::connection::{Connection, WHOLE_CHUNK},
 };
-use mailbox::{Mailbox, Meter, Outlet, Queued};
+use mailbox::{Mailbox, Outlet, Queued};
 use net::tls;
 use status::event::Event;
 
@@ -92,7 +89,6 @@ pub struct Outgoing {
     own: Mailbox<Self>,
     owners: Owners,
     metrics: MetricsHandle,
-    meter: Arc<Meter>,
     limits: Limits,
     /// The timer for the deadlines.
     ticking: Option<SpawnHandle>,
@@ -191,19 +187,12 @@ impl State {
 
 impl Outgoing {
     /// An actor that makes the attempt as soon as it runs.
-    pub fn new(
-        pair: DomainPair,
-        pending: PendingDial,
-        owners: Owners,
-        own: Mailbox<Self>,
-        meter: Arc<Meter>,
-    ) -> Self {
+    pub fn new(pair: DomainPair, pending: PendingDial, owners: Owners, own: Mailbox<Self>) -> Self {
         Self {
             pair,
             own,
             owners,
             metrics: pending.metrics.clone(),
-            meter,
             limits: Limits::from(&pending),
             ticking: None,
             look_timer: Timer::default(),
@@ -430,7 +419,6 @@ impl Drop for Outgoing {
         if !std::thread::panicking() {
             return;
         }
-        self.meter.count_if_panicking();
         let pair = self.pair.clone();
         match &self.state {
             State::New(_) | State::Dialing { .. } | State::Failed => {

@@ -21,7 +21,7 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use self::entries::{Answer, Decision, Entries};
 pub(crate) use self::identity::{Identity, Right};
 use crate::{dial::remote_policy::RemotePolicies, streams::accepted::Caller};
-use mailbox::{Meter, Outlet, Queued};
+use mailbox::{Outlet, Queued};
 
 /// A stream has enabled resumption: it holds this id.
 #[derive(Debug)]
@@ -153,13 +153,12 @@ pub(crate) struct Resumer {
     policies: RemotePolicies,
     /// The number of claims so far.
     claims: u64,
-    meter: Arc<Meter>,
 }
 
 impl Resumer {
     /// Remembers at most `limit` streams that have parted.
-    pub(crate) fn new(policies: RemotePolicies, limit: usize, meter: Arc<Meter>) -> Self {
-        Self { entries: Entries::new(limit), policies, claims: 0, meter }
+    pub(crate) fn new(policies: RemotePolicies, limit: usize) -> Self {
+        Self { entries: Entries::new(limit), policies, claims: 0 }
     }
 }
 
@@ -261,12 +260,6 @@ impl Handler<Queued<Adopt>> for Resumer {
         let Adopt { policies, limit } = adopt.into_message();
         self.entries.adopt(limit, |identity| admits(&policies, identity));
         self.policies = policies;
-    }
-}
-
-impl Drop for Resumer {
-    fn drop(&mut self) {
-        self.meter.count_if_panicking();
     }
 }
 

@@ -35,7 +35,7 @@ use crate::{
     observe::log_limit::{self, LogLimiter},
     settings::Verifications,
 };
-use mailbox::{Mailbox, Meter, Outlet, Queued};
+use mailbox::{Mailbox, Outlet, Queued};
 
 /// Verify a dialback key with the authoritative server of `request.pair.remote`.
 #[derive(Debug)]
@@ -83,7 +83,6 @@ pub(crate) struct Verifier {
     dialer: Dialer,
     limits: Verifications,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     running: HashMap<u64, Running>,
     /// The number of verifications that were started.
     started: u64,
@@ -109,12 +108,11 @@ struct Running {
 
 impl Verifier {
     /// A verifier that makes its attempts with this dialer.
-    pub(crate) fn new(dialer: Dialer, limits: Verifications, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(dialer: Dialer, limits: Verifications, own: Mailbox<Self>) -> Self {
         Self {
             dialer,
             limits,
             own,
-            meter,
             running: HashMap::new(),
             started: 0,
             shares: Shares::new(clock::now()),
@@ -306,12 +304,6 @@ impl Handler<Queued<Adopt>> for Verifier {
         let Adopt { dialer, limits } = adopt.into_message();
         (self.dialer, self.limits) = (dialer, limits);
         self.start_next();
-    }
-}
-
-impl Drop for Verifier {
-    fn drop(&mut self) {
-        self.meter.count_if_panicking();
     }
 }
 
