@@ -114,8 +114,6 @@ pub struct Component {
     closing: Closing,
     /// Dropped with the actor.
     draining: Option<drain::Token>,
-    /// Dropped when the name is free.
-    dismissed: Option<drain::Token>,
 }
 
 impl Component {
@@ -143,7 +141,6 @@ impl Component {
             ping: Ping::default(),
             closing: Closing::default(),
             draining: None,
-            dismissed: None,
             environment,
             own,
         }
@@ -316,9 +313,7 @@ impl Handler<Queued<Dismiss>> for Component {
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
         let Dismiss { token } = dismiss.into_message();
-        if !self.binding.was_released() {
-            self.dismissed = Some(token);
-        }
+        self.binding.dismiss(token);
         if !self.connection.has_ended() {
             self.close(CloseCause::Operator, context);
         }
