@@ -43,8 +43,7 @@ pub(crate) use self::{
 };
 pub use self::{
     dialer::{Dial, Dialer, PendingDial},
-    goal::{OpenSession, VerifyKey},
-    negotiation::Goal,
+    goal::{Goal, OpenSession, VerifyKey},
     redirect::redirect,
     resumption::Lost,
     session::Session,

@@ -347,8 +347,8 @@ impl Handler<Queued<Adopt>> for Incoming {
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
         let Adopt { policies, tls } = adopt.into_message();
-        if let Some(evidence) = &self.certificate.evidence {
-            self.machine.judged(tls.verify_chain(evidence));
+        if let Some(chain) = &self.certificate.peer_chain {
+            self.machine.certificate_verified(tls.verify_chain(chain));
         }
         let pairs = self.machine.pairs().to_vec();
         let forbidden = self.machine.adopt(Arc::clone(policies.rules()));

@@ -139,7 +139,7 @@ struct Session {
     /// When the peer's certificate expires.
     expires: Option<SystemTime>,
     /// The certificates of the peer, to verify them again under a new configuration.
-    evidence: Option<tls::PeerChain>,
+    peer_chain: Option<tls::PeerChain>,
     /// The configured address of the remote, if the attempt used one.
     route: Option<StaticRoute>,
     /// When the peer closes an idle stream, with a margin (XEP-0478).
@@ -229,7 +229,7 @@ impl Outgoing {
             machine: dialed.machine,
             inbound: Inbound::new(),
             expires: dialed.expires,
-            evidence: dialed.evidence,
+            peer_chain: dialed.peer_chain,
             route: dialed.route,
             peer_idle_timeout,
         });

@@ -179,7 +179,7 @@ impl<'a> Session<'a> {
                 assert!(self.secured.is_none() && self.policy.tls != Tls::Disabled);
                 self.tls_wanted = true;
             }
-            Output::Judged(verdict) => {
+            Output::CertificateVerified(verdict) => {
                 assert_eq!(verdict.is_ok(), proves(self.secured.as_ref(), &domain("b.example")));
             }
             Output::Noted(_) => {}

@@ -92,8 +92,8 @@ pub enum Output<T> {
     Transmit(Bytes),
     /// Begin the TLS handshake once everything transmitted is written, then call [`Handshake::secured`].
     StartTls,
-    /// The verdict on the peer's certificate, for the log.
-    Judged(Result<(), Problem>),
+    /// Whether the peer's certificate proves its domain, for the log.
+    CertificateVerified(Result<(), Problem>),
     /// A step of the negotiation, for an observer.
     Noted(Note),
     /// The peer has sent an answer to a question that we did not ask. It is ignored; reported once, for the
@@ -338,7 +338,7 @@ impl<G: Goal> Handshake<G> {
     /// Goes on within TLS, if the policy accepts the certificate.
     fn begin_secured(&mut self, secured: Secured) {
         let verdict = secured.proves(&self.plan.pair.remote, &self.plan.policy);
-        self.wire.emit(Output::Judged(verdict.clone()));
+        self.wire.emit(Output::CertificateVerified(verdict.clone()));
         self.protection = Protection::Tls { secured: Box::new(secured), verdict };
         self.begin();
         if let Err(cause) = self.admit() {

@@ -153,7 +153,7 @@ impl<O: From<Common>> Negotiation<O> {
         let answer = match self.permit_pair(&pair) {
             Ok(()) => {
                 let key = element.text();
-                dialback::judge(
+                dialback::verify(
                     &self.rules.policy(&receiving).secret,
                     &receiving,
                     &originating,

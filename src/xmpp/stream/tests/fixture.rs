@@ -81,7 +81,9 @@ pub(crate) fn initiating_event(output: &Opens) -> String {
     match output {
         Opens::Transmit(bytes) => text(bytes),
         Opens::StartTls => "[start tls]".to_owned(),
-        Opens::Judged(verdict) => format!("[judged {}]", if verdict.is_ok() { "good" } else { "bad" }),
+        Opens::CertificateVerified(verdict) => {
+            format!("[certificate {}]", if verdict.is_ok() { "good" } else { "bad" })
+        }
         Opens::Noted(_) => "[noted]".to_owned(),
         Opens::Established { mechanism, secured } => {
             let tls = if *secured { "TLS" } else { "clear text" };

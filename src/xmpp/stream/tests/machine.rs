@@ -28,7 +28,7 @@ pub(crate) enum Opening {
 pub(crate) enum Opens {
     Transmit(Bytes),
     StartTls,
-    Judged(Result<(), Problem>),
+    CertificateVerified(Result<(), Problem>),
     Noted(Note),
     Unasked(String),
     Failed(Failure),
@@ -157,7 +157,7 @@ fn in_common<T>(output: initiating::Output<T>) -> Opens {
     match output {
         Output::Transmit(bytes) => Opens::Transmit(bytes),
         Output::StartTls => Opens::StartTls,
-        Output::Judged(verdict) => Opens::Judged(verdict),
+        Output::CertificateVerified(verdict) => Opens::CertificateVerified(verdict),
         Output::Noted(note) => Opens::Noted(note),
         Output::Unasked { element } => Opens::Unasked(element),
         Output::Failed(failure) => Opens::Failed(failure),

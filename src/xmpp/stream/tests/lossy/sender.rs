@@ -119,7 +119,7 @@ impl Sender {
                     assert_eq!(failure.cause, Cause::Closed);
                     connection.end = Some(End::Closed);
                 }
-                Opens::AcksOn(_) | Opens::Noted(_) | Opens::Judged(_) => {}
+                Opens::AcksOn(_) | Opens::Noted(_) | Opens::CertificateVerified(_) => {}
                 other => panic!("{other:?}"),
             }
         }
