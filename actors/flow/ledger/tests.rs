@@ -1,3 +1,5 @@
+//! Each outcome of a stanza in the account, and the difference that a stanza without an outcome makes.
+
 use super::{totals::Figure, *};
 
 fn three() -> (Arc<Totals>, LedgerEntry) {

@@ -1,3 +1,5 @@
+//! The outbox of a stream without acknowledgements: order, budget, hold, and the end of the link.
+
 mod acks;
 
 use xmpp::{
