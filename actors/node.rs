@@ -26,7 +26,7 @@ use tokio::{
 
 use self::listeners::Listeners;
 use crate::{
-    flow::ledger::Totals,
+    flow::account::Totals,
     node::control::{Sources, socket},
     routing::{
         promise::Promise,

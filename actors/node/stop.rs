@@ -9,7 +9,7 @@ use actix::Handler;
 
 use super::{LOG, Node};
 use crate::{
-    flow::ledger::Totals,
+    flow::account::Totals,
     routing::{promise, router},
     streams::{
         listener,

@@ -15,8 +15,8 @@ use super::{
     window::Window,
 };
 use crate::flow::{
+    account::{self, UnackedEntry},
     batch::Kept,
-    ledger::{LedgerEntry, UnackedEntry},
 };
 use status::{
     amount::Amount,
@@ -123,7 +123,7 @@ impl Unacked {
     }
 
     /// The link has written the stanzas of a chunk.
-    pub(super) fn written(&mut self, chunk: Vec<Kept>, entry: &mut LedgerEntry, now: Instant) {
+    pub(super) fn written(&mut self, chunk: Vec<Kept>, entry: &mut account::Entry, now: Instant) {
         self.oldest = self.oldest.or(Some(now));
         let (mut early, mut written) = (Amount::default(), Amount::default());
         for mut kept in chunk {
@@ -200,7 +200,7 @@ impl Unacked {
 
     /// Takes out everything that is not acknowledged, in order, when the link has ended; `touched` are the
     /// stanzas of the last chunk of which a part was written. They wait again.
-    pub(super) fn take_open(&mut self, touched: Vec<Kept>, entry: &mut LedgerEntry) -> Vec<Kept> {
+    pub(super) fn take_open(&mut self, touched: Vec<Kept>, entry: &mut account::Entry) -> Vec<Kept> {
         let mut open = Vec::from(std::mem::take(&mut self.kept));
         let amount = open.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
         entry.take_back(amount, &mut self.entry);

@@ -8,7 +8,7 @@ use xmpp::{Domain, DomainPair};
 use super::{LOG, Promise, State, answers::count};
 use crate::{
     dial::{attempt, error::AttemptError},
-    flow::ledger::Outcome,
+    flow::account::Outcome,
     streams::{
         incoming,
         outgoing::{self, Outgoing},

@@ -100,8 +100,8 @@ mod tests {
 
     use super::*;
     use crate::flow::{
+        account::{self, Outcome, Totals},
         batch::Batch,
-        ledger::{LedgerEntry, Outcome, Totals},
         outbox::{BUDGET, Outbox},
     };
     use status::amount::Amount;
@@ -113,10 +113,10 @@ mod tests {
         Stanza::from_element(&element.with("id", id).with_text("x".repeat(length))).unwrap()
     }
 
-    /// An outbox that has written these stanzas, and the ledger that counts them.
+    /// An outbox that has written these stanzas, and the totals that count them.
     fn written(stanzas: Vec<Stanza>) -> (Outbox, std::sync::Arc<Totals>) {
         let all = std::sync::Arc::new(Totals::default());
-        let entry = LedgerEntry::take_in(&all, &std::sync::Arc::default(), Amount::of(&stanzas));
+        let entry = account::Entry::take_in(&all, &std::sync::Arc::default(), Amount::of(&stanzas));
         let first = stanzas[0].clone();
         let batch = Batch {
             entry,

@@ -11,7 +11,7 @@ use xmpp::{
 use super::{Interruption, LOG, Outgoing, Phase, Session, blame::is_about_content};
 use crate::{
     dial::attempt::Lost,
-    flow::{batch::Batch, ledger::Outcome},
+    flow::{account::Outcome, batch::Batch},
 };
 
 /// Stanzas that are given back in the end.
