@@ -1,4 +1,4 @@
-//! Starts the listeners with what their streams need.
+//! Starts the listeners with the dependencies of their streams.
 
 mod terms;
 
@@ -22,8 +22,8 @@ use crate::{
 use mailbox::{Mailbox, Meter, workers::Workers};
 use net::network;
 
-/// The actors that accepted streams address.
-pub(super) struct Peers {
+/// The actors that receive messages of accepted streams.
+pub(super) struct Receivers {
     pub(super) router: Mailbox<Router>,
     pub(super) promise: Mailbox<Promise>,
     pub(super) verifier: Mailbox<Verifier>,
@@ -38,7 +38,7 @@ pub(super) struct Listeners {
     incoming_log_limits: incoming::LogLimits,
     bad_stanzas: Arc<LogLimiter>,
     workers: Workers,
-    pub(super) peers: Peers,
+    pub(super) receivers: Receivers,
     /// Replaced by a reload.
     pub(super) terms: Terms,
     /// Replaced by a reload. Accepted streams have its policies, and report to its observers.
@@ -49,7 +49,7 @@ impl Listeners {
     pub(super) fn new(
         starter: &Starter,
         workers: Workers,
-        peers: Peers,
+        receivers: Receivers,
         terms: Terms,
         dialer: Dialer,
     ) -> Self {
@@ -64,7 +64,7 @@ impl Listeners {
                 "more stanzas of components were refused",
             ),
             workers,
-            peers,
+            receivers,
             terms,
             dialer,
         }
@@ -104,7 +104,7 @@ impl Listeners {
 
     /// Everything that the stream of a server needs.
     fn of_servers(&self, listener: &Mailbox<Listener>) -> incoming::Environment {
-        let Peers { router, promise, verifier, resumer } = &self.peers;
+        let Receivers { router, promise, verifier, resumer } = &self.receivers;
         incoming::Environment {
             policies: self.dialer.policies.clone(),
             tls: self.dialer.tls.clone(),
@@ -124,7 +124,7 @@ impl Listeners {
 
     /// Everything that the connection of a component needs.
     fn of_components(&self, listener: &Mailbox<Listener>) -> component::Environment {
-        let (policies, router) = (&self.dialer.policies, &self.peers.router);
+        let (policies, router) = (&self.dialer.policies, &self.receivers.router);
         let remote = policies.default_remote();
         component::Environment {
             names: Arc::clone(&self.terms.secrets),

@@ -39,9 +39,9 @@ impl Node {
             ..before.clone()
         };
         let adopt = verifier::Adopt { dialer: dialer.clone(), limits: settings.limits.verifications };
-        let _ = self.listeners.peers.verifier.signal(adopt);
+        let _ = self.listeners.receivers.verifier.signal(adopt);
         let adopt = resumer::Adopt { policies: policies.clone(), limit: settings.limits.resumable };
-        let _ = self.listeners.peers.resumer.signal(adopt);
+        let _ = self.listeners.receivers.resumer.signal(adopt);
         // The promise before the router: a session on its way from one to the other is checked by the second.
         let (dial, bounds) = (Box::new(dialer.clone()), settings.promise.clone());
         let _ = self.promise.signal(promise::Adopt { dial, bounds });

@@ -8,7 +8,7 @@ use super::{
     Node, StartError,
     exporter::{gather, http},
     identities,
-    listeners::{Listeners, Peers, Terms},
+    listeners::{Listeners, Receivers, Terms},
     served,
     sockets::{Sockets, bind_control},
     starter::Starter,
@@ -78,8 +78,8 @@ impl Node {
 
         // The router and the promise address each other.
         let (router, router_inbox) = starter.open("router", 4096);
-        // 100 components that write to 100 domains each at once fill 10,000 places. Their memory is bounded by what each
-        // component may have unread.
+        // 100 components that write to 100 domains each at once fill 10,000 places. Their memory is bounded by the unread
+        // stanzas that each component may have.
         let (promise, promise_inbox) = starter.open("promise", 65_536);
         let (panic, panics) = mpsc::channel(1);
         let routing = Routing { starter: &starter, settings: &settings, router: &router, panic };
@@ -87,8 +87,8 @@ impl Node {
         let service = routing.start_service();
         routing.start_router(router_inbox, promise.clone(), service, dialer.recorder.clone());
 
-        let peers = Peers { router: router.clone(), promise: promise.clone(), verifier, resumer };
-        let listeners = Listeners::new(&starter, workers, peers, Terms::new(&settings), dialer);
+        let receivers = Receivers { router: router.clone(), promise: promise.clone(), verifier, resumer };
+        let listeners = Listeners::new(&starter, workers, receivers, Terms::new(&settings), dialer);
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
         let components = listeners.start_components(sockets.component);
 

@@ -13,7 +13,7 @@ use crate::{
     streams::{component, listener::Limits},
 };
 
-/// What listeners and their streams take from the settings.
+/// The settings of listeners and their streams.
 pub(crate) struct Terms {
     /// The limits for connections of servers.
     pub(super) servers: Limits,
