@@ -85,7 +85,7 @@ pub struct Sends {
 }
 
 impl Sends {
-    /// The number of links on which a stanza is sent at most, if nobody knows what arrived or the peer blames it: it may
+    /// The number of links on which a stanza is sent at most, if it is unknown whether it arrived, or the peer's stream error is about it: it may
     /// be the reason why they end.
     const MOST: u8 = 3;
 

@@ -164,7 +164,7 @@ impl Component {
         }
     }
 
-    /// The hold of a full outbox has ended: refuses what was held if the component took too little.
+    /// The hold of a full outbox has ended: refuses the held stanzas if the component took too little.
     fn hold_ended(&mut self, context: &mut Context<Self>) {
         let batches = self.connection.end_hold(context, Self::hold_ended);
         self.refuse_slow(batches, log::Level::Warn);

@@ -114,7 +114,7 @@ pub(crate) struct Incoming {
     intake: Intake,
     reading: Reading,
     acks: Acks,
-    /// The peer has requested an ack, which waits until the router has taken what was read before.
+    /// The peer has requested an ack, which waits until the router has taken everything that was read before.
     ack_due: bool,
     authentication: Authentication,
     certificate: PeerCertificate,
@@ -204,7 +204,7 @@ impl Incoming {
     fn stream_ended(&mut self, end: &End) {
         self.verifying = None;
         if self.connection.end(CloseMode::after(end, self.machine.status().is_open)) {
-            self.judge_unopened(end);
+            self.verify_unopened(end);
             self.log_closed(&end.to_string());
         }
     }
@@ -215,7 +215,7 @@ impl Incoming {
             self.log_closed(reason);
         }
         if self.intake.is_pending() {
-            // The router still has to take what was read.
+            // The router still has to take the stanzas that were read.
             context.run_later(OFFER_AGAIN, |incoming, context| incoming.link_ended("", context));
         } else {
             self.part();

@@ -222,7 +222,7 @@ impl Listener {
     }
 
     /// Removes a connection that has ended, and serves waiting ones in its place. It counts as a failed attempt if it
-    /// did not authenticate, also if it waited and sent no byte: an honest peer sends its first byte at once.
+    /// did not authenticate, also if it waited and sent no byte: a working peer sends its first byte at once.
     fn forget(&mut self, caller: Caller, context: &mut Context<Self>) {
         let Some(connection) = self.connections.remove(&caller) else { return };
         let (ip, standing) = (caller.address.ip(), connection.standing);

@@ -94,7 +94,7 @@ pub(crate) struct Verifier {
     /// The addresses with waiting verifications, the next one in front.
     turns: VecDeque<IpAddr>,
     /// Limits log lines about servers that could not be asked.
-    unasked: Arc<LogLimiter>,
+    failed: Arc<LogLimiter>,
     refused: Arc<LogLimiter>,
 }
 
@@ -119,7 +119,7 @@ impl Verifier {
             waiting: 0,
             queues: HashMap::new(),
             turns: VecDeque::new(),
-            unasked: LogLimiter::new(
+            failed: LogLimiter::new(
                 LOG,
                 log_limit::FEW,
                 "more authoritative servers could not be asked about dialback keys",
@@ -258,9 +258,9 @@ impl Verifier {
         let (end, ended) = oneshot::channel();
         self.running.insert(number, Running { site, since: clock::now(), ends: Some(end) });
         self.shares.take(site, clock::now());
-        let (dialer, own, unasked) = (self.dialer.clone(), self.own.clone(), Arc::clone(&self.unasked));
+        let (dialer, own, failed) = (self.dialer.clone(), self.own.clone(), Arc::clone(&self.failed));
         actix_rt::spawn(async move {
-            let confirmed = verification.ask(&dialer, &unasked, ended).await;
+            let confirmed = verification.ask(&dialer, &failed, ended).await;
             let _ = own.signal(Done { number, confirmed });
         });
     }
@@ -313,7 +313,7 @@ const LOG: &str = "nuncio::dialback";
 /// address can have about one false key per second verified in the long run.
 const PENALTY: Duration = Duration::from_secs(30);
 
-/// How long a verification may take while others wait. An honest server answers within a dozen round trips.
+/// How long a verification may take while others wait. A working server answers within a dozen round trips.
 const SLOW_AFTER: Duration = Duration::from_secs(5);
 
 /// How often the queues are checked: no answer is later than its time limit plus this.

@@ -47,7 +47,7 @@ pub(super) struct Connection {
     pub(super) direct_tls: bool,
     /// The time limit.
     pub(super) within: Duration,
-    /// TLS is required, whatever the policy says.
+    /// TLS is required, even if the policy does not require it.
     pub(super) requires_tls: bool,
     /// EXTERNAL is left out.
     pub(super) without_external: bool,
@@ -182,7 +182,7 @@ impl<G: Goal> Negotiation<'_, G> {
                         );
                         self.problem = verdict.err();
                     }
-                    Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
+                    Output::Unsolicited { element } => warn_unsolicited(attempt.log, &attempt.pair, &element),
                     Output::Completed(completed) => return Ok((completed, transport, handshake.is_open())),
                     Output::Failed(failure) => {
                         if matches!(failure.cause, Cause::ExternalRefused(_)) {
@@ -237,7 +237,7 @@ impl<G: Goal> Negotiation<'_, G> {
             bounds: attempt.bounds,
             direct_tls,
             certificate: attempt.certificate && !self.without_external,
-            acks: attempt.wish(),
+            acks: attempt.ack_options(),
         }
     }
 
@@ -293,12 +293,12 @@ impl<G: Goal> Negotiation<'_, G> {
     }
 }
 
-/// Warns that a remote server answers what it was not asked. It has a bug, or an answer was forged.
-pub(crate) fn warn_unasked(log: &str, pair: &DomainPair, element: &str) {
+/// Warns about an answer to a question that we did not ask. The remote server has a bug, or the answer is forged.
+pub(crate) fn warn_unsolicited(log: &str, pair: &DomainPair, element: &str) {
     log::warn!(target: log, pair:% = pair, element = element; "ignored an unsolicited dialback answer");
 }
 
-/// The time for a peer to send its reason after an odd answer: a long round trip, and a busy server.
+/// The time for a peer to send its reason after an unexpected answer: a long round trip, and a busy server.
 const REASON: Duration = Duration::from_secs(1);
 
 /// The capacity of one read in bytes. The elements of a negotiation are small.

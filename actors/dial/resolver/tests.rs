@@ -104,7 +104,7 @@ async fn the_cache_stays_within_its_bytes_however_large_the_answers_are() {
         let Some((name, "SRV")) = question.split_once(' ') else { return Reply::NoName };
         let number = name.split('.').nth(2).unwrap_or_default();
         let target = |target: u16| ("", srv(target, 0, 5269, &format!("{number}-{target}.{long}")));
-        // What fits a datagram.
+        // As many as fit a datagram.
         (0..4).map(target).collect()
     });
     let meter = Meter::new("resolver", 65_536, None);

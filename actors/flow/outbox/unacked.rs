@@ -86,8 +86,8 @@ impl Unacked {
     }
 
     /// Whether so many stanzas were sent that the stream should be replaced by another.
-    pub(super) fn is_worn(&self) -> bool {
-        self.ledger.is_worn()
+    pub(super) fn needs_renewal(&self) -> bool {
+        self.ledger.needs_renewal()
     }
 
     /// The number of the first stanza that is not acknowledged, modulo 2^32.

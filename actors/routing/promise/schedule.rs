@@ -256,7 +256,9 @@ impl Schedule {
         failure: &AttemptError,
         wanted: bool,
     ) -> bool {
-        let Some(entry) = self.entries.get_mut(pair).filter(|entry| entry.contact == RemoteContact::DuringThisAttempt) else {
+        let Some(entry) =
+            self.entries.get_mut(pair).filter(|entry| entry.contact == RemoteContact::DuringThisAttempt)
+        else {
             return false;
         };
         entry.failures = 0;

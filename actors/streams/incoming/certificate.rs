@@ -76,9 +76,9 @@ impl Incoming {
         self.certificate.verdict = Some(verdict);
     }
 
-    /// Judges the certificate of a peer whose header was refused, for its certificate or for something else:
-    /// that ends the stream before it is open.
-    pub(super) fn judge_unopened(&mut self, end: &End) {
+    /// Verifies the certificate of a peer whose stream header was refused: the stream ends before it is open, and no
+    /// other verification follows.
+    pub(super) fn verify_unopened(&mut self, end: &End) {
         let status = self.machine.status();
         let (Some(remote), Some(secured)) = (status.claimed.cloned(), status.transport) else { return };
         let verdict = secured.proves(&remote, &self.environment.policies.remote(&remote).policy);

@@ -250,7 +250,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Judges a connection, and counts it if it is taken.
+    /// Accepts a connection if the bounds permit it, and counts it.
     fn arrive(addresses: &mut Addresses, ip: IpAddr, now: Instant) -> Result<Standing, Excess> {
         let standing = addresses.standing_of(ip, now)?;
         addresses.change(ip, None, Some(standing));

@@ -1,4 +1,4 @@
-//! A session under a new configuration: it goes on, or is closed so that what waits takes another link.
+//! A session under a new configuration: it goes on, or is closed so that waiting stanzas take another link.
 
 use actix::{Context, Handler};
 use xmpp::{

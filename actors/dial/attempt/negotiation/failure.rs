@@ -26,7 +26,7 @@ impl<G: Goal> Negotiation<'_, G> {
         }
     }
 
-    /// The error for a failed write. Reads what the peer sent before it closed the connection, which may be
+    /// The error for a failed write. Reads the last bytes that the peer sent before it closed the connection: they may have
     /// the reason.
     pub(super) async fn explain_write_error(
         &mut self,
@@ -102,5 +102,5 @@ pub(super) fn close_mode(failure: &Failure, is_open: bool) -> CloseMode {
     }
 }
 
-/// The time to read what a peer sent before a write failed.
+/// The time to read the last bytes of a peer after a failed write.
 const LAST_READ: Duration = Duration::from_millis(500);
