@@ -43,7 +43,8 @@ pub(crate) use self::{
 };
 pub use self::{
     dialer::{Dial, Dialer, PendingDial},
-    goal::{Goal, OpenSession, VerifyKey},
+    goal::{OpenSession, VerifyKey},
+    negotiation::Goal,
     redirect::redirect,
     resumption::Lost,
     session::Session,

@@ -30,8 +30,8 @@ use xmpp::stream::{self, Condition};
 use self::{
     addresses::{Addresses, Excess, Standing},
     detect::Outcome,
-    messages::{Accepted, Detected, Heard},
     own_probe::ExpectedProbes,
+    queue::FirstByte,
     socket::accept,
     wrong_secrets::WrongSecrets,
 };
@@ -71,6 +71,29 @@ pub(crate) enum Kind {
     Servers(incoming::Environment),
     /// External components.
     Components(component::Environment),
+}
+
+/// A connection was accepted. Sent by the accepting task.
+#[derive(Debug)]
+struct Accepted {
+    socket: Socket,
+    caller: Caller,
+}
+
+/// The start of a connection is over: the first byte was read or the wait for it has ended, and the TLS
+/// handshake is done if there was one. Sent by the task of the start.
+#[derive(Debug)]
+struct Detected {
+    caller: Caller,
+    since: Instant,
+    outcome: Outcome,
+}
+
+/// A waiting connection has sent its first byte, or has stayed silent.
+#[derive(Debug)]
+struct Heard {
+    caller: Caller,
+    first: FirstByte,
 }
 
 /// The actor of the listening sockets for one kind of peers. It counts their connections over all sockets.

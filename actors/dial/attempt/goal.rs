@@ -1,46 +1,15 @@
 //! The goals of an attempt: to open a session, or to verify a dialback key.
 
-use std::fmt;
-
 use xmpp::{
     dialback,
     stream::initiating::{self, Handshake, Open, Plan},
 };
 
 use super::{
-    negotiation::{Negotiation, Transport},
+    negotiation::{Goal, Negotiation, Transport},
     session::Session,
 };
 use crate::observe::metrics::Purpose;
-
-/// The goal of an attempt: the result of its handshake, and the outcome of the attempt.
-pub trait Goal: Clone + fmt::Debug {
-    /// The kind of the goal.
-    const PURPOSE: Purpose;
-
-    /// The outcome of the attempt.
-    type Outcome: fmt::Debug;
-
-    /// The result of the handshake.
-    type Completed: fmt::Debug;
-
-    /// The goal of the handshake.
-    type Handshake: initiating::Goal<Outcome = Self::Completed>;
-
-    /// Begins the handshake.
-    fn handshake(&self, plan: Plan) -> Handshake<Self::Handshake>;
-
-    /// Makes the outcome. `is_open`: the closing tag of the peer is missing.
-    fn complete(
-        negotiation: Negotiation<'_, Self>,
-        transport: Transport,
-        completed: Self::Completed,
-        is_open: bool,
-    ) -> Self::Outcome;
-
-    /// Whether the outcome justifies more connections to the same address.
-    fn is_success(outcome: &Self::Outcome) -> bool;
-}
 
 /// The goal of an authenticated stream that takes stanzas, a [`Session`].
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ mod failure;
 mod transport;
 
 use std::{
-    mem,
+    fmt, mem,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use xmpp::{
     policy::{self, Mechanism},
     stream::{
         Secured, Stage,
-        initiating::{Cause, Handshake, Note, Open, Output, Plan},
+        initiating::{self, Cause, Handshake, Note, Open, Output, Plan},
     },
 };
 
@@ -25,19 +25,48 @@ pub(super) use self::transport::Transport;
 use self::transport::hang_up;
 pub(crate) use self::transport::secured;
 use super::{
-    Attempt, Goal,
+    Attempt,
     session::{Session, StaticRoute},
 };
 use crate::{
     dial::{error::AttemptError, observer::Step},
     flow::{close::CloseMode, trace::Trace},
-    observe::metrics::Phase,
+    observe::metrics::{Phase, Purpose},
 };
 use net::{network::Socket, stream::Stream};
 use status::{
     display::{self, Protection, millis},
     event::{Event, EventKind},
 };
+
+/// The goal of an attempt: the result of its handshake, and the outcome of the attempt.
+pub trait Goal: Clone + fmt::Debug {
+    /// The kind of the goal.
+    const PURPOSE: Purpose;
+
+    /// The outcome of the attempt.
+    type Outcome: fmt::Debug;
+
+    /// The result of the handshake.
+    type Completed: fmt::Debug;
+
+    /// The goal of the handshake.
+    type Handshake: initiating::Goal<Outcome = Self::Completed>;
+
+    /// Begins the handshake.
+    fn handshake(&self, plan: Plan) -> Handshake<Self::Handshake>;
+
+    /// Makes the outcome. `is_open`: the closing tag of the peer is missing.
+    fn complete(
+        negotiation: Negotiation<'_, Self>,
+        transport: Transport,
+        completed: Self::Completed,
+        is_open: bool,
+    ) -> Self::Outcome;
+
+    /// Whether the outcome justifies more connections to the same address.
+    fn is_success(outcome: &Self::Outcome) -> bool;
+}
 
 /// A connection on which to negotiate, and the terms.
 pub(super) struct Connection {

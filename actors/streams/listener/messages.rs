@@ -1,12 +1,11 @@
-//! The messages of the listener: commands, and events of its tasks.
+//! The messages that others send to the listener.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Caller, Kind, Limits, Outcome, queue::FirstByte};
+use super::{Kind, Limits};
 use mailbox::drain;
-use net::network::Socket;
 use status::report;
 
 /// Stop accepting connections. Streams go on.
@@ -53,27 +52,4 @@ pub(crate) struct Dismiss {
     pub closing: mpsc::Sender<drain::Token>,
     /// The token to send there.
     pub token: drain::Token,
-}
-
-/// A connection was accepted. Sent by the accepting task.
-#[derive(Debug)]
-pub(super) struct Accepted {
-    pub(super) socket: Socket,
-    pub(super) caller: Caller,
-}
-
-/// The start of a connection is over: the first byte was read or the wait for it has ended, and the TLS
-/// handshake is done if there was one. Sent by the task of the start.
-#[derive(Debug)]
-pub(super) struct Detected {
-    pub(super) caller: Caller,
-    pub(super) since: Instant,
-    pub(super) outcome: Outcome,
-}
-
-/// A waiting connection has sent its first byte, or has stayed silent.
-#[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) caller: Caller,
-    pub(super) first: FirstByte,
 }
