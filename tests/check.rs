@@ -1,8 +1,8 @@
 //! `nuncio check`: the output of the command with all findings, each with its line.
 
 mod certificates;
-mod listen;
 mod records;
+mod sockets;
 
 use std::{
     fs,

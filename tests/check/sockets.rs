@@ -21,7 +21,7 @@ fn a_missing_directory_of_the_control_socket_and_a_readable_secret_are_reported(
 }
 
 #[test]
-fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
+fn a_control_socket_that_prevents_the_start_is_an_error() {
     let desk = Desk::new();
     fs::write(desk.directory.join("file.sock"), "important").unwrap();
     let listener = UnixListener::bind(desk.directory.join("live.sock")).unwrap();
