@@ -40,6 +40,11 @@ impl Ping {
         matches!(self, Self::Unanswered(_))
     }
 
+    /// Whether it is the ping with this id, and nothing was read since it was sent.
+    fn is_unanswered_with(&self, id: &str) -> bool {
+        matches!(self, Self::Unanswered(unanswered) if unanswered == id)
+    }
+
     /// Notes that something was read; returns whether that answers the ping.
     fn note_read(&mut self) -> bool {
         let Self::Unanswered(id) = self else { return false };
@@ -64,9 +69,9 @@ impl Handler<Queued<Prove>> for Component {
             format!("<iq type='get' id='{id}' from='{from}' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>");
         self.connection.outbox.push_raw(ping.into());
         self.connection.flush();
-        self.ping = Ping::Unanswered(id);
-        context.run_later(ANSWERS_WITHIN, |component, context| {
-            if component.ping.is_unanswered() && !component.connection.has_ended() {
+        self.ping = Ping::Unanswered(id.clone());
+        context.run_later(ANSWERS_WITHIN, move |component, context| {
+            if component.ping.is_unanswered_with(&id) && !component.connection.has_ended() {
                 component.give_up_on_answer(context);
             }
         });
