@@ -87,6 +87,8 @@ impl Receiving {
             [4] => self.answer(Claim::Continue { handled: u32::MAX - 1 }),
             [5] => self.answer(Claim::Expired { handled: 7 }),
             [6] => self.answer(Claim::Unknown),
+            [12] => self.answer(Claim::Overtaken),
+            [13] => self.answer(Claim::NotYet),
             [7] => {
                 // A claim is void then.
                 self.is_claimed = false;

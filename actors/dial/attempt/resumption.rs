@@ -5,7 +5,10 @@ use std::{net::SocketAddr, time::Instant};
 
 use xmpp::{
     acks::{Previous, Wish},
-    stream::{Stage, initiating},
+    stream::{
+        Condition, Stage,
+        initiating::{self, Cause},
+    },
 };
 
 use super::{Attempt, Goal};
@@ -89,16 +92,45 @@ impl AttemptError {
     /// The next attempt should not ask.
     pub fn is_about_resumption(&self) -> bool {
         match self {
-            Self::TimedOut { at, .. } | Self::Stream { at, .. } => at.stage == Stage::Resumption,
+            Self::TimedOut { at, .. } => at.stage == Stage::Resumption,
+            Self::Stream { at, failure } => at.stage == Stage::Resumption && !asks_for_patience(&failure.cause),
             Self::Refused { error, .. } => error.is_about_resumption(),
             _ => false,
         }
     }
 }
 
+/// Whether the peer has ended the stream for a reason that passes, so that it may know the lost stream: Nuncio does if the
+/// count is not final yet (`resource-constraint`), or if another connection asks for the same stream (`conflict`).
+fn asks_for_patience(cause: &Cause) -> bool {
+    let Cause::Stream(error) = cause else { return false };
+    matches!(error.condition, Condition::Conflict | Condition::ResourceConstraint | Condition::SystemShutdown)
+}
+
 #[cfg(test)]
 mod tests {
+    use xmpp::{Domain, stream};
+
     use super::*;
+    use crate::dial::error::At;
+
+    #[test]
+    fn an_end_for_a_passing_reason_is_not_about_the_lost_stream() {
+        let error = |stage, cause| {
+            let remote = Domain::new("b.example").unwrap();
+            let address = ([127, 0, 0, 1], 5269).into();
+            let at = At { address, stage, distrusted: None };
+            AttemptError::Stream { at, failure: initiating::Failure { remote, cause } }
+        };
+        let ended = |condition| Cause::Stream(stream::Error::new(condition, ""));
+        for condition in [Condition::Conflict, Condition::ResourceConstraint, Condition::SystemShutdown] {
+            assert!(!error(Stage::Resumption, ended(condition)).is_about_resumption(), "{condition:?}");
+        }
+        for cause in [ended(Condition::UnsupportedStanzaType), ended(Condition::PolicyViolation), Cause::Closed] {
+            assert!(error(Stage::Resumption, cause.clone()).is_about_resumption(), "{cause:?}");
+            assert!(!error(Stage::Features, cause.clone()).is_about_resumption(), "{cause:?}");
+        }
+    }
 
     #[test]
     fn a_count_is_possible_from_the_last_acknowledged_stanza_to_the_last_sent_one() {

@@ -157,6 +157,10 @@ pub(crate) enum Fault {
     TooHigh(acks::TooHigh),
     /// `<enable/>` on a stream that has acks.
     EnabledTwice,
+    /// Another connection resumes the same stream.
+    Overtaken,
+    /// The stream to be resumed has not given its count in time.
+    NotYielded,
 }
 
 impl From<Fault> for Error {
@@ -224,7 +228,9 @@ impl Fault {
             | Self::NoId
             | Self::Injected
             | Self::Handshake
-            | Self::NameTaken => false,
+            | Self::NameTaken
+            | Self::Overtaken
+            | Self::NotYielded => false,
         }
     }
 
@@ -254,7 +260,8 @@ impl Fault {
             }
             Self::TooHigh(_) => Condition::UndefinedCondition,
             Self::Early | Self::AgainstTheStream | Self::Handshake => Condition::NotAuthorized,
-            Self::NameTaken => Condition::Conflict,
+            Self::NameTaken | Self::Overtaken => Condition::Conflict,
+            Self::NotYielded => Condition::ResourceConstraint,
             Self::Stanza(rejection) => match rejection {
                 Rejection::UnsupportedStanzaType => Condition::UnsupportedStanzaType,
                 Rejection::InvalidNamespace => Condition::InvalidNamespace,
@@ -311,6 +318,8 @@ impl fmt::Display for Fault {
             Self::NameTaken => f.write_str("another connection serves this name"),
             Self::TooHigh(too_high) => too_high.fmt(f),
             Self::EnabledTwice => f.write_str("<enable/> on a stream that has acks"),
+            Self::Overtaken => f.write_str("another connection resumes the same stream"),
+            Self::NotYielded => f.write_str("the stream is still being processed: try to resume it later"),
         }
     }
 }
