@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, time::Instant};
 
 use xmpp::{
-    acks::{Previous, Wish},
+    acks::{Ledger, Previous, Wish, WrongCount},
     stream::{
         Condition, Stage,
         initiating::{self, Cause},
@@ -34,14 +34,14 @@ pub struct Lost {
 }
 
 impl Lost {
-    /// Whether the peer can have handled the stanzas up to number `h`.
-    pub fn admits(&self, h: u32) -> bool {
-        h.wrapping_sub(self.first.wrapping_sub(1)) <= self.count
-    }
-
-    /// The number of the last stanza that was sent, modulo 2^32.
-    pub fn last(&self) -> u32 {
-        self.first.wrapping_sub(1).wrapping_add(self.count)
+    /// Checks the number of stanzas that the peer says it has handled, modulo 2^32.
+    ///
+    /// # Errors
+    /// It cannot have handled so many, or has acknowledged more before.
+    pub fn check(&self, h: u32) -> Result<(), WrongCount> {
+        let mut ledger = Ledger::starting_at(self.first.wrapping_sub(1));
+        ledger.sent(self.count);
+        ledger.acknowledged(h).map(drop)
     }
 }
 
@@ -137,7 +137,8 @@ mod tests {
         let previous = Previous { id: "1".to_owned(), handled: 0, max: None };
         let (address, until) = (([127, 0, 0, 1], 5269).into(), clock::now());
         let lost = Lost { previous, address, until, first: u32::MAX, count: 3 };
-        assert!([u32::MAX - 1, u32::MAX, 0, 1].into_iter().all(|h| lost.admits(h)));
-        assert!([u32::MAX - 2, 2, 1000].into_iter().all(|h| !lost.admits(h)));
+        assert!([u32::MAX - 1, u32::MAX, 0, 1].into_iter().all(|h| lost.check(h).is_ok()));
+        assert!(matches!(lost.check(u32::MAX - 2), Err(WrongCount::Decreased(_))));
+        assert!([2, 1000].into_iter().all(|h| matches!(lost.check(h), Err(WrongCount::TooHigh(_)))));
     }
 }

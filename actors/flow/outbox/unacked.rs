@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use xmpp::acks::{Ledger, TooHigh};
+use xmpp::acks::{Ledger, WrongCount};
 
 use super::{
     rhythm::{Pace, Rhythm},
@@ -145,7 +145,7 @@ impl Unacked {
     ///
     /// # Errors
     /// It has acknowledged more than was sent, or less than before.
-    pub(super) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, TooHigh> {
+    pub(super) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, WrongCount> {
         let acknowledged = usize::try_from(self.ledger.acknowledged(h)?).unwrap_or(usize::MAX);
         // What is left was most likely written after the request.
         self.oldest = self.rhythm.asked();

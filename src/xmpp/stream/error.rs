@@ -183,6 +183,17 @@ impl From<acks::TooHigh> for Error {
     }
 }
 
+impl From<acks::WrongCount> for Error {
+    fn from(wrong: acks::WrongCount) -> Self {
+        match wrong {
+            acks::WrongCount::TooHigh(too_high) => too_high.into(),
+            acks::WrongCount::Decreased(decreased) => {
+                Self::new(Condition::UndefinedCondition, decreased.to_string())
+            }
+        }
+    }
+}
+
 impl From<framer::Error> for Fault {
     fn from(error: framer::Error) -> Self {
         Self::Bytes(error)
@@ -421,6 +432,16 @@ mod tests {
         let written = error.element().write(xml::ns::SERVER, &[("stream", xml::ns::STREAM)]);
         let detail = r#"<handled-count-too-high xmlns="urn:xmpp:sm:3" h="10" send-count="8"/>"#;
         assert!(written.contains(detail), "{written}");
+    }
+
+    // H9
+    #[test]
+    fn a_count_that_decreases_is_not_called_too_high() {
+        let error = Error::from(acks::WrongCount::Decreased(acks::Decreased { h: 4, acked: 5 }));
+        assert_eq!(error.condition, Condition::UndefinedCondition);
+        assert_eq!(error.text, "'h' is 4, and 5 stanzas were acknowledged before");
+        assert_eq!(Error::parse(&error.element()), error);
+        assert_eq!((error.application, error.too_high), (None, None));
     }
 
     // B32
