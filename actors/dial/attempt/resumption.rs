@@ -93,7 +93,9 @@ impl AttemptError {
     pub fn is_about_resumption(&self) -> bool {
         match self {
             Self::TimedOut { at, .. } => at.stage == Stage::Resumption,
-            Self::Stream { at, failure } => at.stage == Stage::Resumption && !asks_for_patience(&failure.cause),
+            Self::Stream { at, failure } => {
+                at.stage == Stage::Resumption && !asks_for_patience(&failure.cause)
+            }
             Self::Refused { error, .. } => error.is_about_resumption(),
             _ => false,
         }
@@ -126,7 +128,9 @@ mod tests {
         for condition in [Condition::Conflict, Condition::ResourceConstraint, Condition::SystemShutdown] {
             assert!(!error(Stage::Resumption, ended(condition)).is_about_resumption(), "{condition:?}");
         }
-        for cause in [ended(Condition::UnsupportedStanzaType), ended(Condition::PolicyViolation), Cause::Closed] {
+        for cause in
+            [ended(Condition::UnsupportedStanzaType), ended(Condition::PolicyViolation), Cause::Closed]
+        {
             assert!(error(Stage::Resumption, cause.clone()).is_about_resumption(), "{cause:?}");
             assert!(!error(Stage::Features, cause.clone()).is_about_resumption(), "{cause:?}");
         }

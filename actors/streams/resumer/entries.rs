@@ -142,8 +142,7 @@ impl Entries {
             Some(Entry::Live(live)) if live.holder != claim.claimant => {
                 let stream = live.stream.clone();
                 let replaced = live.claim.replace(Box::new(Waiting { number, claim }));
-                let replaced =
-                    replaced.map(|last| Answer { claim: last.claim, outcome: Outcome::Overtaken });
+                let replaced = replaced.map(|last| Answer { claim: last.claim, outcome: Outcome::Overtaken });
                 Decision::Ask { stream, replaced }
             }
             Some(Entry::Live(_)) | None => Decision::Answer(Answer { claim, outcome: Outcome::Unknown }),
