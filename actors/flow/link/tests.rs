@@ -32,9 +32,8 @@ async fn link() -> (Link, UnboundedReceiver<Event>, TcpStream) {
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (socket, _) = listener.accept().await.unwrap();
     let (sender, events) = unbounded_channel();
-    let owner = mailbox::start_on(&Arbiter::current(), &Meter::new("owner", 100, None), "owner", |_| {
-        Owner(sender)
-    });
+    let owner =
+        mailbox::start_on(&Arbiter::current(), &Meter::new("owner", 100, None), "owner", |_| Owner(sender));
     (Link::start(Stream::Tcp(Socket::from(socket)), owner.outlet()), events, peer)
 }
 

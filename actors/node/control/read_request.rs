@@ -106,6 +106,10 @@ mod tests {
         discard(&mut tokio::io::repeat(b'x')).await;
         let (mut near, _far) = tokio::io::duplex(64);
         discard(&mut near).await;
-        assert_eq!(began.elapsed(), DISCARD_WITHIN, "only the silent client is waited for");
+        let took = began.elapsed();
+        assert!(
+            took >= DISCARD_WITHIN && took < 2 * DISCARD_WITHIN,
+            "only the silent client is waited for: {took:?}"
+        );
     }
 }

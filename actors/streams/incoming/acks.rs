@@ -58,8 +58,9 @@ impl Incoming {
                 Acks::Resumable { id }
             }
         };
-        log::debug!(
-            target: LOG, address:% = self.connection.address, acks = self.acks.report().as_str();
+        log::info!(
+            target: LOG, address:% = self.connection.address, pair:% = self.first_pair(),
+            acks = self.acks.report().as_str();
             "acks enabled"
         );
     }

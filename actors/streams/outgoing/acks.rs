@@ -57,7 +57,7 @@ impl Outgoing {
         let Some(session) = self.state.session_mut() else { return };
         session.connection.outbox.confirm_acks(resumes);
         let acks = session.connection.outbox.acknowledgement().acks.as_str();
-        log::debug!(target: LOG, pair:% = self.pair, acks = acks; "stanzas are acknowledged");
+        log::info!(target: LOG, pair:% = self.pair, acks = acks; "acks enabled");
     }
 
     /// The peer has refused to acknowledge stanzas, although it offered to.
