@@ -4,7 +4,7 @@ use actix::{Actor, Arbiter, Context as ActorContext, Handler};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::mpsc::{Receiver, Sender, channel},
 };
 
 use super::*;
@@ -12,7 +12,7 @@ use mailbox::{Meter, Queued};
 use net::network::Socket;
 
 /// An owner that passes the events of its link on.
-struct Owner(UnboundedSender<Event>);
+struct Owner(Sender<Event>);
 
 impl Actor for Owner {
     type Context = ActorContext<Self>;
@@ -22,16 +22,16 @@ impl Handler<Queued<Event>> for Owner {
     type Result = ();
 
     fn handle(&mut self, event: Queued<Event>, _: &mut ActorContext<Self>) {
-        let _ = self.0.send(event.into_message());
+        self.0.try_send(event.into_message()).unwrap();
     }
 }
 
 /// A link over TCP with its events, and the connection of the peer.
-async fn link() -> (Link, UnboundedReceiver<Event>, TcpStream) {
+async fn link() -> (Link, Receiver<Event>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (socket, _) = listener.accept().await.unwrap();
-    let (sender, events) = unbounded_channel();
+    let (sender, events) = channel(16);
     let owner =
         mailbox::start_on(&Arbiter::current(), &Meter::new("owner", 100, None), "owner", |_| Owner(sender));
     (Link::start(Stream::Tcp(Socket::from(socket)), owner.outlet()), events, peer)

@@ -213,7 +213,7 @@ impl fmt::Display for WrongRequest {
             Self::NotJson(byte) => write!(f, "the request is not JSON at byte {byte}")?,
             Self::Incomplete => f.write_str("the line ends before the JSON of the request does")?,
             Self::Nested => {
-                f.write_str("the request is nested too deep: no field has an object or a list")?
+                f.write_str("the request is nested too deep: no field has an object or a list")?;
             }
             Self::NotAnObject(value) => write!(f, "the request is {value}, and not an object")?,
             Self::NoCommand => {
