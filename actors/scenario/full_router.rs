@@ -6,7 +6,7 @@ use super::{
     *,
 };
 use crate::{
-    flow::ledger::Outcome,
+    flow::account::Outcome,
     routing::router::{Figures, ShowFigures},
 };
 use mailbox::panic_guard::PanicGuard;

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, time::Instant};
 
 use xmpp::{
-    acks::{Ledger, Previous, Wish, WrongCount},
+    acks::{Ledger, Options, Previous, WrongCount},
     stream::{
         Condition, Stage,
         initiating::{self, Cause},
@@ -60,10 +60,10 @@ impl<G: Goal> Attempt<G> {
         targets
     }
 
-    /// The acknowledgements to ask for.
-    pub(super) fn wish(&self) -> Wish {
+    /// The options of stream management for the stream that the attempt opens.
+    pub(super) fn ack_options(&self) -> Options {
         let lost = self.lost.as_ref().filter(|lost| lost.until > clock::now());
-        Wish {
+        Options {
             enabled: self.remote.acks,
             resume: lost.map(|lost| lost.previous.clone()),
             resumable: !self.remote.resume_timeout.is_zero(),
