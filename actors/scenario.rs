@@ -2,6 +2,7 @@
 //! come and go, links are cut, and every stanza has one outcome, in order.
 
 mod component_client;
+mod full_router;
 mod incoming_acks;
 mod incoming_resumption;
 mod links;
