@@ -153,6 +153,17 @@ impl Queue {
         self.take_where(|_, _| true)
     }
 
+    /// Takes out the first stanzas, in order: about so many bytes, and one stanza at least.
+    pub(super) fn take_first(&mut self, mut bytes: usize) -> Vec<Batch> {
+        let mut is_first = true;
+        self.take_where(|_, item| {
+            let fits = bytes >= item.bytes() || std::mem::take(&mut is_first);
+            is_first = false;
+            bytes = if fits { bytes.saturating_sub(item.bytes()) } else { 0 };
+            fits
+        })
+    }
+
     /// Takes out the IQ requests: their senders wait for an answer.
     pub(super) fn take_requests(&mut self) -> Vec<Batch> {
         self.take_where(|_, item| item.kept.stanza.is_request())

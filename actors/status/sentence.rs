@@ -77,12 +77,18 @@ pub fn related(related: &[Related]) -> String {
 /// Describes the state of a component: `echo.example.org: component not connected for 3 min; its last
 /// connection ended: …`.
 pub fn component(component: &ComponentReport, now: Time) -> String {
-    let ComponentReport { name, connected, since, last_end, refused, rejected, .. } = component;
+    let ComponentReport {
+        name, connected, since, last_end, refused, waiting, first_answered, rejected, ..
+    } = component;
     let time = Seconds(since.before(now));
     let mut parts = vec![match connected {
         true => format!("component connected for {time}"),
         false => format!("component not connected for {time}"),
     }];
+    if waiting.stanzas > 0 {
+        let first = first_answered.map(|time| format!(", the first is answered in {time}"));
+        parts.push(format!("{}{}", waits(*waiting), first.unwrap_or_default()));
+    }
     match last_end {
         Some(ending) => parts.push(format!("its last connection ended: {}", ending.reason)),
         None if !connected => parts.push("it has not connected since the start of the node".to_owned()),
