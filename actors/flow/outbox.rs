@@ -284,7 +284,7 @@ impl Outbox {
 
     /// Bytes that it takes, if no more than half of its budget waits.
     pub(crate) fn room_if_drained(&self) -> Option<usize> {
-        (self.bytes <= self.budget / 2).then_some(self.budget - self.bytes)
+        (self.bytes <= self.budget / 2).then(|| self.budget - self.bytes)
     }
 
     /// When the link wrote a stanza for the last time.

@@ -146,9 +146,9 @@ mod tests {
             for number in 0..2000 {
                 presences.note(&component, "bot", &format!("{number}{user}"), true);
             }
-            assert!(presences.known[&component].bytes <= MOST_OF_ONE);
+            assert!(presences.known.get(&component).is_none_or(|known| known.bytes <= MOST_OF_ONE));
         }
-        assert!(presences.bytes <= MOST_OF_ALL);
+        assert!((MOST_OF_ALL - 2000..=MOST_OF_ALL).contains(&presences.bytes), "{}", presences.bytes);
         for component in 0..20 {
             presences.remove(&name(&format!("bot{component}.example")));
         }

@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_total_is_shared_and_falls_when_stanzas_are_taken_out() {
-        let mut seats = seats(rules(), 1000);
+        let mut seats = seats(rules(), 1200);
         assert!(seats.append(&name("b.example"), batch("b.example", 2)).is_none());
         let (rest, limit) = seats.append(&name("c.example"), batch("c.example", 2)).unwrap();
         assert_eq!((rest.stanzas.len(), limit), (1, Limit::TotalBytes));
