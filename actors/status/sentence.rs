@@ -331,6 +331,29 @@ mod tests {
     }
 
     #[test]
+    fn an_absent_component_comes_with_what_waits_for_it() {
+        let now = Time::now();
+        let absent = ComponentReport {
+            name: "echo.example.org".to_owned(),
+            connected: false,
+            since: Time(now.0 - Duration::from_secs(12)),
+            last_end: None,
+            refused: Amount::default(),
+            waiting: Amount { stanzas: 31, bytes: 3100 },
+            first_answered: Some(Seconds(Duration::from_secs(288))),
+            rejected: crate::report::Rejections::default(),
+            link: None,
+        };
+        assert_eq!(
+            component(&absent, now),
+            "echo.example.org: component not connected for 12 s; 31 stanzas wait, the first is answered in 4 min; \
+             it has not connected since the start of the node"
+        );
+        let idle = ComponentReport { waiting: Amount::default(), ..absent };
+        assert!(!component(&idle, now).contains("wait"), "{}", component(&idle, now));
+    }
+
+    #[test]
     fn a_missing_link_comes_with_reason_remedy_and_next_attempt() {
         assert_eq!(
             sentence(&[], &[queue(QueueState::Pause, 12, Some(34))], &[]),

@@ -252,6 +252,7 @@ impl Handler<Queued<Retire>> for Component {
         self.binding.retire();
         // Its name is free.
         self.dismissed = None;
+        self.supply.release();
         self.give_back(context);
     }
 }

@@ -95,6 +95,16 @@ impl Outbox {
         self.entry.bounced(condition, answers);
     }
 
+    /// Takes out the stanzas of which nothing was given to the link, in order. Those that the node itself made stay, as do
+    /// the bytes of the protocol.
+    pub(crate) fn take_stanzas(&mut self) -> Vec<Batch> {
+        let waiting = self.items.drain(self.writing..);
+        let (stanzas, rest): (Vec<_>, Vec<_>) = waiting.partition(Item::is_taken);
+        self.bytes -= stanzas.iter().map(|item| item.bytes().len()).sum::<usize>();
+        self.items.extend(rest);
+        batch::batches(stanzas.into_iter().filter_map(Item::into_kept), &mut self.entry)
+    }
+
     /// Takes out the bytes of the protocol that still wait.
     pub(crate) fn take_raw(&mut self) -> Vec<Bytes> {
         let waiting = self.items.drain(self.writing..);

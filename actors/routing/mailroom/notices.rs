@@ -52,7 +52,7 @@ impl Handler<Queued<PresenceSent>> for Mailroom {
     type Result = ();
 
     fn handle(&mut self, presence: Queued<PresenceSent>, _: &mut Context<Self>) {
-        let PresenceSent { name, sent } = presence.into_message();
+        let PresenceSent { name, sent, permit: _permit } = presence.into_message();
         if self.seats.get(&name).is_none() {
             return;
         }

@@ -79,6 +79,26 @@ async fn a_connection_that_ends_in_good_order_loses_nothing() {
 }
 
 #[actix::test]
+async fn what_a_component_has_not_read_when_it_closes_its_stream_waits_for_the_next_connection() {
+    let house = House::new();
+    let mut sender = house.connect(OURS, WIDE).await;
+    let mut bot = house.connect(BOT, 512).await;
+    sender.sends(BOT, 0..2000).await;
+    passes(1).await;
+    // A chunk is on its way. The rest is not sent to a component that may read no more.
+    let mut received = bot.receives(10).await;
+    let rest = bot.closes().await;
+    assert!(rest.len() < 1000, "{}", rest.len());
+    received.extend(rest);
+    passes(1).await;
+    let mut bot = house.connect(BOT, WIDE).await;
+    received.extend(bot.receives(2000 - received.len()).await);
+    assert_eq!(received, (0..2000).collect::<Vec<_>>());
+    let account = house.has_settled().await;
+    assert_eq!(account.settled(Outcome::Written).stanzas, 2000);
+}
+
+#[actix::test]
 async fn a_flapping_component_gets_everything_in_order() {
     let house = House::new();
     let sender = house.connect(OURS, WIDE).await;

@@ -94,6 +94,12 @@ impl Component {
                 _ => end.to_string(),
             };
             self.log_closed(&reason);
+            if matches!(end, End::Closed) && self.closing.cause().is_none() {
+                // The component may take no more stanzas. They wait for its next connection.
+                let mut unwritten = self.connection.outbox.take_stanzas();
+                unwritten.append(&mut self.leftovers.unwritten);
+                self.leftovers.unwritten = unwritten;
+            }
         }
         self.release(context);
     }

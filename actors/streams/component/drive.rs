@@ -62,7 +62,7 @@ impl Component {
             // A router that is gone ends the process.
             let _ = self.environment.owners.refused.signal(Refuse { refused, answers: Vec::new() });
         }
-        self.report_presence(&stanzas);
+        self.report_presence(&stanzas, permit);
         if !stanzas.is_empty() {
             self.connection.last_stanza = clock::now();
             let router = &self.environment.owners.routes;
@@ -71,7 +71,7 @@ impl Component {
     }
 
     /// Reports the presence among these stanzas to the mailroom.
-    fn report_presence(&self, stanzas: &[Stanza]) {
+    fn report_presence(&self, stanzas: &[Stanza], permit: &ReadPermit) {
         let presence = stanzas.iter().filter(|stanza| stanza.kind() == Kind::Presence);
         let sent: Vec<Presence> = presence
             .filter(|stanza| matches!(stanza.type_(), None | Some("unavailable")))
@@ -81,9 +81,10 @@ impl Component {
                 is_available: stanza.type_().is_none(),
             })
             .collect();
-        if let Some(name) = self.binding.name().filter(|_| !sent.is_empty()) {
+        if let Some(name) = self.binding.name().cloned().filter(|_| !sent.is_empty()) {
+            let presence = PresenceSent { name, sent, permit: permit.clone() };
             // A mailroom that is gone ends the process.
-            let _ = self.environment.owners.presence_sent.signal(PresenceSent { name: name.clone(), sent });
+            let _ = self.environment.owners.presence_sent.signal(presence);
         }
     }
 

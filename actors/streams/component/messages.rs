@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use xmpp::Domain;
 
 use super::{Component, Environment};
-use crate::flow::batch::Batch;
+use crate::flow::batch::{Batch, ReadPermit};
 use mailbox::{Mailbox, drain};
 use status::report;
 
@@ -169,6 +169,8 @@ pub struct PresenceSent {
     pub name: Domain,
     /// The presence of one read, in order.
     pub sent: Vec<Presence>,
+    /// The permit of the read: the socket is not read before the mailroom has noted the presence.
+    pub permit: ReadPermit,
 }
 
 /// A presence that says whether an address is available.
