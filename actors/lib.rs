@@ -70,7 +70,8 @@
 //! | mailroom | [`component::SendPortion`] | component | signal: one for each request |
 //! | router | [`service::Serve`] | service | answered with `resource-constraint` |
 //! | service | [`service::Answered`] | router | signal: as many as one read brought |
-//! | promise, mailroom, outgoing | [`route::Return`] | router | signal: error answers are never refused |
+//! | promise, outgoing | [`route::Return`] | router | signal: error answers are never refused |
+//! | mailroom | [`mailroom::Bounced`] | router | signal: error answers are never refused |
 //! | mailroom | [`mailroom::Answered`] | router | signal: one for each batch that is answered |
 //! | mailroom | [`mailroom::Notified`] | router | signal: one for a component at each tick |
 //! | component | [`component::PresenceSent`] | mailroom | signal: one for each read |
@@ -339,6 +340,7 @@
 //! [`listener::Show`]: streams::listener::Show
 //! [`listener::Stop`]: streams::listener::Stop
 //! [`mailroom::Answered`]: routing::mailroom::Answered
+//! [`mailroom::Bounced`]: routing::mailroom::Bounced
 //! [`mailroom::Deliver`]: routing::mailroom::Deliver
 //! [`mailroom::Drain`]: routing::mailroom::Drain
 //! [`mailroom::Expect`]: routing::mailroom::Expect

@@ -170,7 +170,7 @@ impl Node {
         let owners = mailroom::Owners {
             handed_over: router.outlet(),
             answered: router.outlet(),
-            bounces: router.outlet(),
+            bounced: router.outlet(),
             notified: router.outlet(),
         };
         let guard = PanicGuard::new("mailroom", panic.clone());

@@ -27,7 +27,8 @@ use xmpp::{Domain, stanza::Kind};
 use self::{answers::Reason, presences::Presences, rules::time_of, seats::Seats};
 pub use self::{
     messages::{
-        Adopt, Answered, Deliver, Drain, Expect, HandedOver, Notified, Owners, Release, Show, Shown, TakeOver,
+        Adopt, Answered, Bounced, Deliver, Drain, Expect, HandedOver, Notified, Owners, Release, Show, Shown,
+        TakeOver,
     },
     reports::{Figures, ShowFigures},
 };

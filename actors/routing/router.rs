@@ -15,7 +15,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{
-    Domain, DomainPair,
+    Domain, DomainPair, Stanza,
     stanza::{self, Condition, ErrorType},
 };
 
@@ -29,7 +29,7 @@ pub use self::{
 };
 use crate::{
     flow::{
-        batch::{self, Batch},
+        batch::{self, Batch, ReadPermit},
         ledger::Outcome,
         route::{Ingress, Return, Route},
     },
@@ -171,7 +171,12 @@ impl Router {
             answered = answers.stanzas.len(), dropped = answers.dropped;
             "not delivered: {text}"
         );
-        for mut batch in batch::sort(answers.stanzas, &answers.permit) {
+        self.route_answers(answers.stanzas, &answers.permit);
+    }
+
+    /// Routes error answers as any stanza.
+    fn route_answers(&mut self, answers: Vec<Stanza>, permit: &ReadPermit) {
+        for mut batch in batch::sort(answers, permit) {
             batch.returning = true;
             self.route(batch, Ingress::Local);
         }
@@ -220,7 +225,7 @@ impl Handler<Queued<Route>> for Router {
 impl Handler<Queued<Return>> for Router {
     type Result = ();
 
-    /// Error answers of the promise, the mailroom and the sessions never create a promise: without a recipient they are
+    /// Error answers of the promise and of the sessions never create a promise: without a recipient they are
     /// dropped.
     fn handle(&mut self, answers: Queued<Return>, _: &mut Context<Self>) {
         let Return { answers, permit } = answers.into_message();

@@ -7,8 +7,11 @@ use xmpp::{
     stanza::{self, Condition, ErrorType},
 };
 
-use super::{Answered, LOG, Mailroom, seats::Limit};
-use crate::flow::{batch::Batch, ledger::Outcome, route::bounce};
+use super::{Answered, Bounced, LOG, Mailroom, seats::Limit};
+use crate::flow::{
+    batch::{Answers, Batch},
+    ledger::Outcome,
+};
 use status::report::Seconds;
 
 /// Why stanzas are not delivered.
@@ -78,7 +81,11 @@ impl Mailroom {
                 let _ = self.owners.answered.signal(answered);
             }
             let error = reason.error(&batch.to, batch.sends.may_have_arrived);
-            bounce(&self.owners.bounces, batch, &error, outcome);
+            let Answers { stanzas: answers, permit, .. } = batch.into_answers(&error, outcome);
+            if !answers.is_empty() {
+                // A router that is gone ends the process.
+                let _ = self.owners.bounced.signal(Bounced { answers, permit });
+            }
         }
     }
 

@@ -1,10 +1,10 @@
 //! The messages of the mailroom, and the outlets to which it reports.
 
 use tokio::sync::oneshot;
-use xmpp::Domain;
+use xmpp::{Domain, Stanza};
 
 use crate::{
-    flow::{batch::Batch, route::Return},
+    flow::batch::{Batch, ReadPermit},
     settings::Absence,
     streams::component::Component,
 };
@@ -105,6 +105,16 @@ pub struct Answered {
     pub amount: Amount,
 }
 
+/// Error answers to stanzas for components. Unlike those of the promise they may start an attempt: a remote server that
+/// has sent a stanza need not have a session of ours.
+#[derive(Debug)]
+pub struct Bounced {
+    /// Made by [`Stanza::bounce`].
+    pub answers: Vec<Stanza>,
+    /// The read permit of the stanzas that they answer.
+    pub permit: ReadPermit,
+}
+
 /// Presence that tells users that addresses of an absent component are unavailable.
 #[derive(Debug)]
 pub struct Notified {
@@ -120,7 +130,7 @@ pub struct Owners {
     /// Receives the amounts that were answered.
     pub answered: Outlet<Answered>,
     /// Receives the error answers.
-    pub bounces: Outlet<Return>,
+    pub bounced: Outlet<Bounced>,
     /// Receives presence for users.
     pub notified: Outlet<Notified>,
 }

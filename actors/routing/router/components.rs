@@ -173,6 +173,15 @@ impl Handler<Queued<mailroom::Answered>> for Router {
     }
 }
 
+impl Handler<Queued<mailroom::Bounced>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, bounced: Queued<mailroom::Bounced>, _: &mut Context<Self>) {
+        let mailroom::Bounced { answers, permit } = bounced.into_message();
+        self.route_answers(answers, &permit);
+    }
+}
+
 impl Handler<Queued<mailroom::Notified>> for Router {
     type Result = ();
 
