@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use super::*;
-use crate::flow::{batch::Sends, ledger::Totals};
+use crate::flow::{account::Totals, batch::Sends};
 
 /// A batch that is counted in these totals.
 fn counted(ids: std::ops::Range<usize>, all: &Arc<Totals>) -> Batch {
     let batch = batch(ids);
-    Batch { entry: LedgerEntry::take_in(all, &Arc::default(), batch.amount()), ..batch }
+    Batch { entry: account::Entry::take_in(all, &Arc::default(), batch.amount()), ..batch }
 }
 
 /// An outbox with these stanzas, for a peer that confirmed acknowledgements, and the totals.
@@ -96,7 +96,7 @@ fn the_end_of_a_link_leaves_what_is_not_acknowledged_in_front_of_what_is_not_wri
 
 #[test]
 fn a_full_window_lets_only_bytes_of_the_protocol_pass() {
-    let (mut outbox, _) = confirmed(false, 0..0);
+    let (mut outbox, _) = confirmed(true, 0..0);
     let now = clock::now();
     outbox.push_first(batch(0..5000));
     while outbox.next_chunk(now).is_some() {
