@@ -24,7 +24,7 @@ use crate::{
     routing::{
         mailroom::{self, Mailroom},
         promise::{self, Promise},
-        router::Router,
+        router::{self, Router},
         service::{self, Service},
     },
     settings::Settings,
@@ -87,8 +87,8 @@ impl Node {
         routing.start_promise(promise_inbox, promise.clone(), dialer.clone(), workers.clone());
         let service = routing.start_service();
         let mailroom = routing.start_mailroom();
-        let queues = (promise.clone(), mailroom.clone());
-        routing.start_router(router_inbox, queues, service, dialer.recorder.clone());
+        let routed = router::Receivers { promise: promise.clone(), mailroom: mailroom.clone(), service };
+        routing.start_router(router_inbox, routed, dialer.recorder.clone());
 
         let receivers = Receivers {
             router: router.clone(),
@@ -262,17 +262,11 @@ impl Routing<'_> {
         })
     }
 
-    fn start_router(
-        &self,
-        inbox: Inbox<Router>,
-        (promise, mailroom): (Mailbox<Promise>, Mailbox<Mailroom>),
-        service: Mailbox<Service>,
-        recorder: RecorderHandle,
-    ) {
+    fn start_router(&self, inbox: Inbox<Router>, receivers: router::Receivers, recorder: RecorderHandle) {
         let (domains, components) = served(self.settings);
         let (log_account, guard) = (self.settings.log_mailboxes, self.guard("router"));
         inbox.start_on(&self.starter.main, move || {
-            Router::new(domains, components, promise, mailroom, service, log_account, recorder, guard)
+            Router::new(domains, components, receivers, log_account, recorder, guard)
         });
     }
 

@@ -58,6 +58,17 @@ pub struct Router {
     _guard: PanicGuard,
 }
 
+/// The actors to which the router sends stanzas, beside those of the streams.
+#[derive(Clone, Debug)]
+pub struct Receivers {
+    /// Keeps stanzas for remote domains without a session.
+    pub promise: Mailbox<Promise>,
+    /// Keeps stanzas for components.
+    pub mailroom: Mailbox<Mailroom>,
+    /// Answers for domains without a component.
+    pub service: Mailbox<Service>,
+}
+
 /// Serves a local domain.
 enum Local {
     /// The node's own service.
@@ -72,15 +83,14 @@ impl Router {
     pub fn new(
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = (Domain, Conflict)>,
-        promise: Mailbox<Promise>,
-        mailroom: Mailbox<Mailroom>,
-        service: Mailbox<Service>,
+        receivers: Receivers,
         log_account: Option<Duration>,
         recorder: RecorderHandle,
         guard: PanicGuard,
     ) -> Self {
         let accounts =
             Accounts { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, recorder };
+        let Receivers { promise, mailroom, service } = receivers;
         let nodes = domains.into_iter().map(|name| (name, Local::Node));
         let components = components.into_iter().map(|(name, conflict)| (name, Local::component(conflict)));
         let local = nodes.chain(components).collect();
