@@ -200,6 +200,29 @@ impl AttemptError {
         }
     }
 
+    /// Whether the remote server accepted a connection.
+    pub fn has_connected(&self) -> bool {
+        match self {
+            Self::ShortLived
+            | Self::Tls { .. }
+            | Self::Stream { .. }
+            | Self::Broken { .. }
+            | Self::TimedOut { .. }
+            | Self::Unauthenticated { .. }
+            | Self::Refused { .. } => true,
+            Self::Denied
+            | Self::Stopping
+            | Self::Late
+            | Self::Overloaded
+            | Self::Crowded(_)
+            | Self::Dns(_)
+            | Self::TlsForbidden
+            | Self::Loop(_)
+            | Self::Connect(_)
+            | Self::Crashed => false,
+        }
+    }
+
     /// How far the attempt got, as a rank. Of the errors of several targets, the one with the highest rank is
     /// reported.
     pub fn progress(&self) -> u8 {

@@ -1,7 +1,7 @@
 //! One connection: TLS, the stream and authentication, up to the goal of the attempt.
 
 use std::{
-    fmt, mem,
+    fmt, future, mem,
     net::SocketAddr,
     time::{Duration, Instant, SystemTime},
 };
@@ -20,6 +20,8 @@ use xmpp::{
 
 use super::{
     Attempt,
+    outrun::{self, Claim},
+    race::{Entrant, Point},
     session::{Session, StaticRoute},
 };
 use crate::{
@@ -65,20 +67,23 @@ pub trait Goal: Clone + fmt::Debug {
         is_open: bool,
     ) -> Self::Outcome;
 
+    /// Closes a connection that has reached the goal after another one.
+    fn give_up(transport: Transport, completed: Self::Completed, is_open: bool);
+
     /// Whether the outcome justifies more connections to the same address.
     fn is_success(outcome: &Self::Outcome) -> bool;
 }
 
 /// A connection on which to negotiate, and the terms.
-pub(super) struct Connection {
+pub(super) struct Connection<'a> {
+    /// The visit that has it.
+    pub(super) entrant: &'a Entrant,
     pub(super) socket: Socket,
     pub(super) address: SocketAddr,
     /// TLS comes first (XEP-0368).
     pub(super) direct_tls: bool,
     /// The time limit.
     pub(super) within: Duration,
-    /// TLS is required, whatever the policy says.
-    pub(super) requires_tls: bool,
     /// EXTERNAL is left out.
     pub(super) without_external: bool,
 }
@@ -86,8 +91,6 @@ pub(super) struct Connection {
 /// The result of a negotiation.
 pub(super) struct Negotiated<T> {
     pub(super) outcome: Result<T, AttemptError>,
-    /// The peer has TLS.
-    pub(super) had_tls: bool,
     /// EXTERNAL was refused, and dialback may succeed on another connection.
     pub(super) dialback_left: bool,
 }
@@ -104,21 +107,20 @@ impl<G: Goal> Attempt<G> {
         address: SocketAddr,
         direct_tls: bool,
     ) -> Result<G::Outcome, AttemptError> {
-        let within = self.remote.handshake_timeout;
-        let (requires_tls, without_external) = (false, false);
-        let connection = Connection { socket, address, direct_tls, within, requires_tls, without_external };
+        let (within, entrant) = (self.remote.handshake_timeout, &Entrant::alone());
+        let connection = Connection { entrant, socket, address, direct_tls, within, without_external: false };
         self.negotiate(connection).await.outcome
     }
 
-    pub(super) async fn negotiate(&self, connection: Connection) -> Negotiated<G::Outcome> {
-        let Connection { socket, address, direct_tls, within, requires_tls, without_external } = connection;
+    pub(super) async fn negotiate(&self, connection: Connection<'_>) -> Negotiated<G::Outcome> {
+        let Connection { entrant, socket, address, direct_tls, within, without_external } = connection;
         if let Ok(from) = socket.local_addr() {
             self.observe(|| Step::Negotiating { from });
         }
         let mut negotiation = Negotiation {
             attempt: self,
+            entrant,
             address,
-            requires_tls,
             without_external,
             trace: Trace::new(self.log),
             stage: Stage::Tls,
@@ -127,11 +129,10 @@ impl<G: Goal> Attempt<G> {
             usable: clock::now(),
             problem: None,
             distrusted: None,
-            had_tls: false,
             dialback_left: false,
         };
         let result = tokio::time::timeout(within, negotiation.run(socket, direct_tls)).await;
-        let Negotiation { had_tls, dialback_left, .. } = negotiation;
+        let dialback_left = negotiation.dialback_left;
         let outcome = match result {
             Ok(Ok((completed, transport, is_open))) => {
                 Ok(G::complete(negotiation, transport, completed, is_open))
@@ -139,15 +140,15 @@ impl<G: Goal> Attempt<G> {
             Ok(Err(error)) => Err(error),
             Err(_) => Err(AttemptError::TimedOut { at: negotiation.at(), after: within }),
         };
-        Negotiated { outcome, had_tls, dialback_left }
+        Negotiated { outcome, dialback_left }
     }
 }
 
 /// The state of a negotiation.
 pub struct Negotiation<'a, G> {
     attempt: &'a Attempt<G>,
+    entrant: &'a Entrant,
     address: SocketAddr,
-    requires_tls: bool,
     without_external: bool,
     trace: Trace,
     /// The point at which the stream is.
@@ -161,7 +162,6 @@ pub struct Negotiation<'a, G> {
     problem: Option<Problem>,
     /// The same, once it is the reason why dialback is tried instead of EXTERNAL.
     distrusted: Option<Box<Problem>>,
-    had_tls: bool,
     dialback_left: bool,
 }
 
@@ -184,14 +184,14 @@ impl<G: Goal> Negotiation<'_, G> {
     ) -> Result<(G::Completed, Transport, bool), AttemptError> {
         let mut transport = Transport { stream: Stream::Tcp(socket), expires: None, evidence: None };
         let mut direct = None;
+        let (attempt, entrant) = (self.attempt, self.entrant);
         if direct_tls {
             let secured;
             (transport, secured) = self.secure(transport, true).await?;
             direct = Some(secured);
         }
-        let attempt = self.attempt;
         let mut policy = attempt.remote.policy.clone();
-        if self.requires_tls || self.had_tls {
+        if entrant.requires_tls() {
             policy.tls = policy::Tls::Required;
         }
         let mut handshake = attempt.goal.handshake(Plan {
@@ -205,6 +205,22 @@ impl<G: Goal> Negotiation<'_, G> {
         let allows_external = attempt.remote.policy.allows(Mechanism::External);
         loop {
             while let Some(output) = handshake.poll() {
+                if outrun::is_behind_authentication(&output, handshake.stage(), G::PURPOSE) {
+                    match Claim::of(entrant, &transport.stream) {
+                        Claim::Won => {}
+                        Claim::Outrun => {
+                            give_up::<G>(transport, handshake, output);
+                            // The visit ends here.
+                            return future::pending().await;
+                        }
+                        Claim::Downgraded => {
+                            give_up::<G>(transport, handshake, output);
+                            let remote = attempt.pair.remote.clone();
+                            let cause = Cause::TlsUnavailable;
+                            return Err(self.failed(initiating::Failure { remote, cause }));
+                        }
+                    }
+                }
                 match output {
                     Output::Transmit(bytes) => {
                         if let Some(shown) = self.trace.sent(&bytes) {
@@ -260,7 +276,17 @@ impl<G: Goal> Negotiation<'_, G> {
                 continue;
             }
             self.stage = handshake.stage();
-            let Some(read) = self.read(&mut transport.stream, &mut bytes).await else {
+            entrant.reach(Point::Negotiating(self.address, self.stage));
+            let read = tokio::select! {
+                biased;
+                read = self.read(&mut transport.stream, &mut bytes) => read,
+                () = entrant.outrun() => {
+                    outrun::close_handshake(handshake, transport.stream);
+                    // The visit ends here.
+                    return future::pending().await;
+                }
+            };
+            let Some(read) = read else {
                 hang_up(transport.stream, CloseMode::AtOnce);
                 return Err(AttemptError::TimedOut { at: self.at(), after: ANSWER_WITHIN });
             };
@@ -338,12 +364,15 @@ impl<G: Goal> Negotiation<'_, G> {
     ) -> Result<(Transport, Secured), AttemptError> {
         let attempt = self.attempt;
         let Stream::Tcp(socket) = transport.stream else { return Err(AttemptError::Crashed) };
+        self.entrant.reach(Point::Negotiating(self.address, Stage::Tls));
         let began = clock::now();
         let handshake = attempt.dialer.tls.connect(socket, &attempt.pair, direct).await;
         attempt.count(Phase::Tls, began);
         self.usable = clock::now();
         // A peer that refuses the handshake with an alert has TLS too.
-        self.had_tls |= matches!(handshake, Ok(_) | Err(tls::Error::Alert(_)));
+        if matches!(handshake, Ok(_) | Err(tls::Error::Alert(_))) {
+            self.entrant.note_tls();
+        }
         let (stream, mut session) =
             handshake.map_err(|error| AttemptError::Tls { address: self.address, error })?;
         attempt.observe(|| Step::Secured { session: &session, ssl: stream.ssl() });
@@ -446,11 +475,28 @@ impl Transport {
     pub(super) fn close(self, is_open: bool) {
         hang_up(self.stream, CloseMode::after(&End::Closed, is_open));
     }
+
+    /// Closes the connection of a stream that has just opened, in the background.
+    pub(super) fn close_open(self, machine: Box<Open>) {
+        outrun::close_open(machine, self.stream);
+    }
 }
 
 /// The part of a TLS session that a stream needs to know.
 pub(crate) fn secured(session: tls::Session) -> Secured {
     Secured { certificate: session.certificate, protocol: session.protocol, cipher: session.cipher }
+}
+
+/// Closes a connection that has authenticated and is not used. `output` is what it wanted to do next.
+fn give_up<G: Goal>(
+    transport: Transport,
+    handshake: Handshake<G::Handshake>,
+    output: Output<G::Completed>,
+) {
+    match output {
+        Output::Completed(completed) => G::give_up(transport, completed, handshake.is_open()),
+        _ => outrun::close_handshake(handshake, transport.stream),
+    }
 }
 
 /// Warns that a remote server answers what it was not asked. It has a bug, or an answer was forged.
