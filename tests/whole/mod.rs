@@ -12,6 +12,8 @@ mod federation;
 mod fixture;
 mod limits;
 mod liveness;
+mod overtaking;
+mod reconnection;
 mod scene;
 mod silence;
 mod stop;
