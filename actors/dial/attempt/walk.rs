@@ -131,14 +131,14 @@ impl<'a, G: Goal> Walk<'a, G> {
         loop {
             if self.entrants.is_empty() {
                 self.begin_next()?;
+            } else {
+                self.overtake();
             }
-            match time::timeout(self.patience(), self.visits.next()).await {
-                Ok(ended) => {
-                    if let Some(visit) = self.take(ended?).await {
-                        return Some(visit);
-                    }
-                }
-                Err(_) => self.overtake(),
+            // After the time without progress another visit may begin.
+            if let Ok(ended) = time::timeout(self.patience(), self.visits.next()).await
+                && let Some(visit) = self.take(ended?).await
+            {
+                return Some(visit);
             }
         }
     }
@@ -198,8 +198,14 @@ impl<'a, G: Goal> Walk<'a, G> {
         Some(place)
     }
 
-    /// The time of the last progress of any visit.
+    /// The time of the last progress of any visit. The wait for a permit is no lack of progress, unless another
+    /// visit waits for its peer.
     fn last_progress(&self) -> Instant {
+        if let [(only, _)] = &*self.entrants
+            && only.is_waiting()
+        {
+            return clock::now();
+        }
         let times = self.entrants.iter().map(|(entrant, _)| entrant.last_progress());
         times.max().unwrap_or_else(clock::now)
     }
@@ -216,7 +222,7 @@ impl<'a, G: Goal> Walk<'a, G> {
         if left.is_zero() { PATIENCE } else { left }
     }
 
-    /// Begins the next visit beside those that make no progress.
+    /// Begins the next visit beside those that make no progress, if there are such.
     fn overtake(&mut self) {
         let attempt = self.attempt;
         let (running, stalled) = (self.entrants.len(), clock::since(self.last_progress()) >= self.allowed());
