@@ -59,7 +59,10 @@ mod tests {
         for failures in 1..40 {
             let doubled = Duration::from_secs(1 << (failures - 1).min(10)).min(Duration::from_secs(300));
             for _ in 0..50 {
-                assert!(pause(&bounds(), bounds().backoff_longest, failures) <= doubled, "after {failures} failures");
+                assert!(
+                    pause(&bounds(), bounds().backoff_longest, failures) <= doubled,
+                    "after {failures} failures"
+                );
             }
         }
     }

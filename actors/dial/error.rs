@@ -2,6 +2,7 @@
 
 mod answer;
 mod diagnosis;
+mod passing;
 mod sentence;
 
 use std::{
@@ -197,29 +198,6 @@ impl AttemptError {
             Self::Broken { .. } => AttemptResult::Broken,
             Self::TimedOut { .. } => AttemptResult::Timeout,
             Self::Crashed => AttemptResult::Crashed,
-        }
-    }
-
-    /// Whether the remote server accepted a connection.
-    pub fn has_connected(&self) -> bool {
-        match self {
-            Self::ShortLived
-            | Self::Tls { .. }
-            | Self::Stream { .. }
-            | Self::Broken { .. }
-            | Self::TimedOut { .. }
-            | Self::Unauthenticated { .. }
-            | Self::Refused { .. } => true,
-            Self::Denied
-            | Self::Stopping
-            | Self::Late
-            | Self::Overloaded
-            | Self::Crowded(_)
-            | Self::Dns(_)
-            | Self::TlsForbidden
-            | Self::Loop(_)
-            | Self::Connect(_)
-            | Self::Crashed => false,
         }
     }
 

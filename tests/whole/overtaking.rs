@@ -3,7 +3,8 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::fixture::{
-    EXTERNAL, Identity, Listener, Network, Node, PROCEED, Peer, STARTTLS, Setup, log_has, paused, sleep, timed,
+    EXTERNAL, Identity, Listener, Network, Node, PROCEED, Peer, STARTTLS, Setup, log_has, paused, sleep,
+    timed,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +167,10 @@ fn only_the_connection_that_authenticates_first_asks_for_the_lost_stream() {
         slow.sends("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").await;
         slow.expects_closed().await;
         slow.finishes().await;
-        fast.sends(&format!("<failed xmlns='{NS}'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>")).await;
+        fast.sends(&format!(
+            "<failed xmlns='{NS}'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
+        ))
+        .await;
         fast.expects("enable").await;
         fast.sends(&format!("<enabled xmlns='{NS}'/>")).await;
         fast.expects_message("1").await;

@@ -91,4 +91,3 @@ async fn breaks_off(peer: &mut Peer) {
     .await;
     peer.waits_for_the_end().await;
 }
-

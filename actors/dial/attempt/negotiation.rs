@@ -488,11 +488,7 @@ pub(crate) fn secured(session: tls::Session) -> Secured {
 }
 
 /// Closes a connection that has authenticated and is not used. `output` is what it wanted to do next.
-fn give_up<G: Goal>(
-    transport: Transport,
-    handshake: Handshake<G::Handshake>,
-    output: Output<G::Completed>,
-) {
+fn give_up<G: Goal>(transport: Transport, handshake: Handshake<G::Handshake>, output: Output<G::Completed>) {
     match output {
         Output::Completed(completed) => G::give_up(transport, completed, handshake.is_open()),
         _ => outrun::close_handshake(handshake, transport.stream),

@@ -195,9 +195,7 @@ impl Entrant {
         let after = Duration::from_secs(clock::since(self.since.get()).as_secs());
         match self.point.get() {
             Point::Lookup | Point::Permit => AttemptError::Late,
-            Point::Connecting(address) => {
-                AttemptError::Connect(vec![(address, ConnectError::Silent(after))])
-            }
+            Point::Connecting(address) => AttemptError::Connect(vec![(address, ConnectError::Silent(after))]),
             Point::Negotiating(address, stage) => {
                 AttemptError::TimedOut { at: At { address, stage, distrusted: None }, after }
             }

@@ -174,9 +174,10 @@ impl<'a, G: Goal> Walk<'a, G> {
     /// one to another target: all of its addresses may be those of one machine.
     fn place_with_addresses(&self) -> Option<Rc<Place>> {
         let last = self.targets.left().len() == 0;
-        let place = self.places.iter().find(|place| {
-            place.has_left(&self.race) && (last || place.visits.get() < BESIDE_AT_ONE_TARGET)
-        });
+        let place = self
+            .places
+            .iter()
+            .find(|place| place.has_left(&self.race) && (last || place.visits.get() < BESIDE_AT_ONE_TARGET));
         place.cloned()
     }
 

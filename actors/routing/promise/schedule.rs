@@ -5,8 +5,8 @@
 //! not urgent, and when a hundred thousand domains are unreachable, their attempts would take the processor
 //! from the domains that are reachable.
 //!
-//! Pauses grow while no connection can be opened. While the remote server accepts connections they stay short, as
-//! it is most often being started. A link that was lost after it had carried stanzas is followed by an attempt at
+//! Pauses grow while no connection can be opened, and while the remote server says that it lacks resources. While it
+//! accepts connections otherwise, they stay short, as it is most often being started. A link that was lost after it had carried stanzas is followed by an attempt at
 //! once, as long as the pair has tokens for that.
 //!
 //! Architecture Invariant: plain data. The caller passes the time, makes the attempts and answers the
@@ -162,8 +162,7 @@ impl Schedule {
         let entry = self.entries.get_mut(pair)?;
         entry.failures += 1;
         entry.seen = RemoteSeen::No;
-        // Nothing waits for a remote that refuses us for good.
-        entry.is_short = failure.has_connected() && !failure.is_definitive();
+        entry.is_short = failure.may_pass_soon();
         entry.last_failure = Some(Box::new(failure));
         let longest = if entry.is_short {
             self.short_pauses += 1;
