@@ -54,7 +54,8 @@ pub use self::{
     redirect::redirect,
     resumption::Lost,
     session::Session,
-    walk::{Strategy, Visit, Walk},
+    visit::Strategy,
+    walk::{Visit, Walk},
 };
 use crate::{
     dial::{

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Attempt, Goal, Strategy,
+    Attempt, Goal,
     budget::Budget,
     negotiation::{Connection, Negotiated},
     race::{Entrant, Race},
@@ -20,6 +20,18 @@ use status::{
     display::millis,
     event::{Event, EventKind},
 };
+
+/// The targets and addresses that a walk tries, and when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// The strategy of a node, which stops at the first success. A visit is a target: its addresses race,
+    /// until one succeeds. A visit that makes no progress is overtaken. Addresses that failed before are left
+    /// out, TLS is required once the remote had it, and the limits of the attempt apply.
+    FirstSuccess,
+    /// The strategy of a probe, which reports every address. A visit is an address, independent of the others
+    /// and without limits.
+    EveryAddress,
+}
 
 /// A target that is being visited.
 #[derive(Debug)]
