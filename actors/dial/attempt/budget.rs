@@ -28,7 +28,7 @@ impl Budget {
         Self::of(limits.connections, limits.lookups, limits.time)
     }
 
-    /// A budget that no attempt uses up.
+    /// A budget without limits.
     pub(super) fn unlimited() -> Self {
         Self { limited: false, ..Self::of(usize::MAX, usize::MAX, UNLIMITED) }
     }
@@ -45,7 +45,7 @@ impl Budget {
         }
     }
 
-    /// The share of the next target: half of what is left, so that the targets after it get a share too. The
+    /// The share of the next target: half of the rest, so that the targets after it get a share too. The
     /// last one gets everything. What a share uses is used of the whole, so shares may be used side by side.
     pub(super) fn share(self: &Rc<Self>, is_last: bool) -> Self {
         let share = if is_last {

@@ -1,9 +1,6 @@
 //! Attempts to connect: each waits for a slot, and a failed one is followed by a pause.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use actix::{Context, Handler};
 use xmpp::{Domain, DomainPair};
@@ -14,7 +11,7 @@ use crate::{
         attempt::{self, PendingDial},
         error::AttemptError,
     },
-    flow::ledger::Outcome,
+    flow::account::Outcome,
     streams::{
         incoming,
         outgoing::{self, Outgoing},
@@ -60,9 +57,9 @@ impl Promise {
             routes: self.owners.routes.clone(),
             recorder: self.owners.recorder.clone(),
         };
-        let (meter, pair) = (Arc::clone(&self.outgoing), pair.clone());
+        let pair = pair.clone();
         self.workers.start_actor(&self.outgoing, &pair.to_string(), move |own| {
-            Outgoing::new(pair, dialing, owners, own, meter)
+            Outgoing::new(pair, dialing, owners, own)
         })
     }
 

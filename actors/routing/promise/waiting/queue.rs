@@ -18,8 +18,8 @@ use xmpp::{Stanza, stanza::Kind};
 pub(in crate::routing::promise) use self::open::{LeftBehind, Settled, Verdict};
 use crate::{
     flow::{
+        account::{self, Outcome},
         batch::{self, Batch, Kept},
-        ledger::{LedgerEntry, Outcome},
     },
     settings::Promise as Bounds,
 };
@@ -36,8 +36,8 @@ pub(super) struct Queue {
     open: usize,
     /// No stanza expires before this time.
     earliest_expiry: Option<Instant>,
-    /// The entry of all stanzas in the ledger.
-    ledger: LedgerEntry,
+    /// The entry of all stanzas in the account.
+    entry: account::Entry,
 }
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Queue {
             bytes: 0,
             open: 0,
             earliest_expiry: None,
-            ledger: LedgerEntry::none(),
+            entry: account::Entry::none(),
         }
     }
 
@@ -101,7 +101,7 @@ impl Queue {
     /// read permit of its source.
     pub(super) fn append(&mut self, mut batch: Batch, room: Room<'_>, fit: Fit) -> Option<Batch> {
         let taken = batch.entry.held().stanzas > 0;
-        self.ledger.merge(mem::take(&mut batch.entry));
+        self.entry.merge(mem::take(&mut batch.entry));
         let room = Room { free: self.weight() + room.free, ..room };
         let mut left = Vec::new();
         for stanza in mem::take(&mut batch.stanzas) {
@@ -121,7 +121,7 @@ impl Queue {
         batch.stanzas = left;
         if taken {
             let held = batch.amount();
-            batch.entry = self.ledger.split(held);
+            batch.entry = self.entry.split(held);
         }
         Some(batch)
     }
@@ -129,7 +129,7 @@ impl Queue {
     /// Puts a stanza in front of all others, unless it is a presence that was replaced in the meantime.
     fn put_first(&mut self, item: Item) {
         if item.presence.is_some_and(|key| self.presence(key, &item.kept.stanza).is_some()) {
-            self.ledger.settle(Outcome::Dropped, item.kept.amount());
+            self.entry.settle(Outcome::Dropped, item.kept.amount());
             return;
         }
         let place = self.items.first_key_value().map_or(0, |(first, _)| first - 1);
@@ -190,7 +190,7 @@ impl Queue {
 
     fn take_where(&mut self, wanted: impl FnMut(i64, &Item) -> bool) -> Vec<Batch> {
         let kept = self.take_kept(wanted);
-        batch::batches(kept, &mut self.ledger)
+        batch::batches(kept, &mut self.entry)
     }
 
     fn take_kept(&mut self, mut wanted: impl FnMut(i64, &Item) -> bool) -> Vec<Kept> {
@@ -252,7 +252,7 @@ impl Queue {
 
     fn drop_from(&mut self, place: i64) {
         if let Some(dropped) = self.remove(place) {
-            self.ledger.settle(Outcome::Dropped, dropped.kept.amount());
+            self.entry.settle(Outcome::Dropped, dropped.kept.amount());
         }
     }
 
