@@ -17,6 +17,7 @@ mod acks;
 mod hold;
 mod in_flight;
 mod item;
+mod lately;
 mod recent;
 mod remains;
 mod rhythm;
@@ -41,6 +42,7 @@ use self::{
     hold::{Allowance, Hold},
     in_flight::InFlight,
     item::Item,
+    lately::Lately,
     recent::Recent,
     unacked::{Load, Unacked},
 };
@@ -74,6 +76,8 @@ pub(crate) struct Outbox {
     in_flight: InFlight,
     /// Empty for a component, and with acknowledgements.
     recent: Recent,
+    /// Stanzas of a component that are sent again if the link breaks. `None`: none are.
+    lately: Option<Box<Lately>>,
     /// `None` without acknowledgements.
     unacked: Option<Box<Unacked>>,
     /// The closing tag is queued: nothing may follow it.
@@ -100,6 +104,7 @@ impl Outbox {
             entry: account::Entry::none(),
             in_flight: InFlight::default(),
             recent: Recent::default(),
+            lately: None,
             unacked: None,
             is_closing: false,
             last_written: None,
@@ -109,6 +114,11 @@ impl Outbox {
     /// An empty outbox for a component.
     pub(crate) fn of_component(budget: usize) -> Self {
         Self { to_component: true, ..Self::new(budget) }
+    }
+
+    /// Keeps what is written for a while, so that it can be sent again if the link breaks.
+    pub(crate) fn keep_written(&mut self) {
+        self.lately = Some(Box::default());
     }
 
     /// Queues stanzas. Gives them back if the destination has been too slow for too long.
@@ -198,7 +208,7 @@ impl Outbox {
             self.last_written = Some(now);
             match &mut self.unacked {
                 Some(unacked) => unacked.written(chunk, &mut self.entry, now),
-                None => self.settle_written(&chunk, before, now),
+                None => self.settle_written(chunk, before, now),
             }
         }
         while self.bytes < self.budget
@@ -219,14 +229,17 @@ impl Outbox {
     }
 
     /// Settles stanzas that nobody will acknowledge; `before` counts the bytes that were written before them.
-    fn settle_written(&mut self, chunk: &[Kept], before: u64, now: Instant) {
+    fn settle_written(&mut self, chunk: Vec<Kept>, before: u64, now: Instant) {
         if !self.to_component {
-            self.recent.add(chunk, before, now);
+            self.recent.add(&chunk, before, now);
         }
         let amount = chunk.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
-        self.entry.settle(Outcome::Written, amount);
+        let amount = self.entry.settle(Outcome::Written, amount);
         if amount.stanzas > 0 {
             self.in_flight.add(amount, now);
+        }
+        if let Some(lately) = &mut self.lately {
+            lately.add(chunk, now);
         }
     }
 
@@ -267,6 +280,11 @@ impl Outbox {
     /// Whether it holds less than its budget.
     pub(crate) fn has_room(&self) -> bool {
         self.bytes < self.budget
+    }
+
+    /// Bytes that it takes, if no more than half of its budget waits.
+    pub(crate) fn room_if_drained(&self) -> Option<usize> {
+        (self.bytes <= self.budget / 2).then(|| self.budget - self.bytes)
     }
 
     /// When the link wrote a stanza for the last time.

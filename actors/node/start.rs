@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::sync::mpsc;
 
 use super::{
-    Node, StartError,
+    Node, StartError, absences,
     exporter::{gather, http},
     identities,
     listeners::{Listeners, Receivers, Terms},
@@ -22,8 +22,9 @@ use crate::{
         recorder::{Recorder, RecorderHandle},
     },
     routing::{
+        mailroom::{self, Mailroom},
         promise::{self, Promise},
-        router::Router,
+        router::{self, Router},
         service::{self, Service},
     },
     settings::Settings,
@@ -85,9 +86,17 @@ impl Node {
         let routing = Routing { starter: &starter, settings: &settings, router: &router, panic };
         routing.start_promise(promise_inbox, promise.clone(), dialer.clone(), workers.clone());
         let service = routing.start_service();
-        routing.start_router(router_inbox, promise.clone(), service, dialer.recorder.clone());
+        let mailroom = routing.start_mailroom();
+        let routed = router::Receivers { promise: promise.clone(), mailroom: mailroom.clone(), service };
+        routing.start_router(router_inbox, routed, dialer.recorder.clone());
 
-        let receivers = Receivers { router: router.clone(), promise: promise.clone(), verifier, resumer };
+        let receivers = Receivers {
+            router: router.clone(),
+            promise: promise.clone(),
+            mailroom: mailroom.clone(),
+            verifier,
+            resumer,
+        };
         let listeners = Listeners::new(&starter, workers, receivers, Terms::new(&settings), dialer);
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
         let components = listeners.start_components(sockets.component);
@@ -97,6 +106,7 @@ impl Node {
             monitor: monitor.clone(),
             router: router.clone(),
             promise: promise.clone(),
+            mailroom: mailroom.clone(),
             metrics: observers.metrics,
             highest: Arc::default(),
             started: clock::system(),
@@ -107,6 +117,7 @@ impl Node {
         let sources = Sources {
             router: router.clone(),
             promise: promise.clone(),
+            mailroom: mailroom.clone(),
             recorder: observers.recorder,
             servers: servers.clone(),
             components: components.clone(),
@@ -123,6 +134,7 @@ impl Node {
             components,
             router,
             promise,
+            mailroom,
             sources,
             monitor,
             panics,
@@ -236,17 +248,25 @@ impl Routing<'_> {
         })
     }
 
-    fn start_router(
-        &self,
-        inbox: Inbox<Router>,
-        promise: Mailbox<Promise>,
-        service: Mailbox<Service>,
-        recorder: RecorderHandle,
-    ) {
+    fn start_mailroom(&self) -> Mailbox<Mailroom> {
+        let owners = mailroom::Owners {
+            handed_over: self.router.outlet(),
+            answered: self.router.outlet(),
+            bounced: self.router.outlet(),
+            notified: self.router.outlet(),
+        };
+        let (rules, total_bytes) = (absences(self.settings), self.settings.absence_bytes);
+        let guard = self.guard("mailroom");
+        self.starter.start(&self.starter.mail, "mailroom", 65_536, move |_| {
+            Mailroom::new(rules, total_bytes, owners, guard)
+        })
+    }
+
+    fn start_router(&self, inbox: Inbox<Router>, receivers: router::Receivers, recorder: RecorderHandle) {
         let (domains, components) = served(self.settings);
         let (log_account, guard) = (self.settings.log_mailboxes, self.guard("router"));
         inbox.start_on(&self.starter.main, move || {
-            Router::new(domains, components, promise, service, log_account, recorder, guard)
+            Router::new(domains, components, receivers, log_account, recorder, guard)
         });
     }
 
