@@ -46,7 +46,7 @@ impl Budget {
     }
 
     /// The share of the next target: half of the rest, so that the targets after it get a share too. The
-    /// last one gets everything. What a share uses is used of the whole, so shares may be used side by side.
+    /// last one gets everything. The use of a share counts for the whole, so shares may be used side by side.
     pub(super) fn share(self: &Rc<Self>, is_last: bool) -> Self {
         let share = if is_last {
             Self::of(self.connections_left(), 0, self.time_left())

@@ -16,7 +16,7 @@ use crate::{
 };
 use net::stream::Stream;
 
-/// What a connection may do that has authenticated.
+/// The decision about a connection that has authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
     /// Go on: no other one has authenticated.
@@ -40,7 +40,7 @@ impl Claim {
     }
 }
 
-/// Whether a handshake has authenticated us: `output` is its outcome, or what a session sends behind
+/// Whether a handshake has authenticated us: `output` is its outcome, or bytes that a session sends behind
 /// authentication. A verification sends only its closing tag there.
 pub(super) fn is_behind_authentication<T>(output: &Output<T>, stage: Stage, purpose: Purpose) -> bool {
     match output {

@@ -1,4 +1,5 @@
-//! What the visits of one attempt share: its limits, how far each visit is, and which one authenticates first.
+//! The state that the visits of one attempt share: its limits, the progress of each visit, and the first one that
+//! authenticates.
 //!
 //! The race is decided when a visit has authenticated, before it asks for acknowledgements or for a lost stream
 //! (XEP-0198). So at most one connection of an attempt asks for a stream. The other visits end then; those with
@@ -91,7 +92,7 @@ impl Race {
         self.waits.running.set(0);
     }
 
-    /// Forgets what was tried, and that there was TLS.
+    /// Forgets the addresses that were tried, and that there was TLS.
     pub(super) fn forget(&self) {
         self.tried.borrow_mut().clear();
         self.had_tls.set(false);
@@ -189,7 +190,7 @@ impl Entrant {
         self.point.get() == Point::Permit
     }
 
-    /// What the visit waits for, as the error that it is after this time.
+    /// The error that describes the point at which the visit waits, and the time.
     pub(super) fn delay(&self) -> AttemptError {
         // Whole seconds are precise enough.
         let after = Duration::from_secs(clock::since(self.since.get()).as_secs());

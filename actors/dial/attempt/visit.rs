@@ -37,7 +37,7 @@ pub enum Strategy {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) target: Target,
-    /// What its visits may use of the limits of the attempt.
+    /// The share of the limits of the attempt that its visits may use.
     pub(super) share: Budget,
     /// The visits that are under way.
     pub(super) visits: Cell<usize>,
