@@ -52,9 +52,9 @@ enum Command {
     Explain(control::Explain),
     /// Lists the links of the running node
     Sessions(control::List),
-    /// Lists the stanzas that wait for a link in the running node
+    /// Lists the stanzas that wait for a link or a component in the running node
     Queues(control::List),
-    /// Lists the configured components: connected or not, since when, and why not
+    /// Lists the configured components: connected or not, since when, why not, and what waits
     Components(control::ListComponents),
     /// Retries a domain now, without waiting for the end of the pause after a failed attempt
     Retry(control::Retry),

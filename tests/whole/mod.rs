@@ -13,6 +13,8 @@ mod federation;
 mod fixture;
 mod limits;
 mod liveness;
+mod overtaking;
+mod reconnection;
 mod resumption;
 mod scene;
 mod silence;
