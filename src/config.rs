@@ -9,7 +9,7 @@ pub(crate) mod default_path;
 pub(crate) mod finding;
 mod identity;
 mod limits;
-mod listen;
+pub(crate) mod listen;
 mod local;
 mod promise;
 mod remote;
@@ -33,7 +33,6 @@ use super::users;
 use actors::settings::{Dns, Service, Settings};
 pub(crate) use finding::Finding;
 use finding::{Message, Severity};
-pub(crate) use listen::LISTEN;
 use section::{REPEATABLE, Section};
 use source::Source;
 

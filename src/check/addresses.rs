@@ -11,8 +11,8 @@ use actors::settings::Listen;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::{
-    LISTEN,
     finding::{Message, Severity},
+    listen::LISTEN,
     source::{Source, Value},
     value,
 };
