@@ -162,6 +162,11 @@ impl Batch {
 
     fn part(&mut self, stanzas: Vec<Stanza>) -> Self {
         let entry = self.entry.split(Amount::of(&stanzas));
+        self.with(stanzas, entry)
+    }
+
+    /// A batch like this one with other stanzas, which `entry` counts.
+    pub(crate) fn with(&self, stanzas: Vec<Stanza>, entry: LedgerEntry) -> Self {
         let permit = self.permit.clone();
         Self {
             since: self.since,

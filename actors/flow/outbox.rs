@@ -125,8 +125,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues stanzas that were counted and bounded in another queue, however many wait already.
-    pub(crate) fn push_first(&mut self, batch: Batch) {
+    /// Queues stanzas, however many wait already: their owner looks at the room that is left.
+    pub(crate) fn accept(&mut self, batch: Batch) {
         self.admit(batch);
     }
 
@@ -267,6 +267,11 @@ impl Outbox {
     /// Whether it holds less than its budget.
     pub(crate) fn has_room(&self) -> bool {
         self.bytes < self.budget
+    }
+
+    /// Bytes that it takes, if no more than half of its budget waits.
+    pub(crate) fn room_if_drained(&self) -> Option<usize> {
+        (self.bytes <= self.budget / 2).then_some(self.budget - self.bytes)
     }
 
     /// When the link wrote a stanza for the last time.

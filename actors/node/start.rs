@@ -145,6 +145,9 @@ impl Node {
         let (own, bounds, sessions) = (promise.clone(), settings.promise.clone(), workers.clone());
         let owners = promise::Owners {
             fulfilled: router.outlet(),
+            linked: router.outlet(),
+            unlinked: router.outlet(),
+            congested: router.outlet(),
             closed: router.outlet(),
             bounces: router.outlet(),
             routes: router.outlet(),

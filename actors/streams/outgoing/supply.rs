@@ -1,0 +1,159 @@
+//! Where the stanzas of a session come from: from the router, or from the promise, which hands over what waited.
+//!
+//! A session whose outbox is full reports it to the router. From then on the stanzas of the pair wait in the promise,
+//! and the session asks it for a portion whenever its outbox has drained. No source is paused for a slow peer.
+
+use actix::{Context, Handler};
+
+use super::{
+    Congested, LOG, Open, Outgoing, Phase, Pull, Requested, Send, SendFirst, SendPortion, State,
+    closing::Handback,
+};
+use crate::flow::batch::{Batch, ReadPermit};
+use mailbox::Queued;
+
+/// Where the stanzas of a session come from.
+pub(super) enum Supply {
+    /// From the promise. What the router sends is held, with its read permits, until the promise has handed over all.
+    Promise {
+        /// Batches of the router.
+        held: Vec<Batch>,
+        asks: Asks,
+    },
+    /// From the router.
+    Router,
+    /// From the router, which has been told that the outbox is full. Until it knows, the read permits of what it sends
+    /// are kept, so that this is one read of each stream at most.
+    Congested {
+        /// Dropped when the router knows.
+        permits: Vec<ReadPermit>,
+    },
+}
+
+/// Whether the session asks the promise for portions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// The promise hands over everything at once.
+    Never,
+    /// It asks when its outbox has drained.
+    WhenDrained,
+    /// It has asked, and the answer is not here.
+    Asked,
+}
+
+impl Supply {
+    /// A new session gets what waited in the promise, at once.
+    pub(super) fn new() -> Self {
+        Self::Promise { held: Vec::new(), asks: Asks::Never }
+    }
+}
+
+impl Outgoing {
+    /// Reports a full outbox to the router.
+    fn report_congestion(&mut self) {
+        let State::Open(session) = &self.state else { return };
+        let is_running = self.shutdown.phase == Phase::Running;
+        if !is_running || !matches!(self.supply, Supply::Router) || session.connection.outbox.has_room() {
+            return;
+        }
+        log::debug!(target: LOG, pair:% = self.pair; "congested: the peer reads more slowly than stanzas arrive");
+        self.supply = Supply::Congested { permits: Vec::new() };
+        // A router that is gone ends the process.
+        let _ =
+            self.owners.congested.signal(Congested { pair: self.pair.clone(), session: self.own.clone() });
+    }
+
+    /// Asks the promise for a portion if the outbox has drained.
+    pub(super) fn request(&mut self) {
+        let State::Open(session) = &self.state else { return };
+        let Supply::Promise { asks: asks @ Asks::WhenDrained, .. } = &mut self.supply else { return };
+        if let Some(room) = session.connection.outbox.room_if_drained() {
+            *asks = Asks::Asked;
+            let (pair, session) = (self.pair.clone(), self.own.clone());
+            // A promise that is gone ends the process.
+            let _ = self.owners.requested.signal(Requested { pair, session, room });
+        }
+    }
+
+    /// The router has sent its last stanza, and the promise has the next ones.
+    fn pull(&mut self, context: &mut Context<Self>) {
+        if self.state.ending_mut().is_some_and(|ending| ending.handback != Handback::Unreported) {
+            // The router learns of the end, and has the session retire.
+            return;
+        }
+        let held = match std::mem::replace(&mut self.supply, Supply::Router) {
+            Supply::Promise { held, .. } => held,
+            Supply::Router | Supply::Congested { .. } => Vec::new(),
+        };
+        self.supply = Supply::Promise { held, asks: Asks::WhenDrained };
+        self.report_end(context);
+        self.request();
+    }
+}
+
+impl Handler<Queued<SendFirst>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, send: Queued<SendFirst>, context: &mut Context<Self>) {
+        let SendFirst { batch } = send.into_message();
+        self.write_first(batch, context);
+    }
+}
+
+impl Handler<Queued<SendPortion>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, portion: Queued<SendPortion>, context: &mut Context<Self>) {
+        let SendPortion { batches } = portion.into_message();
+        if let Supply::Promise { asks, .. } = &mut self.supply {
+            *asks = Asks::WhenDrained;
+        }
+        for batch in batches {
+            self.write_first(batch, context);
+        }
+        self.request();
+    }
+}
+
+impl Handler<Queued<Pull>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, pull: Queued<Pull>, context: &mut Context<Self>) {
+        pull.into_message();
+        self.pull(context);
+    }
+}
+
+impl Handler<Queued<Open>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, open: Queued<Open>, context: &mut Context<Self>) {
+        open.into_message();
+        if let Supply::Promise { held, .. } = std::mem::replace(&mut self.supply, Supply::Router) {
+            for batch in held {
+                self.write(batch, context);
+            }
+            self.report_congestion();
+        }
+        if let Some(ending) = self.state.ending_mut().filter(|ending| ending.handback == Handback::Stopped) {
+            // The promise had handed over all before it learned of the end. Now the router has to know.
+            ending.handback = Handback::Unreported;
+        }
+        self.report_end(context);
+    }
+}
+
+impl Handler<Queued<Send>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
+        let Send { batch } = send.into_message();
+        match &mut self.supply {
+            Supply::Promise { held, .. } => return held.push(batch),
+            Supply::Router => {}
+            Supply::Congested { permits } => permits.push(batch.permit.clone()),
+        }
+        self.write(batch, context);
+        self.report_congestion();
+    }
+}
