@@ -3,5 +3,6 @@
 
 mod capacity;
 pub mod promise;
+mod queue;
 pub mod router;
 pub mod service;

@@ -269,9 +269,14 @@ impl Outbox {
         self.bytes < self.budget
     }
 
+    /// Sets the bytes that it takes, about.
+    pub(crate) fn set_budget(&mut self, budget: usize) {
+        self.budget = budget;
+    }
+
     /// Bytes that it takes, if no more than half of its budget waits.
     pub(crate) fn room_if_drained(&self) -> Option<usize> {
-        (self.bytes <= self.budget / 2).then_some(self.budget - self.bytes)
+        (self.bytes <= self.budget / 2).then(|| self.budget - self.bytes)
     }
 
     /// When the link wrote a stanza for the last time.
@@ -312,6 +317,10 @@ impl Outbox {
 
 /// The budget of a session, in bytes: one second of a 10 Mbit/s line.
 pub(crate) const BUDGET: usize = 1024 * 1024;
+
+/// The budget of a session whose peer has read less than half of [`BUDGET`] in a second, in bytes: two chunks. The rest
+/// waits in the promise, which bounds the memory of all pairs, so that a thousand such sessions take little beside it.
+pub(crate) const STALLED_BUDGET: usize = 2 * CHUNK;
 
 /// The fraction of the budget that a destination has to take during a hold: 1/8 in 2 s, which is 0.5 Mbit/s.
 const SLOWEST: usize = 8;

@@ -122,7 +122,11 @@ impl Promise {
         let now = clock::now();
         match self.pairs.state(&pair) {
             None if matches!(arrival, Arrival::New(_)) && !self.waiting.has_room_for_a_pair() => {
-                self.waiting.hold(batch, arrival);
+                if batch.returning {
+                    self.refuse(&pair, Bound::Memory, vec![batch]);
+                } else {
+                    self.waiting.hold(batch, arrival);
+                }
             }
             None => {
                 log::info!(target: LOG, pair:% = pair, stanzas = batch.stanzas.len(); "queued");

@@ -36,8 +36,9 @@ use xmpp::{
 };
 
 pub(crate) use self::messages::{
-    Abandon, Closed, Congested, Dismiss, Established, Failed, Finish, Flush, Forbid, GiveWay, Handled,
-    Interruption, Open, Pull, Requested, Retire, Returned, Send, SendFirst, SendPortion, Show, Stopped,
+    Abandon, Closed, Congested, Dismiss, Established, Failed, Finish, Flush, Forbid, GiveWay, GivenBack,
+    Handled, Interruption, Open, Pull, Requested, Retire, Returned, Send, SendFirst, SendPortion, Show,
+    Stopped,
 };
 use self::{
     closing::{Ending, Handback, Redial},
@@ -82,6 +83,8 @@ pub struct Owners {
     pub congested: Outlet<Congested>,
     /// Room for a portion: the promise.
     pub requested: Outlet<Requested>,
+    /// Stanzas that a peer does not read: the promise.
+    pub given_back: Outlet<GivenBack>,
     /// The end of the stream while the promise sends portions: the promise.
     pub stopped: Outlet<Stopped>,
     /// Stanzas that were not written: the promise.
@@ -106,6 +109,8 @@ pub struct Outgoing {
     ticking: Option<SpawnHandle>,
     /// The timer for a look at what is unacknowledged.
     look_timer: Timer,
+    /// The timer for a look at a peer that reads slowly.
+    stall_timer: Timer,
     state: State,
     supply: Supply,
     leftovers: Leftovers,
@@ -207,6 +212,7 @@ impl Outgoing {
             limits: Limits::from(&pending),
             ticking: None,
             look_timer: Timer::default(),
+            stall_timer: Timer::default(),
             state: State::New(pending),
             supply: Supply::new(),
             leftovers: Leftovers::default(),

@@ -125,12 +125,46 @@ fn a_sender_with_several_destinations_is_held_up_once_and_not_soon_again() {
 fn stanzas_from_another_queue_are_taken_above_the_budget() {
     let mut outbox = Outbox::new(100);
     let now = clock::now();
-    outbox.push_first(batch(0..5));
-    outbox.push_first(batch(5..10));
+    outbox.accept(batch(0..5));
+    outbox.accept(batch(5..10));
     assert_eq!(outbox.hold_ends(), None, "no sender is held up");
     outbox.push(batch(10..11), now).unwrap();
     let chunk = outbox.next_chunk(clock::now()).unwrap();
     assert_eq!(chunk.len(), 10);
+}
+
+#[test]
+fn the_surplus_is_what_is_not_being_written_and_does_not_stay() {
+    let mut outbox = Outbox::new(BUDGET);
+    outbox.accept(batch(0..4));
+    let chunk = outbox.next_chunk(clock::now()).unwrap();
+    assert_eq!(chunk.len(), 4);
+    outbox.accept(batch(4..6));
+    outbox.push_raw(Bytes::from_static(b" "));
+    outbox.accept(batch(6..8));
+    let five = 5 * stanza("0").bytes().len();
+    let surplus: Vec<String> =
+        outbox.take_surplus(five).iter().flat_map(|batch| ids(&batch.stanzas)).collect();
+    assert_eq!(surplus, ["5", "6", "7"]);
+    assert_eq!(outbox.amounts().1, Amount { stanzas: 5, bytes: five as u64 + 1 });
+    outbox.written(clock::now());
+    assert_eq!(outbox.next_chunk(clock::now()).unwrap().len(), 2, "the last stanza, and the space");
+    outbox.written(clock::now());
+    assert!(outbox.is_empty() && outbox.take_surplus(0).is_empty());
+}
+
+#[test]
+fn a_portion_is_asked_for_when_half_of_the_budget_is_free() {
+    let one = stanza("0").bytes().len();
+    let mut outbox = Outbox::new(4 * one);
+    assert_eq!(outbox.room_if_drained(), Some(4 * one));
+    outbox.accept(batch(0..2));
+    assert_eq!(outbox.room_if_drained(), Some(2 * one));
+    outbox.accept(batch(2..4));
+    assert_eq!((outbox.room_if_drained(), outbox.has_room()), (None, false));
+    outbox.set_budget(one);
+    assert_eq!(outbox.take_surplus(one).len(), 1);
+    assert_eq!(outbox.room_if_drained(), None, "one stanza is more than half");
 }
 
 #[test]

@@ -46,6 +46,7 @@ impl Promise {
             closed: self.owners.closed.clone(),
             congested: self.owners.congested.clone(),
             requested: self.own.outlet(),
+            given_back: self.own.outlet(),
             stopped: self.own.outlet(),
             returned: self.own.outlet(),
             bounces: self.owners.bounces.clone(),

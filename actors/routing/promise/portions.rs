@@ -5,7 +5,11 @@ use actix::{Context, Handler};
 use xmpp::DomainPair;
 
 use super::{Fulfilled, Linked, Promise, State, TakeOver, Unlinked, waiting::LeftBehind};
-use crate::streams::outgoing::{self, Outgoing, Returned};
+use crate::{
+    dial::error::AttemptError,
+    flow::ledger::Outcome,
+    streams::outgoing::{self, Outgoing, Returned},
+};
 use mailbox::{Mailbox, Queued};
 
 impl Promise {
@@ -64,6 +68,26 @@ impl Handler<Queued<outgoing::Requested>> for Promise {
         }
         self.plan(&pair);
         self.admit_held(clock::now());
+    }
+}
+
+impl Handler<Queued<outgoing::GivenBack>> for Promise {
+    type Result = ();
+
+    /// No portion is under way to the session: it has not asked for one.
+    fn handle(&mut self, given_back: Queued<outgoing::GivenBack>, _: &mut Context<Self>) {
+        let outgoing::GivenBack { pair, session, batches } = given_back.into_message();
+        if !self.gives_portions_to(&pair, &session) {
+            // The router took it for lost.
+            return self.answer(batches, &AttemptError::Crashed, Outcome::Answered);
+        }
+        if self.stopping || !self.permits(&pair) {
+            let failure = if self.stopping { AttemptError::Stopping } else { AttemptError::Denied };
+            return self.answer(batches, &failure, Outcome::Answered);
+        }
+        self.waiting.put_back(&pair, LeftBehind { unwritten: batches, ..LeftBehind::default() });
+        self.relieve();
+        self.plan(&pair);
     }
 }
 

@@ -9,7 +9,6 @@
 //! so these queues can be kept elsewhere (on disk, for example) without any change to the actor.
 
 mod hold;
-mod queue;
 #[cfg(test)]
 mod tests;
 
@@ -17,12 +16,16 @@ use std::{cmp::Reverse, collections::HashMap, time::Instant};
 
 use xmpp::DomainPair;
 
-pub(super) use self::queue::{Bound, LeftBehind, Settled, Verdict};
-use self::{
-    hold::{HOLD, Held, Hold},
-    queue::{Queue, Room},
+use self::hold::{HOLD, Held, Hold};
+pub(super) use crate::routing::queue::{Bound, LeftBehind, Settled, Verdict};
+use crate::{
+    flow::batch::Batch,
+    routing::{
+        capacity,
+        queue::{Queue, Room},
+    },
+    settings::Promise as Bounds,
 };
-use crate::{flow::batch::Batch, routing::capacity, settings::Promise as Bounds};
 use status::amount::Amount;
 
 /// The queues of all pairs.
@@ -94,7 +97,8 @@ impl Waiting {
         let room = Room { bounds: &self.bounds, free: self.free() };
         let queue = match (self.queues.get_mut(pair), arrival) {
             (Some(queue), Arrival::Held(_)) => queue,
-            (Some(queue), Arrival::New(_)) if self.hold.is_empty() => queue,
+            // Error answers pause no source, and are behind nothing that does.
+            (Some(queue), Arrival::New(_)) if self.hold.is_empty() || batch.returning => queue,
             _ => {
                 self.hold(batch, arrival);
                 return Vec::new();
@@ -103,10 +107,14 @@ impl Waiting {
         let before = queue.weight();
         let rest = queue.append(batch, room);
         self.weight = self.weight - before + queue.weight();
-        if let Some(batch) = rest.without_memory {
-            self.hold(batch, arrival);
+        let mut refused = rest.refused;
+        match rest.without_memory {
+            // Error answers are never answered, so this pauses nothing.
+            Some(batch) if batch.returning => refused.push((Bound::Memory, batch)),
+            Some(batch) => self.hold(batch, arrival),
+            None => {}
         }
-        rest.refused
+        refused
     }
 
     /// Holds a batch until there is room in the memory of all queues.

@@ -165,6 +165,17 @@ pub struct Requested {
     pub room: usize,
 }
 
+/// The peer reads nothing: these stanzas go in front of what waits for it.
+#[derive(Debug)]
+pub struct GivenBack {
+    /// The domain pair of the session.
+    pub pair: DomainPair,
+    /// The session.
+    pub session: Mailbox<Outgoing>,
+    /// Not written, in order.
+    pub batches: Vec<Batch>,
+}
+
 /// The stream takes no more portions.
 #[derive(Debug)]
 pub struct Stopped {

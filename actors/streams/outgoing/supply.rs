@@ -3,13 +3,18 @@
 //! A session whose outbox is full reports it to the router. From then on the stanzas of the pair wait in the promise,
 //! and the session asks it for a portion whenever its outbox has drained. No source is paused for a slow peer.
 
+use std::time::{Duration, Instant};
+
 use actix::{Context, Handler};
 
 use super::{
-    Congested, LOG, Open, Outgoing, Phase, Pull, Requested, Send, SendFirst, SendPortion, State,
+    Congested, GivenBack, LOG, Open, Outgoing, Phase, Pull, Requested, Send, SendFirst, SendPortion, State,
     closing::Handback,
 };
-use crate::flow::batch::{Batch, ReadPermit};
+use crate::flow::{
+    batch::{Batch, ReadPermit},
+    outbox::{BUDGET, STALLED_BUDGET},
+};
 use mailbox::Queued;
 
 /// Where the stanzas of a session come from.
@@ -35,8 +40,8 @@ pub(super) enum Supply {
 pub(super) enum Asks {
     /// The promise hands over everything at once.
     Never,
-    /// It asks when its outbox has drained.
-    WhenDrained,
+    /// It asks when its outbox has drained. It was as full as it is since then, or longer.
+    WhenDrained(Instant),
     /// It has asked, and the answer is not here.
     Asked,
 }
@@ -66,7 +71,7 @@ impl Outgoing {
     /// Asks the promise for a portion if the outbox has drained.
     pub(super) fn request(&mut self) {
         let State::Open(session) = &self.state else { return };
-        let Supply::Promise { asks: asks @ Asks::WhenDrained, .. } = &mut self.supply else { return };
+        let Supply::Promise { asks: asks @ Asks::WhenDrained(_), .. } = &mut self.supply else { return };
         if let Some(room) = session.connection.outbox.room_if_drained() {
             *asks = Asks::Asked;
             let (pair, session) = (self.pair.clone(), self.own.clone());
@@ -85,9 +90,37 @@ impl Outgoing {
             Supply::Promise { held, .. } => held,
             Supply::Router | Supply::Congested { .. } => Vec::new(),
         };
-        self.supply = Supply::Promise { held, asks: Asks::WhenDrained };
+        self.supply = Supply::Promise { held, asks: Asks::WhenDrained(clock::now()) };
         self.report_end(context);
         self.request();
+        self.watch_stall(context);
+    }
+
+    /// Looks whether the peer reads at all, as long as the promise sends portions.
+    fn watch_stall(&mut self, context: &mut Context<Self>) {
+        if matches!(self.supply, Supply::Promise { asks: Asks::WhenDrained(_) | Asks::Asked, .. }) {
+            self.stall_timer.set(Some(clock::now() + STALLED), context, Self::look_at_stall);
+        }
+    }
+
+    /// Gives back to the promise what a peer that reads nothing leaves in the outbox.
+    fn look_at_stall(&mut self, context: &mut Context<Self>) {
+        if let State::Open(session) = &mut self.state
+            && let Supply::Promise { asks: Asks::WhenDrained(since), .. } = self.supply
+            && clock::since(since) >= STALLED
+            && self.shutdown.phase == Phase::Running
+        {
+            let outbox = &mut session.connection.outbox;
+            outbox.set_budget(STALLED_BUDGET);
+            let batches = outbox.take_surplus(STALLED_BUDGET);
+            if !batches.is_empty() {
+                let (pair, session) = (self.pair.clone(), self.own.clone());
+                // A promise that is gone ends the process.
+                let _ = self.owners.given_back.signal(GivenBack { pair, session, batches });
+            }
+            self.request();
+        }
+        self.watch_stall(context);
     }
 }
 
@@ -106,7 +139,7 @@ impl Handler<Queued<SendPortion>> for Outgoing {
     fn handle(&mut self, portion: Queued<SendPortion>, context: &mut Context<Self>) {
         let SendPortion { batches } = portion.into_message();
         if let Supply::Promise { asks, .. } = &mut self.supply {
-            *asks = Asks::WhenDrained;
+            *asks = Asks::WhenDrained(clock::now());
         }
         for batch in batches {
             self.write_first(batch, context);
@@ -129,6 +162,9 @@ impl Handler<Queued<Open>> for Outgoing {
 
     fn handle(&mut self, open: Queued<Open>, context: &mut Context<Self>) {
         open.into_message();
+        if let State::Open(session) = &mut self.state {
+            session.connection.outbox.set_budget(BUDGET);
+        }
         if let Supply::Promise { held, .. } = std::mem::replace(&mut self.supply, Supply::Router) {
             for batch in held {
                 self.write(batch, context);
@@ -157,3 +193,7 @@ impl Handler<Queued<Send>> for Outgoing {
         self.report_congestion();
     }
 }
+
+/// How long the outbox of a slow session may be as full as it is before its stanzas go back to the promise. TCP opens the
+/// window of a peer that reads steadily in large steps.
+const STALLED: Duration = Duration::from_secs(1);

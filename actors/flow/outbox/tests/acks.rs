@@ -98,7 +98,7 @@ fn the_end_of_a_link_leaves_what_is_not_acknowledged_in_front_of_what_is_not_wri
 fn a_full_window_lets_only_bytes_of_the_protocol_pass() {
     let (mut outbox, _) = confirmed(false, 0..0);
     let now = clock::now();
-    outbox.push_first(batch(0..5000));
+    outbox.accept(batch(0..5000));
     while outbox.next_chunk(now).is_some() {
         outbox.written(now);
     }
@@ -118,8 +118,8 @@ fn a_window_of_one_stanza_is_enough_for_the_longest() {
     let (mut outbox, _) = confirmed(false, 0..0);
     let long = Element::new("message", "jabber:server").with("from", "a@a.example").with("to", "b@b.example");
     let long = Stanza::from_element(&long.with_text("x".repeat(1 << 20))).unwrap();
-    outbox.push_first(Batch::of(long.clone()));
-    outbox.push_first(Batch::of(long));
+    outbox.accept(Batch::of(long.clone()));
+    outbox.accept(Batch::of(long));
     let now = clock::now();
     assert_eq!(outbox.next_chunk(now).unwrap().len(), 2, "a stanza and a request");
     outbox.written(now);
@@ -208,8 +208,8 @@ fn nothing_is_asked_behind_the_closing_tag_when_the_peer_ended_the_stream() {
 fn a_stanza_that_is_sent_for_the_last_time_goes_alone() {
     let (mut outbox, _) = confirmed(true, 0..2);
     let suspects = Batch { sends: Sends { times: 2, may_have_arrived: false }, ..batch(2..4) };
-    outbox.push_first(suspects);
-    outbox.push_first(batch(4..6));
+    outbox.accept(suspects);
+    outbox.accept(batch(4..6));
     let now = clock::now();
     let mut chunks = Vec::new();
     let mut sent = 0;

@@ -1,5 +1,5 @@
-//! A bounded queue of stanzas for one domain pair. The stanzas are in order, and each has its own time to
-//! wait.
+//! A bounded queue of stanzas for one domain pair or for one component. The stanzas are in order, and each has
+//! its own time to wait.
 //!
 //! Architecture Invariant: plain data. The caller knows why the stanzas wait, and answers those that are
 //! taken out.
@@ -15,13 +15,13 @@ use std::{
 
 use xmpp::{Stanza, stanza::Kind};
 
-pub(in crate::routing::promise) use self::open::{LeftBehind, Settled, Verdict};
+pub(super) use self::open::{LeftBehind, Settled, Verdict};
 use crate::{
     flow::{
         batch::{self, Batch, Kept},
         ledger::{LedgerEntry, Outcome},
     },
-    settings::Promise as Bounds,
+    settings,
 };
 use status::amount::Amount;
 
@@ -53,7 +53,7 @@ struct Item {
 
 /// The bound that leaves no room for a stanza.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::routing) enum Bound {
+pub(super) enum Bound {
     /// Stanzas in one queue.
     Stanzas,
     /// Bytes in one queue.
@@ -71,12 +71,31 @@ pub(super) struct Rest {
     pub(super) without_memory: Option<Batch>,
 }
 
+/// The bounds of one queue.
+pub(super) trait Bounds {
+    /// Stanzas in the queue.
+    fn max_stanzas(&self) -> usize;
+
+    /// Bytes in the queue.
+    fn max_bytes(&self) -> usize;
+
+    /// The time that this stanza waits.
+    fn time_of(&self, stanza: &Stanza) -> Duration;
+}
+
 /// Room for new stanzas.
 #[derive(Clone, Copy)]
 pub(super) struct Room<'a> {
-    pub(super) bounds: &'a Bounds,
+    pub(super) bounds: &'a dyn Bounds,
     /// Weight that all queues together may still grow.
     pub(super) free: usize,
+}
+
+#[cfg(test)]
+impl Rest {
+    fn is_empty(&self) -> bool {
+        self.refused.is_empty() && self.without_memory.is_none()
+    }
 }
 
 impl Queue {
@@ -255,10 +274,10 @@ impl Queue {
         let (stanzas, bytes) = older.map_or((0, 0), |(_, item)| (1, item.bytes()));
         let stanzas = self.len() + 1 - stanzas;
         let bytes = self.bytes + stanza.bytes().len() - bytes;
-        if stanzas > room.bounds.max_stanzas {
+        if stanzas > room.bounds.max_stanzas() {
             return Some(Bound::Stanzas);
         }
-        if bytes > room.bounds.max_bytes {
+        if bytes > room.bounds.max_bytes() {
             return Some(Bound::Bytes);
         }
         if bytes + stanzas * STANZA_COST > room.free {
@@ -307,8 +326,8 @@ impl Queue {
 }
 
 impl Item {
-    fn new(kept: Kept, bounds: &Bounds) -> Self {
-        let (expires, presence) = (kept.since + time_of(&kept.stanza, bounds), presence_key(&kept.stanza));
+    fn new(kept: Kept, bounds: &dyn Bounds) -> Self {
+        let (expires, presence) = (kept.since + bounds.time_of(&kept.stanza), presence_key(&kept.stanza));
         Self { kept, expires, presence, open: None }
     }
 
@@ -353,11 +372,13 @@ fn is_presence(item: &Item) -> bool {
     is_new(item) && item.kept.stanza.kind() == Kind::Presence
 }
 
-/// XEP-0334 4.1 and 4.2. `no-copy` says nothing about storing.
 fn is_not_to_be_stored(item: &Item) -> bool {
-    let (stanza, hints) = (&item.kept.stanza, ["no-store", "no-permanent-store"]);
-    let is_message = is_new(item) && stanza.kind() == Kind::Message;
-    is_message && hints.iter().any(|hint| stanza.has_child(hint, "urn:xmpp:hints"))
+    is_new(item) && item.kept.stanza.kind() == Kind::Message && forbids_storing(&item.kept.stanza)
+}
+
+/// XEP-0334 4.1 and 4.2. `no-copy` says nothing about storing.
+pub(super) fn forbids_storing(stanza: &Stanza) -> bool {
+    ["no-store", "no-permanent-store"].iter().any(|hint| stanza.has_child(hint, "urn:xmpp:hints"))
 }
 
 /// No link has carried it.
@@ -369,11 +390,21 @@ fn is_any(_: &Item) -> bool {
     true
 }
 
-fn time_of(stanza: &Stanza, bounds: &Bounds) -> Duration {
-    match stanza.kind() {
-        Kind::Message => bounds.message,
-        Kind::Presence => bounds.presence,
-        Kind::Iq => bounds.iq,
+impl Bounds for settings::Promise {
+    fn max_stanzas(&self) -> usize {
+        self.max_stanzas
+    }
+
+    fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    fn time_of(&self, stanza: &Stanza) -> Duration {
+        match stanza.kind() {
+            Kind::Message => self.message,
+            Kind::Presence => self.presence,
+            Kind::Iq => self.iq,
+        }
     }
 }
 
