@@ -3,7 +3,6 @@
 pub(crate) mod accept;
 pub(crate) mod batch;
 pub(crate) mod close;
-pub(crate) mod fan_out;
 pub(crate) mod ledger;
 pub mod link;
 pub(crate) mod outbox;

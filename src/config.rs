@@ -3,6 +3,7 @@
 //! One function reads each section, key by key through [`Section`], which adds a finding for a wrong value
 //! and continues with the default. If no finding is a problem, the result is a configuration.
 
+mod absence;
 mod acks;
 pub(crate) mod default_path;
 pub(crate) mod finding;
@@ -163,6 +164,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
     let shutdown_timeout = top.read("shutdown_timeout", value::duration).unwrap_or(Duration::from_secs(10));
     let listen = listen(top.section("listen"));
     let promise = promise(top.section("promise"));
+    let absence = absence::defaults(top.section("absence"), absence::has_journal());
 
     let mut stores = identity::Stores::default();
     let s2s = top.section("s2s");
@@ -180,7 +182,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
     s2s.finish();
 
     let domains = local::domains(top.sections("domain"), &remote.policy);
-    let components = local::components(top.sections("component"), &domains, &remote.policy);
+    let components = local::components(top.sections("component"), &domains, &remote.policy, &absence);
     if !top.has("domain") && !top.has("component") {
         top.problem("domain", "nothing to serve: add a [[domain]] or a [[component]]");
     }
@@ -210,6 +212,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
         max_connections_per_address,
         limits,
         promise,
+        absence_bytes: absence.total_bytes,
         dns,
         service,
     };

@@ -63,8 +63,6 @@ pub struct Batch {
     pub since: Instant,
     /// Held until they are counted in a queue.
     pub permit: ReadPermit,
-    /// Their sender also writes to other destinations, which are delayed when it is held up.
-    pub fans_out: bool,
     /// Counts them, and their outcome.
     pub entry: LedgerEntry,
     /// Error answers on their way back: they wait as long as necessary and are never refused. They hold the
@@ -130,7 +128,6 @@ impl Batch {
             stanzas,
             since,
             permit: ReadPermit::free(),
-            fans_out: false,
             entry: LedgerEntry::none(),
             returning: false,
             sends: Sends::default(),
@@ -171,7 +168,6 @@ impl Batch {
         Self {
             since: self.since,
             permit,
-            fans_out: self.fans_out,
             entry,
             returning: self.returning,
             sends: self.sends,

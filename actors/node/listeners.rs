@@ -1,6 +1,9 @@
 //! Starts the listeners with what their streams need.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use actix::Arbiter;
 use tokio::sync::Semaphore;
@@ -17,7 +20,7 @@ use crate::{
         metrics::MetricsHandle,
         recorder::RecorderHandle,
     },
-    routing::{promise::Promise, router::Router},
+    routing::{mailroom::Mailroom, promise::Promise, router::Router},
     settings::Settings,
     streams::{
         component, incoming,
@@ -46,12 +49,14 @@ pub(super) struct Listeners {
     pub(super) policies: RemotePolicies,
     pub(super) router: Mailbox<Router>,
     pub(super) promise: Mailbox<Promise>,
+    pub(super) mailroom: Mailbox<Mailroom>,
     pub(super) verifier: Mailbox<Verifier>,
     pub(super) resumer: Mailbox<Resumer>,
     pub(super) fingerprints: Mailbox<Fingerprints>,
     pub(super) metrics: MetricsHandle,
     pub(super) recorder: RecorderHandle,
     pub(super) secrets: Arc<HashMap<Domain, Configured>>,
+    pub(super) redelivered: Arc<HashSet<Domain>>,
 }
 
 /// The limits for connections of servers; all listeners share `connection_permits`.
@@ -110,6 +115,12 @@ pub(super) fn secrets(settings: &Settings) -> Arc<HashMap<Domain, Configured>> {
     Arc::new(settings.components.iter().map(secret).collect())
 }
 
+/// The components for which stanzas are sent again that may not have arrived.
+pub(super) fn redelivered(settings: &Settings) -> Arc<HashSet<Domain>> {
+    let components = settings.components.iter().filter(|component| component.absence.redeliver);
+    Arc::new(components.map(|component| component.name.clone()).collect())
+}
+
 impl Listeners {
     pub(super) fn start_servers(
         &self,
@@ -163,6 +174,7 @@ impl Listeners {
         let remote = self.policies.default_remote();
         component::Environment {
             names: Arc::clone(&self.secrets),
+            redelivered: Arc::clone(&self.redelivered),
             max_stanza: remote.policy.max_stanza,
             bounds: *self.policies.rules().bounds(),
             write_timeout: remote.write_timeout,
@@ -174,7 +186,10 @@ impl Listeners {
                 gone: self.router.outlet(),
                 answered: self.router.outlet(),
                 rejected: self.router.outlet(),
-                undelivered: self.router.outlet(),
+                congested: self.router.outlet(),
+                requested: self.mailroom.outlet(),
+                returned: self.mailroom.outlet(),
+                presence_sent: self.mailroom.outlet(),
             }),
             socket: 0,
             ended: listener.outlet(),

@@ -2,10 +2,10 @@
 
 use tokio::sync::Semaphore;
 
-use super::{Node, StartError, identities, listeners, served};
+use super::{Node, StartError, absences, identities, listeners, served};
 use crate::{
     dial::{attempt::Dialer, dial_limit, remote_policy::RemotePolicies, resolver},
-    routing::{promise, router},
+    routing::{mailroom, promise, router},
     settings::{Limits, Settings},
     streams::{
         listener::{self, Kind},
@@ -49,6 +49,9 @@ impl Node {
         // The promise before the router: a session on its way from one to the other is checked by the second.
         let (dial, bounds) = (Box::new(self.dialer.clone()), settings.promise.clone());
         let _ = self.promise.signal(promise::Adopt { dial, bounds });
+        // The mailroom before the router, which then sends stanzas for new names.
+        let adopt = mailroom::Adopt { components: absences(&settings), total_bytes: settings.absence_bytes };
+        let _ = self.mailroom.signal(adopt);
         let (domains, components) = served(&settings);
         let service = settings.service.clone();
         let sessions = outgoing::Adopt { policies: policies.clone(), tls: tls.clone() };
@@ -63,6 +66,7 @@ impl Node {
         resize(&permits, [&*self.settings, &settings].map(listeners::component_connections));
         self.listeners.component_limits = listeners::limits_of_components(&settings, permits);
         self.listeners.secrets = listeners::secrets(&settings);
+        self.listeners.redelivered = listeners::redelivered(&settings);
         self.listeners.component_log_limits = listeners::component_log_limits(&settings);
         self.listeners.asker = settings.domains.first().map(|domain| domain.name.clone());
         (self.listeners.tls, self.listeners.policies) = (tls, policies);

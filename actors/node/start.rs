@@ -6,7 +6,7 @@ use actix::Arbiter;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    Node, StartError,
+    Node, StartError, absences,
     exporter::{gather, http},
     identities,
     listeners::{self, Listeners},
@@ -22,6 +22,7 @@ use crate::{
         recorder::{Recorder, RecorderHandle},
     },
     routing::{
+        mailroom::{self, Mailroom},
         promise::{self, Promise},
         router::Router,
         service::{self, Service},
@@ -69,10 +70,12 @@ impl Node {
         let workers = threads.start_workers(settings.workers);
         let policies = RemotePolicies::new(&settings);
         // The router has the main thread. The promise and what it dials with have a second one, the DNS, the dialback
-        // verifications and the resumptions a third, the services of the node a fourth. So stanzas with a link do not wait for connection
+        // verifications and the resumptions a third, the services of the node a fourth,
+        // the mailroom a fifth. So stanzas with a link do not wait for connection
         // attempts or for answers of the services, and a large DNS answer does not hold up the promise.
         let main = Arbiter::current();
         let (dial_thread, dns_thread, service_thread) = (threads.start(), threads.start(), threads.start());
+        let mail_thread = threads.start();
         let (panic, panics) = mpsc::channel(1);
 
         let every = settings.log_mailboxes;
@@ -165,10 +168,22 @@ impl Node {
         let service = mailbox::start_on(&service_thread, &meter("service", 4096), "service", move |_| {
             Service::new(components, own_settings, owners, guard)
         });
+        let (mailroom, mailroom_inbox): (_, Inbox<Mailroom>) =
+            mailbox::open(&meter("mailroom", 65_536), "mailroom");
+        let owners = mailroom::Owners {
+            handed_over: router.outlet(),
+            answered: router.outlet(),
+            bounced: router.outlet(),
+            notified: router.outlet(),
+        };
+        let guard = PanicGuard::new("mailroom", panic.clone());
+        let (rules, total_bytes) = (absences(&settings), settings.absence_bytes);
+        mailroom_inbox.start_on(&mail_thread, move || Mailroom::new(rules, total_bytes, owners, guard));
         let guard = PanicGuard::new("router", panic);
+        let own_mailroom = mailroom.clone();
         let (own_promise, own_recorder) = (promise.clone(), recorder_handle.clone());
         router_inbox.start_on(&main, move || {
-            Router::new(domains, names, own_promise, service, every, own_recorder, guard)
+            Router::new(domains, names, own_promise, own_mailroom, service, every, own_recorder, guard)
         });
 
         let listeners = Listeners {
@@ -189,12 +204,14 @@ impl Node {
             policies,
             router: router.clone(),
             promise: promise.clone(),
+            mailroom: mailroom.clone(),
             verifier,
             resumer,
             fingerprints,
             metrics: metrics_handle,
             recorder: recorder_handle,
             secrets: listeners::secrets(&settings),
+            redelivered: listeners::redelivered(&settings),
         };
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
         let components = listeners.start_components(sockets.component);
@@ -202,6 +219,7 @@ impl Node {
             monitor: monitor.clone(),
             router: router.clone(),
             promise: promise.clone(),
+            mailroom: mailroom.clone(),
             metrics,
             highest: Arc::default(),
             started: clock::system(),
@@ -212,6 +230,7 @@ impl Node {
         let sources = Sources {
             router: router.clone(),
             promise: promise.clone(),
+            mailroom: mailroom.clone(),
             recorder,
             servers: servers.clone(),
             components: components.clone(),
@@ -232,6 +251,7 @@ impl Node {
             components,
             router,
             promise,
+            mailroom,
             sources,
             monitor,
             panics,

@@ -182,14 +182,15 @@ impl Queue {
         self.take_where(|_, _| true)
     }
 
-    /// Takes out the first stanzas, in order, of so many bytes or one at least.
-    pub(super) fn take_first(&mut self, bytes: usize) -> Vec<Batch> {
-        let (mut kept, mut taken) = (Vec::new(), 0);
-        while taken < bytes || kept.is_empty() {
-            let Some(first) = self.items.first_key_value().map(|(place, _)| *place) else { break };
-            let Some(item) = self.remove(first) else { break };
-            taken += item.bytes();
-            kept.push(item.into_kept());
+    /// Takes out the first stanzas, in order: of so many bytes at most, or one.
+    pub(super) fn take_first(&mut self, mut bytes: usize) -> Vec<Batch> {
+        let mut kept = Vec::new();
+        while let Some((&place, item)) = self.items.first_key_value() {
+            if item.bytes() > bytes && !kept.is_empty() {
+                break;
+            }
+            bytes = bytes.saturating_sub(item.bytes());
+            kept.extend(self.remove(place).map(|item| item.into_kept()));
         }
         if self.items.is_empty() {
             (self.earliest_expiry, self.presences) = (None, HashMap::new());

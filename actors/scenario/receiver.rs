@@ -1,6 +1,6 @@
 //! A node that only receives: incoming streams in memory, the resumer, and an actor in place of the router.
 
-mod configuration;
+pub(super) mod configuration;
 mod peer;
 
 use std::net::SocketAddr;

@@ -35,7 +35,7 @@ impl Handler<Queued<outgoing::Established>> for Promise {
             }
             if waiting.bytes > outbox::BUDGET as u64 {
                 self.schedule.connected(&pair);
-                self.link(&pair, session);
+                self.link(&pair, &session);
             } else {
                 for batch in self.waiting.take_all(&pair) {
                     send_first(&session, batch);

@@ -15,7 +15,7 @@ use mailbox::{Mailbox, Queued};
 impl Promise {
     /// A new session gets what waits in portions. The router gets its message before the session, so that it knows the
     /// session before that can report its end.
-    pub(super) fn link(&mut self, pair: &DomainPair, session: Mailbox<Outgoing>) {
+    pub(super) fn link(&mut self, pair: &DomainPair, session: &Mailbox<Outgoing>) {
         self.enter(pair, State::Slow(session.clone()));
         // If the router is gone, the process ends.
         let _ = self.owners.linked.signal(Linked { pair: pair.clone(), session: session.clone() });

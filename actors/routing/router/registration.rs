@@ -18,7 +18,7 @@ use status::{
 
 /// A configured component.
 pub(super) struct Registration {
-    connection: Option<Connection>,
+    seat: Seat,
     conflict: Conflict,
     /// When it connected, or when its last connection ended; before the first connection, the start of the
     /// node.
@@ -33,13 +33,33 @@ pub(super) struct Registration {
     logged_missing: bool,
 }
 
+/// The connection of a component.
+enum Seat {
+    /// This connection serves the name.
+    Connected(Connection),
+    /// The last connection has ended.
+    Absent,
+    /// No connection has served the name.
+    NeverSeen,
+}
+
 /// The connection that serves the name.
 struct Connection {
     component: Mailbox<Component>,
+    way: Way,
     /// It was asked to answer a ping and has not answered yet.
     pinged: bool,
     /// When it answered the last ping.
     answered: Option<Instant>,
+}
+
+/// The way of stanzas to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The router sends them.
+    Direct,
+    /// The mailroom sends them in portions: it has older ones, or the component reads more slowly than they come.
+    ThroughMailroom,
 }
 
 /// The decision about a connection that wants to serve the name.
@@ -59,7 +79,7 @@ impl Registration {
     /// A component that has not connected yet.
     pub(super) fn new(conflict: Conflict) -> Self {
         Self {
-            connection: None,
+            seat: Seat::NeverSeen,
             conflict,
             since: Time::now(),
             last_end: None,
@@ -69,13 +89,40 @@ impl Registration {
         }
     }
 
+    fn connection(&self) -> Option<&Connection> {
+        match &self.seat {
+            Seat::Connected(connection) => Some(connection),
+            Seat::Absent | Seat::NeverSeen => None,
+        }
+    }
+
+    /// The connection that serves the name, if it is this one.
+    fn current(&mut self, component: &Mailbox<Component>) -> Option<&mut Connection> {
+        match &mut self.seat {
+            Seat::Connected(connection) if connection.component.is(component) => Some(connection),
+            Seat::Connected(_) | Seat::Absent | Seat::NeverSeen => None,
+        }
+    }
+
     /// The connection that serves the name.
     pub(super) fn component(&self) -> Option<&Mailbox<Component>> {
-        self.connection.as_ref().map(|connection| &connection.component)
+        self.connection().map(|connection| &connection.component)
+    }
+
+    /// The connection to which the router sends stanzas. `None`: they go to the mailroom.
+    pub(super) fn direct(&self) -> Option<&Mailbox<Component>> {
+        let direct = self.connection().filter(|connection| connection.way == Way::Direct);
+        direct.map(|connection| &connection.component)
+    }
+
+    /// Sets the way of stanzas to a connection. False: it does not serve the name, or has this way.
+    pub(super) fn set_way(&mut self, component: &Mailbox<Component>, way: Way) -> bool {
+        let current = self.current(component);
+        current.is_some_and(|current| std::mem::replace(&mut current.way, way) != way)
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        self.connection.is_some()
+        self.connection().is_some()
     }
 
     pub(super) fn set_conflict(&mut self, conflict: Conflict) {
@@ -85,13 +132,13 @@ impl Registration {
     /// Decides whether a connection that has shown the secret serves the name from now on. One that serves
     /// the name already is asked to answer a ping.
     pub(super) fn bind(&mut self, component: &Mailbox<Component>) -> Decision {
-        let decision = match (&self.connection, self.conflict) {
+        let decision = match (self.connection(), self.conflict) {
             (None, _) => Decision::Accepted,
             (Some(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
             (Some(_), Conflict::Refuse) => return Decision::Refused { pinged: self.ping() },
         };
-        let component = component.clone();
-        self.connection = Some(Connection { component, pinged: false, answered: None });
+        let (component, way) = (component.clone(), Way::ThroughMailroom);
+        self.seat = Seat::Connected(Connection { component, way, pinged: false, answered: None });
         (self.since, self.logged_missing) = (Time::now(), false);
         decision
     }
@@ -99,7 +146,7 @@ impl Registration {
     /// Has the connection ping its component, unless it has answered within [`FRESH`]. Returns whether an
     /// answer is awaited.
     fn ping(&mut self) -> bool {
-        let Some(connection) = &mut self.connection else { return false };
+        let Seat::Connected(connection) = &mut self.seat else { return false };
         let fresh = connection.answered.is_some_and(|answered| clock::since(answered) < FRESH);
         if !connection.pinged && !fresh {
             connection.pinged = connection.component.signal(component::Prove).is_ok();
@@ -109,17 +156,19 @@ impl Registration {
 
     /// Notes that a connection has answered the ping.
     pub(super) fn answered(&mut self, component: &Mailbox<Component>) {
-        if let Some(connection) = self.connection.as_mut().filter(|current| current.component.is(component)) {
+        if let Some(connection) = self.current(component) {
             (connection.pinged, connection.answered) = (false, Some(clock::now()));
         }
     }
 
-    /// Notes the end of a connection. One that does not serve the name changes nothing.
-    pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String) {
-        if self.connection.as_ref().is_some_and(|current| current.component.is(component)) {
-            (self.connection, self.since) = (None, Time::now());
-            self.last_end = Some(report::Ending { at: self.since, reason: bounded(reason) });
+    /// Notes the end of a connection. False: it does not serve the name, and nothing changes.
+    pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String) -> bool {
+        if self.current(component).is_none() {
+            return false;
         }
+        (self.seat, self.since) = (Seat::Absent, Time::now());
+        self.last_end = Some(report::Ending { at: self.since, reason: bounded(reason) });
+        true
     }
 
     /// Counts a connection with a wrong secret.
@@ -140,7 +189,10 @@ impl Registration {
         if self.is_connected() || std::mem::replace(&mut self.logged_missing, true) {
             return;
         }
-        let last_end = self.last_end.as_ref().map_or("it has not connected yet", |ending| &ending.reason);
+        let last_end = match (&self.seat, &self.last_end) {
+            (Seat::Absent, Some(ending)) => &ending.reason,
+            (Seat::Absent | Seat::NeverSeen | Seat::Connected(_), _) => "it has not connected yet",
+        };
         log::warn!(
             target: component::LOG, name:% = name, since:% = self.since, last_end = last_end;
             "component missing: {detail}"
@@ -154,6 +206,8 @@ impl Registration {
             since: self.since,
             last_end: self.last_end.clone(),
             refused: self.refused,
+            waiting: Amount::default(),
+            first_answered: None,
             rejected: self.rejected.clone(),
             link: None,
         }

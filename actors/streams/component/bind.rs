@@ -20,7 +20,7 @@ pub(super) enum Binding {
     Bound(Domain),
     /// The router has been informed of the end, and may still have stanzas on their way.
     Released(Domain),
-    /// The router has sent its last stanza.
+    /// The connection gets no more stanzas.
     Retired(Domain),
 }
 
@@ -49,10 +49,10 @@ impl Binding {
         matches!(self, Self::Released(_) | Self::Retired(_))
     }
 
-    /// The router has sent its last stanza.
+    /// The connection gets no more stanzas. It may still be up, if another one has its name.
     pub(super) fn retire(&mut self) {
         self.advance(|binding| match binding {
-            Self::Released(name) => Self::Retired(name),
+            Self::Bound(name) | Self::Released(name) => Self::Retired(name),
             other => other,
         });
     }
@@ -115,6 +115,9 @@ impl Handler<Queued<BindDecided>> for Component {
                     "connected"
                 );
                 self.machine.accept();
+                if self.binding.name().is_some_and(|name| self.environment.redelivered.contains(name)) {
+                    self.connection.outbox.keep_written();
+                }
                 // A listener that is gone counts no connections.
                 let _ =
                     self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
@@ -123,6 +126,7 @@ impl Handler<Queued<BindDecided>> for Component {
             BindDecided::Refused => self.name_is_taken(false, context),
         }
         self.drive(&ReadPermit::free(), context);
+        self.request();
         if self.connection.is_down() {
             // The connection ended while the router decided.
             self.link_ended(0, "", context);

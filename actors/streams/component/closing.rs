@@ -8,10 +8,10 @@ use std::{
 use actix::{ActorContext, AsyncContext, Context};
 use xmpp::stream::{self, Condition, End};
 
-use super::{Component, LOG, Rejected, bind::Binding};
+use super::{Component, LOG, Rejected, Returned, bind::Binding};
 use crate::{
     flow::{
-        batch::{self, ReadPermit},
+        batch::{self, Batch, ReadPermit},
         close::CloseMode,
     },
     streams::{
@@ -36,6 +36,17 @@ pub(super) enum CloseCause {
     Error(stream::Error),
     /// A command of an operator.
     Operator,
+}
+
+/// Stanzas that are given back in the end.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    /// Written, and perhaps not arrived; in order.
+    doubtful: Vec<Batch>,
+    /// Not written, or come when they could no longer be written; in order.
+    pub(super) unwritten: Vec<Batch>,
+    /// The link is down, and what it has not written is here.
+    are_complete: bool,
 }
 
 impl Closing {
@@ -83,6 +94,12 @@ impl Component {
                 _ => end.to_string(),
             };
             self.log_closed(&reason);
+            if matches!(end, End::Closed) && self.closing.cause().is_none() {
+                // The component may take no more stanzas. They wait for its next connection.
+                let mut unwritten = self.connection.outbox.take_stanzas();
+                unwritten.append(&mut self.leftovers.unwritten);
+                self.leftovers.unwritten = unwritten;
+            }
         }
         self.release(context);
     }
@@ -98,7 +115,7 @@ impl Component {
                 .run_later(OFFER_AGAIN, move |component, context| component.link_ended(written, "", context));
             return;
         }
-        let remains = self.connection.outbox.remains(written);
+        let mut remains = self.connection.outbox.remains(written);
         if remains.uncertain > 0 {
             log::warn!(
                 target: LOG, address:% = self.connection.address, name:% = self.binding.shown(),
@@ -106,12 +123,35 @@ impl Component {
                 "the connection ended with stanzas on the wire; they may not have arrived"
             );
         }
-        self.return_to_senders(remains.unwritten);
+        self.leftovers.doubtful.append(&mut remains.doubtful);
+        // What came after our closing tag follows.
+        remains.unwritten.append(&mut self.leftovers.unwritten);
+        self.leftovers.unwritten = remains.unwritten;
+        self.leftovers.are_complete = true;
+        self.supply.release();
         self.release(context);
         // A connection that has requested a name waits for the decision: the name may be its own.
-        if matches!(self.binding, Binding::Unclaimed | Binding::Retired(_)) {
+        if matches!(self.binding, Binding::Unclaimed) {
             context.stop();
         }
+        self.give_back(context);
+    }
+
+    /// Gives back what was not written, once the link is down and nothing more comes.
+    pub(super) fn give_back(&mut self, context: &mut Context<Self>) {
+        let Binding::Retired(name) = &self.binding else { return };
+        if !std::mem::take(&mut self.leftovers.are_complete) {
+            return;
+        }
+        let mut unwritten = std::mem::take(&mut self.leftovers.unwritten);
+        unwritten.extend(self.supply.take_held());
+        // The outbox also has error answers to stanzas of the component, with other recipients.
+        unwritten.retain(|batch| batch.to == *name);
+        let doubtful = std::mem::take(&mut self.leftovers.doubtful);
+        let returned = Returned { name: name.clone(), component: self.own.clone(), doubtful, unwritten };
+        // A mailroom that is gone ends the process.
+        let _ = self.environment.owners.returned.signal(returned);
+        context.stop();
     }
 
     fn log_closed(&mut self, reason: &str) {
