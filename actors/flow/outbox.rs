@@ -41,8 +41,8 @@ pub(crate) use self::{
     timer::Timer,
 };
 use crate::flow::{
+    account::{self, Outcome},
     batch::{Batch, Kept},
-    ledger::{LedgerEntry, Outcome},
 };
 use status::amount::Amount;
 
@@ -59,7 +59,7 @@ pub(crate) struct Outbox {
     writing: usize,
     stanzas_written: u64,
     bytes_written: u64,
-    entry: LedgerEntry,
+    entry: account::Entry,
     /// Empty with acknowledgements.
     in_flight: InFlight,
     /// Empty for a component, and with acknowledgements.
@@ -85,7 +85,7 @@ impl Outbox {
             writing: 0,
             stanzas_written: 0,
             bytes_written: 0,
-            entry: LedgerEntry::none(),
+            entry: account::Entry::none(),
             in_flight: InFlight::default(),
             recent: Recent::default(),
             lately: None,

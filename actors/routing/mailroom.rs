@@ -33,7 +33,7 @@ pub use self::{
     reports::{Figures, ShowFigures},
 };
 use crate::{
-    flow::{batch::Batch, ledger::Outcome},
+    flow::{account::Outcome, batch::Batch},
     observe::log_limit::{self, LogLimiter},
     settings::Absence,
 };

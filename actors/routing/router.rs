@@ -1,7 +1,7 @@
 //! The router: an actor that decides where each stanza goes. It alone has the table of local domains,
 //! components and sessions.
 
-mod account;
+mod accounts;
 mod commands;
 mod components;
 mod figures;
@@ -20,7 +20,7 @@ use xmpp::{
 };
 
 use self::{
-    account::Account,
+    accounts::Accounts,
     registration::Registration,
     sessions::{Session, Way},
 };
@@ -33,8 +33,8 @@ pub use self::{
 };
 use crate::{
     flow::{
+        account::Outcome,
         batch::{self, Batch, ReadPermit},
-        ledger::Outcome,
         route::{Ingress, Return, Route},
     },
     observe::recorder::RecorderHandle,
@@ -55,8 +55,19 @@ pub struct Router {
     promise: Mailbox<Promise>,
     mailroom: Mailbox<Mailroom>,
     service: Mailbox<Service>,
-    account: Account,
+    accounts: Accounts,
     _guard: PanicGuard,
+}
+
+/// The actors to which the router sends stanzas, beside those of the streams.
+#[derive(Clone, Debug)]
+pub struct Receivers {
+    /// Keeps stanzas for remote domains without a session.
+    pub promise: Mailbox<Promise>,
+    /// Keeps stanzas for components.
+    pub mailroom: Mailbox<Mailroom>,
+    /// Answers for domains without a component.
+    pub service: Mailbox<Service>,
 }
 
 /// Serves a local domain.
@@ -73,19 +84,18 @@ impl Router {
     pub fn new(
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = (Domain, Conflict)>,
-        promise: Mailbox<Promise>,
-        mailroom: Mailbox<Mailroom>,
-        service: Mailbox<Service>,
+        receivers: Receivers,
         log_account: Option<Duration>,
         recorder: RecorderHandle,
         guard: PanicGuard,
     ) -> Self {
-        let account =
-            Account { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, recorder };
+        let accounts =
+            Accounts { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, recorder };
+        let Receivers { promise, mailroom, service } = receivers;
         let nodes = domains.into_iter().map(|name| (name, Local::Node));
         let components = components.into_iter().map(|(name, conflict)| (name, Local::component(conflict)));
         let local = nodes.chain(components).collect();
-        Self { local, sessions: HashMap::new(), promise, mailroom, service, account, _guard: guard }
+        Self { local, sessions: HashMap::new(), promise, mailroom, service, accounts, _guard: guard }
     }
 
     /// Sends a batch to the local domain, the session or the promise that it is for. A batch of a remote
@@ -206,8 +216,8 @@ impl Actor for Router {
 
     fn started(&mut self, context: &mut Context<Self>) {
         self.log_missing_components_later(context);
-        if let Some(interval) = self.account.interval {
-            context.run_interval(interval, |router, _| router.account.log());
+        if let Some(interval) = self.accounts.interval {
+            context.run_interval(interval, |router, _| router.accounts.log());
         }
     }
 }
@@ -218,7 +228,7 @@ impl Handler<Queued<Route>> for Router {
     fn handle(&mut self, route: Queued<Route>, _: &mut Context<Self>) {
         let Route { batches, ingress } = route.into_message();
         for mut batch in batches {
-            self.account.take_in(&mut batch);
+            self.accounts.take_in(&mut batch);
             self.route(batch, ingress);
         }
     }
@@ -267,7 +277,7 @@ impl Handler<Queued<Report>> for Router {
 
     fn handle(&mut self, report: Queued<Report>, _: &mut Context<Self>) {
         report.into_message();
-        self.account.log();
+        self.accounts.log();
         for (name, local) in &self.local {
             let served_by = match local {
                 Local::Node => "the node",

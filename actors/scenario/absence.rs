@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     fixture::{ABSENCE, Core, environment, start_component, start_core},
-    flow::ledger::Outcome,
+    flow::account::Outcome,
     routing::mailroom,
     settings::{Absence, Conflict},
 };

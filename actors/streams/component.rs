@@ -54,7 +54,7 @@ use crate::{
         connection::{self, Connection, Intake, WHOLE_CHUNK},
     },
 };
-use mailbox::{Mailbox, Meter, Outlet, Queued, drain};
+use mailbox::{Mailbox, Outlet, Queued, drain};
 use net::{stream::Stream, stream_id};
 
 /// The mailboxes of the router and of the mailroom that a connection reports to.
@@ -119,7 +119,6 @@ pub struct Environment {
 pub struct Component {
     environment: Environment,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     connection: Connection,
     machine: Machine,
     intake: Intake,
@@ -133,19 +132,11 @@ pub struct Component {
     closing: Closing,
     /// Dropped with the actor.
     draining: Option<drain::Token>,
-    /// Dropped when the name is free.
-    dismissed: Option<drain::Token>,
 }
 
 impl Component {
     /// An actor for a connection that has just been accepted.
-    pub fn new(
-        environment: Environment,
-        stream: Stream,
-        address: SocketAddr,
-        own: Mailbox<Self>,
-        meter: Arc<Meter>,
-    ) -> Self {
+    pub fn new(environment: Environment, stream: Stream, address: SocketAddr, own: Mailbox<Self>) -> Self {
         let outbox = Outbox::of_component(outbox::BUDGET);
         Self {
             connection: Connection::start(
@@ -171,10 +162,8 @@ impl Component {
             ping: Ping::default(),
             closing: Closing::default(),
             draining: None,
-            dismissed: None,
             environment,
             own,
-            meter,
         }
     }
 
@@ -256,8 +245,6 @@ impl Handler<Queued<Retire>> for Component {
     fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
         retire.into_message();
         self.binding.retire();
-        // Its name is free.
-        self.dismissed = None;
         self.supply.release();
         self.give_back(context);
     }
@@ -302,9 +289,7 @@ impl Handler<Queued<Dismiss>> for Component {
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
         let Dismiss { token } = dismiss.into_message();
-        if !self.binding.was_released() {
-            self.dismissed = Some(token);
-        }
+        self.binding.dismiss(token);
         if !self.connection.has_ended() {
             self.close(CloseCause::Operator, context);
         }
@@ -313,7 +298,6 @@ impl Handler<Queued<Dismiss>> for Component {
 
 impl Drop for Component {
     fn drop(&mut self) {
-        self.meter.count_if_panicking();
         if std::thread::panicking()
             && self.binding.was_bound()
             && let Some(name) = self.binding.name().cloned()

@@ -207,7 +207,7 @@ impl Connection {
 }
 
 /// Limits the time in which a peer answers our closing tag: calls `give_up` after `within`, and `cut` when
-/// the peer has had a moment to read what is left.
+/// the peer has had a moment to read the rest.
 pub(super) fn limit_closing<A: Actor<Context = Context<A>>>(
     within: Duration,
     context: &mut Context<A>,
@@ -240,7 +240,7 @@ pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes of the last chunk that may be on the wire when a link is cut while it writes: all of them.
 pub(super) const WHOLE_CHUNK: usize = usize::MAX;
 
-/// How long a peer that has not answered our closing tag gets to read what is left.
+/// How long a peer that has not answered our closing tag gets to read the rest.
 const READ_REST_WITHIN: Duration = Duration::from_millis(300);
 
 /// Deadlines are looked at this often, depending on how long they are.

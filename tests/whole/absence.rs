@@ -55,7 +55,7 @@ fn a_component_that_is_restarted_under_traffic_loses_nothing() {
 fn nothing_bounces_if_a_component_starts_long_after_its_node() {
     paused(async |network| {
         let (one, other) = pair(network).await;
-        let mut near = one.inbox().await;
+        let near = one.inbox().await;
         for number in 0..100 {
             near.sends_message("inbox.other.example", &number.to_string(), "");
             sleep(Duration::from_secs(2)).await;

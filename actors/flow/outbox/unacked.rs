@@ -15,8 +15,8 @@ use super::{
     window::Window,
 };
 use crate::flow::{
+    account::{self, UnackedEntry},
     batch::Kept,
-    ledger::{LedgerEntry, UnackedEntry},
 };
 use status::{
     amount::Amount,
@@ -91,8 +91,8 @@ impl Unacked {
     }
 
     /// Whether so many stanzas were sent that the stream should be replaced by another.
-    pub(super) fn is_worn(&self) -> bool {
-        self.ledger.is_worn()
+    pub(super) fn needs_renewal(&self) -> bool {
+        self.ledger.needs_renewal()
     }
 
     /// The number of the first stanza that is not acknowledged, modulo 2^32.
@@ -128,7 +128,7 @@ impl Unacked {
     }
 
     /// The link has written the stanzas of a chunk.
-    pub(super) fn written(&mut self, chunk: Vec<Kept>, entry: &mut LedgerEntry, now: Instant) {
+    pub(super) fn written(&mut self, chunk: Vec<Kept>, entry: &mut account::Entry, now: Instant) {
         self.oldest = self.oldest.or(Some(now));
         let (mut early, mut written) = (Amount::default(), Amount::default());
         for mut kept in chunk {
@@ -205,7 +205,7 @@ impl Unacked {
 
     /// Takes out everything that is not acknowledged, in order, when the link has ended; `touched` are the
     /// stanzas of the last chunk of which a part was written. They wait again.
-    pub(super) fn take_open(&mut self, touched: Vec<Kept>, entry: &mut LedgerEntry) -> Vec<Kept> {
+    pub(super) fn take_open(&mut self, touched: Vec<Kept>, entry: &mut account::Entry) -> Vec<Kept> {
         let mut open = Vec::from(std::mem::take(&mut self.kept));
         let amount = open.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
         entry.take_back(amount, &mut self.entry);

@@ -7,7 +7,7 @@ use super::{
     gather::Snapshot,
 };
 use crate::{
-    flow::ledger::Outcome,
+    flow::account::Outcome,
     observe::{
         ack_times::ACK_BOUNDS,
         metrics::{PHASE_BOUNDS, Resumption, Role},

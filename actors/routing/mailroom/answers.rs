@@ -9,8 +9,8 @@ use xmpp::{
 
 use super::{Answered, Bounced, LOG, Mailroom, seats::Limit};
 use crate::flow::{
+    account::Outcome,
     batch::{Answers, Batch},
-    ledger::Outcome,
 };
 use status::report::Seconds;
 

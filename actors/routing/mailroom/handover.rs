@@ -11,7 +11,7 @@ use super::{
     seconds,
 };
 use crate::{
-    flow::{batch::Batch, ledger::Outcome},
+    flow::{account::Outcome, batch::Batch},
     streams::component::{self, Component, Open, Retire, SendPortion},
 };
 use mailbox::{Mailbox, Queued};
@@ -122,7 +122,7 @@ impl Handler<Queued<Expect>> for Mailroom {
 
     fn handle(&mut self, expect: Queued<Expect>, _: &mut Context<Self>) {
         let Expect { name, component } = expect.into_message();
-        // A connection that has panicked returns nothing. What it has not written shows as the difference of the ledger.
+        // A connection that has panicked returns nothing. What it has not written shows as the difference of the account.
         let returns = component.signal(Retire).is_ok();
         if let Some(seat) = self.seats.get_mut(&name) {
             seat.lose(&component, returns, clock::now());

@@ -9,7 +9,7 @@ use xmpp::Domain;
 use super::{rules::Terms, seat::Seat};
 use crate::{
     flow::batch::Batch,
-    routing::queue::{Bound, Bounds, LeftBehind, Queue, Room},
+    routing::queue::{Bound, LeftBehind, Queue, Room},
     settings::Absence,
 };
 

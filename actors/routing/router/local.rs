@@ -67,14 +67,14 @@ mod tests {
     use super::*;
     use crate::{
         flow::{
-            ledger::{Outcome, Totals},
+            account::{Outcome, Totals},
             route::{Ingress, Route},
         },
         observe::recorder::RecorderHandle,
         routing::{
             mailroom::Mailroom,
             promise::Promise,
-            router::{Figures, ShowFigures},
+            router::{Figures, Receivers, ShowFigures},
             service::{Owners, Service},
         },
         settings,
@@ -101,9 +101,7 @@ mod tests {
                 Router::new(
                     [domain("a.example")],
                     [],
-                    promise,
-                    mailroom,
-                    service,
+                    Receivers { promise, mailroom, service },
                     None,
                     RecorderHandle::disabled(),
                     guard,

@@ -18,7 +18,7 @@ use status::{
 
 /// A configured component.
 pub(super) struct Registration {
-    seat: Seat,
+    state: State,
     conflict: Conflict,
     /// When it connected, or when its last connection ended; before the first connection, the start of the
     /// node.
@@ -29,28 +29,39 @@ pub(super) struct Registration {
     refused: Amount,
     /// Connections with a wrong secret.
     rejected: report::Rejections,
-    /// It is not connected, and the log says so.
-    logged_missing: bool,
 }
 
-/// The connection of a component.
-enum Seat {
-    /// This connection serves the name.
-    Connected(Connection),
-    /// The last connection has ended.
-    Absent,
+/// Whether a component is connected.
+enum State {
     /// No connection has served the name.
-    NeverSeen,
+    NeverSeen {
+        /// The log says so.
+        is_logged: bool,
+    },
+    /// The last connection has ended.
+    Absent {
+        /// The log says so.
+        is_logged: bool,
+    },
+    /// A connection serves the name.
+    Connected(Connection),
 }
 
 /// The connection that serves the name.
 struct Connection {
     component: Mailbox<Component>,
     way: Way,
+    ping: Ping,
+}
+
+/// Whether the component answers.
+enum Ping {
+    /// It was not asked yet.
+    Unsent,
     /// It was asked to answer a ping and has not answered yet.
-    pinged: bool,
-    /// When it answered the last ping.
-    answered: Option<Instant>,
+    Sent,
+    /// It answered the last ping at this time.
+    Answered(Instant),
 }
 
 /// The way of stanzas to a connection.
@@ -79,28 +90,27 @@ impl Registration {
     /// A component that has not connected yet.
     pub(super) fn new(conflict: Conflict) -> Self {
         Self {
-            seat: Seat::NeverSeen,
+            state: State::NeverSeen { is_logged: false },
             conflict,
             since: Time::now(),
             last_end: None,
             refused: Amount::default(),
             rejected: report::Rejections::default(),
-            logged_missing: false,
         }
     }
 
     fn connection(&self) -> Option<&Connection> {
-        match &self.seat {
-            Seat::Connected(connection) => Some(connection),
-            Seat::Absent | Seat::NeverSeen => None,
+        match &self.state {
+            State::NeverSeen { .. } | State::Absent { .. } => None,
+            State::Connected(connection) => Some(connection),
         }
     }
 
     /// The connection that serves the name, if it is this one.
     fn current(&mut self, component: &Mailbox<Component>) -> Option<&mut Connection> {
-        match &mut self.seat {
-            Seat::Connected(connection) if connection.component.is(component) => Some(connection),
-            Seat::Connected(_) | Seat::Absent | Seat::NeverSeen => None,
+        match &mut self.state {
+            State::Connected(connection) if connection.component.is(component) => Some(connection),
+            State::Connected(_) | State::NeverSeen { .. } | State::Absent { .. } => None,
         }
     }
 
@@ -132,32 +142,23 @@ impl Registration {
     /// Decides whether a connection that has shown the secret serves the name from now on. One that serves
     /// the name already is asked to answer a ping.
     pub(super) fn bind(&mut self, component: &Mailbox<Component>) -> Decision {
-        let decision = match (self.connection(), self.conflict) {
-            (None, _) => Decision::Accepted,
-            (Some(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
-            (Some(_), Conflict::Refuse) => return Decision::Refused { pinged: self.ping() },
+        let decision = match (&mut self.state, self.conflict) {
+            (State::NeverSeen { .. } | State::Absent { .. }, _) => Decision::Accepted,
+            (State::Connected(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
+            (State::Connected(current), Conflict::Refuse) => {
+                return Decision::Refused { pinged: current.ping() };
+            }
         };
         let (component, way) = (component.clone(), Way::ThroughMailroom);
-        self.seat = Seat::Connected(Connection { component, way, pinged: false, answered: None });
-        (self.since, self.logged_missing) = (Time::now(), false);
+        self.state = State::Connected(Connection { component, way, ping: Ping::Unsent });
+        self.since = Time::now();
         decision
-    }
-
-    /// Has the connection ping its component, unless it has answered within [`FRESH`]. Returns whether an
-    /// answer is awaited.
-    fn ping(&mut self) -> bool {
-        let Seat::Connected(connection) = &mut self.seat else { return false };
-        let fresh = connection.answered.is_some_and(|answered| clock::since(answered) < FRESH);
-        if !connection.pinged && !fresh {
-            connection.pinged = connection.component.signal(component::Prove).is_ok();
-        }
-        connection.pinged
     }
 
     /// Notes that a connection has answered the ping.
     pub(super) fn answered(&mut self, component: &Mailbox<Component>) {
         if let Some(connection) = self.current(component) {
-            (connection.pinged, connection.answered) = (false, Some(clock::now()));
+            connection.ping = Ping::Answered(clock::now());
         }
     }
 
@@ -166,7 +167,7 @@ impl Registration {
         if self.current(component).is_none() {
             return false;
         }
-        (self.seat, self.since) = (Seat::Absent, Time::now());
+        (self.state, self.since) = (State::Absent { is_logged: false }, Time::now());
         self.last_end = Some(report::Ending { at: self.since, reason: bounded(reason) });
         true
     }
@@ -186,13 +187,11 @@ impl Registration {
 
     /// Logs once for each absence that the component is not connected.
     pub(super) fn log_missing(&mut self, name: &Domain, detail: &str) {
-        if self.is_connected() || std::mem::replace(&mut self.logged_missing, true) {
+        let (State::NeverSeen { is_logged } | State::Absent { is_logged }) = &mut self.state else { return };
+        if std::mem::replace(is_logged, true) {
             return;
         }
-        let last_end = match (&self.seat, &self.last_end) {
-            (Seat::Absent, Some(ending)) => &ending.reason,
-            (Seat::Absent | Seat::NeverSeen | Seat::Connected(_), _) => "it has not connected yet",
-        };
+        let last_end = self.last_end.as_ref().map_or("it has not connected yet", |ending| &ending.reason);
         log::warn!(
             target: component::LOG, name:% = name, since:% = self.since, last_end = last_end;
             "component missing: {detail}"
@@ -210,6 +209,24 @@ impl Registration {
             first_answered: None,
             rejected: self.rejected.clone(),
             link: None,
+        }
+    }
+}
+
+impl Connection {
+    /// Has the connection ping its component, unless it has answered within [`FRESH`]. Returns whether an
+    /// answer is awaited.
+    fn ping(&mut self) -> bool {
+        match self.ping {
+            Ping::Sent => true,
+            Ping::Answered(at) if clock::since(at) < FRESH => false,
+            Ping::Unsent | Ping::Answered(_) => {
+                let is_sent = self.component.signal(component::Prove).is_ok();
+                if is_sent {
+                    self.ping = Ping::Sent;
+                }
+                is_sent
+            }
         }
     }
 }

@@ -73,7 +73,7 @@ impl Component {
 
     /// Asks the mailroom for a portion if the outbox has drained.
     pub(super) fn request(&mut self) {
-        let Binding::Bound(name) = &self.binding else { return };
+        let Binding::Bound { name, .. } = &self.binding else { return };
         if !self.takes_stanzas() {
             return;
         }
@@ -88,7 +88,7 @@ impl Component {
 
     /// Reports a full outbox to the router.
     fn report_congestion(&mut self) {
-        let Binding::Bound(name) = &self.binding else { return };
+        let Binding::Bound { name, .. } = &self.binding else { return };
         if !matches!(self.supply, Supply::Router)
             || !self.takes_stanzas()
             || self.connection.outbox.has_room()
