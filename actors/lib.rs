@@ -99,7 +99,7 @@
 //! | verifier | [`verifier::Verified`] | incoming | signal |
 //! | incoming | [`incoming::Authorized`] | promise | signal |
 //! | incoming | [`resumer::Enrol`], [`resumer::Part`], [`resumer::Forget`] | resumer | signal: one of each for a stream |
-//! | incoming | [`resumer::Claim`] | resumer | the peer gets the answer for an unknown id |
+//! | incoming | [`resumer::Claim`] | resumer | the stream ends with `resource-constraint`: the peer may ask again |
 //! | incoming | [`resumer::Withdraw`], [`resumer::Keep`] | resumer | signal: one for a claim |
 //! | resumer | [`resumer::Contested`] | the incoming that holds the id | signal: one for a claim |
 //! | resumer | [`resumer::Claimed`] | the incoming that claims the id | signal: one for a claim |
@@ -339,11 +339,13 @@
 //! ```
 //!
 //! These races can happen; each has a test in `scenario/incoming_resumption.rs`:
-//! - *The router is full* when the stream is asked to yield: the claim waits, for two seconds at most.
+//! - *The router is full* when the stream is asked to yield: the claim waits, for two seconds at most. Then the claiming
+//!   stream ends with `resource-constraint`, and the peer may ask again: `<failed/>` would say that the stream is over.
 //! - *Stanzas are in the mailbox of the old stream.* What came before `Contested` is taken and counted, what came after it is
 //!   dropped: the peer sends it again.
 //! - *The claiming connection is lost* before it learns the result. It withdraws its claim, and the count is as before.
-//! - *Two connections claim one stream.* The later one gets it: the peer has given up the other.
+//! - *Several connections claim one stream.* The last one gets it: the peer has given up the others, which end with
+//!   `conflict`.
 //! - *A stream parts while it is asked to yield.* Its state arrives once, and answers the claim.
 //! - *A reload forbids the pair of a lost stream*: the stream is forgotten.
 //!

@@ -88,6 +88,12 @@ impl Receiver {
         Self { environment, streams: meter("incoming"), resumer, router, taken, connections: 0 }
     }
 
+    /// Has the stanzas go to a real router from now on.
+    pub(super) fn routes_to(&mut self, router: &Mailbox<Router>) {
+        let owners = Owners { routes: router.outlet(), refused: router.outlet() };
+        self.environment.owners = Arc::new(owners);
+    }
+
     /// A connection of a remote server that has authenticated by EXTERNAL.
     pub(super) async fn connect(&mut self, remote: &str) -> Peer {
         let (socket, link) = duplex(1 << 20);

@@ -200,7 +200,7 @@ impl Handler<Queued<link::Event>> for Component {
                 if let Some(shown) = self.connection.received(&bytes) {
                     log::trace!(target: LOG, address:% = self.connection.address; "received {shown}");
                 }
-                self.silence.note_read(&permit);
+                self.silence.note_read(&permit, self.machine.is_accepting());
                 self.report_answer();
                 self.machine.receive(bytes);
                 self.drive(&permit, context);
@@ -256,8 +256,7 @@ impl Handler<Queued<Drain>> for Component {
     fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
         let Drain { within, token } = drain.into_message();
         self.draining = Some(token);
-        let quiet_within = within / 5 * 4;
-        self.close_when_quiet(clock::now() + quiet_within, context);
+        self.close_when_quiet(within, context);
         context.run_later(within, Self::cut);
     }
 }

@@ -13,6 +13,7 @@ mod federation;
 mod fixture;
 mod limits;
 mod liveness;
+mod resumption;
 mod scene;
 mod silence;
 mod stop;
