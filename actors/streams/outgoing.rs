@@ -14,6 +14,7 @@ mod last_ack;
 mod leftovers;
 mod loss_answers;
 mod messages;
+mod portions;
 mod reload;
 mod show;
 mod shutdown;
