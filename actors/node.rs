@@ -8,6 +8,7 @@ mod listeners;
 mod reload;
 mod sockets;
 mod start;
+mod starter;
 mod stop;
 
 use std::{
@@ -25,14 +26,14 @@ use tokio::{
 
 use self::listeners::Listeners;
 use crate::{
-    dial::attempt::Dialer,
-    flow::ledger::Totals,
+    flow::account::Totals,
     node::control::{Sources, socket},
     routing::{
+        mailroom::Mailroom,
         promise::Promise,
         router::{self, Router},
     },
-    settings::{Conflict, Settings},
+    settings::{Absence, Conflict, Settings},
     streams::listener::Listener,
 };
 use heartbeat::Heartbeat;
@@ -52,12 +53,12 @@ pub struct Node {
     components: Option<Mailbox<Listener>>,
     router: Mailbox<Router>,
     promise: Mailbox<Promise>,
+    mailroom: Mailbox<Mailroom>,
     /// The actors that answer commands.
     sources: Sources,
     monitor: Mailbox<Monitor>,
     panics: mpsc::Receiver<&'static str>,
     listeners: Listeners,
-    dialer: Dialer,
     settings: Box<Settings>,
     network: Network,
     /// Tasks that serve metrics.
@@ -169,9 +170,9 @@ impl Node {
         down.within(within).await
     }
 
-    /// Checks whether the router and the promise still process their mailboxes.
+    /// Checks whether the router, the promise and the mailroom still process their mailboxes.
     pub fn heartbeat(&self) -> Heartbeat {
-        Heartbeat::new(&self.router, &self.promise)
+        Heartbeat::new(&self.router, &self.promise, &self.mailroom)
     }
 }
 
@@ -200,6 +201,12 @@ fn served(settings: &Settings) -> (Vec<xmpp::Domain>, Vec<(xmpp::Domain, Conflic
     let domains = settings.domains.iter().map(|domain| domain.name.clone());
     let components = settings.components.iter().map(|component| (component.name.clone(), component.conflict));
     (domains.collect(), components.collect())
+}
+
+/// The names of the components, and the rules for stanzas that wait for each.
+fn absences(settings: &Settings) -> Vec<(xmpp::Domain, Absence)> {
+    let components = settings.components.iter();
+    components.map(|component| (component.name.clone(), component.absence.clone())).collect()
 }
 
 const LOG: &str = "nuncio::node";

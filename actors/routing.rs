@@ -1,7 +1,8 @@
-//! Decides where stanzas go, and keeps those that have to wait: the router, the promise and the node's own
-//! service.
+//! Decides where stanzas go, and keeps those that have to wait: the router, the promise, the mailroom and
+//! the node's own service.
 
 mod capacity;
+pub mod mailroom;
 pub mod promise;
 mod queue;
 pub mod router;

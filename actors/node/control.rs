@@ -28,7 +28,7 @@ use crate::{
     flow::accept::Acceptor,
     node::client_slots::{Slot, Slots, unless_needed, write_answer},
 };
-use mailbox::{Mailbox, Meter, Queued, Refused};
+use mailbox::{Mailbox, Queued, Refused};
 use status::answer::Refusal;
 
 /// A new connection, from the task that accepts.
@@ -47,16 +47,15 @@ struct Done {
 pub(crate) struct Control {
     sources: Arc<Sources>,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     accepting: JoinHandle<()>,
     slots: Slots,
 }
 
 impl Control {
     /// An actor that answers on `socket` with data of `sources`.
-    pub(crate) fn new(socket: UnixListener, sources: Sources, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(socket: UnixListener, sources: Sources, own: Mailbox<Self>) -> Self {
         let accepting = actix_rt::spawn(accept(socket, own.clone()));
-        Self { sources: Arc::new(sources), own, meter, accepting, slots: Slots::new(CONNECTIONS) }
+        Self { sources: Arc::new(sources), own, accepting, slots: Slots::new(CONNECTIONS) }
     }
 }
 
@@ -85,14 +84,20 @@ async fn converse(mut stream: UnixStream, sources: &Sources, mut ends: oneshot::
         }
         Some(Ok(Err(why))) => Refusal::new(why).document(),
         Some(Err(_)) => {
-            Refusal::new(format!("no request arrived within {} s", READ_WITHIN.as_secs())).document()
+            let text = format!(
+                "no complete request arrived within {} s: it ends with a line break",
+                READ_WITHIN.as_secs()
+            );
+            Refusal::new(text).document()
         }
         None => Refusal::new("no request arrived before other commands needed the connection: try again")
             .document(),
     };
     let write = async {
         stream.write_all(document.as_bytes()).await?;
-        stream.shutdown().await
+        stream.shutdown().await?;
+        read_request::discard(&mut stream).await;
+        Ok::<(), std::io::Error>(())
     };
     let write = tokio::time::timeout(WRITE_WITHIN, write);
     // The answer is lost if the client does not read it in time.
@@ -134,7 +139,6 @@ impl Handler<Queued<Done>> for Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        self.meter.count_if_panicking();
         self.accepting.abort();
     }
 }

@@ -18,8 +18,8 @@ use xmpp::{Stanza, stanza::Kind};
 pub(super) use self::open::{LeftBehind, Settled, Verdict};
 use crate::{
     flow::{
+        account::{self, Outcome},
         batch::{self, Batch, Kept},
-        ledger::{LedgerEntry, Outcome},
     },
     settings,
 };
@@ -37,8 +37,8 @@ pub(super) struct Queue {
     open: usize,
     /// No stanza expires before this time.
     earliest_expiry: Option<Instant>,
-    /// The entry of all stanzas in the ledger.
-    ledger: LedgerEntry,
+    /// The entry of all stanzas in the account.
+    entry: account::Entry,
 }
 
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Queue {
             bytes: 0,
             open: 0,
             earliest_expiry: None,
-            ledger: LedgerEntry::none(),
+            entry: account::Entry::none(),
         }
     }
 
@@ -137,7 +137,7 @@ impl Queue {
     /// of its source.
     pub(super) fn append(&mut self, mut batch: Batch, room: Room<'_>) -> Rest {
         let taken = batch.entry.held().stanzas > 0;
-        self.ledger.merge(mem::take(&mut batch.entry));
+        self.entry.merge(mem::take(&mut batch.entry));
         let room = Room { free: self.weight() + room.free, ..room };
         let mut rest: Vec<(Bound, Vec<Stanza>)> = Vec::new();
         for stanza in mem::take(&mut batch.stanzas) {
@@ -157,7 +157,7 @@ impl Queue {
         }
         let mut parts = Rest::default();
         for (bound, stanzas) in rest {
-            let entry = if taken { self.ledger.split(Amount::of(&stanzas)) } else { LedgerEntry::none() };
+            let entry = if taken { self.entry.split(Amount::of(&stanzas)) } else { account::Entry::none() };
             let part = batch.with(stanzas, entry);
             match bound {
                 Bound::Memory => parts.without_memory = Some(part),
@@ -170,7 +170,7 @@ impl Queue {
     /// Puts a stanza in front of all others, unless it is a presence that was replaced in the meantime.
     fn put_first(&mut self, item: Item) {
         if item.presence.is_some_and(|key| self.presence(key, &item.kept.stanza).is_some()) {
-            self.ledger.settle(Outcome::Dropped, item.kept.amount());
+            self.entry.settle(Outcome::Dropped, item.kept.amount());
             return;
         }
         let place = self.items.first_key_value().map_or(0, |(first, _)| first - 1);
@@ -182,19 +182,20 @@ impl Queue {
         self.take_where(|_, _| true)
     }
 
-    /// Takes out the first stanzas, in order, of so many bytes or one at least.
-    pub(super) fn take_first(&mut self, bytes: usize) -> Vec<Batch> {
-        let (mut kept, mut taken) = (Vec::new(), 0);
-        while taken < bytes || kept.is_empty() {
-            let Some(first) = self.items.first_key_value().map(|(place, _)| *place) else { break };
-            let Some(item) = self.remove(first) else { break };
-            taken += item.bytes();
-            kept.push(item.into_kept());
+    /// Takes out the first stanzas, in order: of so many bytes at most, or one.
+    pub(super) fn take_first(&mut self, mut bytes: usize) -> Vec<Batch> {
+        let mut kept = Vec::new();
+        while let Some((&place, item)) = self.items.first_key_value() {
+            if item.bytes() > bytes && !kept.is_empty() {
+                break;
+            }
+            bytes = bytes.saturating_sub(item.bytes());
+            kept.extend(self.remove(place).map(|item| item.into_kept()));
         }
         if self.items.is_empty() {
             (self.earliest_expiry, self.presences) = (None, HashMap::new());
         }
-        batch::batches(kept, &mut self.ledger)
+        batch::batches(kept, &mut self.entry)
     }
 
     /// Takes out the IQ requests: their senders wait for an answer.
@@ -246,7 +247,7 @@ impl Queue {
 
     fn take_where(&mut self, wanted: impl FnMut(i64, &Item) -> bool) -> Vec<Batch> {
         let kept = self.take_kept(wanted);
-        batch::batches(kept, &mut self.ledger)
+        batch::batches(kept, &mut self.entry)
     }
 
     fn take_kept(&mut self, mut wanted: impl FnMut(i64, &Item) -> bool) -> Vec<Kept> {
@@ -309,7 +310,7 @@ impl Queue {
 
     fn drop_from(&mut self, place: i64) {
         if let Some(dropped) = self.remove(place) {
-            self.ledger.settle(Outcome::Dropped, dropped.kept.amount());
+            self.entry.settle(Outcome::Dropped, dropped.kept.amount());
         }
     }
 

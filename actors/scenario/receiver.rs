@@ -1,6 +1,6 @@
 //! A node that only receives: incoming streams in memory, the resumer, and an actor in place of the router.
 
-mod configuration;
+pub(super) mod configuration;
 mod peer;
 
 use std::net::SocketAddr;
@@ -64,11 +64,10 @@ impl Receiver {
         let router = mailbox::start_on(&here, &Meter::new("router", PLACES, None), "router", |_| {
             FakeRouter { taken: noting, ballast: Vec::new() }
         });
-        let (policies, counted) = (RemotePolicies::new(&settings(&[])), meter("resumer"));
+        let policies = RemotePolicies::new(&settings(&[]));
         let (own, limit) = (policies.clone(), resumable);
-        let resumer = mailbox::start_on(&here, &meter("resumer"), "resumer", move |_| {
-            Resumer::new(own, limit, counted)
-        });
+        let resumer =
+            mailbox::start_on(&here, &meter("resumer"), "resumer", move |_| Resumer::new(own, limit));
         let listener: Mailbox<NullListener> =
             mailbox::start_on(&here, &meter("listener"), "listener", |_| NullListener);
         let environment = incoming::Environment {
@@ -89,16 +88,21 @@ impl Receiver {
         Self { environment, streams: meter("incoming"), resumer, router, taken, connections: 0 }
     }
 
+    /// Has the stanzas go to a real router from now on.
+    pub(super) fn routes_to(&mut self, router: &Mailbox<Router>) {
+        let owners = Owners { routes: router.outlet(), refused: router.outlet() };
+        self.environment.owners = Arc::new(owners);
+    }
+
     /// A connection of a remote server that has authenticated by EXTERNAL.
     pub(super) async fn connect(&mut self, remote: &str) -> Peer {
         let (socket, link) = duplex(1 << 20);
         self.connections += 1;
         let address: SocketAddr = ([127, 0, 0, 1], self.connections).into();
         let (environment, session) = (self.environment.clone(), session(remote));
-        let counted = Arc::clone(&self.streams);
         let stream = mailbox::start_on(&Arbiter::current(), &self.streams, "incoming", move |own| {
             let (stream, since) = (Stream::Tcp(link.into()), clock::now());
-            Incoming::new(environment, stream, Some(session), address, since, own, counted)
+            Incoming::new(environment, stream, Some(session), address, since, own)
         });
         let mut peer = Peer::new(socket, stream);
         let header = format!(

@@ -4,7 +4,7 @@
 mod races;
 
 use super::{remotes::Acks, *};
-use crate::flow::{ledger::Outcome, outbox};
+use crate::flow::{account::Outcome, outbox};
 
 /// Bounds that no test of slow links reaches.
 pub(super) fn wide_bounds() -> settings::Promise {

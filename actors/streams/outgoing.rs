@@ -7,23 +7,21 @@
 
 mod acks;
 mod attempt;
-mod blame;
 mod closing;
 mod deadlines;
 mod inbound;
 mod last_ack;
 mod leftovers;
+mod loss_answers;
 mod messages;
+mod portions;
 mod reload;
 mod show;
 mod shutdown;
 mod supply;
 mod writing;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
 use tokio::task::AbortHandle;
@@ -64,7 +62,7 @@ use crate::{
     observe::{metrics::MetricsHandle, recorder::RecorderHandle},
     streams::connection::{Connection, WHOLE_CHUNK},
 };
-use mailbox::{Mailbox, Meter, Outlet, Queued};
+use mailbox::{Mailbox, Outlet, Queued};
 use net::tls;
 use status::event::Event;
 
@@ -103,11 +101,10 @@ pub struct Outgoing {
     own: Mailbox<Self>,
     owners: Owners,
     metrics: MetricsHandle,
-    meter: Arc<Meter>,
     limits: Limits,
     /// The timer for the deadlines.
     ticking: Option<SpawnHandle>,
-    /// The timer for a look at what is unacknowledged.
+    /// The timer of the checks of unacknowledged stanzas.
     look_timer: Timer,
     /// The timer for a look at a peer that reads slowly.
     stall_timer: Timer,
@@ -148,7 +145,7 @@ struct Session {
     /// When the peer's certificate expires.
     expires: Option<SystemTime>,
     /// The certificates of the peer, to verify them again under a new configuration.
-    evidence: Option<tls::PeerChain>,
+    peer_chain: Option<tls::PeerChain>,
     /// The configured address of the remote, if the attempt used one.
     route: Option<StaticRoute>,
     /// When the peer closes an idle stream, with a margin (XEP-0478).
@@ -196,19 +193,12 @@ impl State {
 
 impl Outgoing {
     /// An actor that makes the attempt as soon as it runs.
-    pub fn new(
-        pair: DomainPair,
-        pending: PendingDial,
-        owners: Owners,
-        own: Mailbox<Self>,
-        meter: Arc<Meter>,
-    ) -> Self {
+    pub fn new(pair: DomainPair, pending: PendingDial, owners: Owners, own: Mailbox<Self>) -> Self {
         Self {
             pair,
             own,
             owners,
             metrics: pending.metrics.clone(),
-            meter,
             limits: Limits::from(&pending),
             ticking: None,
             look_timer: Timer::default(),
@@ -246,7 +236,7 @@ impl Outgoing {
             machine: dialed.machine,
             inbound: Inbound::new(),
             expires: dialed.expires,
-            evidence: dialed.evidence,
+            peer_chain: dialed.peer_chain,
             route: dialed.route,
             peer_idle_timeout,
         });
@@ -260,8 +250,8 @@ impl Outgoing {
             context.stop();
             return;
         }
-        if let Err(too_high) = handled {
-            self.refuse_count(too_high, context);
+        if let Err(wrong) = handled {
+            self.refuse_count(wrong, context);
         }
         self.drive(&ReadPermit::free(), context);
         if let Some(adopt) = adopted {
@@ -269,7 +259,7 @@ impl Outgoing {
         }
     }
 
-    /// Does what the machine asks for, then gives the link what waits.
+    /// Performs the outputs of the machine, then gives the link the next bytes.
     fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         let mut answers = Vec::new();
         let mut last_ack = LastAck::Earlier;
@@ -285,7 +275,9 @@ impl Outgoing {
                         log::trace!(target: LOG, pair:% = self.pair; "sent {shown}");
                     }
                 }
-                Output::Unasked { element } => crate::dial::attempt::warn_unasked(LOG, &self.pair, &element),
+                Output::Unsolicited { element } => {
+                    crate::dial::attempt::warn_unsolicited(LOG, &self.pair, &element);
+                }
                 Output::Answer(stanza) => answers.push(stanza),
                 Output::Stray(stray) => self.drop_stray(stray),
                 Output::AcksOn { resumable } => self.acks_confirmed(resumable.as_ref()),
@@ -301,7 +293,7 @@ impl Outgoing {
         self.flush(context);
     }
 
-    /// Gives the link what waits, and goes on with the stop of the node when nothing is left.
+    /// Gives the link the next bytes, and goes on with the stop of the node when nothing is left.
     fn flush(&mut self, context: &mut Context<Self>) {
         let Some(session) = self.state.session_mut() else { return };
         session.connection.flush();
@@ -357,7 +349,7 @@ impl Handler<Queued<Forbid>> for Outgoing {
         if matches!(self.state, State::Open(_)) {
             let error =
                 stream::Error::new(stream::Condition::PolicyViolation, "federation is no longer allowed");
-            self.close_stream(Some(error), "the new configuration forbids it", Redial::ByRule, context);
+            self.close_stream(Some(error), "the new configuration forbids it", Redial::AfterPause, context);
         }
     }
 }
@@ -402,7 +394,6 @@ impl Drop for Outgoing {
         if !std::thread::panicking() {
             return;
         }
-        self.meter.count_if_panicking();
         let pair = self.pair.clone();
         match &self.state {
             State::New(_) | State::Dialing { .. } | State::Failed => {

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use std::{sync::Arc, time::Duration};
 use xmpp::{
     DomainPair,
-    acks::{Offer, Previous, Wish},
+    acks::{Offer, Options, Previous},
     policy::{Bounds, Hosted, Pattern, Policy, Rules, Tls},
     stream::{
         initiating::{self, Acks, Resumable, Resumption},
@@ -28,7 +28,7 @@ pub(crate) fn receiving(input: &[u8]) {
 }
 
 fn is_act(byte: &u8) -> bool {
-    matches!(byte, 1..=8 | 11)
+    matches!(byte, 1..=8 | 11 | 12 | 14)
 }
 
 /// An open stream, and a model of its counts.
@@ -87,6 +87,8 @@ impl Receiving {
             [4] => self.answer(Claim::Continue { handled: u32::MAX - 1 }),
             [5] => self.answer(Claim::Expired { handled: 7 }),
             [6] => self.answer(Claim::Unknown),
+            [12] => self.answer(Claim::Overtaken),
+            [14] => self.answer(Claim::NotYet),
             [7] => {
                 // A claim is void then.
                 self.is_claimed = false;
@@ -195,7 +197,7 @@ pub(crate) fn initiating(input: &[u8]) {
         bounds: Bounds::default(),
         direct_tls: Some(fixture::secured(&["b.example"])),
         certificate: true,
-        acks: Wish { enabled: true, resume, resumable: choice & 2 != 0 },
+        acks: Options { enabled: true, resume, resumable: choice & 2 != 0 },
     });
     let mut reader = Reader::new();
     let mut opened: Option<Box<initiating::Open>> = None;
@@ -314,7 +316,7 @@ fn initiated(answer: &str) -> Box<initiating::Open> {
         bounds: Bounds::default(),
         direct_tls: Some(fixture::secured(&["b.example"])),
         certificate: true,
-        acks: Wish { enabled: true, resume: Some(previous), resumable: true },
+        acks: Options { enabled: true, resume: Some(previous), resumable: true },
     });
     for piece in [RESPONSE, EXTERNAL, SUCCESS, RESPONSE, FEATURES, answer] {
         handshake.receive(BytesMut::from(piece));

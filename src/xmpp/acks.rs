@@ -34,8 +34,8 @@
 //! does not end the stream. It is dropped and reported; a request that cannot be granted is answered with
 //! `<failed/>`. An `<a/>` without a valid count leaves the request without an answer, for which the driver has
 //! a time limit.
-//! Two faults end a stream: a count of stanzas that were not sent ([`TooHigh`], section 6), and a second
-//! `<enable/>` (section 3).
+//! Two faults end a stream: a [wrong count](WrongCount), of stanzas that were not sent (section 6) or lower than
+//! before, and a second `<enable/>` (section 3).
 //!
 //! Counts are digits, ids have 1 to 4000 bytes, times are in seconds; `location` is ignored, since the DNS
 //! decides where the next stream goes.
@@ -47,7 +47,7 @@
 //!
 //! ```
 //! use std::collections::VecDeque;
-//! use xmpp::acks::{Ledger, Previous, Wish};
+//! use xmpp::acks::{Ledger, Previous, Options};
 //! use xmpp::stream::{initiating::{self, Acks, Resumption}, receiving::{self, Claim, open::Output}};
 //! # use std::time::Duration;
 //! # use xmpp::{Domain, DomainPair, acks::Offer, certificate::TrustStore, dialback::{Answer, Secret}};
@@ -57,7 +57,7 @@
 //! # use xmpp::stream::Secured;
 //! #
 //! # /// Opens a stream with acks over TLS. A request to continue another gets `claim`.
-//! # fn connect(acks: Wish, claim: Claim) -> (Box<initiating::Open>, Box<receiving::Open>) {
+//! # fn connect(acks: Options, claim: Claim) -> (Box<initiating::Open>, Box<receiving::Open>) {
 //! #     let (a, b) = (Domain::new("a.example").unwrap(), Domain::new("b.example").unwrap());
 //! #     let policy = Policy {
 //! #         tls: Tls::Required,
@@ -131,8 +131,8 @@
 //! #
 //! let message = |id| format!("<message id='{id}' from='juliet@a.example' to='romeo@b.example'/>");
 //!
-//! let wish = Wish { enabled: true, resume: None, resumable: true };
-//! let (sender, mut receiver) = connect(wish.clone(), Claim::Unknown);
+//! let options = Options { enabled: true, resume: None, resumable: true };
+//! let (sender, mut receiver) = connect(options.clone(), Claim::Unknown);
 //! let Acks::On { resumable: Some(stream) } = sender.acks() else { panic!("no acks") };
 //!
 //! // Three messages leave, and two arrive. The router of the peer accepts them.
@@ -151,7 +151,7 @@
 //! let handled = sender.handled_count();
 //! let previous = Previous { id: stream.id.clone(), handled, max: stream.max };
 //!
-//! let (sender, _receiver) = connect(Wish { resume: Some(previous), ..wish }, claim);
+//! let (sender, _receiver) = connect(Options { resume: Some(previous), ..options }, claim);
 //! let Resumption::Resumed { h } = sender.resumption() else { panic!("not resumed") };
 //! for _ in 0..ledger.acknowledged(h)? {
 //!     unacked.pop_front();
@@ -159,7 +159,7 @@
 //! assert_eq!(unacked, [message(3)], "this one is sent again, and counts again");
 //! ledger = Ledger::starting_at(h);
 //! # assert_eq!(ledger.unacked(), 0);
-//! # Ok::<(), xmpp::acks::TooHigh>(())
+//! # Ok::<(), xmpp::acks::WrongCount>(())
 //! ```
 mod count;
 mod element;
@@ -170,15 +170,15 @@ use std::time::Duration;
 
 pub use count::Count;
 pub(crate) use element::{answer, enable, enabled, failed, read, resume, resumed};
-pub use ledger::{Ledger, RENEW_AT, TooHigh};
+pub use ledger::{Decreased, Ledger, RENEW_AT, TooHigh, WrongCount};
 pub(crate) use value::Malformed;
 
 /// The request for an ack, `<r/>`. The driver of a stream with acks puts it behind a stanza.
 pub const REQUEST: &[u8] = b"<r xmlns=\"urn:xmpp:sm:3\"/>";
 
-/// The acks that we want on a stream that we open. The default wants none.
+/// The options for acks on a stream that we open. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct Options {
     /// Acks are requested if the peer offers them.
     pub enabled: bool,
     /// The stream that this one is to continue.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use xmpp::acks::{REQUEST, TooHigh};
+use xmpp::acks::{REQUEST, WrongCount};
 
 use super::{Outbox, unacked::Unacked};
 use crate::flow::batch::Kept;
@@ -54,7 +54,7 @@ impl Outbox {
     ///
     /// # Errors
     /// It has acknowledged more than was sent, or less than before.
-    pub(crate) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, TooHigh> {
+    pub(crate) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, WrongCount> {
         match &mut self.unacked {
             Some(unacked) => unacked.acknowledged(h, now),
             None => Ok(None),
@@ -69,8 +69,8 @@ impl Outbox {
 
     /// Whether so many stanzas were sent that the stream should be replaced by another: peers compare counts
     /// as plain integers.
-    pub(crate) fn is_worn(&self) -> bool {
-        self.unacked.as_ref().is_some_and(|unacked| unacked.is_worn())
+    pub(crate) fn needs_renewal(&self) -> bool {
+        self.unacked.as_ref().is_some_and(|unacked| unacked.needs_renewal())
     }
 
     /// The state of acknowledgements for a report.

@@ -8,15 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use xmpp::acks::{Ledger, TooHigh};
+use xmpp::acks::{Ledger, WrongCount};
 
 use super::{
     rhythm::{Pace, Rhythm},
     window::Window,
 };
 use crate::flow::{
+    account::{self, UnackedEntry},
     batch::Kept,
-    ledger::{LedgerEntry, UnackedEntry},
 };
 use status::{
     amount::Amount,
@@ -38,7 +38,7 @@ pub(super) struct Unacked {
     detached: usize,
     /// The stanzas of the current chunk that are acknowledged already: the peer has read a part of the chunk
     /// before the link reported all of it as written.
-    early: usize,
+    early: u32,
     /// A stanza is unacknowledged that was sent for the last time.
     sends_last: bool,
     /// The sent count at the last look.
@@ -91,8 +91,8 @@ impl Unacked {
     }
 
     /// Whether so many stanzas were sent that the stream should be replaced by another.
-    pub(super) fn is_worn(&self) -> bool {
-        self.ledger.is_worn()
+    pub(super) fn needs_renewal(&self) -> bool {
+        self.ledger.needs_renewal()
     }
 
     /// The number of the first stanza that is not acknowledged, modulo 2^32.
@@ -128,7 +128,7 @@ impl Unacked {
     }
 
     /// The link has written the stanzas of a chunk.
-    pub(super) fn written(&mut self, chunk: Vec<Kept>, entry: &mut LedgerEntry, now: Instant) {
+    pub(super) fn written(&mut self, chunk: Vec<Kept>, entry: &mut account::Entry, now: Instant) {
         self.oldest = self.oldest.or(Some(now));
         let (mut early, mut written) = (Amount::default(), Amount::default());
         for mut kept in chunk {
@@ -150,7 +150,7 @@ impl Unacked {
     ///
     /// # Errors
     /// It has acknowledged more than was sent, or less than before.
-    pub(super) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, TooHigh> {
+    pub(super) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, WrongCount> {
         let acknowledged = usize::try_from(self.ledger.acknowledged(h)?).unwrap_or(usize::MAX);
         // What is left was most likely written after the request.
         self.oldest = self.rhythm.asked();
@@ -164,7 +164,8 @@ impl Unacked {
             self.weight -= weight(&kept);
         }
         self.detached = self.detached.saturating_sub(settled);
-        self.early += acknowledged - settled;
+        let early = u32::try_from(acknowledged - settled).unwrap_or(u32::MAX);
+        self.early = self.early.saturating_add(early);
         self.entry.acknowledge(amount);
         self.sends_last &= self.count() > 0;
         if self.kept.is_empty() {
@@ -205,12 +206,12 @@ impl Unacked {
 
     /// Takes out everything that is not acknowledged, in order, when the link has ended; `touched` are the
     /// stanzas of the last chunk of which a part was written. They wait again.
-    pub(super) fn take_open(&mut self, touched: Vec<Kept>, entry: &mut LedgerEntry) -> Vec<Kept> {
+    pub(super) fn take_open(&mut self, touched: Vec<Kept>, entry: &mut account::Entry) -> Vec<Kept> {
         let mut open = Vec::from(std::mem::take(&mut self.kept));
         let amount = open.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
         entry.take_back(amount, &mut self.entry);
         (self.weight, self.detached, self.oldest) = (0, 0, None);
-        let early = std::mem::take(&mut self.early).min(touched.len());
+        let early = usize::try_from(std::mem::take(&mut self.early)).unwrap_or(usize::MAX).min(touched.len());
         for (place, mut kept) in touched.into_iter().enumerate() {
             if place < early {
                 entry.acknowledge_waiting(kept.amount());

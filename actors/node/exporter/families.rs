@@ -7,7 +7,7 @@ use super::{
     gather::Snapshot,
 };
 use crate::{
-    flow::ledger::Outcome,
+    flow::account::Outcome,
     observe::{
         ack_times::ACK_BOUNDS,
         metrics::{PHASE_BOUNDS, Resumption, Role},
@@ -191,6 +191,14 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
         out.family("nuncio_component_up", Kind::Gauge, "1 while a configured component is connected.");
     for (name, connected) in &router.components {
         up.figure(&[("component", name.as_str())], u64::from(*connected));
+    }
+    let mut waiting = out.family(
+        "nuncio_absent_waiting",
+        Kind::Gauge,
+        "Stanzas that wait for a component that is not connected, or that reads slowly.",
+    );
+    for (name, stanzas) in &snapshot.mailroom.waiting {
+        waiting.figure(&[("component", name.as_str())], *stanzas);
     }
     out.family("nuncio_backoff_seconds", Kind::Gauge, "Longest time until the next attempt to a domain.")
         .figure(&[], promise.longest_pause.as_secs_f64());

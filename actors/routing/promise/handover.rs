@@ -7,7 +7,7 @@ use actix::{Context, Handler};
 use super::{Expect, LOG, Promise, Release, State, waiting::LeftBehind};
 use crate::{
     dial::error::AttemptError,
-    flow::{batch::Batch, ledger::Outcome, outbox},
+    flow::{account::Outcome, batch::Batch, outbox},
     streams::outgoing::{self, Outgoing},
 };
 use mailbox::{Mailbox, Queued};
@@ -138,7 +138,7 @@ impl Promise {
 /// Sends to a session before it is open. These stanzas were accepted once, so the session refuses none of
 /// them; its own budget bounds what it takes from the router.
 pub(super) fn send_first(session: &Mailbox<Outgoing>, batch: Batch) {
-    // If the session has panicked, the stanzas are lost and appear in the ledger as a difference.
+    // If the session has panicked, the stanzas are lost and appear in the account as a difference.
     let _ = session.signal(outgoing::SendFirst { batch });
 }
 

@@ -7,7 +7,7 @@ use xmpp::DomainPair;
 use super::{Fulfilled, Linked, Promise, State, TakeOver, Unlinked, waiting::LeftBehind};
 use crate::{
     dial::error::AttemptError,
-    flow::ledger::Outcome,
+    flow::account::Outcome,
     streams::outgoing::{self, Outgoing, Returned},
 };
 use mailbox::{Mailbox, Queued};

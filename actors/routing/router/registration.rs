@@ -18,7 +18,7 @@ use status::{
 
 /// A configured component.
 pub(super) struct Registration {
-    connection: Option<Connection>,
+    state: State,
     conflict: Conflict,
     /// When it connected, or when its last connection ended; before the first connection, the start of the
     /// node.
@@ -29,17 +29,48 @@ pub(super) struct Registration {
     refused: Amount,
     /// Connections with a wrong secret.
     rejected: report::Rejections,
-    /// It is not connected, and the log says so.
-    logged_missing: bool,
+}
+
+/// Whether a component is connected.
+enum State {
+    /// No connection has served the name.
+    NeverSeen {
+        /// The log says so.
+        is_logged: bool,
+    },
+    /// The last connection has ended.
+    Absent {
+        /// The log says so.
+        is_logged: bool,
+    },
+    /// A connection serves the name.
+    Connected(Connection),
 }
 
 /// The connection that serves the name.
 struct Connection {
     component: Mailbox<Component>,
+    way: Way,
+    ping: Ping,
+}
+
+/// Whether the component answers.
+enum Ping {
+    /// It was not asked yet.
+    Unsent,
     /// It was asked to answer a ping and has not answered yet.
-    pinged: bool,
-    /// When it answered the last ping.
-    answered: Option<Instant>,
+    Sent,
+    /// It answered the last ping at this time.
+    Answered(Instant),
+}
+
+/// The way of stanzas to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The router sends them.
+    Direct,
+    /// The mailroom sends them in portions: it has older ones, or the component reads more slowly than they come.
+    ThroughMailroom,
 }
 
 /// The decision about a connection that wants to serve the name.
@@ -59,23 +90,49 @@ impl Registration {
     /// A component that has not connected yet.
     pub(super) fn new(conflict: Conflict) -> Self {
         Self {
-            connection: None,
+            state: State::NeverSeen { is_logged: false },
             conflict,
             since: Time::now(),
             last_end: None,
             refused: Amount::default(),
             rejected: report::Rejections::default(),
-            logged_missing: false,
+        }
+    }
+
+    fn connection(&self) -> Option<&Connection> {
+        match &self.state {
+            State::NeverSeen { .. } | State::Absent { .. } => None,
+            State::Connected(connection) => Some(connection),
+        }
+    }
+
+    /// The connection that serves the name, if it is this one.
+    fn current(&mut self, component: &Mailbox<Component>) -> Option<&mut Connection> {
+        match &mut self.state {
+            State::Connected(connection) if connection.component.is(component) => Some(connection),
+            State::Connected(_) | State::NeverSeen { .. } | State::Absent { .. } => None,
         }
     }
 
     /// The connection that serves the name.
     pub(super) fn component(&self) -> Option<&Mailbox<Component>> {
-        self.connection.as_ref().map(|connection| &connection.component)
+        self.connection().map(|connection| &connection.component)
+    }
+
+    /// The connection to which the router sends stanzas. `None`: they go to the mailroom.
+    pub(super) fn direct(&self) -> Option<&Mailbox<Component>> {
+        let direct = self.connection().filter(|connection| connection.way == Way::Direct);
+        direct.map(|connection| &connection.component)
+    }
+
+    /// Sets the way of stanzas to a connection. False: it does not serve the name, or has this way.
+    pub(super) fn set_way(&mut self, component: &Mailbox<Component>, way: Way) -> bool {
+        let current = self.current(component);
+        current.is_some_and(|current| std::mem::replace(&mut current.way, way) != way)
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        self.connection.is_some()
+        self.connection().is_some()
     }
 
     pub(super) fn set_conflict(&mut self, conflict: Conflict) {
@@ -85,41 +142,34 @@ impl Registration {
     /// Decides whether a connection that has shown the secret serves the name from now on. One that serves
     /// the name already is asked to answer a ping.
     pub(super) fn bind(&mut self, component: &Mailbox<Component>) -> Decision {
-        let decision = match (&self.connection, self.conflict) {
-            (None, _) => Decision::Accepted,
-            (Some(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
-            (Some(_), Conflict::Refuse) => return Decision::Refused { pinged: self.ping() },
+        let decision = match (&mut self.state, self.conflict) {
+            (State::NeverSeen { .. } | State::Absent { .. }, _) => Decision::Accepted,
+            (State::Connected(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
+            (State::Connected(current), Conflict::Refuse) => {
+                return Decision::Refused { pinged: current.ping() };
+            }
         };
-        let component = component.clone();
-        self.connection = Some(Connection { component, pinged: false, answered: None });
-        (self.since, self.logged_missing) = (Time::now(), false);
+        let (component, way) = (component.clone(), Way::ThroughMailroom);
+        self.state = State::Connected(Connection { component, way, ping: Ping::Unsent });
+        self.since = Time::now();
         decision
-    }
-
-    /// Has the connection ping its component, unless it has answered within [`FRESH`]. Returns whether an
-    /// answer is awaited.
-    fn ping(&mut self) -> bool {
-        let Some(connection) = &mut self.connection else { return false };
-        let fresh = connection.answered.is_some_and(|answered| clock::since(answered) < FRESH);
-        if !connection.pinged && !fresh {
-            connection.pinged = connection.component.signal(component::Prove).is_ok();
-        }
-        connection.pinged
     }
 
     /// Notes that a connection has answered the ping.
     pub(super) fn answered(&mut self, component: &Mailbox<Component>) {
-        if let Some(connection) = self.connection.as_mut().filter(|current| current.component.is(component)) {
-            (connection.pinged, connection.answered) = (false, Some(clock::now()));
+        if let Some(connection) = self.current(component) {
+            connection.ping = Ping::Answered(clock::now());
         }
     }
 
-    /// Notes the end of a connection. One that does not serve the name changes nothing.
-    pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String) {
-        if self.connection.as_ref().is_some_and(|current| current.component.is(component)) {
-            (self.connection, self.since) = (None, Time::now());
-            self.last_end = Some(report::Ending { at: self.since, reason: bounded(reason) });
+    /// Notes the end of a connection. False: it does not serve the name, and nothing changes.
+    pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String) -> bool {
+        if self.current(component).is_none() {
+            return false;
         }
+        (self.state, self.since) = (State::Absent { is_logged: false }, Time::now());
+        self.last_end = Some(report::Ending { at: self.since, reason: bounded(reason) });
+        true
     }
 
     /// Counts a connection with a wrong secret.
@@ -137,7 +187,8 @@ impl Registration {
 
     /// Logs once for each absence that the component is not connected.
     pub(super) fn log_missing(&mut self, name: &Domain, detail: &str) {
-        if self.is_connected() || std::mem::replace(&mut self.logged_missing, true) {
+        let (State::NeverSeen { is_logged } | State::Absent { is_logged }) = &mut self.state else { return };
+        if std::mem::replace(is_logged, true) {
             return;
         }
         let last_end = self.last_end.as_ref().map_or("it has not connected yet", |ending| &ending.reason);
@@ -154,8 +205,28 @@ impl Registration {
             since: self.since,
             last_end: self.last_end.clone(),
             refused: self.refused,
+            waiting: Amount::default(),
+            first_answered: None,
             rejected: self.rejected.clone(),
             link: None,
+        }
+    }
+}
+
+impl Connection {
+    /// Has the connection ping its component, unless it has answered within [`FRESH`]. Returns whether an
+    /// answer is awaited.
+    fn ping(&mut self) -> bool {
+        match self.ping {
+            Ping::Sent => true,
+            Ping::Answered(at) if clock::since(at) < FRESH => false,
+            Ping::Unsent | Ping::Answered(_) => {
+                let is_sent = self.component.signal(component::Prove).is_ok();
+                if is_sent {
+                    self.ping = Ping::Sent;
+                }
+                is_sent
+            }
         }
     }
 }

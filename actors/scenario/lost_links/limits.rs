@@ -24,7 +24,8 @@ async fn a_peer_that_never_acknowledges_takes_bounded_memory_and_pauses_no_sourc
 #[actix::test]
 async fn a_peer_that_acknowledges_soon_gets_a_larger_window() {
     tokio::time::pause();
-    let mut node = Node::with_acks(1 << 20, Acks::Plain).await;
+    let behaviour = Behaviour { acks: Acks::Plain, ..Behaviour::default() };
+    let mut node = Node::start_with(1 << 20, super::super::slow_links::wide_bounds(), behaviour).await;
     for _ in 0..40 {
         node.sends("b.example", 1000).await;
     }

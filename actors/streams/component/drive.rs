@@ -1,14 +1,14 @@
-//! Does what the machine of a component stream asks for.
+//! Performs the outputs of the machine of a component stream.
 
 use actix::Context;
 use bytes::Bytes;
 use xmpp::{
     Stanza,
     component::{Output, open},
-    stanza,
+    stanza::{self, Kind},
 };
 
-use super::{Component, LOG, machine::Machine};
+use super::{Component, LOG, Presence, PresenceSent, machine::Machine};
 use crate::flow::{
     batch::{Batch, ReadPermit},
     close::CloseMode,
@@ -17,7 +17,7 @@ use crate::flow::{
 };
 
 impl Component {
-    /// Does what the machine asks for, then gives the link what waits.
+    /// Performs the outputs of the machine, then gives the link the next bytes.
     pub(super) fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
         let mut refused = RefusedStanzas::default();
@@ -52,21 +52,34 @@ impl Component {
                 },
             }
         }
-        if self.machine.has_closed() {
-            // Nothing may follow our closing tag.
-            let held = self.connection.outbox.take_overflow();
-            self.return_to_senders(held);
-        }
         self.connection.flush();
         if !refused.is_empty() {
-            self.connection.watch_hold(context, Self::hold_ended);
             // A router that is gone ends the process.
             let _ = self.environment.owners.refused.signal(Refuse { refused, answers: Vec::new() });
         }
+        self.report_presence(&stanzas, permit);
         if !stanzas.is_empty() {
             self.connection.last_stanza = clock::now();
             let router = &self.environment.owners.routes;
             self.intake.offer(stanzas, permit, router, context, Self::offer_again);
+        }
+    }
+
+    /// Reports the presence among these stanzas to the mailroom.
+    fn report_presence(&self, stanzas: &[Stanza], permit: &ReadPermit) {
+        let presence = stanzas.iter().filter(|stanza| stanza.kind() == Kind::Presence);
+        let sent: Vec<Presence> = presence
+            .filter(|stanza| matches!(stanza.type_(), None | Some("unavailable")))
+            .map(|stanza| Presence {
+                from: stanza.from().into_owned(),
+                to: stanza.to().into_owned(),
+                is_available: stanza.type_().is_none(),
+            })
+            .collect();
+        if let Some(name) = self.binding.name().cloned().filter(|_| !sent.is_empty()) {
+            let presence = PresenceSent { name, sent, permit: permit.clone() };
+            // A mailroom that is gone ends the process.
+            let _ = self.environment.owners.presence_sent.signal(presence);
         }
     }
 
@@ -80,15 +93,18 @@ impl Component {
         }
     }
 
-    /// Answers a refused stanza on the same stream, since the component may not serve its sender. The answer
-    /// waits for room in the outbox with the permit of its read, and so does the next read.
+    /// Answers a refused stanza on the same stream, since the component may not serve its sender. If the outbox has no
+    /// room, the next read waits until the component has read some of it.
     fn refuse(&mut self, refused: stanza::Refused, permit: &ReadPermit) {
         self.intake.refused += 1;
         refused::log(LOG, &self.environment.bad_stanzas, self.connection.address, &refused);
         if let Some(answer) = refused.answer {
-            let batch = Batch { permit: permit.clone(), returning: true, ..Batch::of(answer) };
+            let batch = Batch { returning: true, ..Batch::of(answer) };
             // Error answers are never refused.
-            let _ = self.connection.outbox.push(batch, clock::now());
+            self.connection.outbox.accept(batch);
+            if !self.connection.outbox.has_room() {
+                self.unread_answers = Some(permit.clone());
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix::Context;
 use xmpp::{
-    acks::TooHigh,
+    acks::WrongCount,
     stream::{
         self, Condition,
         initiating::{Acks, Open, Resumable, Resumption},
@@ -39,17 +39,15 @@ pub(super) fn outbox(machine: &Open) -> Outbox {
 ///
 /// # Errors
 /// It cannot have handled so many, or has acknowledged more before.
-pub(super) fn handled(machine: &Open, lost: Option<&Lost>) -> Result<Handled, TooHigh> {
+pub(super) fn handled(machine: &Open, lost: Option<&Lost>) -> Result<Handled, WrongCount> {
     let (handled, h) = match machine.resumption() {
         Resumption::NotAsked => return Ok(Handled::NotAsked),
         Resumption::Unknown => return Ok(Handled::Unknown),
         Resumption::Resumed { h } => (Handled::Resumed(h), h),
         Resumption::Counted { h } => (Handled::Counted(h), h),
     };
-    match lost {
-        Some(lost) if !lost.admits(h) => Err(TooHigh { h, sent: lost.last() }),
-        _ => Ok(handled),
-    }
+    lost.map_or(Ok(()), |lost| lost.check(h))?;
+    Ok(handled)
 }
 
 impl Outgoing {
@@ -59,7 +57,7 @@ impl Outgoing {
         let Some(session) = self.state.session_mut() else { return };
         session.connection.outbox.confirm_acks(resumes);
         let acks = session.connection.outbox.acknowledgement().acks.as_str();
-        log::debug!(target: LOG, pair:% = self.pair, acks = acks; "stanzas are acknowledged");
+        log::info!(target: LOG, pair:% = self.pair, acks = acks; "acks enabled");
     }
 
     /// The peer has refused to acknowledge stanzas, although it offered to.
@@ -79,17 +77,21 @@ impl Outgoing {
         match session.connection.outbox.acknowledged(h, clock::now()) {
             Ok(Some(took)) => self.metrics.acknowledged(took),
             Ok(None) => {}
-            Err(too_high) => self.refuse_count(too_high, context),
+            Err(wrong) => self.refuse_count(wrong, context),
         }
     }
 
     /// The peer has acknowledged stanzas that were not sent, or fewer than before: its counts are of no use.
-    pub(super) fn refuse_count(&mut self, too_high: TooHigh, context: &mut Context<Self>) {
-        let reason = format!("the peer acknowledges what it cannot have: {too_high}");
-        self.close_stream(Some(too_high.into()), &reason, Redial::ByRule, context);
+    pub(super) fn refuse_count(&mut self, wrong: WrongCount, context: &mut Context<Self>) {
+        let what = match wrong {
+            WrongCount::TooHigh(_) => "stanzas that were not sent",
+            WrongCount::Decreased(_) => "fewer stanzas than before",
+        };
+        let reason = format!("the peer acknowledges {what}: {wrong}");
+        self.close_stream(Some(wrong.into()), &reason, Redial::AfterPause, context);
     }
 
-    /// Asks for what is not acknowledged.
+    /// Requests an acknowledgement for the unacknowledged stanzas.
     pub(super) fn ask(&mut self, context: &mut Context<Self>) {
         if let Some(session) = self.state.session_mut() {
             session.connection.outbox.ask();
@@ -97,7 +99,7 @@ impl Outgoing {
         self.flush(context);
     }
 
-    /// Looks each second at what is unacknowledged, as long as something is.
+    /// Checks unacknowledged stanzas each second, as long as there are some.
     pub(super) fn watch_unacked(&mut self, context: &mut Context<Self>) {
         let Some(session) = self.state.session_mut() else { return };
         if session.connection.outbox.unacked() > 0 {
@@ -122,8 +124,13 @@ impl Outgoing {
                 Condition::ConnectionTimeout,
                 "no answer to a request for acknowledgement within the time limit",
             );
-            self.close_stream(Some(error), "the peer does not acknowledge stanzas", Redial::ByRule, context);
-            // What is unacknowledged should not wait for the closing tag of a peer that is most likely gone.
+            self.close_stream(
+                Some(error),
+                "the peer does not acknowledge stanzas",
+                Redial::AfterPause,
+                context,
+            );
+            // Unacknowledged stanzas should not wait for the closing tag of a peer that is most likely gone.
             limit_closing(LAST_CHANCE, context, Self::close_if_written, Self::cut);
             return true;
         }
@@ -134,7 +141,7 @@ impl Outgoing {
     }
 }
 
-/// How often unacknowledged stanzas are looked at: a peer that resumes streams is asked for them then, and
+/// How often unacknowledged stanzas are checked: a peer that resumes streams is asked for them then, and
 /// those from before the last look are copied.
 const LOOK: Duration = Duration::from_secs(1);
 

@@ -6,7 +6,7 @@ use xmpp::stanza::{self, Condition, ErrorType};
 use super::{Outgoing, Phase, State};
 use crate::{
     dial::error::AttemptError,
-    flow::{batch::Batch, ledger::Outcome, route::bounce},
+    flow::{account::Outcome, batch::Batch, route::bounce},
 };
 use status::event::{Event, EventKind};
 

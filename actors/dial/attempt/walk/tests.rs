@@ -59,11 +59,9 @@ fn attempt<G: Goal>(goal: G) -> Attempt<G> {
     let (here, meter) = (Arbiter::current(), Meter::new("test", 64, None));
     let nameservers = vec![([127, 0, 0, 1], 9).into()];
     let dns = Dns::new(&settings::Dns { nameservers, timeout: second }, &Network::System).unwrap();
-    let counted = meter.clone();
-    let resolver = mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(dns, own, counted));
-    let counted = meter.clone();
+    let resolver = mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(dns, own));
     let fingerprints = mailbox::start_on(&here, &meter, "fingerprints", move |_| {
-        Fingerprints::new(RecorderHandle::disabled(), counted)
+        Fingerprints::new(RecorderHandle::disabled())
     });
     Attempt {
         goal,
@@ -222,6 +220,15 @@ async fn the_walk_ends_with_the_lookups_the_connections_or_the_time_of_the_attem
         let mut walk = Walk::over(&attempt, Strategy::FirstSuccess, targets(&[1, 2, 3, 4, 5]));
         assert_eq!(targets_visited(&mut walk).await, visited, "{lookups} {connections} {time:?}");
         assert_eq!(walk.targets().count(), 0);
+    }
+}
+
+#[actix::test]
+async fn the_address_of_the_lost_stream_is_preferred_if_a_target_has_it() {
+    let attempt = attempt(OpenSession);
+    for (lost, order) in [(1, [1, 2, 3]), (2, [2, 1, 3]), (3, [3, 1, 2]), (4, [1, 2, 3])] {
+        let ordered = attempt.prefer(address(lost), targets(&[1, 2, 3])).await;
+        assert_eq!(ordered.iter().map(|target| target.port).collect::<Vec<_>>(), order, "{lost}");
     }
 }
 
