@@ -4,7 +4,6 @@ pub(crate) mod accept;
 pub(crate) mod account;
 pub(crate) mod batch;
 pub(crate) mod close;
-pub(crate) mod fan_out;
 pub mod link;
 pub(crate) mod outbox;
 pub(crate) mod refused;

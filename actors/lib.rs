@@ -39,8 +39,8 @@
 //! 3. `streams/connection/intake.rs` sorts them into batches by domain pair and offers them: `route::Route`.
 //! 4. `routing/router.rs` enters them in the account (`router/accounts.rs`). The pair has no session, so it sends
 //!    `promise::Deliver`.
-//! 5. `routing/promise/waiting.rs` appends the batch to the queue of the pair and releases its read permit, so that
-//!    the component is read again.
+//! 5. `routing/promise/waiting.rs` appends the batch to the queue of the pair (`routing/queue.rs`) and releases its read
+//!    permit, so that the component is read again.
 //! 6. `routing/promise/slots.rs` has a free slot, so `promise/attempts.rs` starts an `outgoing` actor for the pair.
 //! 7. `dial/attempt/walk.rs` walks over targets and addresses, and tries the next one beside one that makes no progress;
 //!    `attempt/tcp.rs` connects, with a permit of the dial limit.
@@ -81,12 +81,16 @@
 //!
 //! | from | message | to | if the mailbox is full |
 //! |---|---|---|---|
-//! | promise | [`outgoing::SendFirst`], [`outgoing::Open`], [`outgoing::GiveWay`] | outgoing | signal |
+//! | promise | [`outgoing::SendFirst`], [`outgoing::SendPortion`], [`outgoing::Open`], [`outgoing::GiveWay`] | outgoing | signal |
 //! | outgoing | [`outgoing::Established`], [`outgoing::Failed`], [`outgoing::Returned`] | promise | signal |
-//! | promise | [`promise::Fulfilled`] | router | signal |
+//! | outgoing | [`outgoing::Requested`], [`outgoing::GivenBack`], [`outgoing::Stopped`] | promise | signal: one that awaits its answer at most |
+//! | outgoing | [`outgoing::Congested`] | router | signal: one until [`outgoing::Open`] |
+//! | promise | [`promise::Fulfilled`], [`promise::Linked`], [`promise::Unlinked`] | router | signal |
+//! | router | [`promise::TakeOver`] | promise | signal |
+//! | router, promise | [`outgoing::Pull`] | outgoing | signal |
 //! | router | [`promise::Release`], [`promise::Expect`] | promise | signal |
 //! | outgoing | [`outgoing::Closed`] | router | signal |
-//! | router | [`outgoing::Retire`] | outgoing | signal |
+//! | router, promise | [`outgoing::Retire`] | outgoing | signal |
 //! | an attempt of outgoing | [`attempt::Waiting`], [`attempt::Resumed`] | promise | signal |
 //! | attempts | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
 //! | lookups of the resolver | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each lookup |
@@ -226,6 +230,49 @@
 //! - *The node stops while stanzas are unacknowledged.* The sessions wait for the last acknowledgement; what is missing
 //!   then is uncertain.
 //!
+//! # Slow links
+//!
+//! A peer that reads more slowly than stanzas arrive pauses no source. When the outbox of its session is full, the stanzas
+//! of the pair wait in the promise, where they are bounded, expire and are replaced as without a link. The session asks
+//! for a portion whenever half of its outbox is free. When nothing waits any more, the pair is handed over as a new
+//! link is. A new link for which much waits gets it in the same way.
+//!
+//! ```text
+//!  router                      promise                         outgoing
+//!    ├─ Send ────────────────────────────────────────────────────▶│ write: the outbox is full
+//!    │ ◀──────────────────────────────────────────────── Congested┤ (keeps the read permits of what crosses)
+//!    ├─ TakeOver ─────────────▶│                                  │
+//!    ├─ Pull ────────────────────────────────────────────────────▶│ (releases them)
+//!    │  Deliver ──────────────▶ queue                             │ … half of the outbox is free
+//!    │                          │ ◀───────────────── Requested ───┤
+//!    │                          ├─ SendPortion ──────────────────▶│ write
+//!    │                          │                                 │ … the peer reads little in a second
+//!    │                          │ ◀───────────────── GivenBack ───┤ (keeps a small part)
+//!    │                          ├─ queue (in front)               │
+//!    │                          │ ◀───────────────── Requested ───┤
+//!    │                          │ nothing waits                   │
+//!    │ ◀──────────── Fulfilled ─┤ … as at the handover             │
+//! ```
+//!
+//! A session that ends in this time reports [`outgoing::Stopped`] to the promise, which is the last that sent it
+//! something: the promise has it retire, and informs the router with [`promise::Unlinked`].
+//!
+//! These races can happen; each has a test in `scenario/slow_links`:
+//! - *Stanzas cross the report of the full outbox.* They are written. Their read permits are kept until `Pull`, which
+//!   follows the last of them, so each stream can have one read on its way.
+//! - *The session ends before it gets `Pull`.* It has reported its end to the router and asks for nothing. The router has
+//!   it retire, and the promise waits for the return.
+//! - *The session ends while a portion is on its way.* It gets `Retire` after the portion, and gives back both, in order.
+//!   They go in front of the queue.
+//! - *The session ends when it has been given everything.* The promise no longer waits for it; after `Open` the session
+//!   reports its end to the router.
+//! - *The outbox is full again before `Open`.* What the router sent is held until then, and is written before the session
+//!   reports a full outbox again.
+//! - *An operator closes the link, or a reload forbids the pair.* The session ends as above; what waits is tried again or
+//!   answered.
+//! - *The node stops.* The promise answers what waits, and hands over to the session, which writes what it has.
+//! - *The session panics.* It reports that to the promise while that sends portions. What waits there is not lost.
+//!
 //! # The handover of a component
 //!
 //! Stanzas for a component keep their order as well, whether it is away, slow, or connects again. The router decides
@@ -362,25 +409,34 @@
 //! [`outgoing::Abandon`]: streams::outgoing::Abandon
 //! [`outgoing::Adopt`]: streams::outgoing::Adopt
 //! [`outgoing::Closed`]: streams::outgoing::Closed
+//! [`outgoing::Congested`]: streams::outgoing::Congested
 //! [`outgoing::Established`]: streams::outgoing::Established
 //! [`outgoing::Failed`]: streams::outgoing::Failed
 //! [`outgoing::Finish`]: streams::outgoing::Finish
 //! [`outgoing::Flush`]: streams::outgoing::Flush
 //! [`outgoing::Forbid`]: streams::outgoing::Forbid
+//! [`outgoing::GivenBack`]: streams::outgoing::GivenBack
 //! [`outgoing::GiveWay`]: streams::outgoing::GiveWay
 //! [`outgoing::Open`]: streams::outgoing::Open
+//! [`outgoing::Pull`]: streams::outgoing::Pull
+//! [`outgoing::Requested`]: streams::outgoing::Requested
 //! [`outgoing::Retire`]: streams::outgoing::Retire
 //! [`outgoing::Returned`]: streams::outgoing::Returned
 //! [`outgoing::SendFirst`]: streams::outgoing::SendFirst
+//! [`outgoing::SendPortion`]: streams::outgoing::SendPortion
 //! [`outgoing::Send`]: streams::outgoing::Send
+//! [`outgoing::Stopped`]: streams::outgoing::Stopped
 //! [`promise::Deliver`]: routing::promise::Deliver
 //! [`promise::Drain`]: routing::promise::Drain
 //! [`promise::Expect`]: routing::promise::Expect
 //! [`promise::Fulfilled`]: routing::promise::Fulfilled
+//! [`promise::Linked`]: routing::promise::Linked
 //! [`promise::Release`]: routing::promise::Release
 //! [`promise::Retry`]: routing::promise::Retry
 //! [`promise::ShowFigures`]: routing::promise::ShowFigures
 //! [`promise::Show`]: routing::promise::Show
+//! [`promise::TakeOver`]: routing::promise::TakeOver
+//! [`promise::Unlinked`]: routing::promise::Unlinked
 //! [`recorder::Locate`]: observe::recorder::Locate
 //! [`recorder::Recall`]: observe::recorder::Recall
 //! [`recorder::Record`]: observe::recorder::Record

@@ -13,6 +13,7 @@ mod pauses;
 mod receiver;
 mod remotes;
 mod schedules;
+mod slow_links;
 
 use std::{
     collections::HashMap,
@@ -48,6 +49,7 @@ use crate::{
 };
 use mailbox::{Mailbox, Meter, drain, workers::Workers};
 use net::stream::Stream;
+use status::report;
 
 /// A stanza that arrived at its remote server, or an error answer that came back.
 struct Seen {
@@ -185,6 +187,16 @@ impl Node {
         self.component.write_all(stanzas.as_bytes()).await.unwrap();
     }
 
+    /// Sends more numbered messages of [`LONG`] bytes and some more to a remote domain.
+    async fn sends_long(&mut self, remote: &str, count: usize) {
+        let (sent, filling) = (self.sent.entry(remote.to_owned()).or_default(), "x".repeat(LONG));
+        for id in sent.len()..sent.len() + count {
+            let stanza = Kind::Message.stanza(remote, id).replace("</n>", &format!("</n><x>{filling}</x>"));
+            sent.push(Sent { kind: Kind::Message, at: clock::now() });
+            self.component.write_all(stanza.as_bytes()).await.unwrap();
+        }
+    }
+
     fn remotes_are_up(&self, up: bool) {
         self.set_reachability(if up { Reachability::Up } else { Reachability::Down });
     }
@@ -265,6 +277,9 @@ fn bounds() -> settings::Promise {
         backoff_longest: Duration::from_secs(60),
     }
 }
+
+/// Bytes in a long message.
+const LONG: usize = 8 * 1024;
 
 const OURS: &str = "a.example";
 

@@ -41,7 +41,7 @@ fn a_slow_destination_is_answered_for_and_the_others_of_its_source_go_on() {
     let address = network.address();
     network.publish("slow.example", address);
     let (listener, identity) = (Listener::at(address), network.authority.issue(&["slow.example"]));
-    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example").set("promise.max_bytes", "\"2 MiB\""));
     let _slow = thread::spawn(move || {
         let mut peer = listener.accepts();
         peer.answers_to_external("slow.example", &identity);
@@ -56,7 +56,7 @@ fn a_slow_destination_is_answered_for_and_the_others_of_its_source_go_on() {
     flood.join().unwrap();
     let refused = sender.receives("a refusal", |stanza| stanza.attribute("type") == "error");
     refused.expect("error").expect("resource-constraint");
-    assert!(node.process().logged(&["refused: the peer reads too slowly", "slow.example"]));
+    assert!(node.process().logged(&["refused: ", "slow.example", "bound=promise.max_bytes"]));
 }
 
 #[test]

@@ -63,8 +63,6 @@ pub struct Batch {
     pub since: Instant,
     /// Held until they are counted in a queue.
     pub permit: ReadPermit,
-    /// Their sender also writes to other destinations, which are delayed when it is held up.
-    pub fans_out: bool,
     /// Counts them, and their outcome.
     pub entry: account::Entry,
     /// Error answers on their way back: they wait as long as necessary and are never refused. They hold the
@@ -130,7 +128,6 @@ impl Batch {
             stanzas,
             since,
             permit: ReadPermit::free(),
-            fans_out: false,
             entry: account::Entry::none(),
             returning: false,
             sends: Sends::default(),
@@ -162,11 +159,15 @@ impl Batch {
 
     fn part(&mut self, stanzas: Vec<Stanza>) -> Self {
         let entry = self.entry.split(Amount::of(&stanzas));
+        self.with(stanzas, entry)
+    }
+
+    /// A batch like this one with other stanzas, which `entry` counts.
+    pub(crate) fn with(&self, stanzas: Vec<Stanza>, entry: account::Entry) -> Self {
         let permit = self.permit.clone();
         Self {
             since: self.since,
             permit,
-            fans_out: self.fans_out,
             entry,
             returning: self.returning,
             sends: self.sends,

@@ -4,17 +4,13 @@
 //! Architecture Invariant: plain data. The actor that owns the outbox writes to the link and reports to the
 //! router.
 //!
-//! A burst above the budget loses nothing: the batches that do not fit keep their read permits, so their
-//! senders are not read. A sender with one destination is held to the rate of that destination, as long as that
-//! destination takes an eighth of the budget in each [`LONGEST_HOLD`]. A sender with several destinations is held up for
-//! that time only, and not soon again. After that the destination is too slow: the held batches come back,
-//! and so do all that follow, until half of the budget is free again.
+//! The owner looks at the room that is left: beyond the budget, what comes waits in another queue, and no sender is
+//! paused.
 //!
 //! On a stream with acknowledgements (XEP-0198), stanzas that are written stay here until the peer acknowledges
 //! them. A window bounds them; while it is full, the link gets no stanza.
 
 mod acks;
-mod hold;
 mod in_flight;
 mod item;
 mod lately;
@@ -32,19 +28,17 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::Bytes;
 use xmpp::acks::REQUEST;
 
-pub(crate) use self::{
-    hold::LONGEST_HOLD,
-    recent::{Suspect, Suspects},
-    remains::Remains,
-    timer::Timer,
-};
 use self::{
-    hold::{Allowance, Hold},
     in_flight::InFlight,
     item::Item,
     lately::Lately,
     recent::Recent,
     unacked::{Load, Unacked},
+};
+pub(crate) use self::{
+    recent::{Suspect, Suspects},
+    remains::Remains,
+    timer::Timer,
 };
 use crate::flow::{
     account::{self, Outcome},
@@ -63,12 +57,6 @@ pub(crate) struct Outbox {
     bytes: usize,
     /// The number of items in the current chunk.
     writing: usize,
-    /// Batches above the budget.
-    overflow: VecDeque<Batch>,
-    hold: Option<Hold>,
-    allowance: Allowance,
-    /// The destination was too slow; batches are refused until half of the budget is free.
-    is_refusing: bool,
     stanzas_written: u64,
     bytes_written: u64,
     entry: account::Entry,
@@ -95,10 +83,6 @@ impl Outbox {
             items: VecDeque::new(),
             bytes: 0,
             writing: 0,
-            overflow: VecDeque::new(),
-            hold: None,
-            allowance: Allowance::full(clock::now()),
-            is_refusing: false,
             stanzas_written: 0,
             bytes_written: 0,
             entry: account::Entry::none(),
@@ -121,39 +105,22 @@ impl Outbox {
         self.lately = Some(Box::default());
     }
 
-    /// Queues stanzas. Gives them back if the destination has been too slow for too long.
-    pub(crate) fn push(&mut self, batch: Batch, now: Instant) -> Result<(), Batch> {
-        if self.is_refusing && !batch.returning {
-            return Err(batch);
+    /// Queues stanzas, however many wait already: the owner looks at the room that is left.
+    pub(crate) fn accept(&mut self, batch: Batch) {
+        let taken = batch.entry.held().stanzas > 0;
+        let (since, sends) = (batch.since, batch.sends);
+        for stanza in batch.stanzas {
+            let recast = if self.to_component { stanza.bytes_for_component() } else { None };
+            let kept = Kept { stanza, taken, since, sends };
+            let item = match recast {
+                Some(bytes) => Item::Recast(Box::new((kept, bytes))),
+                None => Item::Stanza(kept),
+            };
+            self.bytes += item.bytes().len();
+            self.items.push_back(item);
         }
-        if self.overflow.is_empty() && self.bytes < self.budget {
-            self.admit(batch);
-        } else {
-            self.hold_up(&batch, now);
-            self.overflow.push_back(batch);
-        }
-        Ok(())
-    }
-
-    /// Queues stanzas that were counted and bounded in another queue, however many wait already.
-    pub(crate) fn push_first(&mut self, batch: Batch) {
-        self.admit(batch);
-    }
-
-    fn hold_up(&mut self, batch: &Batch, now: Instant) {
-        let written = self.bytes_written;
-        let hold = self.hold.get_or_insert(Hold { ends: now + LONGEST_HOLD, written, fans_out_since: None });
-        if batch.fans_out && hold.fans_out_since.is_none() {
-            hold.fans_out_since = Some(now);
-            hold.ends = hold.ends.min(now + self.allowance.left(now));
-        }
-    }
-
-    /// Ends the hold: no sender is held up.
-    fn release_hold(&mut self, now: Instant) {
-        if let Some(Hold { fans_out_since: Some(since), .. }) = self.hold.take() {
-            self.allowance.spend(since, now);
-        }
+        self.entry.merge(batch.entry);
+        // The read permit is dropped here: the sender is read again.
     }
 
     /// Queues bytes of the protocol itself. They are few and never refused.
@@ -194,7 +161,7 @@ impl Outbox {
         (!chunk.is_empty()).then_some(chunk)
     }
 
-    /// The link has written the chunk. Queues batches that were held, as far as there is room.
+    /// The link has written the chunk.
     pub(crate) fn written(&mut self, now: Instant) {
         let before = self.bytes_written;
         let mut chunk = Vec::new();
@@ -211,20 +178,9 @@ impl Outbox {
                 None => self.settle_written(chunk, before, now),
             }
         }
-        while self.bytes < self.budget
-            && let Some(batch) = self.overflow.pop_front()
-        {
-            self.admit(batch);
-        }
-        if self.overflow.is_empty() {
-            self.release_hold(now);
-        }
         if self.items.is_empty() {
             // The burst is over: an idle link keeps no memory for it.
             self.items.shrink_to_fit();
-        }
-        if self.bytes <= self.budget / 2 {
-            self.is_refusing = false;
         }
     }
 
@@ -243,43 +199,19 @@ impl Outbox {
         }
     }
 
-    /// When the hold ends.
-    pub(crate) fn hold_ends(&self) -> Option<Instant> {
-        self.hold.map(|hold| hold.ends)
-    }
-
-    /// Ends a hold whose time is over. Gives back the held batches if too little was written, and refuses
-    /// from then on.
-    pub(crate) fn end_hold(&mut self, now: Instant) -> Vec<Batch> {
-        let Some(hold) = self.hold.filter(|hold| hold.ends <= now) else { return Vec::new() };
-        let taken = self.bytes_written - hold.written;
-        if hold.fans_out_since.is_none() && taken >= (self.budget / SLOWEST) as u64 {
-            self.hold =
-                Some(Hold { ends: now + LONGEST_HOLD, written: self.bytes_written, fans_out_since: None });
-            return Vec::new();
-        }
-        self.is_refusing = true;
-        self.release_hold(now);
-        let (returning, refused) = self.overflow.drain(..).partition(|batch| batch.returning);
-        self.overflow = returning;
-        let refused: VecDeque<Batch> = refused;
-        refused.into()
-    }
-
-    /// Takes out the held batches: the stream is being closed, and nothing may follow its closing tag.
-    pub(crate) fn take_overflow(&mut self) -> Vec<Batch> {
-        self.hold = None;
-        self.overflow.drain(..).collect()
-    }
-
     /// Whether nothing waits or is being written.
     pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.overflow.is_empty()
+        self.items.is_empty()
     }
 
     /// Whether it holds less than its budget.
     pub(crate) fn has_room(&self) -> bool {
         self.bytes < self.budget
+    }
+
+    /// Sets the bytes that it takes, about.
+    pub(crate) fn set_budget(&mut self, budget: usize) {
+        self.budget = budget;
     }
 
     /// Bytes that it takes, if no more than half of its budget waits.
@@ -297,37 +229,20 @@ impl Outbox {
         self.stanzas_written
     }
 
-    /// The amount that the link has written, and the amount that waits, is being written or is held.
+    /// The amount that the link has written, and the amount that waits or is being written.
     pub(crate) fn amounts(&self) -> (Amount, Amount) {
         let stanzas = self.items.iter().filter(|item| !matches!(item, Item::Raw(_))).count();
-        let inside = Amount { stanzas: stanzas as u64, bytes: self.bytes as u64 };
-        let waiting = self.overflow.iter().map(Batch::amount).fold(inside, Amount::plus);
+        let waiting = Amount { stanzas: stanzas as u64, bytes: self.bytes as u64 };
         (Amount { stanzas: self.stanzas_written, bytes: self.bytes_written }, waiting)
-    }
-
-    fn admit(&mut self, batch: Batch) {
-        let taken = batch.entry.held().stanzas > 0;
-        let (since, sends) = (batch.since, batch.sends);
-        for stanza in batch.stanzas {
-            let recast = if self.to_component { stanza.bytes_for_component() } else { None };
-            let kept = Kept { stanza, taken, since, sends };
-            let item = match recast {
-                Some(bytes) => Item::Recast(Box::new((kept, bytes))),
-                None => Item::Stanza(kept),
-            };
-            self.bytes += item.bytes().len();
-            self.items.push_back(item);
-        }
-        self.entry.merge(batch.entry);
-        // The read permit is dropped here: the sender is read again.
     }
 }
 
 /// The budget of a session, in bytes: one second of a 10 Mbit/s line.
 pub(crate) const BUDGET: usize = 1024 * 1024;
 
-/// The fraction of the budget that a destination has to take during a hold: 1/8 in 2 s, which is 0.5 Mbit/s.
-const SLOWEST: usize = 8;
+/// The budget of a session whose peer has read less than half of [`BUDGET`] in a second, in bytes: two chunks. The rest
+/// waits in the promise, which bounds the memory of all pairs, so that a thousand such sessions take little beside it.
+pub(crate) const STALLED_BUDGET: usize = 2 * CHUNK;
 
 /// Bytes of a chunk, about: four TLS records.
 const CHUNK: usize = 64 * 1024;

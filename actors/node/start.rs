@@ -226,6 +226,9 @@ impl Routing<'_> {
         let (outgoing, bounds) = (self.starter.meter("outgoing", 1024), self.settings.promise.clone());
         let owners = promise::Owners {
             fulfilled: self.router.outlet(),
+            linked: self.router.outlet(),
+            unlinked: self.router.outlet(),
+            congested: self.router.outlet(),
             closed: self.router.outlet(),
             bounces: self.router.outlet(),
             routes: self.router.outlet(),

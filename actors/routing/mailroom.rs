@@ -101,7 +101,7 @@ impl Mailroom {
                 );
             }
         }
-        if let Some((rest, limit)) = self.seats.append(&name, batch) {
+        for (limit, rest) in self.seats.append(&name, batch) {
             self.refuse(rest, limit);
         }
     }

@@ -20,7 +20,9 @@ mod memory;
 mod messages;
 mod open;
 mod pairs;
+mod portions;
 mod priority;
+mod reason;
 mod reload;
 mod schedule;
 mod slots;
@@ -40,11 +42,14 @@ use self::{
     pairs::{Pairs, State},
     schedule::{Due, Schedule},
     slots::Slots,
-    waiting::{Appended, HOLD, Waiting},
+    waiting::{Arrival, Bound, FirstHeld, Waiting},
 };
 pub use self::{
     figures::{Figures, ShowFigures},
-    messages::{Adopt, Deliver, Drain, Expect, Fulfilled, Owners, Release, Retried, Retry, Show, Shown},
+    messages::{
+        Adopt, Deliver, Drain, Expect, Fulfilled, Linked, Owners, Release, Retried, Retry, Show, Shown,
+        TakeOver, Unlinked,
+    },
 };
 use crate::{
     dial::{attempt::Dial, error::AttemptError},
@@ -106,7 +111,7 @@ impl Promise {
         self.dial.permits(&pair.remote) && self.dial.serves(&pair.local)
     }
 
-    fn deliver(&mut self, batch: Batch) {
+    fn deliver(&mut self, batch: Batch, arrival: Arrival) {
         let pair = batch.pair();
         if self.stopping {
             return self.answer(vec![batch], &AttemptError::Stopping, Outcome::Answered);
@@ -116,63 +121,67 @@ impl Promise {
         }
         let now = clock::now();
         match self.pairs.state(&pair) {
-            None if !self.waiting.has_room_for_a_pair() => self.refuse(&pair, vec![batch]),
+            None if matches!(arrival, Arrival::New(_)) && !self.waiting.has_room_for_a_pair() => {
+                if batch.returning {
+                    self.refuse(&pair, Bound::Memory, vec![batch]);
+                } else {
+                    self.waiting.hold(batch, arrival);
+                }
+            }
             None => {
                 log::info!(target: LOG, pair:% = pair, stanzas = batch.stanzas.len(); "queued");
                 self.record(&pair, Event::now(EventKind::Queued).of(batch.stanzas.len()));
                 self.insert(pair.clone(), State::AwaitingSlot { requested: false }, now);
-                self.append(&pair, batch, now);
+                self.append(&pair, batch, arrival);
                 self.begin(&pair, false);
             }
-            Some(State::AwaitingSlot { .. } | State::Attempting(_) | State::AwaitingReturn) => {
-                self.append(&pair, batch, now);
-            }
+            Some(
+                State::AwaitingSlot { .. } | State::Attempting(_) | State::Slow(_) | State::AwaitingReturn,
+            ) => self.append(&pair, batch, arrival),
             Some(State::HandingOver(session)) => send_first(session, batch),
             Some(State::Pausing) if self.schedule.is_in_pause(&pair, now) => {
-                self.deliver_in_pause(&pair, batch, now);
+                self.deliver_in_pause(&pair, batch, arrival);
             }
             Some(State::Pausing) => {
-                self.append(&pair, batch, now);
+                self.append(&pair, batch, arrival);
                 self.begin(&pair, false);
             }
         }
     }
 
     /// In a pause, stanzas that need not wait or cannot are answered with the last failure.
-    fn deliver_in_pause(&mut self, pair: &DomainPair, mut batch: Batch, now: Instant) {
-        let failure = self.schedule.last_failure(pair).cloned().unwrap_or(AttemptError::Late);
-        if failure.is_definitive() {
-            return self.answer(vec![batch], &failure, Outcome::Answered);
-        }
-        let requests = batch.extract(xmpp::Stanza::is_request);
-        if !requests.stanzas.is_empty() {
-            self.answer(vec![requests], &failure, Outcome::Answered);
+    fn deliver_in_pause(&mut self, pair: &DomainPair, mut batch: Batch, arrival: Arrival) {
+        if let Some(failure) = self.schedule.last_failure(pair).cloned() {
+            if failure.is_definitive() {
+                return self.answer(vec![batch], &failure, Outcome::Answered);
+            }
+            let requests = batch.extract(xmpp::Stanza::is_request);
+            if !requests.stanzas.is_empty() {
+                self.answer(vec![requests], &failure, Outcome::Answered);
+            }
         }
         if !batch.stanzas.is_empty() {
-            self.append(pair, batch, now);
+            self.append(pair, batch, arrival);
         }
     }
 
-    /// Queues a batch. What does not fit is held, and pauses its source, unless the domain is known to be
-    /// unreachable.
-    fn append(&mut self, pair: &DomainPair, batch: Batch, now: Instant) {
-        match self.waiting.append(pair, batch, now) {
-            Appended::Queued => self.relieve(),
-            Appended::Held if self.schedule.is_unreachable(pair, HOLD, now) => self.end_hold(pair),
-            Appended::Held => {}
-            Appended::Refused(batches) => {
-                self.refuse(pair, batches);
-                self.relieve();
-            }
+    /// Queues a batch. What is beyond the bounds of the pair is answered; what is beyond the bound of all queues is
+    /// held, and pauses its source.
+    fn append(&mut self, pair: &DomainPair, batch: Batch, arrival: Arrival) {
+        for (bound, beyond) in self.waiting.append(pair, batch, arrival) {
+            self.refuse(pair, bound, vec![beyond]);
         }
+        self.relieve();
         self.plan(pair);
     }
 
-    /// Ends the hold of the batches of a pair.
-    fn end_hold(&mut self, pair: &DomainPair) {
-        if let Some(refused) = self.waiting.end_hold(pair) {
-            self.refuse(pair, refused);
-            self.relieve();
+    /// Takes in held batches as far as there is room, and answers those that were held for too long.
+    fn admit_held(&mut self, now: Instant) {
+        while let Some(first) = self.waiting.first_held(now) {
+            match first {
+                FirstHeld::Fits(batch, arrival) => self.deliver(batch, arrival),
+                FirstHeld::IsLate(batch) => self.refuse(&batch.pair(), Bound::Memory, vec![batch]),
+            }
         }
     }
 
@@ -181,9 +190,6 @@ impl Promise {
         let now = clock::now();
         self.pairs.set(pair, State::Pausing);
         let ends = self.schedule.pause(pair, failure, now);
-        if self.schedule.is_unreachable(pair, HOLD, now) {
-            self.end_hold(pair);
-        }
         self.plan(pair);
         ends
     }
@@ -203,17 +209,14 @@ impl Promise {
     /// Looks at a pair at the time that was planned.
     fn wake_up(&mut self, pair: &DomainPair, now: Instant) {
         let expired = self.waiting.take_expired(pair, now);
-        let reason = self.schedule.last_failure(pair).cloned().unwrap_or(AttemptError::Late);
         if !expired.is_empty() {
+            let reason = self.reason(pair);
             log::info!(
                 target: LOG, pair:% = pair, stanzas = count(&expired),
                 reason:% = reason.sentence(&pair.remote);
-                "expired: no connection could be established in time"
+                "{}", reason.log_line()
             );
-        }
-        self.answer(expired, &reason, Outcome::Expired);
-        if self.waiting.hold_is_over(pair, now) {
-            self.end_hold(pair);
+            self.answer_each(expired, |to| reason.stanza_error(to), Outcome::Expired);
         }
         match self.schedule.due(pair, self.waiting.is_idle(pair), now) {
             Due::Forget => self.remove(pair),
@@ -242,6 +245,7 @@ impl Promise {
         while let Some(pair) = self.schedule.next_wake_up(now) {
             self.wake_up(&pair, now);
         }
+        self.admit_held(now);
         self.start_retries(now);
         self.reclaim_slots(now);
     }
@@ -273,7 +277,7 @@ impl Handler<Queued<Deliver>> for Promise {
 
     fn handle(&mut self, deliver: Queued<Deliver>, _: &mut Context<Self>) {
         let Deliver { batch } = deliver.into_message();
-        self.deliver(batch);
+        self.deliver(batch, Arrival::New(clock::now()));
     }
 }
 
@@ -291,6 +295,8 @@ impl Handler<Queued<Drain>> for Promise {
                 self.remove(&pair);
             }
         }
+        let held = self.waiting.take_held();
+        self.answer(held, &AttemptError::Stopping, Outcome::Answered);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     },
     settings,
 };
+use status::amount::Amount;
 
 /// The stanzas that wait.
 #[derive(Debug)]
@@ -50,13 +51,24 @@ struct Item {
     open: Option<u32>,
 }
 
-/// The order in which a batch that does not fit whole is taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// Up to the first stanza that does not fit: the rest is held, and nothing overtakes it.
-    InOrder,
-    /// Every stanza that fits: the rest is refused.
-    Each,
+/// The bound that leaves no room for a stanza.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// Stanzas in one queue.
+    Stanzas,
+    /// Bytes in one queue.
+    Bytes,
+    /// The memory of all queues.
+    Memory,
+}
+
+/// The stanzas of a batch that a queue has not taken.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// Those for which a bound of the queue leaves no room, with the bound.
+    pub(super) refused: Vec<(Bound, Batch)>,
+    /// The first for which the memory of all queues leaves no room, and all behind it.
+    pub(super) without_memory: Option<Batch>,
 }
 
 /// The bounds of one queue.
@@ -77,6 +89,13 @@ pub(super) struct Room<'a> {
     pub(super) bounds: &'a dyn Bounds,
     /// Weight that all queues together may still grow.
     pub(super) free: usize,
+}
+
+#[cfg(test)]
+impl Rest {
+    fn is_empty(&self) -> bool {
+        self.refused.is_empty() && self.without_memory.is_none()
+    }
 }
 
 impl Queue {
@@ -109,33 +128,43 @@ impl Queue {
         self.bytes + self.len() * STANZA_COST
     }
 
-    /// Appends the stanzas of a batch that fit, and returns the others. The returned batch still holds the
-    /// read permit of its source.
-    pub(super) fn append(&mut self, mut batch: Batch, room: Room<'_>, fit: Fit) -> Option<Batch> {
+    /// Memory that this stanza takes in a queue.
+    pub(super) fn weight_of(stanza: &Stanza) -> usize {
+        stanza.bytes().len() + STANZA_COST
+    }
+
+    /// Appends the stanzas of a batch that fit, and returns the others. Each returned batch still holds the read permit
+    /// of its source.
+    pub(super) fn append(&mut self, mut batch: Batch, room: Room<'_>) -> Rest {
         let taken = batch.entry.held().stanzas > 0;
         self.entry.merge(mem::take(&mut batch.entry));
         let room = Room { free: self.weight() + room.free, ..room };
-        let mut left = Vec::new();
+        let mut rest: Vec<(Bound, Vec<Stanza>)> = Vec::new();
         for stanza in mem::take(&mut batch.stanzas) {
-            let blocked = fit == Fit::InOrder && !left.is_empty();
-            if blocked || !self.makes_room_for(&stanza, room) {
-                left.push(stanza);
-                continue;
+            let is_behind = matches!(rest.last(), Some((Bound::Memory, _)));
+            let bound = if is_behind { Some(Bound::Memory) } else { self.make_room_for(&stanza, room) };
+            match (bound, rest.last_mut()) {
+                (None, _) => {
+                    // A few bytes that wait must not keep the whole buffer of one read in memory.
+                    let kept =
+                        Kept { stanza: stanza.detached(), taken, since: batch.since, sends: batch.sends };
+                    let place = self.items.last_key_value().map_or(0, |(last, _)| last + 1);
+                    self.put(place, Item::new(kept, room.bounds));
+                }
+                (Some(bound), Some((last, stanzas))) if bound == *last => stanzas.push(stanza),
+                (Some(bound), _) => rest.push((bound, vec![stanza])),
             }
-            // A few bytes that wait must not keep the whole buffer of one read in memory.
-            let kept = Kept { stanza: stanza.detached(), taken, since: batch.since, sends: batch.sends };
-            let place = self.items.last_key_value().map_or(0, |(last, _)| last + 1);
-            self.put(place, Item::new(kept, room.bounds));
         }
-        if left.is_empty() {
-            return None;
+        let mut parts = Rest::default();
+        for (bound, stanzas) in rest {
+            let entry = if taken { self.entry.split(Amount::of(&stanzas)) } else { account::Entry::none() };
+            let part = batch.with(stanzas, entry);
+            match bound {
+                Bound::Memory => parts.without_memory = Some(part),
+                Bound::Stanzas | Bound::Bytes => parts.refused.push((bound, part)),
+            }
         }
-        batch.stanzas = left;
-        if taken {
-            let held = batch.amount();
-            batch.entry = self.entry.split(held);
-        }
-        Some(batch)
+        parts
     }
 
     /// Puts a stanza in front of all others, unless it is a presence that was replaced in the meantime.
@@ -153,15 +182,20 @@ impl Queue {
         self.take_where(|_, _| true)
     }
 
-    /// Takes out the first stanzas, in order: about so many bytes, and one stanza at least.
+    /// Takes out the first stanzas, in order: of so many bytes at most, or one.
     pub(super) fn take_first(&mut self, mut bytes: usize) -> Vec<Batch> {
-        let mut is_first = true;
-        self.take_where(|_, item| {
-            let fits = bytes >= item.bytes() || std::mem::take(&mut is_first);
-            is_first = false;
-            bytes = if fits { bytes.saturating_sub(item.bytes()) } else { 0 };
-            fits
-        })
+        let mut kept = Vec::new();
+        while let Some((&place, item)) = self.items.first_key_value() {
+            if item.bytes() > bytes && !kept.is_empty() {
+                break;
+            }
+            bytes = bytes.saturating_sub(item.bytes());
+            kept.extend(self.remove(place).map(|item| item.into_kept()));
+        }
+        if self.items.is_empty() {
+            (self.earliest_expiry, self.presences) = (None, HashMap::new());
+        }
+        batch::batches(kept, &mut self.entry)
     }
 
     /// Takes out the IQ requests: their senders wait for an answer.
@@ -225,12 +259,7 @@ impl Queue {
                 earliest = sooner(earliest, item.expires);
             }
         }
-        let kept = places.into_iter().filter_map(|place| {
-            let taken = self.remove(place)?;
-            let mut kept = taken.kept;
-            kept.sends.may_have_arrived |= taken.open.is_some();
-            Some(kept)
-        });
+        let kept = places.into_iter().filter_map(|place| self.remove(place).map(|item| item.into_kept()));
         let kept = kept.collect();
         self.earliest_expiry = earliest;
         if self.presences.is_empty() && self.presences.capacity() > 0 {
@@ -239,20 +268,26 @@ impl Queue {
         kept
     }
 
-    /// Whether the stanza fits. A presence takes the place of an older one that it replaces, so it fits in a
-    /// full queue as well; the older one is dropped.
-    fn makes_room_for(&mut self, stanza: &Stanza, room: Room<'_>) -> bool {
+    /// The bound that leaves no room for the stanza; `None`: it fits. A presence takes the place of an older one that it
+    /// replaces, so it fits in a full queue as well; the older one is dropped.
+    fn make_room_for(&mut self, stanza: &Stanza, room: Room<'_>) -> Option<Bound> {
         let older = presence_key(stanza).and_then(|key| self.presence(key, stanza));
         let (stanzas, bytes) = older.map_or((0, 0), |(_, item)| (1, item.bytes()));
         let stanzas = self.len() + 1 - stanzas;
         let bytes = self.bytes + stanza.bytes().len() - bytes;
-        let fits = stanzas <= room.bounds.max_stanzas()
-            && bytes <= room.bounds.max_bytes()
-            && bytes + stanzas * STANZA_COST <= room.free;
-        if fits && let Some(place) = older.map(|(place, _)| place) {
+        if stanzas > room.bounds.max_stanzas() {
+            return Some(Bound::Stanzas);
+        }
+        if bytes > room.bounds.max_bytes() {
+            return Some(Bound::Bytes);
+        }
+        if bytes + stanzas * STANZA_COST > room.free {
+            return Some(Bound::Memory);
+        }
+        if let Some(place) = older.map(|(place, _)| place) {
             self.drop_from(place);
         }
-        fits
+        None
     }
 
     fn put(&mut self, place: i64, item: Item) {
@@ -299,6 +334,12 @@ impl Item {
 
     fn bytes(&self) -> usize {
         self.kept.stanza.bytes().len()
+    }
+
+    fn into_kept(self) -> Kept {
+        let mut kept = self.kept;
+        kept.sends.may_have_arrived |= self.open.is_some();
+        kept
     }
 }
 

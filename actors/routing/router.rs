@@ -19,7 +19,11 @@ use xmpp::{
     stanza::{self, Condition, ErrorType},
 };
 
-use self::{accounts::Accounts, registration::Registration};
+use self::{
+    accounts::Accounts,
+    registration::Registration,
+    sessions::{Session, Way},
+};
 pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
@@ -40,17 +44,14 @@ use crate::{
         service::{self, Service},
     },
     settings::Conflict,
-    streams::{
-        component,
-        outgoing::{self, Outgoing},
-    },
+    streams::{component, outgoing},
 };
 use mailbox::{Mailbox, Queued, Refused, panic_guard::PanicGuard};
 
 /// The actor.
 pub struct Router {
     local: HashMap<Domain, Local>,
-    sessions: HashMap<DomainPair, Mailbox<Outgoing>>,
+    sessions: HashMap<DomainPair, Session>,
     promise: Mailbox<Promise>,
     mailroom: Mailbox<Mailroom>,
     service: Mailbox<Service>,
@@ -128,14 +129,15 @@ impl Router {
     /// Sends a batch to a remote domain: to the session of its pair, or to the promise.
     fn send(&mut self, batch: Batch) {
         let pair = batch.pair();
-        let Some(session) = self.sessions.get(&pair) else {
-            return self.queue(batch);
+        let session = match self.sessions.get(&pair) {
+            Some(Session { mailbox, way: Way::Direct }) => mailbox,
+            Some(Session { way: Way::ThroughPromise, .. }) | None => return self.queue(batch),
         };
         match session.tell(outgoing::Send { batch }) {
             Ok(()) => {}
             Err(Refused::Full(send)) => {
-                let text = format!("{} reads more slowly than stanzas arrive; try again later", pair.remote);
-                self.answer(send.batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
+                let text = "this server is overloaded; try again later";
+                self.answer(send.batch, ErrorType::Wait, Condition::ResourceConstraint, text);
             }
             Err(Refused::Gone(send)) => {
                 let session = session.clone();
@@ -265,7 +267,7 @@ impl Handler<Queued<Adopt>> for Router {
         self.set_local(domains, components);
         for session in self.sessions.values() {
             // A session that has just ended does not need it.
-            let _ = session.signal(sessions.clone());
+            let _ = session.mailbox.signal(sessions.clone());
         }
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Remotes {
 pub(super) struct Behaviour {
     pub(super) reachability: Reachability,
     pub(super) reading: Reading,
+    /// Only this remote server reads in that way, and all others fast; `None`: all of them.
+    pub(super) reader: Option<&'static str>,
     pub(super) acks: Acks,
     pub(super) resumption: Resumption,
 }
@@ -45,9 +47,16 @@ impl Default for Behaviour {
         Self {
             reachability: Reachability::Up,
             reading: Reading::Fast,
+            reader: None,
             acks: Acks::No,
             resumption: Resumption::Resumed,
         }
+    }
+}
+
+impl Behaviour {
+    fn reading_of(&self, remote: &str) -> Reading {
+        if self.reader.is_none_or(|reader| reader == remote) { self.reading } else { Reading::Fast }
     }
 }
 
@@ -125,7 +134,7 @@ impl Remotes {
         let mut bytes = BytesMut::new();
         let _ = link.write_all(acknowledging.confirmation().as_bytes()).await;
         loop {
-            let reading = behaviour.borrow_and_update().reading;
+            let reading = behaviour.borrow_and_update().reading_of(&remote);
             tokio::select! {
                 biased;
                 _ = cut.changed() => return,

@@ -5,7 +5,7 @@ use super::{
     *,
 };
 
-/// Stanzas of every kind, failures of every kind, recoveries, cuts, slow remote servers, remote servers that
+/// Stanzas of every kind and of many bytes, failures of every kind, recoveries, cuts, slow remote servers, remote servers that
 /// acknowledge stanzas and remember lost streams or not, commands of an operator, narrow bounds, pauses, and
 /// sometimes a stop of the node.
 #[actix::test]
@@ -36,7 +36,7 @@ async fn one_random_step(node: &mut Node, random: &mut Random) {
     let remote = ["b.example", "c.example", "d.example"][random.below(3)];
     let moment = Duration::from_millis(random.below(100) as u64);
     let while_ = Duration::from_secs(random.below(20) as u64);
-    match random.below(16) {
+    match random.below(17) {
         0 => node.remotes_are_up(false),
         1 | 2 => node.remotes_are_up(true),
         3 => node.set_reachability(Reachability::NoSuchDomain),
@@ -49,6 +49,8 @@ async fn one_random_step(node: &mut Node, random: &mut Random) {
         10 => node.remotes_read(Reading::Slow, while_).await,
         11 => node.remotes_read(Reading::Stopped, while_).await,
         12 => node.set_resumption(Resumption::ALL[random.below(Resumption::ALL.len())]),
+        // More than an outbox takes, sometimes.
+        13 => node.sends_long(remote, random.below(200)).await,
         _ => {
             let kinds: Vec<Kind> =
                 (0..=random.below(60)).map(|_| Kind::ALL[random.below(Kind::ALL.len())]).collect();

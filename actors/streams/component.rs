@@ -125,6 +125,8 @@ pub struct Component {
     binding: Binding,
     supply: Supply,
     leftovers: Leftovers,
+    /// The permit of a read whose answers found no room in the outbox.
+    unread_answers: Option<ReadPermit>,
     silence: Silence,
     ping: Ping,
     closing: Closing,
@@ -155,6 +157,7 @@ impl Component {
             binding: Binding::Unclaimed,
             supply: Supply::new(),
             leftovers: Leftovers::default(),
+            unread_answers: None,
             silence: Silence::default(),
             ping: Ping::default(),
             closing: Closing::default(),
@@ -207,6 +210,9 @@ impl Handler<Queued<link::Event>> for Component {
             }
             link::Event::Written => {
                 self.connection.written();
+                if self.connection.outbox.has_room() {
+                    self.unread_answers = None;
+                }
                 self.connection.flush();
                 self.request();
             }

@@ -17,10 +17,10 @@ use bytes::Bytes;
 
 pub(super) use self::intake::{Intake, OFFER_AGAIN};
 use crate::flow::{
-    batch::{Batch, ReadPermit},
+    batch::ReadPermit,
     close::CloseMode,
     link::{self, Link},
-    outbox::{Outbox, Timer},
+    outbox::Outbox,
     trace::Trace,
 };
 use mailbox::Outlet;
@@ -37,8 +37,6 @@ pub(super) struct Connection {
     state: ConnectionState,
     /// The queue of stanzas to be written.
     pub(super) outbox: Outbox,
-    /// Wakes the owner when the hold of a full outbox ends.
-    hold_timer: Timer,
     trace: Trace,
     /// When the connection was accepted or the stream was established.
     pub(super) since: Instant,
@@ -76,7 +74,6 @@ impl Connection {
             address,
             state: ConnectionState::Up(Link::start(stream, events)),
             outbox,
-            hold_timer: Timer::default(),
             trace,
             since,
             last_stanza: now,
@@ -114,40 +111,6 @@ impl Connection {
     pub(super) fn received(&mut self, bytes: &[u8]) -> Option<String> {
         self.bytes_in += bytes.len() as u64;
         self.trace.received(bytes)
-    }
-
-    /// Queues stanzas and writes as many as the link can take. Gives the batch back if the peer has been too slow
-    /// for too long. `hold_ended` is called when a full outbox has held up senders for long enough.
-    pub(super) fn send<A: Actor<Context = Context<A>>>(
-        &mut self,
-        batch: Batch,
-        context: &mut Context<A>,
-        hold_ended: fn(&mut A, &mut Context<A>),
-    ) -> Result<(), Batch> {
-        let pushed = self.outbox.push(batch, clock::now());
-        self.flush();
-        self.watch_hold(context, hold_ended);
-        pushed
-    }
-
-    /// Has `hold_ended` called when the hold of a full outbox ends.
-    pub(super) fn watch_hold<A: Actor<Context = Context<A>>>(
-        &mut self,
-        context: &mut Context<A>,
-        hold_ended: fn(&mut A, &mut Context<A>),
-    ) {
-        self.hold_timer.set(self.outbox.hold_ends(), context, hold_ended);
-    }
-
-    /// Ends the hold if too little was written meanwhile, and gives the held batches back.
-    pub(super) fn end_hold<A: Actor<Context = Context<A>>>(
-        &mut self,
-        context: &mut Context<A>,
-        hold_ended: fn(&mut A, &mut Context<A>),
-    ) -> Vec<Batch> {
-        let refused = self.outbox.end_hold(clock::now());
-        self.watch_hold(context, hold_ended);
-        refused
     }
 
     /// Gives the link its next chunk; closes it if the protocol has ended and all is written.

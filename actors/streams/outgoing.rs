@@ -1,9 +1,9 @@
 //! The outgoing session of one domain pair: makes the attempt, then owns the authenticated stream and its
 //! outbox.
 //!
-//! While the promise hands over the queue, stanzas from the router are held. Then they are written. After
-//! the end of the stream they are kept, and given back when the router has sent its last. The crate's
-//! documentation draws the protocol between router, promise and session.
+//! While the promise hands over what waited, stanzas from the router are held. Then they are written. While the peer
+//! reads slowly, they wait in the promise. After the end of the stream they are kept, and given back when the router
+//! has sent its last. The crate's documentation draws the protocol between router, promise and session.
 
 mod acks;
 mod attempt;
@@ -14,9 +14,11 @@ mod last_ack;
 mod leftovers;
 mod loss_answers;
 mod messages;
+mod portions;
 mod reload;
 mod show;
 mod shutdown;
+mod supply;
 mod writing;
 
 use std::time::{Duration, SystemTime};
@@ -32,8 +34,9 @@ use xmpp::{
 };
 
 pub(crate) use self::messages::{
-    Abandon, Closed, Dismiss, Established, Failed, Finish, Flush, Forbid, GiveWay, Handled, Interruption,
-    Open, Retire, Returned, Send, SendFirst, Show,
+    Abandon, Closed, Congested, Dismiss, Established, Failed, Finish, Flush, Forbid, GiveWay, GivenBack,
+    Handled, Interruption, Open, Pull, Requested, Retire, Returned, Send, SendFirst, SendPortion, Show,
+    Stopped,
 };
 use self::{
     closing::{Ending, Handback, Redial},
@@ -42,6 +45,7 @@ use self::{
     last_ack::LastAck,
     leftovers::Leftovers,
     shutdown::{Phase, Shutdown},
+    supply::{Asks, Supply},
 };
 pub(crate) use crate::dial::attempt::Adopt;
 use crate::{
@@ -50,7 +54,7 @@ use crate::{
         error::AttemptError,
     },
     flow::{
-        batch::{Batch, ReadPermit},
+        batch::ReadPermit,
         link,
         outbox::Timer,
         route::{Return, Route},
@@ -73,6 +77,14 @@ pub struct Owners {
     pub failed: Outlet<Failed>,
     /// The end of the stream: the router.
     pub closed: Outlet<Closed>,
+    /// A full outbox: the router.
+    pub congested: Outlet<Congested>,
+    /// Room for a portion: the promise.
+    pub requested: Outlet<Requested>,
+    /// Stanzas that a peer does not read: the promise.
+    pub given_back: Outlet<GivenBack>,
+    /// The end of the stream while the promise sends portions: the promise.
+    pub stopped: Outlet<Stopped>,
     /// Stanzas that were not written: the promise.
     pub returned: Outlet<Returned>,
     /// Error answers: the router.
@@ -94,8 +106,10 @@ pub struct Outgoing {
     ticking: Option<SpawnHandle>,
     /// The timer of the checks of unacknowledged stanzas.
     look_timer: Timer,
+    /// The timer for a look at a peer that reads slowly.
+    stall_timer: Timer,
     state: State,
-    on_route: OnRoute,
+    supply: Supply,
     leftovers: Leftovers,
     shutdown: Shutdown,
 }
@@ -121,14 +135,6 @@ enum State {
     Closed(Ending),
     /// The attempt failed: the actor stops.
     Failed,
-}
-
-/// The handling of a stanza from the router.
-enum OnRoute {
-    /// Held, with its read permit: the promise is still handing over the queue.
-    Hold(Vec<Batch>),
-    /// Written, or kept when the stream has ended.
-    Pass,
 }
 
 /// The authenticated stream.
@@ -196,8 +202,9 @@ impl Outgoing {
             limits: Limits::from(&pending),
             ticking: None,
             look_timer: Timer::default(),
+            stall_timer: Timer::default(),
             state: State::New(pending),
-            on_route: OnRoute::Hold(Vec::new()),
+            supply: Supply::new(),
             leftovers: Leftovers::default(),
             shutdown: Shutdown::default(),
         }
@@ -322,41 +329,6 @@ impl Actor for Outgoing {
     }
 }
 
-impl Handler<Queued<SendFirst>> for Outgoing {
-    type Result = ();
-
-    fn handle(&mut self, send: Queued<SendFirst>, context: &mut Context<Self>) {
-        let SendFirst { batch } = send.into_message();
-        self.write_first(batch, context);
-    }
-}
-
-impl Handler<Queued<Open>> for Outgoing {
-    type Result = ();
-
-    fn handle(&mut self, open: Queued<Open>, context: &mut Context<Self>) {
-        open.into_message();
-        if let OnRoute::Hold(held) = std::mem::replace(&mut self.on_route, OnRoute::Pass) {
-            for batch in held {
-                self.write(batch, context);
-            }
-        }
-        self.report_end(context);
-    }
-}
-
-impl Handler<Queued<Send>> for Outgoing {
-    type Result = ();
-
-    fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
-        let Send { batch } = send.into_message();
-        match &mut self.on_route {
-            OnRoute::Hold(held) => held.push(batch),
-            OnRoute::Pass => self.write(batch, context),
-        }
-    }
-}
-
 impl Handler<Queued<Retire>> for Outgoing {
     type Result = ();
 
@@ -403,6 +375,7 @@ impl Handler<Queued<link::Event>> for Outgoing {
                     session.connection.written();
                 }
                 self.flush(context);
+                self.request();
                 self.give_back(context);
             }
             link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the peer closed the connection", context),
@@ -427,10 +400,16 @@ impl Drop for Outgoing {
                 let _ = self.owners.failed.signal(Failed { pair, failure: AttemptError::Crashed });
             }
             State::Closing(_, ending) | State::Closed(ending)
-                if matches!(ending.handback, Handback::Reported | Handback::Retired) =>
+                if matches!(ending.handback, Handback::Reported | Handback::Stopped | Handback::Retired) =>
             {
-                // The router knows of the end; the promise waits for the return, or ignores it.
+                // The router or the promise knows of the end; the promise waits for what is given back, or ignores it.
                 let _ = self.owners.returned.signal(Returned::nothing(pair, Some(ending.lived)));
+            }
+            State::Open(_) | State::Closing(..) | State::Closed(_)
+                if matches!(self.supply, Supply::Promise { .. }) =>
+            {
+                // If it has handed over all, the router learns of the end with its next stanza.
+                let _ = self.owners.stopped.signal(Stopped { pair, session: self.own.clone() });
             }
             State::Open(_) | State::Closing(..) | State::Closed(_) => {
                 let _ = self.owners.closed.signal(Closed { pair, session: self.own.clone() });

@@ -12,8 +12,8 @@ pub(super) fn promise(section: Section<'_>) -> Promise {
     };
     let (backoff_first, backoff_longest) = backoff(&section);
     let promise = Promise {
-        max_stanzas: section.count("max_stanzas", 1).unwrap_or(1000),
-        max_bytes: section.read("max_bytes", value::size).unwrap_or(4 << 20),
+        max_stanzas: section.count("max_stanzas", 1).unwrap_or(50_000),
+        max_bytes: section.read("max_bytes", value::size).unwrap_or(16 << 20),
         total_bytes: section.read("total_bytes", value::size).unwrap_or(256 << 20),
         message: time("message", 5 * 60),
         presence: time("presence", 60),

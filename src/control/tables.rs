@@ -205,6 +205,7 @@ fn wait(queue: &QueueReport) -> &'static str {
         QueueState::Turn => "waiting for a slot",
         QueueState::Attempt => "connecting",
         QueueState::Handover => "connected, being sent",
+        QueueState::Slow => "connected, read slowly",
         QueueState::Return => "connection lost",
         QueueState::Absent => "component not connected",
         QueueState::Pause if queue.waiting.stanzas == 0 => "idle, last attempt failed",

@@ -18,6 +18,8 @@ pub(crate) struct Arguments {
     pub(crate) hoster: bool,
     /// Run only the comparison with and without acknowledgements.
     pub(crate) acks: bool,
+    /// Run only the comparison of a healthy destination beside bad ones.
+    pub(crate) bad: bool,
     /// Numbers of domains for the test with many domains behind one address.
     pub(crate) domains: Vec<usize>,
     /// Round-trip times between the two servers for the same test.
@@ -76,6 +78,7 @@ impl Arguments {
             scale: false,
             hoster: false,
             acks: false,
+            bad: false,
             domains: vec![1000, 5000],
             round_trips: vec![Duration::ZERO],
             quick: false,
@@ -99,6 +102,7 @@ impl Arguments {
                 "--scale" => read.scale = true,
                 "--hoster" => read.hoster = true,
                 "--acks" => read.acks = true,
+                "--bad" => read.bad = true,
                 "--domains" => read.domains = list(value()?, number)?,
                 "--round-trips" => {
                     read.round_trips =
@@ -142,5 +146,5 @@ fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--acks] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
+const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--acks] [--bad] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
     [--only rest,flood,pairs,mix,latency,cold,thousand,handshake] [--kinds nuncio,ejabberd,prosody]";

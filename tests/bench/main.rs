@@ -5,6 +5,7 @@
 
 mod acks;
 mod arguments;
+mod bad;
 mod domains;
 mod figure;
 mod flood;
@@ -57,6 +58,9 @@ fn main() -> ExitCode {
     }
     if arguments.acks {
         return acks::run(&network, &arguments);
+    }
+    if arguments.bad {
+        return bad::run(&network, &arguments);
     }
     if arguments.hoster {
         return hoster::run(&network, &arguments);

@@ -130,7 +130,6 @@ fn stanzas_beyond_the_queue_limit_bounce() {
         for number in 0..15 {
             sender.sends_message("mute.example", &number.to_string(), "");
         }
-        // Reading from the component pauses first: the link might be established.
         for number in 10..15 {
             let answer = sender.next().await.expect("an answer in a moment");
             assert_eq!(answer.attribute("id"), number.to_string(), "{answer}");

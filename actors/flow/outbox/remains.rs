@@ -1,6 +1,6 @@
 //! What is left in an outbox when its link ends, and what is known of the stanzas that were written.
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
 use bytes::Bytes;
 use xmpp::stanza::Condition;
@@ -60,9 +60,24 @@ impl Outbox {
         }
         unwritten.extend(self.items.drain(..).filter_map(Item::into_kept));
         remains.unwritten = batch::batches(unwritten, &mut self.entry);
-        remains.unwritten.extend(self.take_overflow());
         self.bytes = 0;
         remains
+    }
+
+    /// Takes out the stanzas at the end, in order: all that are not being written and are behind `keep` bytes.
+    pub(crate) fn take_surplus(&mut self, keep: usize) -> Vec<Batch> {
+        let (mut kept, mut surplus, mut bytes) = (VecDeque::new(), Vec::new(), 0);
+        for (place, item) in std::mem::take(&mut self.items).into_iter().enumerate() {
+            let stays = place < self.writing || bytes < keep || matches!(item, Item::Raw(_));
+            if stays {
+                bytes += item.bytes().len();
+                kept.push_back(item);
+            } else {
+                surplus.extend(item.into_kept());
+            }
+        }
+        (self.items, self.bytes) = (kept, bytes);
+        batch::batches(surplus, &mut self.entry)
     }
 
     /// The link broke: stanzas written lately may be lost. Counts them as uncertain, unless they are kept to be sent

@@ -174,6 +174,7 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
     let states = [
         ("outgoing", "established", router.sessions as u64),
         ("outgoing", "handing-over", promise.handing_over),
+        ("outgoing", "slow", promise.slow),
         ("outgoing", "connecting", promise.attempting),
         ("outgoing", "queued", promise.awaiting_slot),
         ("outgoing", "closing", promise.awaiting_return),

@@ -9,7 +9,7 @@ use xmpp::Domain;
 use super::{rules::Terms, seat::Seat};
 use crate::{
     flow::batch::Batch,
-    routing::queue::{Bounds, Fit, LeftBehind, Queue, Room},
+    routing::queue::{Bound, LeftBehind, Queue, Room},
     settings::Absence,
 };
 
@@ -40,6 +40,16 @@ impl Limit {
             Self::Stanzas => "absence.max_stanzas",
             Self::Bytes => "absence.max_bytes",
             Self::TotalBytes => "absence.total_bytes",
+        }
+    }
+}
+
+impl From<Bound> for Limit {
+    fn from(bound: Bound) -> Self {
+        match bound {
+            Bound::Stanzas => Self::Stanzas,
+            Bound::Bytes => Self::Bytes,
+            Bound::Memory => Self::TotalBytes,
         }
     }
 }
@@ -100,24 +110,17 @@ impl Seats {
         due.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Appends a batch to the queue of its component. Gives back what does not fit, and the limit.
-    pub(super) fn append(&mut self, name: &Domain, batch: Batch) -> Option<(Batch, Limit)> {
+    /// Appends a batch to the queue of its component. Gives back what does not fit, with the limits.
+    pub(super) fn append(&mut self, name: &Domain, batch: Batch) -> Vec<(Limit, Batch)> {
         let free = self.total_bytes.saturating_sub(self.weight);
-        let seat = self.known.get_mut(name)?;
+        let Some(seat) = self.known.get_mut(name) else { return Vec::new() };
         let before = seat.queue.weight();
         let terms = Terms { rules: &seat.rules, is_served: seat.state.is_served() };
-        let rest = seat.queue.append(batch, Room { bounds: &terms, free }, Fit::Each);
+        let rest = seat.queue.append(batch, Room { bounds: &terms, free });
         self.weight = self.weight - before + seat.queue.weight();
-        let rest = rest?;
-        let length = rest.stanzas.first().map_or(0, |stanza| stanza.bytes().len());
-        let limit = if seat.queue.len() >= terms.max_stanzas() {
-            Limit::Stanzas
-        } else if seat.queue.bytes() + length > terms.max_bytes() {
-            Limit::Bytes
-        } else {
-            Limit::TotalBytes
-        };
-        Some((rest, limit))
+        let without_memory = rest.without_memory.map(|batch| (Limit::TotalBytes, batch));
+        let refused = rest.refused.into_iter().map(|(bound, batch)| (Limit::from(bound), batch));
+        refused.chain(without_memory).collect()
     }
 
     /// Puts stanzas that a connection returned in front. They were accepted once, so they are not refused.
@@ -185,8 +188,8 @@ mod tests {
         let length = batch("b.example", 1).stanzas[0].bytes().len();
         let full = |rules: Absence, total_bytes| {
             let mut seats = seats(&rules, total_bytes);
-            let rest = seats.append(&name("b.example"), batch("b.example", 5)).unwrap();
-            (rest.0.stanzas.len(), rest.1)
+            let rest = seats.append(&name("b.example"), batch("b.example", 5)).pop().unwrap();
+            (rest.1.stanzas.len(), rest.0)
         };
         assert_eq!(full(Absence { max_stanzas: 3, ..rules() }, 1 << 20), (2, Limit::Stanzas));
         assert_eq!(full(Absence { max_bytes: 2 * length, ..rules() }, 1 << 20), (3, Limit::Bytes));
@@ -196,11 +199,11 @@ mod tests {
     #[test]
     fn the_total_is_shared_and_falls_when_stanzas_are_taken_out() {
         let mut seats = seats(&rules(), 1200);
-        assert!(seats.append(&name("b.example"), batch("b.example", 2)).is_none());
-        let (rest, limit) = seats.append(&name("c.example"), batch("c.example", 2)).unwrap();
+        assert!(seats.append(&name("b.example"), batch("b.example", 2)).is_empty());
+        let (limit, rest) = seats.append(&name("c.example"), batch("c.example", 2)).pop().unwrap();
         assert_eq!((rest.stanzas.len(), limit), (1, Limit::TotalBytes));
         assert_eq!(seats.take_all(&name("b.example")).len(), 1);
-        assert!(seats.append(&name("c.example"), batch("c.example", 1)).is_none());
+        assert!(seats.append(&name("c.example"), batch("c.example", 1)).is_empty());
         let later = clock::now() + Duration::from_secs(301);
         assert_eq!(seats.due(later), [name("c.example")]);
         assert_eq!(seats.take_expired(&name("c.example"), later).len(), 2);
@@ -210,7 +213,7 @@ mod tests {
     #[test]
     fn a_name_that_is_gone_gives_up_its_queue() {
         let mut seats = seats(&rules(), 1 << 20);
-        assert!(seats.append(&name("b.example"), batch("b.example", 2)).is_none());
+        assert!(seats.append(&name("b.example"), batch("b.example", 2)).is_empty());
         let gone = seats.adopt([(name("c.example"), rules())], 1 << 20, clock::now());
         assert_eq!((gone.len(), gone[0].1[0].stanzas.len(), seats.weight), (1, 2, 0));
     }

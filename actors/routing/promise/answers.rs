@@ -1,11 +1,11 @@
 //! Error answers to the senders of waiting stanzas.
 
 use xmpp::{
-    DomainPair,
+    Domain, DomainPair,
     stanza::{self, Condition, ErrorType},
 };
 
-use super::{LOG, Promise};
+use super::{LOG, Promise, waiting::Bound};
 use crate::{
     dial::error::AttemptError,
     flow::{account::Outcome, batch::Batch, route::bounce},
@@ -16,12 +16,22 @@ impl Promise {
     /// Answers stanzas with the reason why there is no session. Those that may have arrived get an answer that
     /// says so.
     pub(super) fn answer(&self, batches: Vec<Batch>, failure: &AttemptError, outcome: Outcome) {
+        self.answer_each(batches, |to| failure.stanza_error(to), outcome);
+    }
+
+    /// The same with the error for stanzas to each domain.
+    pub(super) fn answer_each(
+        &self,
+        batches: Vec<Batch>,
+        error: impl Fn(&Domain) -> stanza::Error,
+        outcome: Outcome,
+    ) {
         for batch in batches {
             if batch.sends.may_have_arrived {
                 self.answer_in_doubt(vec![batch]);
                 continue;
             }
-            let error = failure.stanza_error(&batch.to);
+            let error = error(&batch.to);
             self.record(
                 &batch.pair(),
                 Event::now(EventKind::Bounced).saying(&error.text).of(batch.stanzas.len()),
@@ -64,21 +74,21 @@ impl Promise {
         bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
     }
 
-    /// Answers stanzas that do not fit in the queue of their pair.
-    pub(super) fn refuse(&self, pair: &DomainPair, batches: Vec<Batch>) {
+    /// Answers stanzas for which this bound leaves no room.
+    pub(super) fn refuse(&self, pair: &DomainPair, bound: Bound, batches: Vec<Batch>) {
         let stanzas = count(&batches);
         if stanzas == 0 {
             return;
         }
         // The sender is answered each time; the log lines are limited.
         if self.refusals.count_line() {
-            log::warn!(target: LOG, pair:% = pair, stanzas = stanzas; "refused: the queue is full");
+            log::warn!(
+                target: LOG, pair:% = pair, stanzas = stanzas, bound = bound.key();
+                "refused: a bound of what waits is reached"
+            );
         }
-        let error = stanza::Error {
-            type_: ErrorType::Wait,
-            condition: Condition::ResourceConstraint,
-            text: format!("the queue of stanzas for {} is full; try again later", pair.remote),
-        };
+        let text = format!("{}; try again later", bound.sentence(&pair.remote));
+        let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
         self.record(pair, Event::now(EventKind::Bounced).saying(&error.text).of(stanzas));
         for batch in batches {
             if batch.sends.may_have_arrived {
@@ -92,6 +102,27 @@ impl Promise {
     /// Records an event of the remote domain.
     pub(super) fn record(&self, pair: &DomainPair, event: Event) {
         self.owners.recorder.note(&pair.remote, event.with(&pair.local));
+    }
+}
+
+impl Bound {
+    /// Its key in the configuration.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Stanzas => "promise.max_stanzas",
+            Self::Bytes => "promise.max_bytes",
+            Self::Memory => "promise.total_bytes",
+        }
+    }
+
+    /// The reason for the sender of a stanza to `remote`.
+    fn sentence(self, remote: &Domain) -> String {
+        let key = self.key();
+        match self {
+            Self::Stanzas => format!("as many stanzas wait for {remote} as {key} permits"),
+            Self::Bytes => format!("as many bytes wait for {remote} as {key} permits"),
+            Self::Memory => format!("as much waits for all domains as {key} permits"),
+        }
     }
 }
 

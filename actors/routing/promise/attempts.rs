@@ -52,6 +52,10 @@ impl Promise {
             established: self.own.outlet(),
             failed: self.own.outlet(),
             closed: self.owners.closed.clone(),
+            congested: self.owners.congested.clone(),
+            requested: self.own.outlet(),
+            given_back: self.own.outlet(),
+            stopped: self.own.outlet(),
             returned: self.own.outlet(),
             bounces: self.owners.bounces.clone(),
             routes: self.owners.routes.clone(),
@@ -120,7 +124,7 @@ impl Promise {
                     self.slots.prefer(&pair);
                 }
                 Some(State::Attempting(_) | State::AwaitingReturn) => self.schedule.remote_seen(&pair),
-                Some(State::AwaitingSlot { .. } | State::HandingOver(_)) | None => {}
+                Some(State::AwaitingSlot { .. } | State::HandingOver(_) | State::Slow(_)) | None => {}
             }
         }
     }

@@ -45,6 +45,7 @@ impl Promise {
             State::AwaitingSlot { .. } => (QueueState::Turn, None),
             State::Attempting(_) => (QueueState::Attempt, None),
             State::HandingOver(_) => (QueueState::Handover, None),
+            State::Slow(_) => (QueueState::Slow, None),
             State::AwaitingReturn => (QueueState::Return, None),
             State::Pausing => match self.schedule.pause_of(pair) {
                 Some(Pause { ends, in_retries: false }) => (QueueState::Pause, Some(Seconds::until(ends))),

@@ -24,6 +24,8 @@ pub struct Figures {
     pub attempting: u64,
     /// With a session that is being given what waited.
     pub handing_over: u64,
+    /// With a session that takes its stanzas in portions.
+    pub slow: u64,
     /// With a session that has ended and returns what it has not written.
     pub awaiting_return: u64,
     /// In a pause after a failure.
@@ -43,6 +45,7 @@ impl Handler<Queued<ShowFigures>> for Promise {
                 State::AwaitingSlot { .. } => &mut figures.awaiting_slot,
                 State::Attempting(_) => &mut figures.attempting,
                 State::HandingOver(_) => &mut figures.handing_over,
+                State::Slow(_) => &mut figures.slow,
                 State::AwaitingReturn => &mut figures.awaiting_return,
                 State::Pausing => match self.schedule.pause_of(pair) {
                     Some(Pause { in_retries: true, .. }) => &mut figures.awaiting_slot,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use actix::{Context, Handler};
 use xmpp::DomainPair;
 
-use super::{Expect, Fulfilled, LOG, Promise, Release, State, answers::count, waiting::LeftBehind};
+use super::{Expect, LOG, Promise, Release, State, waiting::LeftBehind};
 use crate::{
     dial::{backoff, error::AttemptError},
-    flow::{account::Outcome, batch::Batch},
+    flow::{account::Outcome, batch::Batch, outbox},
     streams::outgoing::{self, Outgoing},
 };
 use mailbox::{Mailbox, Queued};
@@ -24,22 +24,26 @@ impl Handler<Queued<outgoing::Established>> for Promise {
         let outgoing::Established { pair, session, handled } = established.into_message();
         self.settle_open(&pair, handled);
         if let Some(known) = self.pairs.get(&pair) {
-            let batches = self.waiting.take_all(&pair);
-            let stanzas = count(&batches);
+            let waiting = self.waiting.amount(&pair);
             log::info!(
-                target: LOG, pair:% = pair, stanzas = stanzas, waited:% = millis(known.since);
+                target: LOG, pair:% = pair, stanzas = waiting.stanzas, waited:% = millis(known.since);
                 "handed over"
             );
+            let stanzas = usize::try_from(waiting.stanzas).unwrap_or(usize::MAX);
             self.record(&pair, Event::now(EventKind::HandedOver).of(stanzas));
-            self.enter(&pair, State::HandingOver(session.clone()));
-            for batch in batches {
-                send_first(&session, batch);
-            }
             if !self.permits(&pair) {
                 let _ = session.signal(outgoing::Forbid);
             }
-            // If the router is gone, the process ends.
-            let _ = self.owners.fulfilled.signal(Fulfilled { pair: pair.clone(), session });
+            if waiting.bytes > outbox::BUDGET as u64 {
+                self.schedule.connected(&pair);
+                self.link(&pair, &session);
+            } else {
+                for batch in self.waiting.take_all(&pair) {
+                    send_first(&session, batch);
+                }
+                self.hand_over(&pair, session);
+                self.admit_held(clock::now());
+            }
         }
         self.attempt_ended(&pair);
     }
@@ -78,12 +82,19 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
     type Result = ();
 
     fn handle(&mut self, returned: Queued<outgoing::Returned>, _: &mut Context<Self>) {
+        self.returned(returned.into_message());
+    }
+}
+
+impl Promise {
+    /// A session has given back what it has not written, or what was not acknowledged.
+    pub(super) fn returned(&mut self, returned: outgoing::Returned) {
         let outgoing::Returned { pair, open, interruption, batches, lived, carried, cut, tokens: _tokens } =
-            returned.into_message();
+            returned;
         if !matches!(self.pairs.state(&pair), Some(State::AwaitingReturn)) {
             // The session panicked, and the router has reported its return already.
             self.answer_in_doubt(open);
-            return self.answer(batches, &AttemptError::Late, Outcome::Answered);
+            return self.answer(batches, &AttemptError::Crashed, Outcome::Answered);
         }
         let failures = self.schedule.take_failures_before_session(&pair);
         let forbidden = if self.stopping {

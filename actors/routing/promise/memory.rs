@@ -2,7 +2,7 @@
 
 use xmpp::DomainPair;
 
-use super::{Promise, State, pairs::Pair};
+use super::{Promise, State, pairs::Pair, waiting::Bound};
 
 impl Promise {
     /// Frees memory when little is left: forgets pairs for which nothing waits, then makes the largest queues
@@ -21,7 +21,7 @@ impl Promise {
         }
         for (weight, pair) in self.waiting.by_weight() {
             let Some(shed) = self.waiting.shed(&pair, weight) else { break };
-            self.refuse(&pair, shed);
+            self.refuse(&pair, Bound::Memory, shed);
             if self.waiting.is_idle(&pair)
                 && matches!(self.pairs.state(&pair), Some(State::AwaitingSlot { .. } | State::Pausing))
             {

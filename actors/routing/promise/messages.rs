@@ -30,6 +30,15 @@ pub struct Release {
     pub pair: DomainPair,
 }
 
+/// The outbox of this session is full: keep the stanzas of its pair, and give them to the session as it asks for them.
+#[derive(Debug)]
+pub struct TakeOver {
+    /// The pair of the session.
+    pub pair: DomainPair,
+    /// The session.
+    pub session: Mailbox<Outgoing>,
+}
+
 /// A session has ended and returns the stanzas that it has not written. They go in front of the queue.
 #[derive(Debug)]
 pub struct Expect {
@@ -106,11 +115,35 @@ pub struct Fulfilled {
     pub session: Mailbox<Outgoing>,
 }
 
+/// There is a session, which gets the stanzas of its pair from the promise, in portions.
+#[derive(Debug)]
+pub struct Linked {
+    /// The pair of the session.
+    pub pair: DomainPair,
+    /// The session.
+    pub session: Mailbox<Outgoing>,
+}
+
+/// A session that got portions has ended, and the promise has had it retire.
+#[derive(Debug)]
+pub struct Unlinked {
+    /// The pair of the session.
+    pub pair: DomainPair,
+    /// The session.
+    pub session: Mailbox<Outgoing>,
+}
+
 /// The receivers of the promise's events, and of those of the sessions that it starts.
 #[derive(Clone, Debug)]
 pub struct Owners {
     /// Receives the new sessions.
     pub fulfilled: Outlet<Fulfilled>,
+    /// Receives the new sessions that get portions.
+    pub linked: Outlet<Linked>,
+    /// Receives the ends of sessions that got portions.
+    pub unlinked: Outlet<Unlinked>,
+    /// Receives the reports of sessions whose outbox is full.
+    pub congested: Outlet<outgoing::Congested>,
     /// Receives the ends of the sessions.
     pub closed: Outlet<outgoing::Closed>,
     /// Receives the error answers.

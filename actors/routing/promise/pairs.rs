@@ -41,6 +41,8 @@ pub(super) enum State {
     Attempting(Mailbox<Outgoing>),
     /// The session has been given everything that waited, and the router is being informed.
     HandingOver(Mailbox<Outgoing>),
+    /// The session asks for stanzas in portions, as its peer reads them.
+    Slow(Mailbox<Outgoing>),
     /// A session has ended and returns the stanzas that it has not written.
     AwaitingReturn,
     /// The last attempt failed. The schedule knows when the next one is made.

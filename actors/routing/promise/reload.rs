@@ -22,7 +22,9 @@ impl Handler<Queued<Adopt>> for Promise {
             let waiting = self.waiting.take_all(&pair);
             self.answer(waiting, &AttemptError::Denied, Outcome::Answered);
             match self.pairs.state(&pair) {
-                Some(State::HandingOver(session)) => drop(session.signal(outgoing::Forbid)),
+                Some(State::HandingOver(session) | State::Slow(session)) => {
+                    drop(session.signal(outgoing::Forbid));
+                }
                 Some(State::AwaitingSlot { .. } | State::Pausing) => self.remove(&pair),
                 // Decided when the attempt ends or the stanzas return.
                 Some(State::Attempting(_) | State::AwaitingReturn) | None => {}
@@ -30,7 +32,9 @@ impl Handler<Queued<Adopt>> for Promise {
         }
         if let Some(adopt) = self.dial.policies() {
             for (_, known) in self.pairs.iter() {
-                if let State::HandingOver(session) | State::Attempting(session) = &known.state {
+                if let State::HandingOver(session) | State::Slow(session) | State::Attempting(session) =
+                    &known.state
+                {
                     // A session that has just ended does not need it.
                     let _ = session.signal(adopt.clone());
                 }

@@ -131,6 +131,17 @@ impl Schedule {
         }
     }
 
+    /// Notes that a pair has a session now, while stanzas still wait, and keeps its failures in case the session is
+    /// short-lived.
+    pub(super) fn connected(&mut self, pair: &DomainPair) {
+        let Some(entry) = self.entries.get_mut(pair) else { return };
+        entry.last_failure = None;
+        let failures = std::mem::take(&mut entry.failures);
+        if failures > 0 {
+            self.before_session.insert(pair.clone(), failures);
+        }
+    }
+
     /// Takes the failures in a row from before the session of the pair.
     pub(super) fn take_failures_before_session(&mut self, pair: &DomainPair) -> u32 {
         self.before_session.remove(pair).unwrap_or(0)
@@ -203,15 +214,6 @@ impl Schedule {
     /// Whether the pair is in a pause that is not over, or waits for its retry.
     pub(super) fn is_in_pause(&self, pair: &DomainPair, now: Instant) -> bool {
         self.pause_of(pair).is_some_and(|pause| pause.in_retries || now < pause.ends)
-    }
-
-    /// Whether the remote domain is known to be unreachable: the pair is in a pause, and its last attempt failed,
-    /// or the pause after a short-lived connection lasts longer than `within`. A domain whose last connection was
-    /// short-lived exists and may accept the next one at the end of the pause.
-    pub(super) fn is_unreachable(&self, pair: &DomainPair, within: Duration, now: Instant) -> bool {
-        let Some(entry) = self.entries.get(pair) else { return false };
-        let Some(ends) = entry.pause_ends else { return false };
-        !matches!(entry.last_failure.as_deref(), Some(AttemptError::ShortLived)) || ends > now + within
     }
 
     /// Sets the timer for the next wake-up of a pair: at `deadline`, the earliest time at which something

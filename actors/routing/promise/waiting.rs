@@ -1,31 +1,28 @@
-//! The stanzas that wait for a connection: a bounded queue for each pair, and the batches that are held until
-//! their queue has room.
+//! The stanzas that wait for a connection: a bounded queue for each pair, and the batches that are held until the memory
+//! of all queues has room.
 //!
-//! A held batch keeps the read permit of its source, so its source is paused. After [`HOLD`] the batch is
-//! taken as far as it fits, and the rest is refused. `total_bytes` bounds the memory of all queues, with the
-//! cost of each pair and each stanza, so it also holds for a hundred thousand domains of which each has one
-//! short message waiting.
+//! A stanza beyond a bound of its pair comes back to the caller at once. `total_bytes` bounds the memory of all queues,
+//! with the cost of each pair and each stanza, so it also holds for a hundred thousand domains of which each has one
+//! short message waiting. Only this bound pauses sources: all of them, in order of arrival.
 //!
 //! Architecture Invariant: plain data. The caller passes the time and answers the stanzas that are taken out,
 //! so these queues can be kept elsewhere (on disk, for example) without any change to the actor.
 
+mod hold;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    cmp::Reverse,
-    collections::{HashMap, VecDeque},
-    time::{Duration, Instant},
-};
+use std::{cmp::Reverse, collections::HashMap, time::Instant};
 
 use xmpp::DomainPair;
 
-pub(super) use crate::routing::queue::{LeftBehind, Settled, Verdict};
+use self::hold::{HOLD, Held, Hold};
+pub(super) use crate::routing::queue::{Bound, LeftBehind, Settled, Verdict};
 use crate::{
     flow::batch::Batch,
     routing::{
         capacity,
-        queue::{Fit, Queue, Room},
+        queue::{Queue, Room},
     },
     settings::Promise as Bounds,
 };
@@ -35,7 +32,8 @@ use status::amount::Amount;
 #[derive(Debug)]
 pub(super) struct Waiting {
     bounds: Bounds,
-    lines: HashMap<DomainPair, Line>,
+    queues: HashMap<DomainPair, Queue>,
+    hold: Hold,
     /// Weight of all queues in bytes.
     weight: usize,
     /// Set while shedding does not suffice: the memory in use at which it is tried again, so that the search
@@ -43,36 +41,27 @@ pub(super) struct Waiting {
     shed_again_at: Option<usize>,
 }
 
-/// The queue of one pair.
-#[derive(Debug)]
-struct Line {
-    queue: Queue,
-    /// Batches that did not fit in the queue.
-    held: Option<Box<Held>>,
-    /// Batches were held for too long: what does not fit is refused at once.
-    refusing: bool,
+/// When a batch came to its queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Arrival {
+    /// Now: it goes behind what is held.
+    New(Instant),
+    /// It was the first that was held, until then at most.
+    Held(Instant),
 }
 
+/// The first held batch.
 #[derive(Debug)]
-struct Held {
-    batches: VecDeque<Batch>,
-    until: Instant,
-}
-
-/// The result of [`Waiting::append`].
-#[derive(Debug)]
-pub(super) enum Appended {
-    /// All stanzas are in the queue.
-    Queued,
-    /// The stanzas that did not fit are held.
-    Held,
-    /// These stanzas did not fit.
-    Refused(Vec<Batch>),
+pub(super) enum FirstHeld {
+    /// There is room for a part of it.
+    Fits(Batch, Arrival),
+    /// It was held for [`HOLD`].
+    IsLate(Batch),
 }
 
 impl Waiting {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { bounds, lines: HashMap::new(), weight: 0, shed_again_at: None }
+        Self { bounds, queues: HashMap::new(), hold: Hold::default(), weight: 0, shed_again_at: None }
     }
 
     /// Changes the bounds. They apply to new stanzas only.
@@ -82,98 +71,119 @@ impl Waiting {
 
     /// Adds an empty queue for a pair, which is charged until [`Self::close`].
     pub(super) fn open(&mut self, pair: DomainPair) {
-        self.lines.entry(pair).or_insert_with(Line::new);
+        self.queues.entry(pair).or_insert_with(Queue::new);
     }
 
     /// Removes the queue of a pair, which should be empty.
     pub(super) fn close(&mut self, pair: &DomainPair) {
-        if let Some(line) = self.lines.remove(pair) {
-            self.weight -= line.queue.weight();
+        if let Some(queue) = self.queues.remove(pair) {
+            self.weight -= queue.weight();
         }
     }
 
-    /// Whether the bound of the memory leaves room for one more pair.
+    /// Whether the bound of the memory leaves room for one more pair, and nothing is held that came before.
     pub(super) fn has_room_for_a_pair(&self) -> bool {
-        self.free() >= PAIR_COST
+        self.hold.is_empty() && self.free() >= PAIR_COST
     }
 
-    /// Appends a batch to the queue of its pair. Stanzas that do not fit are held, unless batches of the pair
-    /// were held for too long before.
-    pub(super) fn append(&mut self, pair: &DomainPair, batch: Batch, now: Instant) -> Appended {
+    /// Appends a batch to the queue of its pair. Gives back the stanzas for which a bound of the pair leaves no room.
+    /// Those for which the memory of all queues leaves no room are held.
+    pub(super) fn append(
+        &mut self,
+        pair: &DomainPair,
+        batch: Batch,
+        arrival: Arrival,
+    ) -> Vec<(Bound, Batch)> {
         let room = Room { bounds: &self.bounds, free: self.free() };
-        let Some(line) = self.lines.get_mut(pair) else { return Appended::Refused(vec![batch]) };
-        let before = line.queue.weight();
-        let rest = match line.held {
-            None => line.queue.append(batch, room, Fit::InOrder),
-            Some(_) => Some(batch),
+        let queue = match (self.queues.get_mut(pair), arrival) {
+            (Some(queue), Arrival::Held(_)) => queue,
+            // Error answers pause no source, and are behind nothing that does.
+            (Some(queue), Arrival::New(_)) if self.hold.is_empty() || batch.returning => queue,
+            _ => {
+                self.hold(batch, arrival);
+                return Vec::new();
+            }
         };
-        self.weight = self.weight - before + line.queue.weight();
-        let Some(rest) = rest else { return Appended::Queued };
-        let refusing = line.refusing;
-        let held = line.held.get_or_insert_with(|| Box::new(Held::until(now + HOLD)));
-        held.batches.push_back(rest);
-        if refusing { Appended::Refused(self.end_hold(pair).unwrap_or_default()) } else { Appended::Held }
-    }
-
-    /// Takes the held batches of a pair as far as they fit, and returns the stanzas that do not fit; `None`:
-    /// nothing is held. From now on the queue refuses what does not fit, until [`Self::take_all`].
-    pub(super) fn end_hold(&mut self, pair: &DomainPair) -> Option<Vec<Batch>> {
-        let line = self.lines.get_mut(pair)?;
-        let held = line.held.take()?;
-        line.refusing = true;
-        let mut refused = Vec::new();
-        for batch in held.batches {
-            let room = Room { bounds: &self.bounds, free: self.free() };
-            let line = self.lines.get_mut(pair)?;
-            let before = line.queue.weight();
-            refused.extend(line.queue.append(batch, room, Fit::Each));
-            self.weight = self.weight - before + line.queue.weight();
+        let before = queue.weight();
+        let rest = queue.append(batch, room);
+        self.weight = self.weight - before + queue.weight();
+        let mut refused = rest.refused;
+        match rest.without_memory {
+            // Error answers are never answered, so this pauses nothing.
+            Some(batch) if batch.returning => refused.push((Bound::Memory, batch)),
+            Some(batch) => self.hold(batch, arrival),
+            None => {}
         }
-        Some(refused)
+        refused
     }
 
-    /// Whether batches of the pair were held for [`HOLD`].
-    pub(super) fn hold_is_over(&self, pair: &DomainPair, now: Instant) -> bool {
-        let held = self.lines.get(pair).and_then(|line| line.held.as_ref());
-        held.is_some_and(|held| held.until <= now)
+    /// Holds a batch until there is room in the memory of all queues.
+    pub(super) fn hold(&mut self, batch: Batch, arrival: Arrival) {
+        match arrival {
+            Arrival::New(now) => self.hold.push_back(Held { batch, until: now + HOLD }),
+            Arrival::Held(until) => self.hold.push_front(Held { batch, until }),
+        }
+    }
+
+    /// Takes out the first held batch, if there is room for some of it or its time is over.
+    pub(super) fn first_held(&mut self, now: Instant) -> Option<FirstHeld> {
+        let first = self.hold.first()?;
+        if first.until <= now {
+            return self.hold.pop().map(|held| FirstHeld::IsLate(held.batch));
+        }
+        let of_pair = if self.queues.contains_key(&first.batch.pair()) { 0 } else { PAIR_COST };
+        let needed = of_pair + first.batch.stanzas.first().map_or(0, Queue::weight_of);
+        if self.free() < needed {
+            return None;
+        }
+        self.hold.pop().map(|held| FirstHeld::Fits(held.batch, Arrival::Held(held.until)))
+    }
+
+    /// Takes out everything that is held, of all pairs.
+    pub(super) fn take_held(&mut self) -> Vec<Batch> {
+        self.hold.take_all()
     }
 
     /// Puts stanzas that a lost link left in front. They were accepted once, so they are not refused: the
     /// bounds of a pair apply to new stanzas.
     pub(super) fn put_back(&mut self, pair: &DomainPair, left: LeftBehind) {
-        let Some(line) = self.lines.get_mut(pair) else { return };
-        let before = line.queue.weight();
-        line.queue.put_back(left, &self.bounds);
-        self.weight = self.weight - before + line.queue.weight();
+        let Some(queue) = self.queues.get_mut(pair) else { return };
+        let before = queue.weight();
+        queue.put_back(left, &self.bounds);
+        self.weight = self.weight - before + queue.weight();
     }
 
     /// Whether a lost link has left stanzas for the pair whose fate is unknown.
     pub(super) fn has_open(&self, pair: &DomainPair) -> bool {
-        self.lines.get(pair).is_some_and(|line| line.queue.has_open())
+        self.queues.get(pair).is_some_and(Queue::has_open)
     }
 
     /// The stanzas of the pair that a lost link carried and whose fate is unknown.
     pub(super) fn open_amount(&self, pair: &DomainPair) -> Amount {
-        self.lines.get(pair).map(|line| line.queue.open_amount()).unwrap_or_default()
+        self.queues.get(pair).map(Queue::open_amount).unwrap_or_default()
     }
 
     /// Settles the stanzas of a pair whose fate was unknown. Those that stay are to be sent again.
     pub(super) fn settle(&mut self, pair: &DomainPair, verdict: Verdict) -> Settled {
-        let Some(line) = self.lines.get_mut(pair) else { return Settled::default() };
-        let before = line.queue.weight();
-        let settled = line.queue.settle(verdict);
-        self.weight = self.weight - before + line.queue.weight();
+        let Some(queue) = self.queues.get_mut(pair) else { return Settled::default() };
+        let before = queue.weight();
+        let settled = queue.settle(verdict);
+        self.weight = self.weight - before + queue.weight();
         settled
     }
 
     /// Takes out all stanzas of a pair, in order; those that are held are the last.
     pub(super) fn take_all(&mut self, pair: &DomainPair) -> Vec<Batch> {
         let mut batches = self.take(pair, Queue::take_all);
-        if let Some(line) = self.lines.get_mut(pair) {
-            line.refusing = false;
-            batches.extend(line.held.take().into_iter().flat_map(|held| held.batches));
-        }
+        batches.extend(self.hold.take(pair));
         batches
+    }
+
+    /// Takes out the first stanzas of a pair, in order, of so many bytes or one at least.
+    pub(super) fn take_portion(&mut self, pair: &DomainPair, bytes: usize) -> Vec<Batch> {
+        let portion = self.take(pair, |queue| queue.take_first(bytes));
+        // Held batches are behind the queue.
+        if portion.is_empty() { self.hold.take(pair) } else { portion }
     }
 
     /// Takes out the IQ requests of a pair that are in the queue.
@@ -187,39 +197,40 @@ impl Waiting {
     }
 
     fn take(&mut self, pair: &DomainPair, take: impl FnOnce(&mut Queue) -> Vec<Batch>) -> Vec<Batch> {
-        let Some(line) = self.lines.get_mut(pair) else { return Vec::new() };
-        let before = line.queue.weight();
-        let batches = take(&mut line.queue);
-        self.weight = self.weight - before + line.queue.weight();
+        let Some(queue) = self.queues.get_mut(pair) else { return Vec::new() };
+        let before = queue.weight();
+        let batches = take(queue);
+        self.weight = self.weight - before + queue.weight();
         batches
     }
 
     /// Whether nothing waits for the pair.
     pub(super) fn is_idle(&self, pair: &DomainPair) -> bool {
-        self.lines.get(pair).is_none_or(Line::is_idle)
+        self.queues.get(pair).is_none_or(Queue::is_empty) && !self.hold.has(pair)
     }
 
     /// Stanzas in the queue of the pair.
     pub(super) fn queued(&self, pair: &DomainPair) -> usize {
-        self.lines.get(pair).map_or(0, |line| line.queue.len())
+        self.queues.get(pair).map_or(0, Queue::len)
     }
 
     /// Everything that waits for the pair, in the queue and held.
     pub(super) fn amount(&self, pair: &DomainPair) -> Amount {
-        self.lines.get(pair).map(Line::amount).unwrap_or_default()
+        let queued = self
+            .queues
+            .get(pair)
+            .map(|queue| Amount { stanzas: queue.len() as u64, bytes: queue.bytes() as u64 });
+        queued.unwrap_or_default().plus(self.hold.amount(pair))
     }
 
     /// The time at which the oldest stanza in the queue of the pair came.
     pub(super) fn oldest(&self, pair: &DomainPair) -> Option<Instant> {
-        self.lines.get(pair).and_then(|line| line.queue.oldest())
+        self.queues.get(pair).and_then(Queue::oldest)
     }
 
-    /// When a stanza of the pair expires next, or the hold of its batches ends (possibly nothing happens then),
-    /// and whether nothing waits for it.
+    /// When a stanza of the pair expires next (possibly nothing happens then), and whether nothing waits for it.
     pub(super) fn outlook(&self, pair: &DomainPair) -> (Option<Instant>, bool) {
-        let Some(line) = self.lines.get(pair) else { return (None, true) };
-        let held = line.held.as_ref().map(|held| held.until);
-        (line.queue.next_expiry().into_iter().chain(held).min(), line.is_idle())
+        (self.queues.get(pair).and_then(Queue::next_expiry), self.is_idle(pair))
     }
 
     /// Whether more than four fifths of the memory are in use, and shedding may help.
@@ -233,7 +244,7 @@ impl Waiting {
     /// The pairs by the weight of their queues, the heaviest first.
     pub(super) fn by_weight(&self) -> Vec<(usize, DomainPair)> {
         let mut weights: Vec<(usize, DomainPair)> =
-            self.lines.iter().map(|(pair, line)| (line.queue.weight(), pair.clone())).collect();
+            self.queues.iter().map(|(pair, queue)| (queue.weight(), pair.clone())).collect();
         weights.sort_unstable_by_key(|(weight, _)| Reverse(*weight));
         weights
     }
@@ -257,7 +268,7 @@ impl Waiting {
     /// every second.
     pub(super) fn tidy(&mut self) {
         self.shed_again_at = None;
-        capacity::shrink_map(&mut self.lines);
+        capacity::shrink_map(&mut self.queues);
     }
 
     /// Weight that all queues may still grow.
@@ -266,38 +277,13 @@ impl Waiting {
     }
 
     fn used(&self) -> usize {
-        self.weight + self.lines.len() * PAIR_COST
+        self.weight + self.queues.len() * PAIR_COST
     }
 
     fn is_above_four_fifths(&self) -> bool {
         self.used() > self.bounds.total_bytes / 5 * 4
     }
 }
-
-impl Line {
-    fn new() -> Self {
-        Self { queue: Queue::new(), held: None, refusing: false }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.held.is_none()
-    }
-
-    fn amount(&self) -> Amount {
-        let queued = Amount { stanzas: self.queue.len() as u64, bytes: self.queue.bytes() as u64 };
-        let held = self.held.iter().flat_map(|held| &held.batches);
-        held.map(Batch::amount).fold(queued, Amount::plus)
-    }
-}
-
-impl Held {
-    fn until(until: Instant) -> Self {
-        Self { batches: VecDeque::new(), until }
-    }
-}
-
-/// How long a full queue may hold batches: about the time that a connection takes to set up, with dialback.
-pub(super) const HOLD: Duration = Duration::from_secs(3);
 
 /// Bytes of memory that a pair takes beside its stanzas: measured 1500. A quarter of it is the state of the
 /// pair; the rest is its names, its entries in the maps, timers and queues, a queue that is not empty, and

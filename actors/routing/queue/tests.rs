@@ -42,7 +42,7 @@ fn wide(bounds: &Promise) -> Room<'_> {
 fn queue_of(stanzas: &[Stanza]) -> Queue {
     let mut queue = Queue::new();
     for stanza in stanzas {
-        assert!(queue.append(Batch::of(stanza.clone()), wide(&bounds()), Fit::Each).is_none());
+        assert!(queue.append(Batch::of(stanza.clone()), wide(&bounds())).is_empty());
     }
     queue
 }
@@ -97,10 +97,10 @@ fn a_presence_is_replaced_after_other_stanzas_were_taken_out() {
         queue_of(&[stanza("iq", "get", "1"), stanza("presence", "", "2"), stanza("message", "", "3")]);
     assert_eq!(ids(&queue.take_requests()), ["1"]);
     queue.put_back(unwritten(vec![Batch::of(stanza("message", "", "0"))]), &bounds());
-    queue.append(Batch::of(stanza("presence", "", "4")), wide(&bounds()), Fit::InOrder);
+    queue.append(Batch::of(stanza("presence", "", "4")), wide(&bounds()));
     assert_eq!(ids(&queue.take_all()), ["0", "3", "4"]);
     // The presence that was taken out with the others is not found any more.
-    queue.append(Batch::of(stanza("presence", "", "5")), wide(&bounds()), Fit::InOrder);
+    queue.append(Batch::of(stanza("presence", "", "5")), wide(&bounds()));
     assert_eq!((ids(&queue.take_all()), queue.presences.capacity()), (vec!["5".to_owned()], 0));
 }
 
@@ -167,7 +167,7 @@ fn the_next_expiry_is_never_too_late() {
     let mut queue = queue_of(&[stanza("message", "", "1"), stanza("presence", "", "2")]);
     let expiry = |queue: &Queue| queue.items.values().map(|item| item.expires).min();
     assert_eq!(queue.next_expiry(), expiry(&queue));
-    queue.append(Batch::of(stanza("presence", "", "3")), wide(&bounds()), Fit::InOrder);
+    queue.append(Batch::of(stanza("presence", "", "3")), wide(&bounds()));
     assert!(queue.next_expiry() <= expiry(&queue));
     assert!(
         queue.take_expired(queue.next_expiry().unwrap()).is_empty(),
@@ -209,32 +209,50 @@ fn presence_to_or_from_a_room_is_not_replaced_whatever_the_namespace_prefix() {
 }
 
 #[test]
-fn a_batch_is_taken_up_to_the_first_stanza_that_does_not_fit() {
+fn a_batch_is_taken_up_to_the_first_stanza_for_which_there_is_no_memory() {
     let two = [stanza("message", "", "1"), stanza("message", "", "2")];
-    let batch = || batch_of((3..10).map(|id| stanza("message", "", &id.to_string())));
     let mut queue = queue_of(&two);
-    let rest = queue.append(batch(), wide(&bounds()), Fit::InOrder).unwrap();
-    assert_eq!(ids(&[rest]), ["6", "7", "8", "9"], "bounded by the number of stanzas");
-    let mut queue = queue_of(&two);
+    // As much as the two waiting stanzas.
     let room = Room { bounds: &bounds(), free: queue.weight() };
-    let rest = queue.append(batch(), room, Fit::InOrder).unwrap();
-    assert_eq!(
-        ids(&[rest]),
-        ["5", "6", "7", "8", "9"],
-        "bounded by the memory left: as much as the two waiting stanzas"
-    );
+    let rest = queue.append(batch_of((3..10).map(|id| stanza("message", "", &id.to_string()))), room);
+    assert!(rest.refused.is_empty());
+    assert_eq!(ids(rest.without_memory.as_slice()), ["5", "6", "7", "8", "9"]);
+    assert_eq!(ids(&queue.take_all()), ["1", "2", "3", "4"]);
 }
 
 #[test]
-fn nothing_overtakes_held_stanzas_and_a_newer_presence_is_taken_when_others_are_refused() {
-    let full = ["1", "2", "3", "4"].map(|id| stanza("message", "", id));
-    let batch = || batch_of([stanza("message", "", "5"), stanza("presence", "", "6")]);
-    let mut queue = queue_of(&[[stanza("presence", "", "0")].as_slice(), &full].concat());
-    let rest = queue.append(batch(), wide(&bounds()), Fit::InOrder).unwrap();
-    assert_eq!(ids(&[rest]), ["5", "6"]);
-    let rest = queue.append(batch(), wide(&bounds()), Fit::Each).unwrap();
-    assert_eq!(ids(&[rest]), ["5"]);
-    assert_eq!(ids(&queue.take_all()), ["1", "2", "3", "4", "6"]);
+fn each_stanza_beyond_a_bound_comes_back_with_the_bound_and_a_newer_presence_is_taken() {
+    let mut queue = queue_of(&["0", "1", "2", "3"].map(|id| stanza("message", "", id)));
+    let long = read(&format!(
+        "<message from='a@a.example' to='b@b.example' id='4'><body>{}</body></message>",
+        "x".repeat(10_000)
+    ));
+    let batch = batch_of([
+        long,
+        stanza("presence", "", "5"),
+        stanza("message", "", "6"),
+        stanza("message", "", "7"),
+        stanza("presence", "", "8"),
+    ]);
+    let rest = queue.append(batch, wide(&bounds()));
+    assert!(rest.without_memory.is_none());
+    let refused: Vec<_> =
+        rest.refused.iter().map(|(bound, batch)| (*bound, ids(std::slice::from_ref(batch)))).collect();
+    let expected =
+        [(Bound::Bytes, vec!["4".to_owned()]), (Bound::Stanzas, vec!["6".to_owned(), "7".to_owned()])];
+    assert_eq!(refused, expected);
+    assert_eq!(ids(&queue.take_all()), ["0", "1", "2", "3", "8"]);
+}
+
+#[test]
+fn a_portion_has_the_first_stanzas_and_one_at_least() {
+    let mut queue = queue_of(&["0", "1", "2", "3"].map(|id| stanza("message", "", id)));
+    let one = queue.bytes() / 4;
+    assert_eq!(ids(&queue.take_first(0)), ["0"]);
+    assert_eq!(ids(&queue.take_first(2 * one + 1)), ["1", "2"]);
+    assert_eq!((queue.len(), queue.bytes()), (1, one));
+    assert_eq!(ids(&queue.take_first(usize::MAX)), ["3"]);
+    assert_eq!((queue.next_expiry(), queue.take_first(1).len()), (None, 0));
 }
 
 #[test]

@@ -13,7 +13,8 @@ impl Router {
         &self,
         remote: Option<&Domain>,
     ) -> impl Iterator<Item = (&DomainPair, &Mailbox<Outgoing>)> {
-        self.sessions.iter().filter(move |(pair, _)| remote.is_none_or(|remote| pair.remote == *remote))
+        let sessions = self.sessions.iter().map(|(pair, session)| (pair, &session.mailbox));
+        sessions.filter(move |(pair, _)| remote.is_none_or(|remote| pair.remote == *remote))
     }
 }
 
@@ -31,7 +32,7 @@ impl Handler<Queued<ShowSessions>> for Router {
             let pair = DomainPair { local: local.clone(), remote: remote.clone() };
             if let Some(session) = self.sessions.get(&pair) {
                 // A session that has just ended reports nothing.
-                let _ = session.signal(outgoing::Show { links: links.clone() });
+                let _ = session.mailbox.signal(outgoing::Show { links: links.clone() });
             }
         }
         // The receiver may be gone.

@@ -6,7 +6,7 @@ use actix::{Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::Domain;
 
-use super::Router;
+use super::{Router, sessions::Way};
 use crate::flow::account::Totals;
 use mailbox::Queued;
 use status::amount::Amount;
@@ -27,7 +27,7 @@ pub struct Figures {
     pub account: Arc<Totals>,
     /// The domains for which the most stanzas wait, in descending order.
     pub busiest: Vec<(Domain, Amount)>,
-    /// Sessions that take stanzas.
+    /// Sessions that get stanzas from the router. The promise counts the others.
     pub sessions: usize,
     /// The configured components, and whether each is connected.
     pub components: Vec<(Domain, bool)>,
@@ -54,7 +54,7 @@ impl Handler<Queued<ShowFigures>> for Router {
         let _ = answer.send(Figures {
             account: Arc::clone(&self.accounts.all),
             busiest: waiting.into_iter().map(|(domain, amount)| (domain.clone(), amount)).collect(),
-            sessions: self.sessions.len(),
+            sessions: self.sessions.values().filter(|session| session.way == Way::Direct).count(),
             components,
         });
     }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[actix::test]
-async fn a_peer_that_never_acknowledges_holds_up_its_senders() {
+async fn a_peer_that_never_acknowledges_takes_bounded_memory_and_pauses_no_source() {
     tokio::time::pause();
     let mut node = Node::with_acks(1 << 20, Acks::Silent).await;
     for _ in 0..20 {
@@ -11,6 +11,7 @@ async fn a_peer_that_never_acknowledges_holds_up_its_senders() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let account = node.account().await;
+    assert_eq!(account.taken().stanzas, 10_000);
     let unacked = account.unacked();
     assert!((100..256 * 1024).contains(&unacked.bytes), "{account:?}");
     assert!(account.waiting().stanzas > 1000, "{account:?}");
@@ -23,7 +24,8 @@ async fn a_peer_that_never_acknowledges_holds_up_its_senders() {
 #[actix::test]
 async fn a_peer_that_acknowledges_soon_gets_a_larger_window() {
     tokio::time::pause();
-    let mut node = Node::with_acks(1 << 20, Acks::Plain).await;
+    let behaviour = Behaviour { acks: Acks::Plain, ..Behaviour::default() };
+    let mut node = Node::start_with(1 << 20, super::super::slow_links::wide_bounds(), behaviour).await;
     for _ in 0..40 {
         node.sends("b.example", 1000).await;
     }

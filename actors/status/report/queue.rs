@@ -39,6 +39,8 @@ pub enum QueueState {
     Attempt,
     /// A link is open, or a component is connected, and receives the stanzas of the queue.
     Handover,
+    /// A link is open, and takes the stanzas of the queue as the remote server reads them.
+    Slow,
     /// A link has ended and returns the stanzas that it did not write.
     Return,
     /// The component is not connected.

@@ -52,11 +52,6 @@ impl Component {
                 },
             }
         }
-        if self.machine.has_closed() {
-            // Nothing may follow our closing tag.
-            // Answers to stanzas that were refused: the component is gone before it reads them.
-            drop(self.connection.outbox.take_overflow());
-        }
         self.connection.flush();
         if !refused.is_empty() {
             // A router that is gone ends the process.
@@ -98,15 +93,18 @@ impl Component {
         }
     }
 
-    /// Answers a refused stanza on the same stream, since the component may not serve its sender. The answer
-    /// waits for room in the outbox with the permit of its read, and so does the next read.
+    /// Answers a refused stanza on the same stream, since the component may not serve its sender. If the outbox has no
+    /// room, the next read waits until the component has read some of it.
     fn refuse(&mut self, refused: stanza::Refused, permit: &ReadPermit) {
         self.intake.refused += 1;
         refused::log(LOG, &self.environment.bad_stanzas, self.connection.address, &refused);
         if let Some(answer) = refused.answer {
-            let batch = Batch { permit: permit.clone(), returning: true, ..Batch::of(answer) };
+            let batch = Batch { returning: true, ..Batch::of(answer) };
             // Error answers are never refused.
-            let _ = self.connection.outbox.push(batch, clock::now());
+            self.connection.outbox.accept(batch);
+            if !self.connection.outbox.has_room() {
+                self.unread_answers = Some(permit.clone());
+            }
         }
     }
 }

@@ -64,7 +64,7 @@ impl Component {
     fn write(&mut self, mut batch: Batch) {
         if self.takes_stanzas() {
             self.connection.last_stanza = clock::now();
-            self.connection.outbox.push_first(batch);
+            self.connection.outbox.accept(batch);
         } else {
             batch.release();
             self.leftovers.unwritten.push(batch);

@@ -7,7 +7,6 @@ use xmpp::Stanza;
 
 use crate::flow::{
     batch::{self, ReadPermit},
-    fan_out::FanOut,
     route::{Ingress, Route},
     throttle::{Throttle, UNPRODUCTIVE},
 };
@@ -17,7 +16,6 @@ use mailbox::{Outlet, Refused};
 #[derive(Debug)]
 pub(in crate::streams) struct Intake {
     ingress: Ingress,
-    fan_out: FanOut,
     /// Stanzas that the router has not taken yet. Nothing is read meanwhile: they hold read permits.
     offered: Option<Route>,
     /// Limits elements that bring no stanza.
@@ -33,7 +31,6 @@ impl Intake {
     pub(in crate::streams) fn new(ingress: Ingress) -> Self {
         Self {
             ingress,
-            fan_out: FanOut::default(),
             offered: None,
             unproductive: Throttle::new(Some(UNPRODUCTIVE)),
             stanzas: 0,
@@ -56,8 +53,7 @@ impl Intake {
         context: &mut Context<A>,
         offer_again: fn(&mut A, &mut Context<A>),
     ) {
-        let mut batches = batch::sort(stanzas, permit);
-        self.fan_out.mark(&mut batches, clock::now());
+        let batches = batch::sort(stanzas, permit);
         match &mut self.offered {
             // They come after those that wait.
             Some(route) => route.batches.extend(batches),

@@ -10,12 +10,12 @@ use xmpp::{
 };
 
 use super::{
-    Closed, LOG, OnRoute, Outgoing, Returned, Session, State, last_ack::LastAck, leftovers::Leftovers,
-    loss_answers::LossAnswers,
+    Asks, Closed, LOG, Outgoing, Returned, Session, State, Stopped, Supply, last_ack::LastAck,
+    leftovers::Leftovers, loss_answers::LossAnswers,
 };
 use crate::{
     flow::{
-        batch::{Batch, ReadPermit},
+        batch::ReadPermit,
         close::CloseMode,
         outbox::{self, Suspect},
         route::Return,
@@ -57,16 +57,18 @@ pub(super) enum Handback {
     Unreported,
     /// The router knows, and may still have stanzas on their way.
     Reported,
-    /// The router has sent its last stanza.
+    /// The promise knows, which sends portions, and may still have one on its way.
+    Stopped,
+    /// The router or the promise has sent its last stanza.
     Retired,
     /// The promise has the unwritten stanzas.
     Returned,
 }
 
 impl Ending {
-    /// The router has sent its last stanza.
+    /// The router or the promise has sent its last stanza.
     pub(super) fn retire(&mut self) {
-        if self.handback == Handback::Reported {
+        if matches!(self.handback, Handback::Reported | Handback::Stopped) {
             self.handback = Handback::Retired;
         }
     }
@@ -230,9 +232,10 @@ impl Outgoing {
                 handback: Handback::Unreported,
             };
             let unacked = session.connection.outbox.unacked() as usize + self.leftovers.count_open();
-            let mut held = session.connection.outbox.take_overflow();
-            held.iter_mut().for_each(Batch::release);
-            self.leftovers.unwritten.extend(held);
+            if matches!(self.supply, Supply::Congested { .. }) {
+                // What still comes is kept to be given back, and pauses no source.
+                self.supply = Supply::Router;
+            }
             self.log_closed(reason, &ending, unacked);
             self.state.begin_closing(ending);
             limit_closing(CLOSE_WITHIN, context, Self::close_if_written, Self::cut);
@@ -279,16 +282,27 @@ impl Outgoing {
         self.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
     }
 
-    /// Reports the end to the router, once. While the promise hands over, the router may not know this
-    /// session yet, and could not forget it. Then `Open` is still to come, and its handler calls this again.
+    /// Reports the end to the router, or to the promise if that sends portions; once. While the promise hands over all
+    /// at once, the router may not know this session yet, and could not forget it. Then `Open` or `Pull` is still to
+    /// come, and its handler calls this again.
     pub(super) fn report_end(&mut self, context: &mut Context<Self>) {
         let Some(ending) = self.state.ending_mut() else { return };
-        if ending.handback != Handback::Unreported || matches!(self.on_route, OnRoute::Hold(_)) {
+        if ending.handback != Handback::Unreported {
             return;
         }
-        ending.handback = Handback::Reported;
-        let closed = Closed { pair: self.pair.clone(), session: self.own.clone() };
-        if self.owners.closed.signal(closed).is_err() {
+        let (pair, session) = (self.pair.clone(), self.own.clone());
+        let is_gone = match self.supply {
+            Supply::Promise { asks: Asks::Never, .. } => return,
+            Supply::Promise { .. } => {
+                ending.handback = Handback::Stopped;
+                self.owners.stopped.signal(Stopped { pair, session }).is_err()
+            }
+            Supply::Router | Supply::Congested { .. } => {
+                ending.handback = Handback::Reported;
+                self.owners.closed.signal(Closed { pair, session }).is_err()
+            }
+        };
+        if is_gone {
             context.stop();
         }
     }

@@ -123,7 +123,7 @@ mod tests {
             ..Batch::between(first.from_domain().clone(), first.to_domain().clone(), stanzas)
         };
         let mut outbox = Outbox::new(BUDGET);
-        outbox.push(batch, clock::now()).unwrap();
+        outbox.accept(batch);
         while outbox.next_chunk(clock::now()).is_some() {
             outbox.written(clock::now());
         }

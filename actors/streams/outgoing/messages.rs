@@ -20,6 +20,17 @@ pub struct SendFirst {
     pub batch: Batch,
 }
 
+/// Write these stanzas, which have waited in the promise: the answer to [`Requested`].
+#[derive(Debug)]
+pub struct SendPortion {
+    /// Stanzas for the remote domain of the pair, in order.
+    pub batches: Vec<Batch>,
+}
+
+/// The router knows this session, and sends nothing itself until [`Open`]: ask the promise for stanzas, in portions.
+#[derive(Debug)]
+pub struct Pull;
+
 /// The promise has sent all that waited: stanzas from the router may follow.
 #[derive(Debug)]
 pub struct Open;
@@ -31,7 +42,7 @@ pub struct Send {
     pub batch: Batch,
 }
 
-/// The router has sent its last stanza: give back the unwritten stanzas, and stop.
+/// The router, or the promise in its place, has sent its last stanza: give back what was not written, and stop.
 #[derive(Debug)]
 pub struct Retire;
 
@@ -128,6 +139,46 @@ pub struct Failed {
 /// The stream takes no more stanzas. Those that still arrive are given back after [`Retire`].
 #[derive(Debug)]
 pub struct Closed {
+    /// The domain pair of the session.
+    pub pair: DomainPair,
+    /// The session.
+    pub session: Mailbox<Outgoing>,
+}
+
+/// The outbox is full: the next stanzas of the pair have to wait elsewhere.
+#[derive(Debug)]
+pub struct Congested {
+    /// The domain pair of the session.
+    pub pair: DomainPair,
+    /// The session.
+    pub session: Mailbox<Outgoing>,
+}
+
+/// The outbox has drained: the session asks for a portion.
+#[derive(Debug)]
+pub struct Requested {
+    /// The domain pair of the session.
+    pub pair: DomainPair,
+    /// The session.
+    pub session: Mailbox<Outgoing>,
+    /// Bytes that it takes.
+    pub room: usize,
+}
+
+/// The peer reads nothing: these stanzas go in front of what waits for it.
+#[derive(Debug)]
+pub struct GivenBack {
+    /// The domain pair of the session.
+    pub pair: DomainPair,
+    /// The session.
+    pub session: Mailbox<Outgoing>,
+    /// Not written, in order.
+    pub batches: Vec<Batch>,
+}
+
+/// The stream takes no more portions.
+#[derive(Debug)]
+pub struct Stopped {
     /// The domain pair of the session.
     pub pair: DomainPair,
     /// The session.

@@ -3,7 +3,7 @@
 use actix::Context;
 use xmpp::stanza::{self, Condition, ErrorType};
 
-use super::{LOG, Outgoing, Phase, State};
+use super::{Outgoing, Phase, State};
 use crate::{
     dial::error::AttemptError,
     flow::{account::Outcome, batch::Batch, route::bounce},
@@ -16,7 +16,7 @@ impl Outgoing {
         if let Some(batch) = self.admissible(batch)
             && let State::Open(session) = &mut self.state
         {
-            session.connection.outbox.push_first(batch);
+            session.connection.outbox.accept(batch);
             self.flush(context);
         }
     }
@@ -27,12 +27,10 @@ impl Outgoing {
         if self.shutdown.phase != Phase::Running && self.has_unwritten() {
             return self.answer(batch, &AttemptError::Stopping.stanza_error(&self.pair.remote));
         }
-        let State::Open(session) = &mut self.state else { return };
-        if let Err(batch) = session.connection.send(batch, context, Self::hold_ended) {
-            // The log has a warning from the time when the hold ended.
-            self.refuse_slow(batch);
+        if let State::Open(session) = &mut self.state {
+            session.connection.outbox.accept(batch);
+            self.flush(context);
         }
-        self.watch_unacked(context);
     }
 
     /// The stanzas of a batch that the peer takes. After the end of the stream a batch is kept, and holds up
@@ -64,33 +62,9 @@ impl Outgoing {
         }
     }
 
-    fn refuse_slow(&self, batch: Batch) {
-        log::debug!(
-            target: LOG, pair:% = self.pair, stanzas = batch.stanzas.len();
-            "refused: the peer reads too slowly"
-        );
-        let text = format!("{} reads stanzas more slowly than they arrive", self.pair.remote);
-        let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
-        self.answer(batch, &error);
-    }
-
     /// Answers the stanzas of a batch with an error.
     fn answer(&self, batch: Batch, error: &stanza::Error) {
         self.record(Event::now(EventKind::Bounced).saying(&error.text).of(batch.stanzas.len()));
         bounce(&self.owners.bounces, batch, error, Outcome::Answered);
-    }
-
-    /// The hold of a full outbox has ended: refuses the held stanzas if the peer took too little.
-    fn hold_ended(&mut self, context: &mut Context<Self>) {
-        let Some(session) = self.state.session_mut() else { return };
-        let batches = session.connection.end_hold(context, Self::hold_ended);
-        let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
-        if stanzas > 0 {
-            log::warn!(
-                target: LOG, pair:% = self.pair, stanzas = stanzas;
-                "refused: the peer reads too slowly"
-            );
-        }
-        batches.into_iter().for_each(|batch| self.refuse_slow(batch));
     }
 }

@@ -16,7 +16,7 @@ fn confirmed(resumes: bool, ids: std::ops::Range<usize>) -> (Outbox, Arc<Totals>
     let (mut outbox, all) = (Outbox::with_acks(BUDGET, 0), Arc::default());
     outbox.confirm_acks(resumes);
     if !ids.is_empty() {
-        outbox.push(counted(ids, &all), clock::now()).unwrap();
+        outbox.accept(counted(ids, &all));
     }
     (outbox, all)
 }
@@ -44,7 +44,7 @@ fn a_request_ends_the_chunk_and_the_answer_settles_the_stanzas() {
     assert_eq!((chunk.len(), chunk[3].as_ref()), (4, REQUEST));
     outbox.written(now);
     assert_eq!((account(&all), outbox.unacked(), outbox.is_settled()), ([3, 0, 3, 0], 3, false));
-    outbox.push(counted(3..4, &all), now).unwrap();
+    outbox.accept(counted(3..4, &all));
     assert_eq!(outbox.next_chunk(now).unwrap().len(), 1, "one request at a time");
     outbox.written(now);
     let later = now + Duration::from_millis(7);
@@ -79,9 +79,9 @@ fn the_end_of_a_link_leaves_what_is_not_acknowledged_in_front_of_what_is_not_wri
     outbox.next_chunk(now).unwrap();
     outbox.written(now);
     outbox.acknowledged(1, now).unwrap();
-    outbox.push(counted(3..6, &all), now).unwrap();
+    outbox.accept(counted(3..6, &all));
     let chunk = outbox.next_chunk(now).unwrap();
-    outbox.push(counted(6..8, &all), now).unwrap();
+    outbox.accept(counted(6..8, &all));
     // The whole of number 3 and a byte of number 4 are on the wire; number 3 was acknowledged.
     outbox.acknowledged(4, now).unwrap();
     let remains = outbox.remains(chunk[0].len() + 1);
@@ -98,7 +98,7 @@ fn the_end_of_a_link_leaves_what_is_not_acknowledged_in_front_of_what_is_not_wri
 fn a_full_window_lets_only_bytes_of_the_protocol_pass() {
     let (mut outbox, _) = confirmed(true, 0..0);
     let now = clock::now();
-    outbox.push_first(batch(0..5000));
+    outbox.accept(batch(0..5000));
     while outbox.next_chunk(now).is_some() {
         outbox.written(now);
     }
@@ -118,8 +118,8 @@ fn a_window_of_one_stanza_is_enough_for_the_longest() {
     let (mut outbox, _) = confirmed(false, 0..0);
     let long = Element::new("message", "jabber:server").with("from", "a@a.example").with("to", "b@b.example");
     let long = Stanza::from_element(&long.with_text("x".repeat(1 << 20))).unwrap();
-    outbox.push_first(Batch::of(long.clone()));
-    outbox.push_first(Batch::of(long));
+    outbox.accept(Batch::of(long.clone()));
+    outbox.accept(Batch::of(long));
     let now = clock::now();
     assert_eq!(outbox.next_chunk(now).unwrap().len(), 2, "a stanza and a request");
     outbox.written(now);
@@ -146,7 +146,7 @@ fn what_stays_unacknowledged_keeps_no_other_memory() {
     let address = outbox.next_chunk(now).unwrap()[0].as_ptr();
     outbox.written(now);
     outbox.look_at_unacked(now);
-    outbox.push(batch(1..2), now).unwrap();
+    outbox.accept(batch(1..2));
     let second = outbox.next_chunk(now).unwrap()[0].as_ptr();
     outbox.written(now);
     outbox.look_at_unacked(now);
@@ -208,8 +208,8 @@ fn nothing_is_asked_behind_the_closing_tag_when_the_peer_ended_the_stream() {
 fn a_stanza_that_is_sent_for_the_last_time_goes_alone() {
     let (mut outbox, _) = confirmed(true, 0..2);
     let suspects = Batch { sends: Sends { times: 2, may_have_arrived: false }, ..batch(2..4) };
-    outbox.push_first(suspects);
-    outbox.push_first(batch(4..6));
+    outbox.accept(suspects);
+    outbox.accept(batch(4..6));
     let now = clock::now();
     let mut chunks = Vec::new();
     let mut sent = 0;
@@ -228,7 +228,7 @@ fn a_stanza_that_is_sent_for_the_last_time_goes_alone() {
 fn without_acknowledgements_after_all_what_was_written_counts_as_on_any_other_stream() {
     let (mut outbox, all) = (Outbox::with_acks(BUDGET, 0), Arc::default());
     let now = clock::now();
-    outbox.push(counted(0..3, &all), now).unwrap();
+    outbox.accept(counted(0..3, &all));
     assert_eq!(outbox.next_chunk(now).unwrap().len(), 3, "it is not asked before it has confirmed");
     outbox.written(now);
     assert!(outbox.awaits_confirmation());

@@ -165,20 +165,6 @@ fn a_remote_that_is_seen_during_an_attempt_is_tried_again_once() {
 }
 
 #[test]
-fn a_remote_with_a_short_lived_connection_is_unreachable_only_during_a_long_pause() {
-    let (mut schedule, pair, now) = with_pair();
-    let within = Duration::from_secs(3);
-    assert!(!schedule.is_unreachable(&pair, within, now));
-    let ends = schedule.pause(&pair, AttemptError::ShortLived, now).unwrap();
-    assert!(!schedule.is_unreachable(&pair, within, now));
-    assert!(schedule.is_unreachable(&pair, ends.duration_since(now) / 2, now));
-    schedule.pause(&pair, temporary(), now);
-    assert!(schedule.is_unreachable(&pair, within, now));
-    schedule.end_pause(&pair);
-    assert!(!schedule.is_unreachable(&pair, within, now));
-}
-
-#[test]
 fn retries_skip_pairs_that_are_gone_and_report_those_that_were_seen() {
     let (mut schedule, seen, now) = with_pair();
     let gone = pair("gone.example");
