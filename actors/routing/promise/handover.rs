@@ -137,9 +137,7 @@ impl Promise {
         }
         self.plan(&pair);
     }
-}
 
-impl Promise {
     /// Whether an attempt may follow the end of a link without a pause: it lasted, or it `carried` stanzas and the
     /// pair has not lost too many links lately.
     fn may_dial_at_once(&mut self, pair: &DomainPair, lived: Duration, carried: bool) -> bool {
