@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod batch;
 pub(crate) mod close;
 pub(crate) mod fan_out;
+pub(crate) mod journal;
 pub(crate) mod ledger;
 pub mod link;
 pub(crate) mod outbox;

@@ -7,6 +7,7 @@ mod acks;
 pub(crate) mod default_path;
 pub(crate) mod finding;
 mod identity;
+mod journal;
 mod local;
 mod remote;
 mod section;
@@ -163,6 +164,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
     let shutdown_timeout = top.read("shutdown_timeout", value::duration).unwrap_or(Duration::from_secs(10));
     let listen = listen(top.section("listen"));
     let promise = promise(top.section("promise"));
+    let journal = journal::read(top.section("journal"));
 
     let mut stores = identity::Stores::default();
     let s2s = top.section("s2s");
@@ -210,6 +212,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
         max_connections_per_address,
         limits,
         promise,
+        journal,
         dns,
         service,
     };

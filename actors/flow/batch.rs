@@ -4,12 +4,16 @@ use std::{
     collections::HashMap,
     sync::{Arc, Weak},
     time::Instant,
+    vec,
 };
 
 use tokio::sync::OwnedSemaphorePermit;
 use xmpp::{Domain, DomainPair, Stanza, stanza};
 
-use crate::flow::ledger::{LedgerEntry, Outcome};
+use crate::flow::{
+    journal::{Entries, Entry},
+    ledger::{LedgerEntry, Outcome},
+};
 use status::amount::Amount;
 
 /// A read permit. Every batch made from one read holds a clone; the socket is read again when the last clone
@@ -73,6 +77,8 @@ pub struct Batch {
     pub returning: bool,
     /// How often each of them was sent.
     pub sends: Sends,
+    /// Their records in the journal, of those that have one.
+    pub(crate) entries: Entries,
 }
 
 /// How often a stanza was sent on links with acknowledgements (XEP-0198), and whether it may have arrived.
@@ -134,6 +140,7 @@ impl Batch {
             entry: LedgerEntry::none(),
             returning: false,
             sends: Sends::default(),
+            entries: Entries::default(),
         }
     }
 
@@ -150,17 +157,38 @@ impl Batch {
     /// Splits off the stanzas after the first `count`.
     pub fn split_off(&mut self, count: usize) -> Self {
         let stanzas = self.stanzas.split_off(count);
-        self.part(stanzas)
+        let entries = self.entries.split_off(count);
+        self.part(stanzas, entries)
     }
 
     /// Splits off the `wanted` stanzas. The order within each part is kept.
-    pub fn extract(&mut self, wanted: impl FnMut(&Stanza) -> bool) -> Self {
-        let (stanzas, left) = std::mem::take(&mut self.stanzas).into_iter().partition(wanted);
-        self.stanzas = left;
-        self.part(stanzas)
+    pub fn extract(&mut self, mut wanted: impl FnMut(&Stanza) -> bool) -> Self {
+        let (mut stanzas, mut entries) = (Vec::new(), Entries::default());
+        for (stanza, entry) in self.take_stanzas() {
+            if wanted(&stanza) {
+                entries.push(stanzas.len(), entry);
+                stanzas.push(stanza);
+            } else {
+                self.push(stanza, entry);
+            }
+        }
+        self.part(stanzas, entries)
     }
 
-    fn part(&mut self, stanzas: Vec<Stanza>) -> Self {
+    /// Takes out all stanzas, each with its record in the journal, if it has one.
+    pub(crate) fn take_stanzas(&mut self) -> Taken {
+        let stanzas = std::mem::take(&mut self.stanzas);
+        let entries = std::mem::take(&mut self.entries).of(stanzas.len());
+        Taken { stanzas: stanzas.into_iter(), entries }
+    }
+
+    /// Adds a stanza with its record in the journal.
+    pub(crate) fn push(&mut self, stanza: Stanza, entry: Option<Entry>) {
+        self.entries.push(self.stanzas.len(), entry);
+        self.stanzas.push(stanza);
+    }
+
+    fn part(&mut self, stanzas: Vec<Stanza>, entries: Entries) -> Self {
         let entry = self.entry.split(Amount::of(&stanzas));
         let permit = self.permit.clone();
         Self {
@@ -170,6 +198,7 @@ impl Batch {
             entry,
             returning: self.returning,
             sends: self.sends,
+            entries,
             ..Self::between(self.from.clone(), self.to.clone(), stanzas)
         }
     }
@@ -196,6 +225,28 @@ impl Batch {
     }
 }
 
+/// The stanzas of a batch with their records in the journal.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    stanzas: vec::IntoIter<Stanza>,
+    /// Empty, or one for each stanza.
+    entries: vec::IntoIter<Option<Entry>>,
+}
+
+impl Iterator for Taken {
+    type Item = (Stanza, Option<Entry>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some((self.stanzas.next()?, self.entries.next().flatten()))
+    }
+}
+
+impl DoubleEndedIterator for Taken {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        Some((self.stanzas.next_back()?, self.entries.next_back().flatten()))
+    }
+}
+
 /// The error answers to a batch.
 #[derive(Debug)]
 pub struct Answers {
@@ -218,6 +269,8 @@ pub(crate) struct Kept {
     pub since: Instant,
     /// How often it was sent.
     pub sends: Sends,
+    /// Its record in the journal, which is removed when it is settled.
+    pub entry: Option<Entry>,
 }
 
 impl Kept {
@@ -231,7 +284,7 @@ impl Kept {
 pub(crate) fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut LedgerEntry) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut last_taken = false;
-    for Kept { stanza, taken, since, sends } in kept {
+    for Kept { stanza, taken, since, sends, entry: record } in kept {
         let part = if taken { entry.split(Amount::of([&stanza])) } else { LedgerEntry::none() };
         match batches.last_mut() {
             Some(batch)
@@ -241,10 +294,15 @@ pub(crate) fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut LedgerEn
                     && batch.from == *stanza.from_domain()
                     && batch.to == *stanza.to_domain() =>
             {
-                batch.stanzas.push(stanza);
+                batch.push(stanza, record);
                 batch.entry.merge(part);
             }
-            _ => batches.push(Batch { entry: part, since, sends, ..Batch::of(stanza) }),
+            _ => {
+                let (from, to) = (stanza.from_domain().clone(), stanza.to_domain().clone());
+                let mut batch = Batch { entry: part, since, sends, ..Batch::between(from, to, Vec::new()) };
+                batch.push(stanza, record);
+                batches.push(batch);
+            }
         }
         last_taken = taken;
     }

@@ -287,12 +287,12 @@ impl Outbox {
         (Amount { stanzas: self.stanzas_written, bytes: self.bytes_written }, waiting)
     }
 
-    fn admit(&mut self, batch: Batch) {
+    fn admit(&mut self, mut batch: Batch) {
         let taken = batch.entry.held().stanzas > 0;
         let (since, sends) = (batch.since, batch.sends);
-        for stanza in batch.stanzas {
+        for (stanza, entry) in batch.take_stanzas() {
             let recast = if self.to_component { stanza.bytes_for_component() } else { None };
-            let kept = Kept { stanza, taken, since, sends };
+            let kept = Kept { stanza, taken, since, sends, entry };
             let item = match recast {
                 Some(bytes) => Item::Recast(Box::new((kept, bytes))),
                 None => Item::Stanza(kept),

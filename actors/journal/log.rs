@@ -39,6 +39,7 @@ pub struct Journal<T> {
 enum State {
     Works(Box<dyn Store>),
     Fails { since: Instant, retry: Instant },
+    Closed,
 }
 
 /// Why a record is not taken.
@@ -183,7 +184,7 @@ impl<T> Journal<T> {
         committed
     }
 
-    /// Opens the store again if it does not work and it is time for that. `None`: it works, or it is too early.
+    /// Opens the store again if it does not work and it is time for that. `None`: it works or is closed, or it is too early.
     ///
     /// # Errors
     /// It still does not work.
@@ -204,10 +205,17 @@ impl<T> Journal<T> {
         }))
     }
 
-    /// When [`reopen`](Self::reopen) should be called next; `None`: the store works.
+    /// Closes the store for good. What was not committed is lost.
+    pub fn close(&mut self) {
+        self.state = State::Closed;
+        self.pending.clear();
+        self.pending_bytes = 0;
+    }
+
+    /// When [`reopen`](Self::reopen) should be called next; `None`: the store works, or is closed.
     pub fn next_attempt(&self) -> Option<Instant> {
         match self.state {
-            State::Works(_) => None,
+            State::Works(_) | State::Closed => None,
             State::Fails { retry, .. } => Some(retry),
         }
     }

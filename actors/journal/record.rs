@@ -21,6 +21,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use openssl::sha::Sha256;
 use xmpp::stanza::Kind;
 
@@ -38,7 +39,7 @@ pub struct Record {
     /// What is known about it.
     pub flags: Flags,
     /// The stanza, as it is written to other servers. Its addresses are read from it.
-    pub stanza: Vec<u8>,
+    pub stanza: Bytes,
 }
 
 /// Where a stanza came from.
@@ -159,8 +160,8 @@ pub(crate) fn read(bytes: &[u8], cipher: Option<&Cipher>) -> Result<(u64, Option
     let source = Source::of(source).filter(|_| is_valid).ok_or(Damage::NotARecord)?;
     let has = |bit: u8| flags & (1 << bit) != 0;
     let stanza = match (has(SEALED), cipher) {
-        (false, _) => Some(body.to_vec()),
-        (true, Some(cipher)) => cipher.open(signed, body),
+        (false, _) => Some(Bytes::copy_from_slice(body)),
+        (true, Some(cipher)) => cipher.open(signed, body).map(Bytes::from),
         (true, None) => None,
     };
     let record = stanza.map(|stanza| Record {
@@ -249,7 +250,7 @@ mod tests {
             accepted: UNIX_EPOCH + Duration::from_millis(1_790_000_000_123),
             source: Source::Server,
             flags: Flags { may_have_arrived: true, for_component: false, overflow: false },
-            stanza: stanza.into(),
+            stanza: Bytes::copy_from_slice(stanza.as_bytes()),
         }
     }
 

@@ -110,13 +110,13 @@ mod tests {
             accepted: UNIX_EPOCH,
             source: Source::Component,
             flags: Flags::default(),
-            stanza: stanza.to_vec(),
+            stanza: stanza.to_vec().into(),
         }
     }
 
     fn found(bytes: &[u8], cipher: Option<&Cipher>) -> Vec<(u64, Option<Vec<u8>>)> {
         let mut found = Vec::new();
-        scan(bytes, cipher, |key, record| found.push((key, record.map(|record| record.stanza)))).unwrap();
+        scan(bytes, cipher, |key, record| found.push((key, record.map(|record| record.stanza.to_vec())))).unwrap();
         found
     }
 

@@ -18,7 +18,7 @@ fn record(key: u64) -> Record {
         accepted: clock::system(),
         source: Source::Component,
         flags: Flags::default(),
-        stanza: format!("<message id='{key}'>{}</message>", "x".repeat(250)).into_bytes(),
+        stanza: format!("<message id='{key}'>{}</message>", "x".repeat(250)).into(),
     }
 }
 

@@ -16,7 +16,7 @@ fn record(stanza: &str) -> Record {
         accepted: UNIX_EPOCH,
         source: Source::Component,
         flags: Flags::default(),
-        stanza: stanza.into(),
+        stanza: stanza.to_owned().into(),
     }
 }
 

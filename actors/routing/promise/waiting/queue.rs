@@ -103,22 +103,21 @@ impl Queue {
         let taken = batch.entry.held().stanzas > 0;
         self.ledger.merge(mem::take(&mut batch.entry));
         let room = Room { free: self.weight() + room.free, ..room };
-        let mut left = Vec::new();
-        for stanza in mem::take(&mut batch.stanzas) {
-            let blocked = fit == Fit::InOrder && !left.is_empty();
+        for (stanza, entry) in batch.take_stanzas() {
+            let blocked = fit == Fit::InOrder && !batch.stanzas.is_empty();
             if blocked || !self.makes_room_for(&stanza, room) {
-                left.push(stanza);
+                batch.push(stanza, entry);
                 continue;
             }
             // A few bytes that wait must not keep the whole buffer of one read in memory.
-            let kept = Kept { stanza: stanza.detached(), taken, since: batch.since, sends: batch.sends };
+            let (since, sends) = (batch.since, batch.sends);
+            let kept = Kept { stanza: stanza.detached(), taken, since, sends, entry };
             let place = self.items.last_key_value().map_or(0, |(last, _)| last + 1);
             self.put(place, Item::new(kept, room.bounds));
         }
-        if left.is_empty() {
+        if batch.stanzas.is_empty() {
             return None;
         }
-        batch.stanzas = left;
         if taken {
             let held = batch.amount();
             batch.entry = self.ledger.split(held);
