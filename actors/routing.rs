@@ -2,7 +2,7 @@
 //! service.
 
 mod capacity;
-pub mod journal;
+pub(crate) mod journal;
 pub mod promise;
 pub mod router;
 pub mod service;

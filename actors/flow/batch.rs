@@ -270,7 +270,7 @@ pub(crate) struct Kept {
     /// How often it was sent.
     pub sends: Sends,
     /// Its record in the journal, which is removed when it is settled.
-    pub entry: Option<Entry>,
+    pub(crate) entry: Option<Entry>,
 }
 
 impl Kept {

@@ -17,10 +17,11 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicU64,
-            Ordering::{AcqRel, Acquire, Relaxed},
+            AtomicBool, AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
         },
     },
+    thread,
     time::{Instant, SystemTime},
 };
 
@@ -34,13 +35,13 @@ use status::report::Time;
 
 /// Write these stanzas.
 #[derive(Debug)]
-pub struct Write {
+pub(crate) struct Write {
     pub(crate) records: Vec<NewRecord>,
 }
 
 /// The record of a stanza that is settled is not needed any more.
 #[derive(Debug)]
-pub struct Forget {
+pub(crate) struct Forget {
     pub(crate) key: u64,
 }
 
@@ -69,16 +70,21 @@ struct Shared {
     next: AtomicU64,
     /// Counts the files: after damage a new one is begun, and the records of the old one are lost.
     generation: AtomicU64,
+    /// The node ends: what is dropped now was not settled.
+    is_frozen: AtomicBool,
     write: Outlet<Write>,
     forget: Outlet<Forget>,
     figures: Figures,
 }
 
 /// How far a record is. The journal writes it, and the entry reads it.
-#[derive(Debug, Default)]
-pub(crate) struct Slot(AtomicU64);
+pub(crate) struct Slot {
+    key: u64,
+    state: AtomicU64,
+    shared: Arc<Shared>,
+}
 
-/// The values of a [`Slot`]; greater ones are [`STORED`] and the generation of the file.
+/// The states of a [`Slot`]; greater ones are [`STORED`] and the generation of the file.
 const PENDING: u64 = 0;
 const REFUSED: u64 = 1;
 const DOUBTFUL: u64 = 2;
@@ -88,8 +94,15 @@ const STORED: u64 = 4;
 impl Writer {
     /// A writer for the journal that these outlets reach. `next` is the key of its next record.
     pub(crate) fn new(next: u64, write: Outlet<Write>, forget: Outlet<Forget>) -> Self {
-        let (next, generation) = (AtomicU64::new(next), AtomicU64::new(0));
-        Self { shared: Arc::new(Shared { next, generation, write, forget, figures: Figures::default() }) }
+        let shared = Shared {
+            next: AtomicU64::new(next),
+            generation: AtomicU64::new(0),
+            is_frozen: AtomicBool::new(false),
+            write,
+            forget,
+            figures: Figures::default(),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Begins a group of stanzas, which are written together and in order.
@@ -99,24 +112,24 @@ impl Writer {
 
     /// The entry of a record that is in the file already.
     pub(crate) fn entry_of(&self, key: u64, stored: bool) -> Entry {
-        let slot = Arc::<Slot>::default();
+        let slot = self.slot(key);
         if stored {
             self.set_stored(&slot);
         } else {
             self.set_refused(&slot);
         }
-        self.entry(key, slot)
+        Entry { slot: Some(slot) }
     }
 
-    fn entry(&self, key: u64, slot: Arc<Slot>) -> Entry {
-        Entry { inner: Some(Box::new(Inner { key, slot, shared: Arc::clone(&self.shared) })) }
+    fn slot(&self, key: u64) -> Arc<Slot> {
+        Arc::new(Slot { key, state: AtomicU64::new(PENDING), shared: Arc::clone(&self.shared) })
     }
 
     /// The record is in the file.
     pub(crate) fn set_stored(&self, slot: &Slot) {
-        let stored = STORED + self.shared.generation.load(Acquire);
+        let stored = self.shared.stored();
         // If the entry is gone, its message to forget the record follows.
-        let _ = slot.0.compare_exchange(PENDING, stored, AcqRel, Acquire);
+        let _ = slot.state.compare_exchange(PENDING, stored, AcqRel, Acquire);
     }
 
     /// The record is not in the file.
@@ -130,7 +143,7 @@ impl Writer {
     }
 
     fn set_failed(&self, slot: &Slot, state: u64) {
-        if slot.0.compare_exchange(PENDING, state, AcqRel, Acquire).is_ok() {
+        if slot.state.compare_exchange(PENDING, state, AcqRel, Acquire).is_ok() {
             self.shared.figures.not_kept.fetch_add(1, Relaxed);
         }
     }
@@ -138,6 +151,17 @@ impl Writer {
     /// All records are lost: the file was damaged, and a new one is begun.
     pub(crate) fn begin_generation(&self) {
         self.shared.generation.fetch_add(1, AcqRel);
+    }
+
+    /// Whether the journal may not have what it was given: it could not take it, or has lost it.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.shared.figures.not_kept.load(Relaxed) > 0 || self.shared.generation.load(Acquire) > 0
+    }
+
+    /// Leaves all records in the file from now on: the node ends, in good order or not. A stanza that is dropped with its
+    /// actor was not settled.
+    pub(crate) fn freeze(&self) {
+        self.shared.is_frozen.store(true, Release);
     }
 
     /// The figures of the journal.
@@ -157,7 +181,7 @@ impl Group<'_> {
     /// Adds a stanza that was accepted at `since`. Gives its entry.
     pub(crate) fn add(&mut self, stanza: &Stanza, since: Instant, source: Source, flags: Flags) -> Entry {
         let key = self.writer.shared.next.fetch_add(1, Relaxed);
-        let slot = Arc::<Slot>::default();
+        let slot = self.writer.slot(key);
         self.records.push(NewRecord {
             key,
             kind: stanza.kind(),
@@ -167,7 +191,7 @@ impl Group<'_> {
             flags,
             slot: Arc::clone(&slot),
         });
-        self.writer.entry(key, slot)
+        Entry { slot: Some(slot) }
     }
 
     /// Sends the group to the journal. If the journal has no room, the stanzas count as not written.
@@ -185,59 +209,64 @@ impl Group<'_> {
 }
 
 /// The record of a stanza. It is removed when the entry is dropped.
-pub struct Entry {
+pub(crate) struct Entry {
     /// Taken when it is dropped.
-    inner: Option<Box<Inner>>,
-}
-
-struct Inner {
-    key: u64,
-    slot: Arc<Slot>,
-    shared: Arc<Shared>,
+    slot: Option<Arc<Slot>>,
 }
 
 impl Entry {
     /// Whether the stanza survives a crash.
     pub(crate) fn is_stored(&self) -> bool {
-        self.inner.as_ref().is_some_and(|inner| {
-            inner.slot.0.load(Acquire) == STORED + inner.shared.generation.load(Acquire)
-        })
+        self.slot.as_ref().is_some_and(|slot| slot.state.load(Acquire) == slot.shared.stored())
     }
 
     /// Whether the stanza has to be written again, with another entry.
     pub(crate) fn is_lost(&self) -> bool {
-        self.inner.as_ref().is_none_or(|inner| {
-            let state = inner.slot.0.load(Acquire);
-            state == REFUSED
-                || state == DOUBTFUL
-                || state >= STORED && state != STORED + inner.shared.generation.load(Acquire)
+        self.slot.as_ref().is_none_or(|slot| {
+            let state = slot.state.load(Acquire);
+            state == REFUSED || state == DOUBTFUL || state >= STORED && state != slot.shared.stored()
         })
     }
 
     /// Leaves the record in the file: the node stops, and the stanza waits there for its next start.
     pub(crate) fn leave(mut self) {
-        self.inner = None;
+        self.slot = None;
+    }
+}
+
+impl Shared {
+    /// The state of a record that is in the present file.
+    fn stored(&self) -> u64 {
+        STORED + self.generation.load(Acquire)
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let Some(inner) = self.inner.take() else { return };
-        let state = inner.slot.0.swap(GONE, AcqRel);
+        let Some(slot) = self.slot.take() else { return };
+        let state = slot.state.swap(GONE, AcqRel);
         if matches!(state, REFUSED | DOUBTFUL) {
-            inner.shared.figures.not_kept.fetch_sub(1, Relaxed);
+            slot.shared.figures.not_kept.fetch_sub(1, Relaxed);
         }
-        if state != REFUSED {
+        // An actor that panics has not settled what it drops.
+        let is_settled = !thread::panicking() && !slot.shared.is_frozen.load(Acquire);
+        if state != REFUSED && is_settled {
             // There are as many of these messages as records. If the journal is gone, the record stays, and the stanza is
             // sent again after the next start.
-            let _ = inner.shared.forget.signal(Forget { key: inner.key });
+            let _ = slot.shared.forget.signal(Forget { key: slot.key });
         }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("key", &self.key).field("state", &self.state).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Entry").field(&self.inner.as_ref().map(|inner| inner.key)).finish()
+        f.debug_tuple("Entry").field(&self.slot).finish()
     }
 }
 
@@ -264,13 +293,6 @@ impl Entries {
     /// Splits off the entries of the stanzas after the first `count`.
     pub(crate) fn split_off(&mut self, count: usize) -> Self {
         Self(if count < self.0.len() { self.0.split_off(count) } else { Vec::new() })
-    }
-
-    /// Adds the entries of stanzas that follow `before` others.
-    pub(crate) fn append(&mut self, before: usize, other: Self) {
-        for (place, entry) in other.0.into_iter().enumerate() {
-            self.push(before + place, entry);
-        }
     }
 
     /// The entries of `count` stanzas: none, or one for each.

@@ -108,11 +108,6 @@ impl<T> Journal<T> {
         Ok((journal, restored))
     }
 
-    /// Changes the bound of the store.
-    pub fn set_max_bytes(&mut self, max_bytes: u64) {
-        self.max_bytes = max_bytes;
-    }
-
     /// Takes a record for the next commit. The key is greater than all before.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ pub fn scan(
 }
 
 fn find(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(MAGIC.len()).position(|window| *window == MAGIC)
+    memchr::memmem::find(bytes, &MAGIC)
 }
 
 /// A part of the input.

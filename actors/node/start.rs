@@ -22,8 +22,9 @@ use crate::{
         recorder::{Recorder, RecorderHandle},
     },
     routing::{
+        journal::{self, Restoring},
         promise::{self, Promise},
-        router::Router,
+        router::{self, Router},
         service::{self, Service},
     },
     settings::Settings,
@@ -66,6 +67,13 @@ impl Node {
         let sockets = Sockets::bind(&settings, &network)?;
         let addresses = sockets.addresses();
         let (control_socket, control_file) = bind_control(&settings)?.unzip();
+        // Nothing else runs yet: it may block.
+        let (journal_meter, journal_thread) = (Meter::new("journal", 65_536, None), threads.start());
+        let opened = settings.journal.as_ref();
+        let mut opened = opened.map(|settings| {
+            let opened = journal::open(settings, &journal_meter, &journal_thread);
+            opened.map_err(|error| StartError::Journal { path: settings.path.clone(), error })
+        }).transpose()?;
         let workers = threads.start_workers(settings.workers);
         let policies = RemotePolicies::new(&settings);
         // The router has the main thread. The promise and what it dials with have a second one, the DNS, the dialback
@@ -149,6 +157,11 @@ impl Node {
             bounces: router.outlet(),
             routes: router.outlet(),
             recorder: recorder_handle.clone(),
+            journal: opened.as_ref().zip(settings.journal.as_ref()).map(|(opened, settings)| promise::Keeping {
+                writer: opened.writer.clone(),
+                sync: opened.mailbox.outlet(),
+                after: settings.after,
+            }),
         };
         let node_dialer = dialer.clone();
         promise_inbox.start_on(&dial_thread, move || {
@@ -168,6 +181,12 @@ impl Node {
             Router::new(domains, names, own_promise, service, every, own_recorder, guard)
         });
 
+        if let Some((opened, journal)) = opened.as_mut().zip(settings.journal.as_ref()) {
+            let restoring = Restoring { grace: journal.grace, message: settings.promise.message };
+            let batches = opened.take_batches(restoring);
+            // Before the listeners start, so that nothing overtakes them.
+            let _ = router.signal(router::Restore { batches });
+        }
         let listeners = Listeners {
             meter: meter("listener", 1024),
             incoming: meter("incoming", 1024),
@@ -200,6 +219,7 @@ impl Node {
             router: router.clone(),
             promise: promise.clone(),
             metrics,
+            journal: opened.as_ref().map(|opened| opened.writer.clone()),
             highest: Arc::default(),
             started: clock::system(),
         };
@@ -231,6 +251,7 @@ impl Node {
             promise,
             sources,
             monitor,
+            journal: opened.map(|opened| (opened.mailbox, opened.writer)),
             panics,
             listeners,
             dialer: node_dialer,

@@ -19,13 +19,16 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use journal::{Journal as Log, record::Record};
 
-pub use self::messages::{Adopt, Close, Sync, Synced};
-pub(crate) use self::start::{OpenError, Opened, open};
+pub use self::start::OpenError;
+pub(crate) use self::{
+    messages::{Close, Sync, Synced},
+    start::{Restoring, open},
+};
 use crate::flow::journal::{Forget, NewRecord, Slot, Write, Writer};
 use mailbox::{Mailbox, Queued};
 
 /// The actor.
-pub struct Journal {
+pub(crate) struct Journal {
     log: Log<Arc<Slot>>,
     writer: Writer,
     own: Mailbox<Self>,
@@ -184,15 +187,6 @@ impl Handler<Queued<Close>> for Journal {
         self.log.close();
         self.show();
         log::info!(target: LOG, path:% = self.log.name(), records = self.log.stored().records; "journal closed");
-    }
-}
-
-impl Handler<Queued<Adopt>> for Journal {
-    type Result = ();
-
-    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { max_bytes } = adopt.into_message();
-        self.log.set_max_bytes(max_bytes);
     }
 }
 

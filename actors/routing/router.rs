@@ -9,6 +9,7 @@ mod local;
 mod messages;
 mod refusal;
 mod registration;
+mod restore;
 mod sessions;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -24,7 +25,7 @@ pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
         Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, LogAccount, Report,
-        ShowComponents, ShowDomain, ShowSessions,
+        Restore, ShowComponents, ShowDomain, ShowSessions,
     },
 };
 use crate::{

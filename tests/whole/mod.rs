@@ -10,6 +10,7 @@
 mod dialback;
 mod federation;
 mod fixture;
+mod journal;
 mod limits;
 mod liveness;
 mod scene;

@@ -29,6 +29,7 @@ pub(crate) struct Shown {
     pub(crate) records: u64,
     pub(crate) bytes: u64,
     pub(crate) not_kept: u64,
+    pub(crate) written: u64,
     /// One for each of [`COMMIT_BOUNDS`], and one for longer times.
     pub(crate) commits: [u64; BUCKETS],
     /// The time of all commits in seconds.
@@ -52,6 +53,7 @@ impl Figures {
             records: self.records.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             not_kept: self.not_kept.load(Relaxed),
+            written: self.written.load(Relaxed),
             commits: std::array::from_fn(|nth| self.commits.get(nth).map_or(0, |count| count.load(Relaxed))),
             commit_seconds: Duration::from_micros(self.microseconds.load(Relaxed)).as_secs_f64(),
         }

@@ -11,6 +11,7 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
+    flow::journal::{Shown, Writer},
     observe::metrics::{Counts, Metrics, Show},
     routing::{
         promise::{self, Promise},
@@ -33,6 +34,8 @@ pub(crate) struct Sources {
     pub promise: Mailbox<Promise>,
     /// For connection attempts.
     pub metrics: Mailbox<Metrics>,
+    /// For the journal, if there is one.
+    pub journal: Option<Writer>,
     /// For counters that are shown.
     pub highest: Arc<Highest>,
     /// The start of the node.
@@ -71,6 +74,7 @@ pub(super) struct Snapshot {
     pub(super) router: router::Figures,
     pub(super) promise: promise::Figures,
     pub(super) counts: Counts,
+    pub(super) journal: Option<Shown>,
     pub(super) highest: Arc<Highest>,
     pub(super) started: SystemTime,
 }
@@ -93,6 +97,7 @@ impl Sources {
                 router: shown_router.await.ok()?,
                 promise: shown_promise.await.ok()?,
                 counts: shown_counts.await.ok()?,
+                journal: self.journal.as_ref().map(|journal| journal.figures().read()),
                 highest: Arc::clone(&self.highest),
                 started: self.started,
             })

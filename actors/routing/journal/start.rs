@@ -1,6 +1,11 @@
 //! Opens the journal at the start, and gives the stanzas that were in it.
 
-use std::{fmt, path::Path, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::ArbiterHandle;
 use journal::{
@@ -10,10 +15,15 @@ use journal::{
     record::Record,
     store,
 };
+use xmpp::Stanza;
 
 use super::{Journal, LOG};
 use crate::{
-    flow::journal::{Entry, Slot, Writer},
+    flow::{
+        batch::{self, Batch, Kept, Sends},
+        journal::{Entry, Slot, Writer},
+        ledger::LedgerEntry,
+    },
     settings,
 };
 use mailbox::{Inbox, Mailbox, Meter};
@@ -23,11 +33,58 @@ use status::{
 };
 
 /// The open journal.
+#[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) mailbox: Mailbox<Journal>,
     pub(crate) writer: Writer,
-    /// The stanzas that were in the file, in order.
-    pub(crate) records: Vec<(Record, Entry)>,
+    /// What was in the file, in order.
+    records: Vec<(Record, Entry)>,
+}
+
+/// How long restored stanzas wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Restoring {
+    /// The time at least.
+    pub(crate) grace: Duration,
+    /// The time of a message, from when it was accepted.
+    pub(crate) message: Duration,
+}
+
+impl Opened {
+    /// The stanzas that were in the file, in order. The time for which the node was down counts.
+    pub(crate) fn take_batches(&mut self, restoring: Restoring) -> Vec<Batch> {
+        let (now, today) = (clock::now(), Time::now());
+        let records = std::mem::take(&mut self.records);
+        let count = records.len();
+        let kept: Vec<Kept> = records
+            .into_iter()
+            .filter_map(|(record, entry)| restoring.restore(record, entry, now, today))
+            .collect();
+        if kept.len() < count {
+            log::error!(
+                target: LOG, records = count - kept.len();
+                "records of the journal do not contain a stanza and were removed"
+            );
+        }
+        batch::batches(kept, &mut LedgerEntry::none())
+    }
+}
+
+impl Restoring {
+    fn restore(self, record: Record, entry: Entry, now: Instant, today: Time) -> Option<Kept> {
+        let mut stanza = Stanza::restore(record.stanza).ok()?;
+        let accepted = Time(record.accepted);
+        // A clock that was set back counts as no time.
+        let since = now.checked_sub(accepted.before(today)).unwrap_or(now);
+        let earliest = (now + self.grace).checked_sub(self.message).unwrap_or(now);
+        let mut sends = Sends::default();
+        if record.flags.may_have_arrived {
+            (sends.times, sends.may_have_arrived) = (1, true);
+            let by = stanza.from_domain().clone();
+            stanza = stanza.delayed(&by, &accepted.to_string());
+        }
+        Some(Kept { stanza, taken: false, since: since.max(earliest).min(now), sends, entry: Some(entry) })
+    }
 }
 
 /// Why the journal cannot be opened.

@@ -93,47 +93,41 @@ async fn a_commit_does_not_wait_for_more() {
     assert_eq!(scene.fake.commits(), 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[actix::test]
 async fn records_of_settled_stanzas_are_removed_a_moment_later() {
-    tokio::task::LocalSet::new()
-        .run_until(async {
-            let mut scene = Scene::new(1 << 20);
-            let entries = scene.write(10);
-            scene.sync().await;
-            drop(entries);
-            tokio::time::sleep(REMOVAL * 2).await;
-            assert!(scene.fake.keys().is_empty());
-            assert_eq!(scene.fake.commits(), 2);
-        })
-        .await;
+    tokio::time::pause();
+    let mut scene = Scene::new(1 << 20);
+    let entries = scene.write(10);
+    scene.sync().await;
+    drop(entries);
+    tokio::time::sleep(REMOVAL * 2).await;
+    assert!(scene.fake.keys().is_empty());
+    assert_eq!(scene.fake.commits(), 2);
 }
 
-#[tokio::test(start_paused = true)]
+#[actix::test]
 async fn after_an_error_nothing_is_lost_and_the_file_is_opened_again() {
-    tokio::task::LocalSet::new()
-        .run_until(async {
-            let mut scene = Scene::new(1 << 20);
-            let first = scene.write(2);
-            scene.sync().await;
-            scene.fake.fail_each(Some(1), Failure::Before);
-            let second = scene.write(3);
-            scene.sync().await;
-            assert_eq!((stored(&first), stored(&second)), (2, 0));
-            assert!(second.iter().all(Entry::is_lost));
-            let third = scene.write(1);
-            scene.sync().await;
-            let shown = scene.writer.figures().read();
-            assert_eq!((shown.up, shown.not_kept), (false, 4));
-            scene.fake.fail_each(None, Failure::Before);
-            tokio::time::sleep(Duration::from_secs(12)).await;
-            drop((second, third));
-            let again = scene.write(4);
-            scene.sync().await;
-            assert_eq!((stored(&first), stored(&again)), (2, 4));
-            let shown = scene.writer.figures().read();
-            assert_eq!((shown.up, shown.not_kept, shown.records), (true, 0, 6));
-        })
-        .await;
+    tokio::time::pause();
+    let mut scene = Scene::new(1 << 20);
+    let first = scene.write(2);
+    scene.sync().await;
+    scene.fake.fail_each(Some(1), Failure::Before);
+    let second = scene.write(3);
+    scene.sync().await;
+    assert_eq!((stored(&first), stored(&second)), (2, 0));
+    assert!(second.iter().all(Entry::is_lost));
+    let third = scene.write(1);
+    scene.sync().await;
+    let shown = scene.writer.figures().read();
+    assert_eq!((shown.up, shown.not_kept), (false, 4));
+    scene.fake.fail_each(None, Failure::Before);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    drop((second, third));
+    let again = scene.write(4);
+    scene.sync().await;
+    assert_eq!((stored(&first), stored(&again)), (2, 4));
+    let shown = scene.writer.figures().read();
+    assert_eq!((shown.up, shown.not_kept, shown.records), (true, 0, 6));
 }
 
 #[actix::test]

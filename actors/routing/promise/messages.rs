@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 use xmpp::{Domain, DomainPair};
 
+use super::Keeping;
 use crate::{
     dial::attempt::Dial,
     flow::{
@@ -37,7 +38,8 @@ pub struct Expect {
     pub pair: DomainPair,
 }
 
-/// Answer everything that waits, and everything that comes, with an error: the node stops.
+/// Answer everything that waits, and everything that comes, with an error: the node stops. With a journal, messages are left
+/// there.
 #[derive(Debug)]
 pub struct Drain {
     /// Dropped when nothing waits.
@@ -119,4 +121,6 @@ pub struct Owners {
     pub routes: Outlet<Route>,
     /// Records the events of remote domains.
     pub recorder: RecorderHandle,
+    /// Takes what waits for a while; `None`: it is in memory only.
+    pub journal: Option<Keeping>,
 }

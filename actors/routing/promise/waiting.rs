@@ -9,6 +9,7 @@
 //! Architecture Invariant: plain data. The caller passes the time and answers the stanzas that are taken out,
 //! so these queues can be kept elsewhere (on disk, for example) without any change to the actor.
 
+mod journal;
 mod queue;
 #[cfg(test)]
 mod tests;

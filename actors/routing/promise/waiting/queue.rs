@@ -4,6 +4,7 @@
 //! Architecture Invariant: plain data. The caller knows why the stanzas wait, and answers those that are
 //! taken out.
 
+mod journal;
 mod open;
 
 use std::{
@@ -36,6 +37,8 @@ pub(super) struct Queue {
     open: usize,
     /// No stanza expires before this time.
     earliest_expiry: Option<Instant>,
+    /// Everything in front of this place was offered to the journal.
+    offered: i64,
     /// The entry of all stanzas in the ledger.
     ledger: LedgerEntry,
 }
@@ -75,6 +78,7 @@ impl Queue {
             bytes: 0,
             open: 0,
             earliest_expiry: None,
+            offered: i64::MIN,
             ledger: LedgerEntry::none(),
         }
     }
@@ -238,6 +242,7 @@ impl Queue {
             self.presences.insert(key, place);
         }
         self.open += usize::from(item.open.is_some());
+        self.offered = self.offered.min(place);
         self.items.insert(place, Box::new(item));
     }
 

@@ -1,0 +1,54 @@
+//! The part of a queue that is in the journal too.
+
+use std::time::Instant;
+
+use journal::record::{Flags, Source};
+
+use super::Queue;
+use crate::flow::journal::{Entry, Group, is_worth_keeping};
+use status::amount::Amount;
+
+impl Queue {
+    /// Gives the journal what came at `until` or earlier and is not written yet. Gives the time at which the first of the
+    /// others came.
+    pub(in super::super) fn write_old(&mut self, until: Instant, group: &mut Group<'_>) -> Option<Instant> {
+        let mut written = Amount::default();
+        let mut younger = None;
+        let mut end = self.offered;
+        for (place, item) in self.items.range_mut(self.offered..) {
+            if item.kept.since > until {
+                (end, younger) = (*place, Some(item.kept.since));
+                break;
+            }
+            end = place + 1;
+            let kept = &mut item.kept;
+            if kept.entry.as_ref().is_some_and(|entry| !entry.is_lost()) || !is_worth_keeping(&kept.stanza) {
+                continue;
+            }
+            let source = if kept.taken { Source::Component } else { Source::Node };
+            let may_have_arrived = item.open.is_some() || kept.sends.may_have_arrived;
+            let flags = Flags { may_have_arrived, ..Flags::default() };
+            kept.entry = Some(group.add(&kept.stanza, kept.since, source, flags));
+            written = written.plus(kept.amount());
+        }
+        self.offered = end;
+        self.ledger.journal(written);
+        younger
+    }
+
+    /// Offers everything to the journal once more: it has lost some of it, or could not take it.
+    pub(in super::super) fn offer_again(&mut self) {
+        self.offered = i64::MIN;
+    }
+
+    /// Whether something was not offered to the journal.
+    pub(in super::super) fn has_unoffered(&self) -> bool {
+        self.items.last_key_value().is_some_and(|(last, _)| *last >= self.offered)
+    }
+
+    /// The number of stanzas that survive a crash.
+    pub(in super::super) fn stored(&self) -> usize {
+        let entries = self.items.values().filter_map(|item| item.kept.entry.as_ref());
+        entries.filter(|entry| Entry::is_stored(entry)).count()
+    }
+}
