@@ -366,6 +366,7 @@ mod streams;
 
 pub use flow::ledger::{Outcome, Totals};
 pub use node::{Node, StartError, control::socket as control_socket, heartbeat::Heartbeat, identities};
+pub use routing::journal::OpenError as JournalError;
 
 /// Attempts to connect to a remote domain, as `nuncio probe` makes them without a node.
 pub mod attempt {

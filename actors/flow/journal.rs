@@ -59,7 +59,7 @@ pub(crate) struct NewRecord {
 
 /// Hands stanzas to the journal. Clones belong to the same journal.
 #[derive(Clone, Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     shared: Arc<Shared>,
 }
 

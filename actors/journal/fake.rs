@@ -1,6 +1,9 @@
 //! A store in memory that fails on request, for tests. Its content survives that it is closed.
 
-#![expect(clippy::disallowed_types, reason = "the test, the journal and the store that is open share the content")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "the test, the journal and the store that is open share the content"
+)]
 #![expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "for tests only")]
 
 use std::{
@@ -111,7 +114,8 @@ impl Store for OpenFake {
         let mut shared = self.shared.lock().unwrap();
         shared.commits += 1;
         let commits = shared.commits;
-        let failure = shared.fail_each.filter(|(n, _)| commits.is_multiple_of(*n)).map(|(_, failure)| failure);
+        let failure =
+            shared.fail_each.filter(|(n, _)| commits.is_multiple_of(*n)).map(|(_, failure)| failure);
         if self.is_closed || failure == Some(Failure::Before) {
             self.is_closed = true;
             return Err(Error::Io(io::ErrorKind::StorageFull.into()));

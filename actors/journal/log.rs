@@ -242,13 +242,8 @@ impl fmt::Display for Refusal {
 
 /// Whether an operator has to change the configuration or the permissions. A full or broken disk is no reason not to start.
 fn is_for_the_operator(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{
-        IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem,
-    };
-    matches!(
-        error.kind(),
-        IsADirectory | NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem
-    )
+    use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), IsADirectory | NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem)
 }
 
 /// Bytes of records in one commit, so that the first of them does not wait long for the last.

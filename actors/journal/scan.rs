@@ -116,7 +116,8 @@ mod tests {
 
     fn found(bytes: &[u8], cipher: Option<&Cipher>) -> Vec<(u64, Option<Vec<u8>>)> {
         let mut found = Vec::new();
-        scan(bytes, cipher, |key, record| found.push((key, record.map(|record| record.stanza.to_vec())))).unwrap();
+        scan(bytes, cipher, |key, record| found.push((key, record.map(|record| record.stanza.to_vec()))))
+            .unwrap();
         found
     }
 
@@ -133,8 +134,7 @@ mod tests {
         bytes.extend(record(&long).encode(3, None).unwrap());
         bytes.extend(record(b"fourth").encode(4, None).unwrap());
         bytes.extend(&record(b"cut").encode(5, None).unwrap()[..38]);
-        let expected =
-            [(1, Some(b"first".to_vec())), (3, Some(long)), (4, Some(b"fourth".to_vec()))];
+        let expected = [(1, Some(b"first".to_vec())), (3, Some(long)), (4, Some(b"fourth".to_vec()))];
         assert_eq!(found(&bytes, None), expected);
     }
 

@@ -70,10 +70,12 @@ impl Node {
         // Nothing else runs yet: it may block.
         let (journal_meter, journal_thread) = (Meter::new("journal", 65_536, None), threads.start());
         let opened = settings.journal.as_ref();
-        let mut opened = opened.map(|settings| {
-            let opened = journal::open(settings, &journal_meter, &journal_thread);
-            opened.map_err(|error| StartError::Journal { path: settings.path.clone(), error })
-        }).transpose()?;
+        let mut opened = opened
+            .map(|settings| {
+                let opened = journal::open(settings, &journal_meter, &journal_thread);
+                opened.map_err(|error| StartError::Journal { path: settings.path.clone(), error })
+            })
+            .transpose()?;
         let workers = threads.start_workers(settings.workers);
         let policies = RemotePolicies::new(&settings);
         // The router has the main thread. The promise and what it dials with have a second one, the DNS, the dialback
@@ -157,10 +159,12 @@ impl Node {
             bounces: router.outlet(),
             routes: router.outlet(),
             recorder: recorder_handle.clone(),
-            journal: opened.as_ref().zip(settings.journal.as_ref()).map(|(opened, settings)| promise::Keeping {
-                writer: opened.writer.clone(),
-                sync: opened.mailbox.outlet(),
-                after: settings.after,
+            journal: opened.as_ref().zip(settings.journal.as_ref()).map(|(opened, settings)| {
+                promise::Keeping {
+                    writer: opened.writer.clone(),
+                    sync: opened.mailbox.outlet(),
+                    after: settings.after,
+                }
             }),
         };
         let node_dialer = dialer.clone();

@@ -24,8 +24,8 @@ use self::{account::Account, registration::Registration};
 pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
-        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, LogAccount, Report,
-        Restore, ShowComponents, ShowDomain, ShowSessions,
+        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, LogAccount, Report, Restore,
+        ShowComponents, ShowDomain, ShowSessions,
     },
 };
 use crate::{

@@ -21,7 +21,8 @@ pub(super) fn read(section: Section<'_>) -> Option<Journal> {
         section.problem("key_file", format!("{}: {error}", key.display()));
     }
     if file.is_none() && (section.has("after") || section.has("max_bytes") || section.has("key_file")) {
-        section.warning("path", "is empty: no stanza is written to a file, and the other keys have no effect");
+        section
+            .warning("path", "is empty: no stanza is written to a file, and the other keys have no effect");
     }
     section.finish();
     Some(Journal { path: file?, after, max_bytes: max_bytes as u64, grace, key_file })

@@ -61,7 +61,6 @@ impl Figures {
 }
 
 /// Upper bounds of the times of commits, in seconds: from a fast disk to one that hangs.
-pub(crate) const COMMIT_BOUNDS: [f64; 10] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
+pub(crate) const COMMIT_BOUNDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
 
 const BUCKETS: usize = COMMIT_BOUNDS.len() + 1;

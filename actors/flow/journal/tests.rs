@@ -165,7 +165,10 @@ fn only_messages_that_may_be_stored_are_kept() {
     assert!(is_worth_keeping(&stanza(1, "<body>hi</body>")));
     assert!(is_worth_keeping(&hint("no-copy")) && is_worth_keeping(&hint("store")));
     assert!(!is_worth_keeping(&hint("no-store")) && !is_worth_keeping(&hint("no-permanent-store")));
-    for other in ["<presence from='a@a.example' to='b@b.example'/>", "<iq from='a.example' to='b.example' id='1' type='get'><q xmlns='urn:q'/></iq>"] {
+    for other in [
+        "<presence from='a@a.example' to='b@b.example'/>",
+        "<iq from='a.example' to='b.example' id='1' type='get'><q xmlns='urn:q'/></iq>",
+    ] {
         assert!(!is_worth_keeping(&Stanza::restore(other.into()).unwrap()), "{other}");
     }
 }

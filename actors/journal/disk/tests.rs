@@ -70,7 +70,8 @@ fn a_file_is_readable_as_it_was_at_the_last_commit_if_the_process_is_killed() {
         fs::copy(&path, &copy).unwrap();
         let (_, restored) = open(&copy, None).unwrap();
         assert!(restored.set_aside.is_none());
-        let expected: Vec<u64> = (1..=group * 10 + 10).filter(|key| key % 10 != 0 || *key == group * 10 + 10).collect();
+        let expected: Vec<u64> =
+            (1..=group * 10 + 10).filter(|key| key % 10 != 0 || *key == group * 10 + 10).collect();
         assert_eq!(keys(&restored), expected);
     }
 }
@@ -146,7 +147,9 @@ fn flipped_bytes_cost_the_records_that_they_are_in_and_never_change_one() {
 #[test]
 fn an_empty_or_foreign_file_is_no_obstacle() {
     let directory = Directory::new();
-    for (name, content, set_aside) in [("empty", "", false), ("foreign", "not a data base, but a text\n", true)] {
+    for (name, content, set_aside) in
+        [("empty", "", false), ("foreign", "not a data base, but a text\n", true)]
+    {
         let path = directory.file(name);
         fs::write(&path, content).unwrap();
         let (_, restored) = open(&path, None).unwrap();
@@ -170,7 +173,10 @@ fn a_file_of_a_newer_version_is_left_alone_and_named() {
     transaction.commit().unwrap();
     drop(database);
     let error = open(&path, None).unwrap_err();
-    assert_eq!(error.to_string(), "the file has format 2, written by Nuncio 9.9.9; this version reads format 1");
+    assert_eq!(
+        error.to_string(),
+        "the file has format 2, written by Nuncio 9.9.9; this version reads format 1"
+    );
     // A newer redb.
     let file = OpenOptions::new().write(true).open(&path).unwrap();
     file.write_all_at(&[REDB_NEXT], 64).unwrap();
@@ -215,7 +221,11 @@ fn a_key_may_be_added_while_records_are_in_the_file() {
 fn a_path_that_cannot_be_used_is_an_error_of_the_configuration() {
     let directory = Directory::new();
     fs::write(directory.file("text"), "").unwrap();
-    for path in [directory.file("text").join("waiting"), directory.file("a").join("b").join("waiting"), directory.file("")] {
+    for path in [
+        directory.file("text").join("waiting"),
+        directory.file("a").join("b").join("waiting"),
+        directory.file(""),
+    ] {
         assert!(matches!(open(&path, None), Err(Error::Io(_))), "{}", path.display());
     }
 }

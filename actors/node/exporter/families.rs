@@ -144,8 +144,12 @@ fn journal(out: &mut Exposition, figures: &Shown, account: &Totals) {
         .figure(&[], figures.written);
     out.family("nuncio_journal_restored", Kind::Counter, "Stanzas that were in the file at the start.")
         .figure(&[], account.restored().stanzas);
-    out.family("nuncio_journal_commit_seconds", Kind::Histogram, "Times of the commits.")
-        .histogram(&[], &COMMIT_BOUNDS, &figures.commits, figures.commit_seconds);
+    out.family("nuncio_journal_commit_seconds", Kind::Histogram, "Times of the commits.").histogram(
+        &[],
+        &COMMIT_BOUNDS,
+        &figures.commits,
+        figures.commit_seconds,
+    );
 }
 
 /// The figures of acknowledged streams (XEP-0198).

@@ -105,8 +105,8 @@ pub(crate) fn open(
     let cipher = settings.key_file.as_deref().map(Cipher::read).transpose().map_err(OpenError::Key)?;
     let disk = Disk::new(settings.path.clone(), cipher.as_ref());
     let began = clock::now();
-    let (log, restored) =
-        Log::<Arc<Slot>>::open(Box::new(disk), cipher, settings.max_bytes, began).map_err(OpenError::Store)?;
+    let (log, restored) = Log::<Arc<Slot>>::open(Box::new(disk), cipher, settings.max_bytes, began)
+        .map_err(OpenError::Store)?;
     log_opened(&settings.path, &restored, began);
     let (mailbox, inbox): (_, Inbox<Journal>) = mailbox::open(meter, "journal");
     let writer = Writer::new(restored.next, mailbox.outlet(), mailbox.outlet());

@@ -12,8 +12,8 @@ impl Stanza {
     /// The bytes are not those of a stanza.
     pub fn restore(bytes: Bytes) -> Result<Self, Rejection> {
         let length = bytes.len();
-        let element = admit::frame_bytes(BytesMut::from(bytes))
-            .map_err(|error| Rejection::Xml(xml::Error(error)))?;
+        let element =
+            admit::frame_bytes(BytesMut::from(bytes)).map_err(|error| Rejection::Xml(xml::Error(error)))?;
         if element.bytes.len() != length {
             return Err(Rejection::Xml(xml::Error("more than one element".into())));
         }
@@ -71,7 +71,8 @@ mod tests {
             assert!(Stanza::restore(Bytes::from_static(bytes.as_bytes())).is_err(), "{bytes}");
         }
         assert!(Stanza::restore(Bytes::from_static(b"<message from='a' to='b'>\xff</message>")).is_err());
-        let kind = Stanza::restore("<iq from='a' to='b' type='get' id='1'/>".into()).map(|stanza| stanza.kind());
+        let kind =
+            Stanza::restore("<iq from='a' to='b' type='get' id='1'/>".into()).map(|stanza| stanza.kind());
         assert_eq!(kind, Ok(Kind::Iq));
     }
 }
