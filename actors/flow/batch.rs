@@ -7,11 +7,12 @@ use std::{
     vec,
 };
 
+use journal::record::{Flags, Source};
 use tokio::sync::OwnedSemaphorePermit;
 use xmpp::{Domain, DomainPair, Stanza, stanza};
 
 use crate::flow::{
-    journal::{Entries, Entry},
+    journal::{Entries, Entry, Group, is_worth_keeping},
     ledger::{LedgerEntry, Outcome},
 };
 use status::amount::Amount;
@@ -274,6 +275,19 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    /// Gives the journal a stanza that it does not have, if it keeps such a stanza. Gives the amount that was written.
+    pub(crate) fn journal(&mut self, may_have_arrived: bool, group: &mut Group<'_>) -> Amount {
+        let has_it = self.entry.as_ref().is_some_and(|entry| !entry.is_lost());
+        if has_it || !is_worth_keeping(&self.stanza) {
+            return Amount::default();
+        }
+        let source = if self.taken { Source::Component } else { Source::Node };
+        let may_have_arrived = may_have_arrived || self.sends.may_have_arrived;
+        let flags = Flags { may_have_arrived, ..Flags::default() };
+        self.entry = Some(group.add(&self.stanza, self.since, source, flags));
+        self.amount()
+    }
+
     /// The amount that it adds to the ledger: zero if the node itself made it.
     pub(crate) fn amount(&self) -> Amount {
         if self.taken { Amount::of([&self.stanza]) } else { Amount::default() }

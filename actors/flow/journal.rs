@@ -22,7 +22,7 @@ use std::{
         },
     },
     thread,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -61,6 +61,22 @@ pub(crate) struct NewRecord {
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     shared: Arc<Shared>,
+}
+
+/// The journal, for those who hold stanzas.
+#[derive(Clone, Debug)]
+pub struct Keeping {
+    /// Takes what waits.
+    pub(crate) writer: Writer,
+    /// Stanzas that wait longer are written.
+    pub(crate) after: Duration,
+}
+
+impl Keeping {
+    /// What was accepted at that time or earlier is to be written now.
+    pub(crate) fn until(&self, now: Instant) -> Instant {
+        now.checked_sub(self.after).unwrap_or(now) + TOGETHER
+    }
 }
 
 /// What the journal, the writers and the entries share. All of it is atomics that tell how far the journal is: a message
@@ -310,3 +326,6 @@ pub(crate) fn is_worth_keeping(stanza: &Stanza) -> bool {
     let forbids = |hint| stanza.has_child(hint, "urn:xmpp:hints");
     stanza.kind() == Kind::Message && !["no-store", "no-permanent-store"].into_iter().any(forbids)
 }
+
+/// Stanzas that are due so soon are written together.
+pub(crate) const TOGETHER: Duration = Duration::from_millis(5);

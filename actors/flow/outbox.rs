@@ -17,6 +17,7 @@ mod acks;
 mod hold;
 mod in_flight;
 mod item;
+mod journal;
 mod recent;
 mod remains;
 mod rhythm;

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     dial::{attempt::Dialer, dial_limit::DialLimit, remote_policy::RemotePolicies, resolver::Resolver},
+    flow::journal::Keeping,
     node::control::{Control, Sources},
     observe::{
         fingerprints::Fingerprints,
@@ -160,11 +161,8 @@ impl Node {
             routes: router.outlet(),
             recorder: recorder_handle.clone(),
             journal: opened.as_ref().zip(settings.journal.as_ref()).map(|(opened, settings)| {
-                promise::Keeping {
-                    writer: opened.writer.clone(),
-                    sync: opened.mailbox.outlet(),
-                    after: settings.after,
-                }
+                let keeping = Keeping { writer: opened.writer.clone(), after: settings.after };
+                (keeping, opened.mailbox.outlet())
             }),
         };
         let node_dialer = dialer.clone();

@@ -46,7 +46,7 @@ use self::{
 };
 pub use self::{
     figures::{Figures, ShowFigures},
-    journal::{Keeping, Restore},
+    journal::Restore,
     messages::{Adopt, Deliver, Drain, Expect, Fulfilled, Owners, Release, Retried, Retry, Show, Shown},
 };
 use crate::{

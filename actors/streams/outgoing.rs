@@ -11,6 +11,7 @@ mod blame;
 mod closing;
 mod deadlines;
 mod inbound;
+mod journal;
 mod last_ack;
 mod leftovers;
 mod messages;
@@ -54,6 +55,7 @@ use crate::{
     },
     flow::{
         batch::{Batch, ReadPermit},
+        journal::Keeping,
         link,
         outbox::Timer,
         route::{Return, Route},
@@ -84,6 +86,8 @@ pub struct Owners {
     pub routes: Outlet<Route>,
     /// The history of the remote domain.
     pub recorder: RecorderHandle,
+    /// Takes what waits for a while; `None`: it is in memory only.
+    pub journal: Option<Keeping>,
 }
 
 /// The actor of one domain pair.
@@ -98,6 +102,8 @@ pub struct Outgoing {
     ticking: Option<SpawnHandle>,
     /// The timer for a look at what is unacknowledged.
     look_timer: Timer,
+    /// The timer for stanzas that the journal is to get.
+    journal_timer: Timer,
     state: State,
     on_route: OnRoute,
     leftovers: Leftovers,
@@ -207,6 +213,7 @@ impl Outgoing {
             limits: Limits::from(&pending),
             ticking: None,
             look_timer: Timer::default(),
+            journal_timer: Timer::default(),
             state: State::New(pending),
             on_route: OnRoute::Hold(Vec::new()),
             leftovers: Leftovers::default(),
@@ -300,6 +307,7 @@ impl Outgoing {
         let Some(session) = self.state.session_mut() else { return };
         session.connection.flush();
         if self.has_unsettled() {
+            self.watch_unwritten(context);
             return self.watch_unacked(context);
         }
         self.shutdown.flushing.clear();

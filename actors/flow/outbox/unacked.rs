@@ -16,6 +16,7 @@ use super::{
 };
 use crate::flow::{
     batch::Kept,
+    journal::Group,
     ledger::{LedgerEntry, UnackedEntry},
 };
 use status::{
@@ -36,6 +37,8 @@ pub(super) struct Unacked {
     weight: usize,
     /// The kept stanzas that share no memory with other stanzas: so many of the first.
     detached: usize,
+    /// So many of the first were offered to the journal.
+    offered: usize,
     /// The stanzas of the current chunk that are acknowledged already: the peer has read a part of the chunk
     /// before the link reported all of it as written.
     early: usize,
@@ -60,6 +63,7 @@ impl Unacked {
             kept: VecDeque::new(),
             weight: 0,
             detached: 0,
+            offered: 0,
             early: 0,
             sends_last: false,
             seen: counted,
@@ -159,6 +163,7 @@ impl Unacked {
             self.weight -= weight(&kept);
         }
         self.detached = self.detached.saturating_sub(settled);
+        self.offered = self.offered.saturating_sub(settled);
         self.early += acknowledged - settled;
         self.entry.acknowledge(amount);
         self.sends_last &= self.count() > 0;
@@ -187,6 +192,20 @@ impl Unacked {
         self.window.shrink(now);
     }
 
+    /// Gives the journal what was accepted at `until` or earlier. Gives the amount, and the time at which the first of the
+    /// others was accepted.
+    pub(super) fn write_old(&mut self, until: Instant, group: &mut Group<'_>) -> (Amount, Option<Instant>) {
+        let mut written = Amount::default();
+        for kept in self.kept.iter_mut().skip(self.offered) {
+            if kept.since > until {
+                return (written, Some(kept.since));
+            }
+            self.offered += 1;
+            written = written.plus(kept.journal(true, group));
+        }
+        (written, None)
+    }
+
     /// Has the next chunk end with a request, also if nothing is unacknowledged: the answer shows that the
     /// peer is there.
     pub(super) fn ask(&mut self) {
@@ -204,7 +223,7 @@ impl Unacked {
         let mut open = Vec::from(std::mem::take(&mut self.kept));
         let amount = open.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
         entry.take_back(amount, &mut self.entry);
-        (self.weight, self.detached, self.oldest) = (0, 0, None);
+        (self.weight, self.detached, self.offered, self.oldest) = (0, 0, 0, None);
         let early = std::mem::take(&mut self.early).min(touched.len());
         for (place, mut kept) in touched.into_iter().enumerate() {
             if place < early {
@@ -222,6 +241,7 @@ impl Unacked {
     /// Takes out everything that was written: the peer does not acknowledge stanzas after all.
     pub(super) fn take_written(&mut self) -> Vec<Kept> {
         let written = Vec::from(std::mem::take(&mut self.kept));
+        self.offered = 0;
         self.entry.expect_no_ack(written.iter().map(Kept::amount).fold(Amount::default(), Amount::plus));
         written
     }

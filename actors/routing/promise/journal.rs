@@ -14,26 +14,20 @@ use xmpp::DomainPair;
 pub use self::restore::Restore;
 use super::Promise;
 use crate::{
-    flow::{batch::Batch, journal::Writer},
+    flow::{
+        batch::Batch,
+        journal::{Keeping, TOGETHER},
+    },
     routing::journal::Sync,
 };
 use mailbox::{Outlet, Queued, drain};
-
-/// The journal, as the promise uses it.
-#[derive(Clone, Debug)]
-pub struct Keeping {
-    /// Takes what waits.
-    pub(crate) writer: Writer,
-    /// Confirms that everything was written, at the end of the node.
-    pub(crate) sync: Outlet<Sync>,
-    /// Stanzas that wait longer are written.
-    pub(crate) after: Duration,
-}
 
 /// What has to be written, and when.
 #[derive(Debug)]
 pub(super) struct Keeper {
     keeping: Keeping,
+    /// Confirms that everything was written, at the end of the node.
+    sync: Outlet<Sync>,
     /// Pairs with stanzas that were not offered to the journal, in the order of their times.
     due: VecDeque<(Instant, DomainPair)>,
     /// The same pairs.
@@ -53,9 +47,10 @@ pub(super) struct Keeper {
 pub(super) struct WriteDue;
 
 impl Keeper {
-    pub(super) fn new(keeping: Keeping) -> Self {
+    pub(super) fn new((keeping, sync): (Keeping, Outlet<Sync>)) -> Self {
         Self {
             keeping,
+            sync,
             due: VecDeque::new(),
             noted: HashSet::new(),
             is_armed: false,
@@ -94,10 +89,9 @@ impl Promise {
     fn write_due(&mut self, now: Instant) {
         let Some(keeper) = &mut self.keeper else { return };
         keeper.is_armed = false;
-        let after = keeper.keeping.after;
-        let writer = keeper.keeping.writer.clone();
+        let Keeping { writer, after } = keeper.keeping.clone();
+        let until = keeper.keeping.until(now);
         let mut group = writer.group();
-        let until = now.checked_sub(after).unwrap_or(now) + TOGETHER;
         while keeper.due.front().is_some_and(|(due, _)| *due <= now + TOGETHER)
             && let Some((_, pair)) = keeper.due.pop_front()
         {
@@ -134,9 +128,6 @@ impl Handler<Queued<WriteDue>> for Promise {
         self.write_due(clock::now());
     }
 }
-
-/// Stanzas that are due so soon are written together.
-const TOGETHER: Duration = Duration::from_millis(5);
 
 /// The interval at which stanzas are offered again that the journal could not take: that at which it opens its file again.
 const OFFER_AGAIN: Duration = Duration::from_secs(10);

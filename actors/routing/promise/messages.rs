@@ -3,14 +3,15 @@
 use tokio::sync::oneshot;
 use xmpp::{Domain, DomainPair};
 
-use super::Keeping;
 use crate::{
     dial::attempt::Dial,
     flow::{
         batch::Batch,
+        journal::Keeping,
         route::{Return, Route},
     },
     observe::recorder::RecorderHandle,
+    routing::journal::Sync,
     settings::Promise as Bounds,
     streams::outgoing::{self, Outgoing},
 };
@@ -121,6 +122,6 @@ pub struct Owners {
     pub routes: Outlet<Route>,
     /// Records the events of remote domains.
     pub recorder: RecorderHandle,
-    /// Takes what waits for a while; `None`: it is in memory only.
-    pub journal: Option<Keeping>,
+    /// Takes what waits for a while, and confirms at the stop that it has everything; `None`: it is in memory only.
+    pub(crate) journal: Option<(Keeping, Outlet<Sync>)>,
 }

@@ -44,7 +44,7 @@ impl Promise {
         }
         group.send();
         if !leaving.is_empty() {
-            match keeper.keeping.sync.signal(Sync { done: self.own.outlet() }) {
+            match keeper.sync.signal(Sync { done: self.own.outlet() }) {
                 Ok(()) => keeper.leaving.push_back(leaving),
                 // The journal has panicked.
                 Err(_) => rest.extend(leaving),

@@ -2,10 +2,8 @@
 
 use std::time::Instant;
 
-use journal::record::{Flags, Source};
-
 use super::Queue;
-use crate::flow::journal::{Entry, Group, is_worth_keeping};
+use crate::flow::journal::{Entry, Group};
 use status::amount::Amount;
 
 impl Queue {
@@ -21,15 +19,7 @@ impl Queue {
                 break;
             }
             end = place + 1;
-            let kept = &mut item.kept;
-            if kept.entry.as_ref().is_some_and(|entry| !entry.is_lost()) || !is_worth_keeping(&kept.stanza) {
-                continue;
-            }
-            let source = if kept.taken { Source::Component } else { Source::Node };
-            let may_have_arrived = item.open.is_some() || kept.sends.may_have_arrived;
-            let flags = Flags { may_have_arrived, ..Flags::default() };
-            kept.entry = Some(group.add(&kept.stanza, kept.since, source, flags));
-            written = written.plus(kept.amount());
+            written = written.plus(item.kept.journal(item.open.is_some(), group));
         }
         self.offered = end;
         self.ledger.journal(written);
