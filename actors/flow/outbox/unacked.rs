@@ -76,7 +76,12 @@ impl Unacked {
 
     /// The peer acknowledges stanzas, and keeps the state of a lost stream if `resumes`.
     pub(super) fn confirm(&mut self, resumes: bool) {
-        self.rhythm.set_pace(if resumes { Pace::Relaxed } else { Pace::Tight });
+        if resumes {
+            self.rhythm.set_pace(Pace::Relaxed);
+        } else {
+            self.rhythm.set_pace(Pace::Tight);
+            self.window = Window::narrow();
+        }
     }
 
     /// Whether the peer has confirmed that it acknowledges stanzas.
@@ -155,7 +160,7 @@ impl Unacked {
         self.oldest = self.rhythm.asked();
         let took = self.rhythm.answered(now);
         self.latency = took.or(self.latency);
-        self.window.acknowledged(took);
+        self.window.acknowledged(took, now);
         let settled = acknowledged.min(self.kept.len());
         let mut amount = Amount::default();
         for kept in self.kept.drain(..settled) {

@@ -96,7 +96,7 @@ fn the_end_of_a_link_leaves_what_is_not_acknowledged_in_front_of_what_is_not_wri
 
 #[test]
 fn a_full_window_lets_only_bytes_of_the_protocol_pass() {
-    let (mut outbox, _) = confirmed(false, 0..0);
+    let (mut outbox, _) = confirmed(true, 0..0);
     let now = clock::now();
     outbox.push_first(batch(0..5000));
     while outbox.next_chunk(now).is_some() {
