@@ -9,7 +9,7 @@
 use std::{
     collections::BTreeMap,
     fmt, mem,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::{
@@ -87,7 +87,8 @@ impl<T> Journal<T> {
         let (store, mut restored) = match restore::open(&mut *opener, cipher.as_ref()) {
             Ok(opened) => opened,
             Err(Error::Io(error)) if !is_for_the_operator(&error) => {
-                (None, Restored { error: Some(error.into()), ..Restored::default() })
+                let next = key_beyond_all(clock::system());
+                (None, Restored { next, error: Some(error.into()), ..Restored::default() })
             }
             Err(error) => return Err(error),
         };
@@ -244,6 +245,12 @@ impl fmt::Display for Refusal {
 fn is_for_the_operator(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
     matches!(error.kind(), IsADirectory | NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem)
+}
+
+/// A key that is greater than all keys in a store that cannot be read: nobody writes a million records in a millisecond.
+fn key_beyond_all(now: SystemTime) -> u64 {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis() << 20).unwrap_or(u64::MAX >> 1)
 }
 
 /// Bytes of records in one commit, so that the first of them does not wait long for the last.

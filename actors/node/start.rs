@@ -68,15 +68,12 @@ impl Node {
         let sockets = Sockets::bind(&settings, &network)?;
         let addresses = sockets.addresses();
         let (control_socket, control_file) = bind_control(&settings)?.unzip();
-        // Nothing else runs yet: it may block.
-        let (journal_meter, journal_thread) = (Meter::new("journal", 65_536, None), threads.start());
-        let opened = settings.journal.as_ref();
-        let mut opened = opened
-            .map(|settings| {
-                let opened = journal::open(settings, &journal_meter, &journal_thread);
-                opened.map_err(|error| StartError::Journal { path: settings.path.clone(), error })
-            })
-            .transpose()?;
+        let opened = settings.journal.as_ref().map(|settings| {
+            // Nothing else runs yet: it may block.
+            let opened = journal::open(settings);
+            opened.map_err(|error| StartError::Journal { path: settings.path.clone(), error })
+        });
+        let opened = opened.transpose()?;
         let workers = threads.start_workers(settings.workers);
         let policies = RemotePolicies::new(&settings);
         // The router has the main thread. The promise and what it dials with have a second one, the DNS, the dialback
@@ -91,6 +88,8 @@ impl Node {
         let monitor = mailbox::start_on(&main, &monitor_meter, "monitor", move |_| Monitor::new(every));
         let watch: Outlet<mailbox::Register> = monitor.outlet();
         let meter = |kind, capacity| Meter::new(kind, capacity, Some(watch.clone()));
+
+        let mut opened = opened.map(|opened| opened.start(&meter("journal", 65_536), &threads.start()));
 
         let resolver_meter = meter("resolver", 65_536);
         let counted = Arc::clone(&resolver_meter);

@@ -131,6 +131,13 @@ impl Actor for Journal {
     }
 }
 
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // After a panic nothing is written any more.
+        self.writer.figures().up.store(false, Relaxed);
+    }
+}
+
 impl Handler<Queued<Write>> for Journal {
     type Result = ();
 

@@ -2,6 +2,7 @@
 
 mod acks;
 mod hints;
+mod journal;
 mod served;
 
 use std::{

@@ -208,9 +208,20 @@ fn records_that_were_on_the_disk_for_lack_of_memory_are_not_restored() {
 #[test]
 fn the_node_starts_when_the_disk_is_full() {
     let fake = Fake::default();
+    let (mut journal, _) = open(&fake);
+    write(&mut journal, [1, 2]);
+    journal.commit(clock::now());
+    drop(journal);
     fake.set_broken(true);
-    let (journal, restored) = open(&fake);
+    let (mut journal, restored) = open(&fake);
     assert!(!journal.works() && restored.error.is_some());
+    // What is in the store is not known, and must not be overwritten.
+    fake.set_broken(false);
+    journal.reopen(clock::now() + RETRY).unwrap().unwrap();
+    write(&mut journal, [restored.next]);
+    journal.commit(clock::now());
+    assert_eq!(fake.keys(), [1, 2, restored.next]);
+    assert_eq!(journal.stored().records, 3);
 }
 
 #[test]

@@ -96,26 +96,37 @@ pub enum OpenError {
     Store(store::Error),
 }
 
-/// Opens the file, and starts the actor on `arbiter`. Blocks until everything is read: nothing else runs yet.
-pub(crate) fn open(
-    settings: &settings::Journal,
-    meter: &Arc<Meter>,
-    arbiter: &ArbiterHandle,
-) -> Result<Opened, OpenError> {
+/// Opens the file. Blocks until everything is read: nothing else runs yet.
+pub(crate) fn open(settings: &settings::Journal) -> Result<Opening, OpenError> {
     let cipher = settings.key_file.as_deref().map(Cipher::read).transpose().map_err(OpenError::Key)?;
     let disk = Disk::new(settings.path.clone(), cipher.as_ref());
     let began = clock::now();
-    let (log, restored) = Log::<Arc<Slot>>::open(Box::new(disk), cipher, settings.max_bytes, began)
-        .map_err(OpenError::Store)?;
+    let (log, restored) =
+        Log::open(Box::new(disk), cipher, settings.max_bytes, began).map_err(OpenError::Store)?;
     log_opened(&settings.path, &restored, began);
-    let (mailbox, inbox): (_, Inbox<Journal>) = mailbox::open(meter, "journal");
-    let writer = Writer::new(restored.next, mailbox.outlet(), mailbox.outlet());
-    let is_stored = log.works();
-    let records = restored.records.into_iter();
-    let records = records.map(|(key, record)| (record, writer.entry_of(key, is_stored))).collect();
-    let (own, for_actor) = (mailbox.clone(), writer.clone());
-    inbox.start_on(arbiter, move || Journal::new(log, for_actor, own));
-    Ok(Opened { mailbox, writer, records })
+    Ok(Opening { log, restored })
+}
+
+/// The open file, before the actor runs.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    log: Log<Arc<Slot>>,
+    restored: journal::Restored,
+}
+
+impl Opening {
+    /// Starts the actor on `arbiter`.
+    pub(crate) fn start(self, meter: &Arc<Meter>, arbiter: &ArbiterHandle) -> Opened {
+        let Self { log, restored } = self;
+        let (mailbox, inbox): (_, Inbox<Journal>) = mailbox::open(meter, "journal");
+        let writer = Writer::new(restored.next, mailbox.outlet(), mailbox.outlet());
+        let is_stored = log.works();
+        let records = restored.records.into_iter();
+        let records = records.map(|(key, record)| (record, writer.entry_of(key, is_stored))).collect();
+        let (own, for_actor) = (mailbox.clone(), writer.clone());
+        inbox.start_on(arbiter, move || Journal::new(log, for_actor, own));
+        Opened { mailbox, writer, records }
+    }
 }
 
 fn log_opened(path: &Path, restored: &journal::Restored, began: Instant) {
