@@ -1,11 +1,11 @@
-//! Stanzas on their way: connections, batches, outboxes, and the ledger that accounts for every stanza.
+//! Stanzas on their way: connections, batches, outboxes, and the account of every stanza.
 
 pub(crate) mod accept;
+pub(crate) mod account;
 pub(crate) mod batch;
 pub(crate) mod close;
 pub(crate) mod fan_out;
 pub(crate) mod journal;
-pub(crate) mod ledger;
 pub mod link;
 pub(crate) mod outbox;
 pub(crate) mod refused;

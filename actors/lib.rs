@@ -26,7 +26,7 @@
 //!
 //! - [`settings`]: the configuration as plain values.
 //! - [`observe`]: recorder, fingerprints, metrics, limits on log lines.
-//! - [`flow`]: stanzas on their way: link, batch, outbox, ledger, and the messages to the router.
+//! - [`flow`]: stanzas on their way: link, batch, outbox, account, and the messages to the router.
 //! - [`dial`]: attempts to connect: targets, addresses, TLS, negotiation, and the errors of all these.
 //! - [`streams`]: the actors that own a stream, on one core (`streams/connection.rs`), and the listener.
 //! - [`routing`]: router, promise, journal and service.
@@ -37,7 +37,7 @@
 //! 1. `flow/link.rs` reads the socket of the component and sends `link::Event::Received` with a read permit.
 //! 2. `streams/component/drive.rs` takes the stanzas from the open stream of the crate [`xmpp`].
 //! 3. `streams/connection/intake.rs` sorts them into batches by domain pair and offers them: `route::Route`.
-//! 4. `routing/router.rs` enters them in the ledger (`router/account.rs`). The pair has no session, so it sends
+//! 4. `routing/router.rs` enters them in the account (`router/accounts.rs`). The pair has no session, so it sends
 //!    `promise::Deliver`.
 //! 5. `routing/promise/waiting.rs` appends the batch to the queue of the pair and releases its read permit, so that
 //!    the component is read again.
@@ -204,7 +204,7 @@
 //!   knows the session.
 //! - *Stanzas arrive before the return.* `Expect` reached the promise before them, so they queue behind the return.
 //! - *A session panics.* It returns nothing; the router sends `Returned` in its place. What it has not written, or what
-//!   was not acknowledged, shows as the difference of the ledger.
+//!   was not acknowledged, shows as the difference of the account.
 //! - *A return is not expected*, because the panicked session and the router both sent one: its stanzas are answered,
 //!   and the pair does not change.
 //! - *The remote domain authenticates to us while an attempt runs.* If the attempt fails for a passing reason, the
@@ -364,7 +364,7 @@ mod scenario;
 pub mod settings;
 mod streams;
 
-pub use flow::ledger::{Outcome, Totals};
+pub use flow::account::{Outcome, Totals};
 pub use node::{Node, StartError, control::socket as control_socket, heartbeat::Heartbeat, identities};
 pub use routing::journal::OpenError as JournalError;
 

@@ -8,6 +8,7 @@ mod listeners;
 mod reload;
 mod sockets;
 mod start;
+mod starter;
 mod stop;
 
 use std::{
@@ -25,8 +26,7 @@ use tokio::{
 
 use self::listeners::Listeners;
 use crate::{
-    dial::attempt::Dialer,
-    flow::{journal::Writer, ledger::Totals},
+    flow::{account::Totals, journal::Writer},
     node::control::{Sources, socket},
     routing::{
         journal::{Journal, OpenError},
@@ -59,7 +59,6 @@ pub struct Node {
     journal: Option<(Mailbox<Journal>, Writer)>,
     panics: mpsc::Receiver<&'static str>,
     listeners: Listeners,
-    dialer: Dialer,
     settings: Box<Settings>,
     network: Network,
     /// Tasks that serve metrics.

@@ -35,7 +35,7 @@ use self::{
 };
 use crate::{
     fixture,
-    flow::ledger::Totals,
+    flow::account::Totals,
     observe::recorder::{Recorder, RecorderHandle},
     routing::{
         promise::{self, Promise},

@@ -8,7 +8,10 @@ pub(crate) mod default_path;
 pub(crate) mod finding;
 mod identity;
 mod journal;
+mod limits;
+mod listen;
 mod local;
+mod promise;
 mod remote;
 mod section;
 pub(crate) mod source;
@@ -24,19 +27,13 @@ use std::{
 };
 
 use toml::de::DeTable;
-use xmpp::policy::{Bounds, Pattern};
+use xmpp::policy::Pattern;
 
 use super::users;
-use actors::{
-    control_socket,
-    settings::{
-        ComponentLimits, ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings,
-        Verifications,
-    },
-};
+use actors::settings::{Dns, Service, Settings};
 pub(crate) use finding::Finding;
 use finding::{Message, Severity};
-use net::tls;
+pub(crate) use listen::LISTEN;
 use section::{REPEATABLE, Section};
 use source::Source;
 
@@ -133,7 +130,7 @@ pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, String> {
     if !faults.is_empty() {
         return Err(format!("{} is not TOML: `nuncio check` shows where", file.display()));
     }
-    let socket = control(&Section::top(&source, table.get_ref()).section("listen"));
+    let socket = listen::control(&Section::top(&source, table.get_ref()).section("listen"));
     let empty =
         || format!("listen.control is empty in {}, which turns the control socket off", file.display());
     let finding = source.findings().into_iter().next();
@@ -162,8 +159,8 @@ fn read(top: Section<'_>) -> (Settings, String) {
     let log_mailboxes = top.read("log_mailboxes", value::duration).unwrap_or(Duration::from_secs(10));
     let workers = top.count("workers", 0).unwrap_or_default();
     let shutdown_timeout = top.read("shutdown_timeout", value::duration).unwrap_or(Duration::from_secs(10));
-    let listen = listen(top.section("listen"));
-    let promise = promise(top.section("promise"));
+    let listen = listen::listen(top.section("listen"));
+    let promise = promise::promise(top.section("promise"));
     let journal = journal::read(top.section("journal"));
 
     let mut stores = identity::Stores::default();
@@ -192,7 +189,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
     let served = domains.iter().map(|domain| &domain.name).chain(components.iter().map(|known| &known.name));
     let served: Vec<_> = served.cloned().collect();
     let overrides = remote::overrides(top.sections("remote"), &remote, &served, &mut stores, &promise);
-    let limits = limits(top.section("limits"));
+    let limits = limits::limits(top.section("limits"));
     let dns = dns(top.section("dns"));
     let service = Service { contact: contact(top.section("contact")) };
     top.finish();
@@ -217,168 +214,6 @@ fn read(top: Section<'_>) -> (Settings, String) {
         service,
     };
     (settings, log)
-}
-
-fn listen(section: Section<'_>) -> Listen {
-    let addresses = |key, default: &[&str]| {
-        let given = section.list(key, value::listen);
-        given.unwrap_or_else(|| default.iter().filter_map(|address| address.parse().ok()).collect())
-    };
-    let listen = Listen {
-        s2s: addresses("s2s", &["0.0.0.0:5269", "[::]:5269"]),
-        s2s_tls: addresses("s2s_tls", &[]),
-        component: addresses("component", &["127.0.0.1:5347"]),
-        metrics: addresses("metrics", &[]),
-        control: control(&section),
-    };
-    let all: Vec<_> = [&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect();
-    // Port 0 is a different free port each time.
-    let fixed: Vec<_> = all.into_iter().filter(|address| address.port() != 0).collect();
-    if let Some(address) = value::repeated(&fixed) {
-        let text = format!("{address} is listed twice: each address can be bound only once");
-        let source = section.source();
-        let mut values = source.values(&LISTEN);
-        values.retain(|value| value::listen(&value.text).as_ref() == Ok(address));
-        match values.pop() {
-            Some(second) => source.add(Severity::Problem, second.span, &second.key, text),
-            None => section.problem("s2s", text),
-        }
-    }
-    if let Some(address) = listen.component.iter().find(|address| !address.ip().is_loopback()) {
-        let text = format!(
-            "{address} is not a loopback address, and component connections (XEP-0114) are not encrypted: others on \
-             the network can read stanzas and try secrets"
-        );
-        let help = "listen on 127.0.0.1, and let remote components connect through a tunnel";
-        section.warning("component", Message::with_help(text, help));
-    }
-    if let Some(address) = listen.metrics.iter().find(|address| !address.ip().is_loopback()) {
-        let text =
-            format!("{address} is not a loopback address: every host that can connect can read the metrics");
-        section.warning("metrics", text);
-    }
-    section.finish();
-    listen
-}
-
-/// The control socket; `None` if its path is empty. A node does not start without a socket whose path was
-/// configured and is not the default.
-fn control(listen: &Section<'_>) -> Option<ControlSocket> {
-    let source = listen.source();
-    let named = listen.read("control", |path| {
-        let path = Some(path).filter(|path| !path.is_empty()).map(|path| source.path(path));
-        match path {
-            Some(path) if !control_socket::fits(&path) => {
-                Err(format!("{}: {}", path.display(), control_socket::Error::TooLong))
-            }
-            path => Ok(path),
-        }
-    });
-    let default = default_socket(source.file());
-    let path = named.unwrap_or_else(|| Some(default.clone()))?;
-    Some(ControlSocket { required: path != default, path })
-}
-
-/// The default path of the socket: beside the file and with its name. For a file below `/etc`, which is not
-/// for sockets, it is in `/run/nuncio`.
-fn default_socket(file: &Path) -> PathBuf {
-    let socket = file.with_extension("sock");
-    match socket.file_name() {
-        Some(name) if file.starts_with("/etc") => Path::new("/run/nuncio").join(name),
-        _ => socket,
-    }
-}
-
-fn promise(section: Section<'_>) -> Promise {
-    let time = |key, default| {
-        section.read(key, value::some_duration).unwrap_or_else(|| Duration::from_secs(default))
-    };
-    let (backoff_first, backoff_longest) = backoff(&section);
-    let promise = Promise {
-        max_stanzas: section.count("max_stanzas", 1).unwrap_or(1000),
-        max_bytes: section.read("max_bytes", value::size).unwrap_or(4 << 20),
-        total_bytes: section.read("total_bytes", value::size).unwrap_or(256 << 20),
-        message: time("message", 5 * 60),
-        presence: time("presence", 60),
-        iq: time("iq", 45),
-        backoff_first,
-        backoff_longest,
-    };
-    if promise.max_bytes > promise.total_bytes {
-        let key = if section.has("max_bytes") { "max_bytes" } else { "total_bytes" };
-        section.problem(key, "max_bytes is larger than total_bytes: raise total_bytes, or lower max_bytes");
-    }
-    section.finish();
-    promise
-}
-
-fn limits(section: Section<'_>) -> Limits {
-    let stream = Bounds::default();
-    let limits = Limits {
-        max_connections: section.count("max_connections", 1).unwrap_or(16_384),
-        max_connections_unauthenticated: section.count("max_connections_unauthenticated", 1).unwrap_or(4096),
-        max_attempts_per_address: section.count("max_attempts_per_address", 1).unwrap_or(600),
-        max_handshake: section.read("max_handshake", value::size).unwrap_or(tls::MAX_HANDSHAKE),
-        components: ComponentLimits {
-            connections: section.count("max_component_connections", 1).unwrap_or(1024),
-            unproved_per_address: section
-                .count("max_components_unauthenticated_per_address", 1)
-                .unwrap_or(64),
-        },
-        stream: Bounds {
-            early_bytes: section.read("max_bytes_unauthenticated", value::size).unwrap_or(stream.early_bytes),
-            early_elements: section.count("max_elements_unauthenticated", 8).unwrap_or(stream.early_elements),
-            depth: section.count("max_depth", 8).unwrap_or(stream.depth),
-            attributes: section.count("max_attributes", 8).unwrap_or(stream.attributes),
-            declarations: section.count("max_namespaces", 8).unwrap_or(stream.declarations),
-            pairs: section.count("max_pairs_per_stream", 1).unwrap_or(stream.pairs),
-            pending_keys: section.count("max_verifications_per_stream", 1).unwrap_or(stream.pending_keys),
-        },
-        verifications: Verifications {
-            at_once: section.count("max_verifications", 1).unwrap_or(64),
-            per_address: section.count("max_verifications_per_address", 1).unwrap_or(32),
-            waiting: section.count("max_verifications_waiting", 0).unwrap_or(1024),
-        },
-        dials: Dials {
-            at_once: section.count("max_dials", 1).unwrap_or(256),
-            hanging: section.count("max_dials_hanging", 0).unwrap_or(1024),
-            per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
-            per_attempt: section.count("max_dials_per_attempt", 1).unwrap_or(20),
-        },
-        resumable: section.count("resumable", 0).unwrap_or(20_000),
-        recording: Recording {
-            domains: section.count("recorded_domains", 0).unwrap_or(2_000),
-            events: section.count("recorded_events", 1).unwrap_or(32),
-        },
-    };
-    section.finish();
-    limits
-}
-
-fn backoff(section: &Section<'_>) -> (Duration, Duration) {
-    let default = (Duration::from_secs(1), Duration::from_secs(5 * 60));
-    match section.list("backoff", value::some_duration).as_deref() {
-        Some(&[first, longest]) if first <= longest => (first, longest),
-        Some([_, _]) => {
-            section.problem(
-                "backoff",
-                "the first pause is longer than the longest: the shorter one is first, for example [\"1s\", \"5m\"]",
-            );
-            default
-        }
-        Some(_) => {
-            section.problem(
-                "backoff",
-                "expected two durations, the first and the longest pause, for example [\"1s\", \"5m\"]",
-            );
-            default
-        }
-        None => default,
-    }
 }
 
 fn dns(section: Section<'_>) -> Dns {
@@ -418,9 +253,6 @@ pub(crate) fn log_filter(text: &str) -> Result<String, String> {
     }
     Ok(text.to_owned())
 }
-
-/// The keys with addresses to listen on, in the order of [`Listen`].
-pub(crate) const LISTEN: [&str; 4] = ["listen.s2s", "listen.s2s_tls", "listen.component", "listen.metrics"];
 
 /// The form fields of XEP-0157 section 3, without `-addresses`.
 const CONTACTS: [&str; 7] = ["abuse", "admin", "feedback", "sales", "security", "status", "support"];

@@ -37,7 +37,7 @@ use xmpp::{
 
 pub(crate) use self::{
     dialer::Adopt,
-    negotiation::{secured, warn_unasked},
+    negotiation::{secured, warn_unsolicited},
     owner::{Owner, Resumed, Waiting},
     session::StaticRoute,
 };
@@ -76,7 +76,7 @@ pub struct Attempt<G> {
     pub remote: Remote,
     /// The limits of the attempt.
     pub limits: Limits,
-    /// The most that the peer can make us read.
+    /// The limits of the elements that we read.
     pub bounds: Bounds,
     /// Whether we have a certificate for the local domain.
     pub certificate: bool,

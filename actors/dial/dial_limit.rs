@@ -16,7 +16,6 @@
 use std::{
     collections::{HashMap, VecDeque},
     net::IpAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -24,7 +23,7 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
 use crate::{dial::token_bucket::TokenBucket, observe::metrics::Purpose};
-use mailbox::{Mailbox, Meter, Queued};
+use mailbox::{Mailbox, Queued};
 
 /// Request a permit to connect to an address.
 #[derive(Debug)]
@@ -77,7 +76,6 @@ struct Key {
 pub struct DialLimit {
     per_address: usize,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     queues: HashMap<Key, Queue>,
     /// Requests that wait, for all addresses.
     waiting: usize,
@@ -97,8 +95,8 @@ struct Queue {
 
 impl DialLimit {
     /// Limits connections to `per_address` for each address and purpose.
-    pub fn new(per_address: usize, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
-        Self { per_address, own, meter, queues: HashMap::new(), waiting: 0 }
+    pub fn new(per_address: usize, own: Mailbox<Self>) -> Self {
+        Self { per_address, own, queues: HashMap::new(), waiting: 0 }
     }
 
     fn acquire(&mut self, request: Acquire) {
@@ -267,12 +265,6 @@ impl Handler<Queued<Adopt>> for DialLimit {
         // The limit may be higher now.
         let keys: Vec<Key> = self.queues.keys().copied().collect();
         keys.into_iter().for_each(|key| self.grant_next(key));
-    }
-}
-
-impl Drop for DialLimit {
-    fn drop(&mut self) {
-        self.meter.count_if_panicking();
     }
 }
 

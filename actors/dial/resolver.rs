@@ -7,14 +7,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::VecDeque, net::IpAddr, sync::Arc};
+use std::{collections::VecDeque, net::IpAddr};
 
 use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::Domain;
 
 use crate::observe::metrics::Purpose;
-use mailbox::{Mailbox, Meter, Outlet, Queued};
+use mailbox::{Mailbox, Outlet, Queued};
 use net::dns::{AnswerSink, Cache, Dns, KnownAnswers, LookupError, NewAnswer, Question, Target};
 
 /// Look up the targets of a domain, in the order in which to try them.
@@ -81,14 +81,13 @@ pub struct Resolver {
     sessions: Queue,
     verifications: Queue,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
 }
 
 impl Resolver {
     /// A resolver that uses `dns`.
-    pub fn new(dns: Dns, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+    pub fn new(dns: Dns, own: Mailbox<Self>) -> Self {
         let (sessions, verifications) = (Queue::default(), Queue::default());
-        Self { dns, cache: Cache::new(CACHE), epoch: 0, sessions, verifications, own, meter }
+        Self { dns, cache: Cache::new(CACHE), epoch: 0, sessions, verifications, own }
     }
 
     fn queue(&mut self, purpose: Purpose) -> &mut Queue {
@@ -249,12 +248,6 @@ impl Handler<Queued<Adopt>> for Resolver {
         self.dns = adopt.into_message().dns;
         self.cache = Cache::new(CACHE);
         self.epoch += 1;
-    }
-}
-
-impl Drop for Resolver {
-    fn drop(&mut self) {
-        self.meter.count_if_panicking();
     }
 }
 

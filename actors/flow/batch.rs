@@ -12,8 +12,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use xmpp::{Domain, DomainPair, Stanza, stanza};
 
 use crate::flow::{
+    account::{self, Outcome},
     journal::{Entries, Entry, Group, is_worth_keeping},
-    ledger::{LedgerEntry, Outcome},
 };
 use status::amount::Amount;
 
@@ -71,7 +71,7 @@ pub struct Batch {
     /// Their sender also writes to other destinations, which are delayed when it is held up.
     pub fans_out: bool,
     /// Counts them, and their outcome.
-    pub entry: LedgerEntry,
+    pub entry: account::Entry,
     /// Error answers on their way back: they wait as long as necessary and are never refused. They hold the
     /// read permit of the stanzas that they answer, so a peer that does not read its answers is not read
     /// either.
@@ -92,7 +92,7 @@ pub struct Sends {
 }
 
 impl Sends {
-    /// The number of links on which a stanza is sent at most, if nobody knows what arrived or the peer blames it: it may
+    /// The number of links on which a stanza is sent at most, if it is unknown whether it arrived, or the peer's stream error is about it: it may
     /// be the reason why they end.
     const MOST: u8 = 3;
 
@@ -128,7 +128,7 @@ impl Batch {
         Self::between(stanza.from_domain().clone(), stanza.to_domain().clone(), vec![stanza])
     }
 
-    /// Stanzas that the node itself made, or that are not in the ledger yet.
+    /// Stanzas that the node itself made, or that are not in the account yet.
     pub fn between(from: Domain, to: Domain, stanzas: Vec<Stanza>) -> Self {
         let since = clock::now();
         Self {
@@ -138,7 +138,7 @@ impl Batch {
             since,
             permit: ReadPermit::free(),
             fans_out: false,
-            entry: LedgerEntry::none(),
+            entry: account::Entry::none(),
             returning: false,
             sends: Sends::default(),
             entries: Entries::default(),
@@ -264,7 +264,7 @@ pub struct Answers {
 pub(crate) struct Kept {
     /// The stanza.
     pub stanza: Stanza,
-    /// It is counted in the ledger entry of the queue. False for stanzas that the node itself made.
+    /// It is counted in the account entry of the queue. False for stanzas that the node itself made.
     pub taken: bool,
     /// When it was read.
     pub since: Instant,
@@ -288,18 +288,18 @@ impl Kept {
         self.amount()
     }
 
-    /// The amount that it adds to the ledger: zero if the node itself made it.
+    /// The amount that it adds to the account: zero if the node itself made it.
     pub(crate) fn amount(&self) -> Amount {
         if self.taken { Amount::of([&self.stanza]) } else { Amount::default() }
     }
 }
 
 /// Makes batches of queued stanzas, in order. Those counted in `entry` are moved to the batches' own entries.
-pub(crate) fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut LedgerEntry) -> Vec<Batch> {
+pub(crate) fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut account::Entry) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut last_taken = false;
     for Kept { stanza, taken, since, sends, entry: record } in kept {
-        let part = if taken { entry.split(Amount::of([&stanza])) } else { LedgerEntry::none() };
+        let part = if taken { entry.split(Amount::of([&stanza])) } else { account::Entry::none() };
         match batches.last_mut() {
             Some(batch)
                 if last_taken == taken

@@ -1,7 +1,7 @@
 //! Closes a connection step by step: the peer's closing tag first, then TLS, then TCP (RFC 6120 section 4.4).
 //!
 //! If the connection is closed while the peer is still writing, its socket may report an error before the
-//! peer has read our last bytes. So we wait for its closing tag, and discard what it sends meanwhile: unread
+//! peer has read our last bytes. So we wait for its closing tag, and discard all that it sends meanwhile: unread
 //! bytes would turn the close into a TCP reset. Time and bytes of the wait are bounded.
 
 use std::{

@@ -1,6 +1,6 @@
 //! A link: a task that reads and writes one socket for the actor that owns it.
 //!
-//! Architecture Invariant: the link handles bytes only. Their meaning, and what waits to be written, is the
+//! Architecture Invariant: the link handles bytes only. Their meaning, and the queue of stanzas, is the
 //! owner's.
 //!
 //! The owner hands over one chunk at a time and gets [`Event::Written`] when the kernel has all of it.

@@ -46,8 +46,8 @@ use self::{
     unacked::{Load, Unacked},
 };
 use crate::flow::{
+    account::{self, Outcome},
     batch::{Batch, Kept},
-    ledger::{LedgerEntry, Outcome},
 };
 use status::amount::Amount;
 
@@ -70,7 +70,7 @@ pub(crate) struct Outbox {
     is_refusing: bool,
     stanzas_written: u64,
     bytes_written: u64,
-    entry: LedgerEntry,
+    entry: account::Entry,
     /// Empty with acknowledgements.
     in_flight: InFlight,
     /// Empty for a component, and with acknowledgements.
@@ -98,7 +98,7 @@ impl Outbox {
             is_refusing: false,
             stanzas_written: 0,
             bytes_written: 0,
-            entry: LedgerEntry::none(),
+            entry: account::Entry::none(),
             in_flight: InFlight::default(),
             recent: Recent::default(),
             unacked: None,

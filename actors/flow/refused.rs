@@ -1,4 +1,4 @@
-//! Stanzas that a stream refused, on their way to the log and the ledger.
+//! Stanzas that a stream refused, on their way to the log and the account.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 

@@ -3,8 +3,8 @@
 use xmpp::{Stanza, stanza};
 
 use crate::flow::{
+    account::Outcome,
     batch::{Answers, Batch, ReadPermit},
-    ledger::Outcome,
     refused::RefusedStanzas,
 };
 use mailbox::Outlet;
@@ -37,7 +37,7 @@ pub struct Return {
     pub permit: ReadPermit,
 }
 
-/// Count these refused stanzas in the ledger, and route the answers to their senders.
+/// Count these refused stanzas in the account, and route the answers to their senders.
 #[derive(Debug)]
 pub struct Refuse {
     /// The refused stanzas of one read.

@@ -44,6 +44,7 @@ pub mod drain;
 mod meter;
 pub mod monitor;
 pub mod panic_guard;
+mod running;
 pub mod threads;
 pub mod workers;
 
@@ -57,8 +58,8 @@ use actix::{
     },
 };
 
-use self::meter::Ticket;
 pub use self::meter::{Gauge, Meter, Register, WaitTimes};
+use self::{meter::Ticket, running::Running};
 
 /// Opens a mailbox without its actor. Two actors that address each other need both mailboxes before either
 /// starts.
@@ -69,22 +70,25 @@ pub fn open<A: Actor<Context = Context<A>>>(meter: &Arc<Meter>, name: &str) -> (
     let (sender, receiver) = channel::channel(UNBOUNDED);
     let mailbox = Mailbox { addr: Addr::new(sender), gauge: Gauge::new(meter, name) };
     meter.watch(&mailbox.gauge);
-    (mailbox, Inbox { receiver })
+    (mailbox, Inbox { receiver, meter: Arc::clone(meter) })
 }
 
 /// The receiving end of a mailbox, for its actor.
 pub struct Inbox<A: Actor> {
     receiver: AddressReceiver<A>,
+    meter: Arc<Meter>,
 }
 
 impl<A: Actor<Context = Context<A>>> Inbox<A> {
-    /// Starts the actor on an arbiter. `build` runs there, so the actor need not be [`Send`].
+    /// Starts the actor on an arbiter. `build` runs there, so the actor need not be [`Send`]. If the actor panics, its
+    /// meter counts that.
     pub fn start_on<F>(self, arbiter: &ArbiterHandle, build: F)
     where
         F: FnOnce() -> A + Send + 'static,
     {
         arbiter.spawn_fn(move || {
-            actix_rt::spawn(Context::with_receiver(self.receiver).into_future(build()));
+            let actor = Context::with_receiver(self.receiver).into_future(build());
+            actix_rt::spawn(Running::new(actor, self.meter));
         });
     }
 }
@@ -269,6 +273,8 @@ const UNBOUNDED: usize = 0;
 mod tests {
     use std::time::Duration;
 
+    use actix::ActorContext;
+
     use super::*;
 
     struct Idle;
@@ -303,6 +309,36 @@ mod tests {
             assert!(mailbox.signal(number).is_ok());
         }
         assert_eq!(mailbox.gauge.depth(), 10);
+    }
+
+    /// Stops on 0, and panics on any other number.
+    struct Ending;
+    impl Actor for Ending {
+        type Context = Context<Self>;
+    }
+    impl Handler<Queued<u32>> for Ending {
+        type Result = ();
+        fn handle(&mut self, number: Queued<u32>, context: &mut Context<Self>) {
+            match number.into_message() {
+                0 => context.stop(),
+                number => panic!("the panic of a test: {number}"),
+            }
+        }
+    }
+
+    #[actix::test]
+    async fn an_actor_that_panics_is_counted_and_one_that_stops_is_not() {
+        let meter = Meter::new("ending", 1, None);
+        let restarts = [0, 1, 0, 2].map(async |number| {
+            let ending = start_on(&actix_rt::Arbiter::current(), &meter, "ending", |_| Ending);
+            while ending.signal(number).is_ok() {
+                tokio::task::yield_now().await;
+            }
+            meter.restarts()
+        });
+        for (restarts, expected) in restarts.into_iter().zip([0, 1, 1, 2]) {
+            assert_eq!(restarts.await, expected);
+        }
     }
 
     #[actix::test]

@@ -69,11 +69,9 @@ impl Meter {
         self.restarts.load(Relaxed)
     }
 
-    /// Counts an actor that ends by a panic. Actors call it from `drop`.
-    pub fn count_if_panicking(&self) {
-        if std::thread::panicking() {
-            self.restarts.fetch_add(1, Relaxed);
-        }
+    /// Counts an actor that ends by a panic.
+    pub(super) fn count_panic(&self) {
+        self.restarts.fetch_add(1, Relaxed);
     }
 
     /// Returns the waiting times since the last call.

@@ -28,7 +28,7 @@ use crate::{
     flow::accept::Acceptor,
     node::client_slots::{Slot, Slots, unless_needed, write_answer},
 };
-use mailbox::{Mailbox, Meter, Queued, Refused};
+use mailbox::{Mailbox, Queued, Refused};
 use status::answer::Refusal;
 
 /// A new connection, from the task that accepts.
@@ -47,16 +47,15 @@ struct Done {
 pub(crate) struct Control {
     sources: Arc<Sources>,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     accepting: JoinHandle<()>,
     slots: Slots,
 }
 
 impl Control {
     /// An actor that answers on `socket` with data of `sources`.
-    pub(crate) fn new(socket: UnixListener, sources: Sources, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(socket: UnixListener, sources: Sources, own: Mailbox<Self>) -> Self {
         let accepting = actix_rt::spawn(accept(socket, own.clone()));
-        Self { sources: Arc::new(sources), own, meter, accepting, slots: Slots::new(CONNECTIONS) }
+        Self { sources: Arc::new(sources), own, accepting, slots: Slots::new(CONNECTIONS) }
     }
 }
 
@@ -134,7 +133,6 @@ impl Handler<Queued<Done>> for Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        self.meter.count_if_panicking();
         self.accepting.abort();
     }
 }

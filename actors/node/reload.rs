@@ -1,16 +1,11 @@
 //! Gives new settings to a running node. Streams go on, except those that the new settings do not admit.
 
-use tokio::sync::Semaphore;
-
-use super::{Node, StartError, identities, listeners, served};
+use super::{Node, StartError, identities, served};
 use crate::{
     dial::{attempt::Dialer, dial_limit, remote_policy::RemotePolicies, resolver},
     routing::{promise, router},
     settings::{Limits, Settings},
-    streams::{
-        listener::{self, Kind},
-        outgoing, resumer, verifier,
-    },
+    streams::{outgoing, resumer, verifier},
 };
 use net::{dns::Dns, tls::Tls};
 
@@ -30,50 +25,39 @@ impl Node {
         let policies = RemotePolicies::new(&settings);
 
         // An actor that has ended needs no settings; if the node cannot run without it, the process ends.
+        let before = &self.listeners.dialer;
         if settings.dns != self.settings.dns {
-            let _ = self.dialer.resolver.signal(resolver::Adopt { dns });
+            let _ = before.resolver.signal(resolver::Adopt { dns });
         }
-        if let Some(dial_limit) = &self.dialer.dial_limit {
+        if let Some(dial_limit) = &before.dial_limit {
             let _ = dial_limit.signal(dial_limit::Adopt { per_address: settings.limits.dials.per_address });
         }
-        self.dialer = Dialer {
+        let dialer = Dialer {
             policies: policies.clone(),
             tls: tls.clone(),
             dials: settings.limits.dials,
-            ..self.dialer.clone()
+            ..before.clone()
         };
-        let adopt = verifier::Adopt { dialer: self.dialer.clone(), limits: settings.limits.verifications };
-        let _ = self.listeners.verifier.signal(adopt);
+        let adopt = verifier::Adopt { dialer: dialer.clone(), limits: settings.limits.verifications };
+        let _ = self.listeners.receivers.verifier.signal(adopt);
         let adopt = resumer::Adopt { policies: policies.clone(), limit: settings.limits.resumable };
-        let _ = self.listeners.resumer.signal(adopt);
+        let _ = self.listeners.receivers.resumer.signal(adopt);
         // The promise before the router: a session on its way from one to the other is checked by the second.
-        let (dial, bounds) = (Box::new(self.dialer.clone()), settings.promise.clone());
+        let (dial, bounds) = (Box::new(dialer.clone()), settings.promise.clone());
         let _ = self.promise.signal(promise::Adopt { dial, bounds });
         let (domains, components) = served(&settings);
         let service = settings.service.clone();
-        let sessions = outgoing::Adopt { policies: policies.clone(), tls: tls.clone() };
+        let sessions = outgoing::Adopt { policies, tls };
         let adopt = router::Adopt { domains, components, service, sessions };
         let _ = self.router.signal(adopt);
 
-        let limits = [&self.settings, &settings].map(|settings| &settings.limits);
-        let permits = self.listeners.limits.connection_permits.clone();
-        resize(&permits, limits.map(|limits| limits.max_connections));
-        self.listeners.limits = listeners::limits(&settings, permits);
-        let permits = self.listeners.component_limits.connection_permits.clone();
-        resize(&permits, [&*self.settings, &settings].map(listeners::component_connections));
-        self.listeners.component_limits = listeners::limits_of_components(&settings, permits);
-        self.listeners.secrets = listeners::secrets(&settings);
-        self.listeners.component_log_limits = listeners::component_log_limits(&settings);
-        self.listeners.asker = settings.domains.first().map(|domain| domain.name.clone());
-        (self.listeners.tls, self.listeners.policies) = (tls, policies);
-        if let Some(server) = &self.servers {
-            let kind = Kind::Servers(self.listeners.of_servers(server));
-            let _ = server.signal(listener::Adopt { kind, limits: self.listeners.limits.clone() });
+        self.listeners.dialer = dialer;
+        self.listeners.terms.adopt(&self.settings, &settings);
+        if let Some(servers) = &self.servers {
+            self.listeners.update_servers(servers);
         }
-        if let Some(component) = &self.components {
-            let kind = Kind::Components(self.listeners.of_components(component));
-            let _ =
-                component.signal(listener::Adopt { kind, limits: self.listeners.component_limits.clone() });
+        if let Some(components) = &self.components {
+            self.listeners.update_components(components);
         }
         let fixed = fixed(&self.settings, &settings);
         // The keys that need a restart keep their values, so that the next reload compares with them too.
@@ -88,12 +72,6 @@ impl Node {
         };
         Ok(fixed)
     }
-}
-
-/// Adds permits, or takes away free ones.
-fn resize(permits: &Semaphore, [before, now]: [usize; 2]) {
-    permits.add_permits(now.saturating_sub(before));
-    permits.forget_permits(before.saturating_sub(now));
 }
 
 /// The keys that differ and need a restart.

@@ -1,17 +1,17 @@
 //! Starts a node: every actor after those that it needs.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-use actix::Arbiter;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::{
     Node, StartError,
     exporter::{gather, http},
     identities,
-    listeners::{self, Listeners},
+    listeners::{Listeners, Receivers, Terms},
     served,
     sockets::{Sockets, bind_control},
+    starter::Starter,
 };
 use crate::{
     dial::{attempt::Dialer, dial_limit::DialLimit, remote_policy::RemotePolicies, resolver::Resolver},
@@ -23,15 +23,15 @@ use crate::{
         recorder::{Recorder, RecorderHandle},
     },
     routing::{
-        journal::{self, Restoring},
+        journal::{self, Opened, Restoring},
         promise::{self, Promise},
         router::{self, Router},
         service::{self, Service},
     },
     settings::Settings,
-    streams::{incoming, resumer::Resumer, verifier::Verifier},
+    streams::{resumer::Resumer, verifier::Verifier},
 };
-use mailbox::{Inbox, Meter, Outlet, monitor::Monitor, panic_guard::PanicGuard, threads::Threads};
+use mailbox::{Inbox, Mailbox, panic_guard::PanicGuard, threads::Threads, workers::Workers};
 use net::{dns::Dns, network::Network, tls::Tls};
 use status::report::Time;
 
@@ -61,6 +61,7 @@ impl Node {
         network: Network,
         mut threads: Threads,
     ) -> Result<Self, StartError> {
+        // All that can fail comes first.
         let tls = Tls::new(identities(&settings), &settings.trust)
             .map_err(StartError::Tls)?
             .with_max_handshake(settings.limits.max_handshake);
@@ -74,113 +75,33 @@ impl Node {
             opened.map_err(|error| StartError::Journal { path: settings.path.clone(), error })
         });
         let opened = opened.transpose()?;
+
         let workers = threads.start_workers(settings.workers);
-        let policies = RemotePolicies::new(&settings);
-        // The router has the main thread. The promise and what it dials with have a second one, the DNS, the dialback
-        // verifications and the resumptions a third, the services of the node a fourth. So stanzas with a link do not wait for connection
-        // attempts or for answers of the services, and a large DNS answer does not hold up the promise.
-        let main = Arbiter::current();
-        let (dial_thread, dns_thread, service_thread) = (threads.start(), threads.start(), threads.start());
-        let (panic, panics) = mpsc::channel(1);
-
-        let every = settings.log_mailboxes;
-        let monitor_meter = Meter::new("monitor", 65_536, None);
-        let monitor = mailbox::start_on(&main, &monitor_meter, "monitor", move |_| Monitor::new(every));
-        let watch: Outlet<mailbox::Register> = monitor.outlet();
-        let meter = |kind, capacity| Meter::new(kind, capacity, Some(watch.clone()));
-
-        let mut opened = opened.map(|opened| opened.start(&meter("journal", 65_536), &threads.start()));
-
-        let resolver_meter = meter("resolver", 65_536);
-        let counted = Arc::clone(&resolver_meter);
-        let resolver = mailbox::start_on(&dns_thread, &resolver_meter, "resolver", move |own| {
-            Resolver::new(dns, own, counted)
-        });
+        let starter = Starter::new(&mut threads, settings.log_mailboxes);
+        let observers = Observers::start(&starter, &settings);
+        let mut opened =
+            opened.map(|opened| opened.start(&starter.meter("journal", 65_536), &threads.start()));
         let bound = addresses.iter().map(|(_, address)| *address).collect();
-        let recorder_meter = meter("recorder", 8192);
-        let (counted, recording) = (Arc::clone(&recorder_meter), settings.limits.recording);
-        let recorder = mailbox::start_on(&dial_thread, &recorder_meter, "recorder", move |_| {
-            Recorder::new(recording, counted)
-        });
-        let recorder_handle = RecorderHandle::new(recorder.clone());
-        let fingerprints_meter = meter("fingerprints", 1024);
-        let (counted, own_recorder) = (Arc::clone(&fingerprints_meter), recorder_handle.clone());
-        let fingerprints = mailbox::start_on(&dial_thread, &fingerprints_meter, "fingerprints", move |_| {
-            Fingerprints::new(own_recorder, counted)
-        });
+        let dialer = start_dialer(&starter, &settings, &observers, tls, dns, network.clone(), bound);
+        let verifier = start_verifier(&starter, &settings, dialer.clone());
+        let resumer = start_resumer(&starter, &settings, dialer.policies.clone());
 
-        let figures = Arc::<SharedFigures>::default();
-        let (own, metrics_meter) = (Arc::clone(&figures), meter("metrics", 4096));
-        let metrics = mailbox::start_on(&dial_thread, &metrics_meter, "metrics", move |_| Metrics::new(own));
-        let metrics_handle = MetricsHandle::new(metrics.outlet(), figures);
-
-        let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
-        // 100 components that write to 100 domains each at once fill 10,000 places. Their memory is bounded by what each
-        // component may have unread.
-        let (promise, promise_inbox): (_, Inbox<Promise>) =
-            mailbox::open(&meter("promise", 65_536), "promise");
-        let dial_limit_meter = meter("dial_limit", 65_536);
-        let counted = Arc::clone(&dial_limit_meter);
-        let dials = settings.limits.dials;
-        let dial_limit = mailbox::start_on(&dial_thread, &dial_limit_meter, "dial_limit", move |own| {
-            DialLimit::new(dials.per_address, own, counted)
-        });
-        let dialer = Dialer {
-            policies: policies.clone(),
-            tls: tls.clone(),
-            network: network.clone(),
-            resolver,
-            dial_limit: Some(dial_limit),
-            dials,
-            fingerprints: fingerprints.clone(),
-            metrics: metrics_handle.clone(),
-            recorder: recorder_handle.clone(),
-            bound,
+        // The router and the promise address each other.
+        let (router, router_inbox) = starter.open("router", 4096);
+        // 100 components that write to 100 domains each at once fill 10,000 places. Their memory is bounded by the unread
+        // stanzas that each component may have.
+        let (promise, promise_inbox) = starter.open("promise", 65_536);
+        let (panic, panics) = mpsc::channel(1);
+        let routing = Routing {
+            starter: &starter,
+            settings: &settings,
+            router: &router,
+            journal: opened.as_ref(),
+            panic,
         };
-        let verifier_meter = meter("verifier", 1024);
-        let counted = Arc::clone(&verifier_meter);
-        let (own_dialer, limits) = (dialer.clone(), settings.limits.verifications);
-        let guard = PanicGuard::new("promise", panic.clone());
-        let verifier = mailbox::start_on(&dns_thread, &verifier_meter, "verifier", move |own| {
-            Verifier::new(own_dialer, limits, own, counted)
-        });
-        let resumer_meter = meter("resumer", 4096);
-        let counted = Arc::clone(&resumer_meter);
-        let (terms, limit) = (policies.clone(), settings.limits.resumable);
-        let resumer = mailbox::start_on(&dns_thread, &resumer_meter, "resumer", move |_| {
-            Resumer::new(terms, limit, counted)
-        });
-
-        let outgoing = meter("outgoing", 1024);
-        let (own, bounds, sessions) = (promise.clone(), settings.promise.clone(), workers.clone());
-        let owners = promise::Owners {
-            fulfilled: router.outlet(),
-            closed: router.outlet(),
-            bounces: router.outlet(),
-            routes: router.outlet(),
-            recorder: recorder_handle.clone(),
-            journal: opened.as_ref().zip(settings.journal.as_ref()).map(|(opened, settings)| {
-                let keeping = Keeping { writer: opened.writer.clone(), after: settings.after };
-                (keeping, opened.mailbox.outlet())
-            }),
-        };
-        let node_dialer = dialer.clone();
-        promise_inbox.start_on(&dial_thread, move || {
-            Promise::new(Box::new(dialer), bounds, sessions, outgoing, own, owners, guard)
-        });
-
-        let (domains, names) = served(&settings);
-        let (guard, own_settings) = (PanicGuard::new("service", panic.clone()), settings.service.clone());
-        let components = names.iter().map(|(name, _)| name.clone()).collect();
-        let owners = service::Owners { answered: router.outlet(), acknowledged: router.outlet() };
-        let service = mailbox::start_on(&service_thread, &meter("service", 4096), "service", move |_| {
-            Service::new(components, own_settings, owners, guard)
-        });
-        let guard = PanicGuard::new("router", panic);
-        let (own_promise, own_recorder) = (promise.clone(), recorder_handle.clone());
-        router_inbox.start_on(&main, move || {
-            Router::new(domains, names, own_promise, service, every, own_recorder, guard)
-        });
+        routing.start_promise(promise_inbox, promise.clone(), dialer.clone(), workers.clone());
+        let service = routing.start_service();
+        routing.start_router(router_inbox, promise.clone(), service, dialer.recorder.clone());
 
         if let Some((opened, journal)) = opened.as_mut().zip(settings.journal.as_ref()) {
             let restoring = Restoring { grace: journal.grace, message: settings.promise.message };
@@ -188,60 +109,35 @@ impl Node {
             // Before the listeners start, so that nothing overtakes them.
             let _ = router.signal(router::Restore { batches });
         }
-        let listeners = Listeners {
-            meter: meter("listener", 1024),
-            incoming: meter("incoming", 1024),
-            component: meter("component", 1024),
-            limits: listeners::limits(&settings, Arc::new(Semaphore::new(settings.limits.max_connections))),
-            component_limits: listeners::limits_of_components(
-                &settings,
-                Arc::new(Semaphore::new(listeners::component_connections(&settings))),
-            ),
-            incoming_log_limits: incoming::LogLimits::default(),
-            component_log_limits: listeners::component_log_limits(&settings),
-            asker: settings.domains.first().map(|domain| domain.name.clone()),
-            bad_stanzas: listeners::bad_stanzas(),
-            workers,
-            tls,
-            policies,
-            router: router.clone(),
-            promise: promise.clone(),
-            verifier,
-            resumer,
-            fingerprints,
-            metrics: metrics_handle,
-            recorder: recorder_handle,
-            secrets: listeners::secrets(&settings),
-        };
+        let receivers = Receivers { router: router.clone(), promise: promise.clone(), verifier, resumer };
+        let listeners = Listeners::new(&starter, workers, receivers, Terms::new(&settings), dialer);
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
         let components = listeners.start_components(sockets.component);
-        let sources = gather::Sources {
+
+        let monitor = starter.monitor.clone();
+        let scraped = gather::Sources {
             monitor: monitor.clone(),
             router: router.clone(),
             promise: promise.clone(),
-            metrics,
             journal: opened.as_ref().map(|opened| opened.writer.clone()),
+            metrics: observers.metrics,
             highest: Arc::default(),
             started: clock::system(),
         };
         let scrapes =
-            sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, sources.clone())));
+            sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, scraped.clone())));
         let scrapes = scrapes.collect();
         let sources = Sources {
             router: router.clone(),
             promise: promise.clone(),
-            recorder,
+            recorder: observers.recorder,
             servers: servers.clone(),
             components: components.clone(),
             started: Time::now(),
         };
         if let Some(socket) = control_socket {
             let sources = sources.clone();
-            let control_meter = meter("control", 64);
-            let counted = Arc::clone(&control_meter);
-            mailbox::start_on(&main, &control_meter, "control", move |own| {
-                Control::new(socket, sources, own, counted)
-            });
+            starter.start(&starter.main, "control", 64, move |own| Control::new(socket, sources, own));
         }
         Ok(Self {
             addresses,
@@ -255,11 +151,135 @@ impl Node {
             journal: opened.map(|opened| (opened.mailbox, opened.writer)),
             panics,
             listeners,
-            dialer: node_dialer,
             settings: Box::new(settings),
             network,
             scrapes,
             _threads: threads,
         })
+    }
+}
+
+/// The actors that others report to.
+struct Observers {
+    recorder: Mailbox<Recorder>,
+    fingerprints: Mailbox<Fingerprints>,
+    metrics: Mailbox<Metrics>,
+    recorder_handle: RecorderHandle,
+    metrics_handle: MetricsHandle,
+}
+
+impl Observers {
+    fn start(starter: &Starter, settings: &Settings) -> Self {
+        let (recording, meter) = (settings.limits.recording, starter.meter("recorder", 8192));
+        let counted = Arc::clone(&meter);
+        let recorder =
+            mailbox::start_on(&starter.dial, &meter, "recorder", move |_| Recorder::new(recording, counted));
+        let recorder_handle = RecorderHandle::new(recorder.clone());
+        let own = recorder_handle.clone();
+        let fingerprints =
+            starter.start(&starter.dial, "fingerprints", 1024, move |_| Fingerprints::new(own));
+        let figures = Arc::<SharedFigures>::default();
+        let own = Arc::clone(&figures);
+        let metrics = starter.start(&starter.dial, "metrics", 4096, move |_| Metrics::new(own));
+        let metrics_handle = MetricsHandle::new(metrics.outlet(), figures);
+        Self { recorder, fingerprints, metrics, recorder_handle, metrics_handle }
+    }
+}
+
+/// Starts the actors that all attempts share. `bound`: the addresses of our own listeners.
+fn start_dialer(
+    starter: &Starter,
+    settings: &Settings,
+    observers: &Observers,
+    tls: Tls,
+    dns: Dns,
+    network: Network,
+    bound: Vec<SocketAddr>,
+) -> Dialer {
+    let resolver = starter.start(&starter.dns, "resolver", 65_536, move |own| Resolver::new(dns, own));
+    let dials = settings.limits.dials;
+    let dial_limit =
+        starter.start(&starter.dial, "dial_limit", 65_536, move |own| DialLimit::new(dials.per_address, own));
+    Dialer {
+        policies: RemotePolicies::new(settings),
+        tls,
+        network,
+        resolver,
+        dial_limit: Some(dial_limit),
+        dials,
+        fingerprints: observers.fingerprints.clone(),
+        metrics: observers.metrics_handle.clone(),
+        recorder: observers.recorder_handle.clone(),
+        bound,
+    }
+}
+
+fn start_verifier(starter: &Starter, settings: &Settings, dialer: Dialer) -> Mailbox<Verifier> {
+    let limits = settings.limits.verifications;
+    starter.start(&starter.dns, "verifier", 1024, move |own| Verifier::new(dialer, limits, own))
+}
+
+fn start_resumer(starter: &Starter, settings: &Settings, policies: RemotePolicies) -> Mailbox<Resumer> {
+    let limit = settings.limits.resumable;
+    starter.start(&starter.dns, "resumer", 4096, move |_| Resumer::new(policies, limit))
+}
+
+/// Starts the actors that the node cannot run without. All of them address the router.
+struct Routing<'a> {
+    starter: &'a Starter,
+    settings: &'a Settings,
+    router: &'a Mailbox<Router>,
+    journal: Option<&'a Opened>,
+    /// Receives the kind of an actor that panics.
+    panic: mpsc::Sender<&'static str>,
+}
+
+impl Routing<'_> {
+    fn start_promise(&self, inbox: Inbox<Promise>, own: Mailbox<Promise>, dialer: Dialer, workers: Workers) {
+        let (outgoing, bounds) = (self.starter.meter("outgoing", 1024), self.settings.promise.clone());
+        let owners = promise::Owners {
+            fulfilled: self.router.outlet(),
+            closed: self.router.outlet(),
+            bounces: self.router.outlet(),
+            routes: self.router.outlet(),
+            recorder: dialer.recorder.clone(),
+            journal: self.journal.zip(self.settings.journal.as_ref()).map(|(opened, settings)| {
+                let keeping = Keeping { writer: opened.writer.clone(), after: settings.after };
+                (keeping, opened.mailbox.outlet())
+            }),
+        };
+        let guard = self.guard("promise");
+        inbox.start_on(&self.starter.dial, move || {
+            Promise::new(Box::new(dialer), bounds, workers, outgoing, own, owners, guard)
+        });
+    }
+
+    fn start_service(&self) -> Mailbox<Service> {
+        let (_, components) = served(self.settings);
+        let components = components.into_iter().map(|(name, _)| name).collect();
+        let settings = self.settings.service.clone();
+        let owners = service::Owners { answered: self.router.outlet(), acknowledged: self.router.outlet() };
+        let guard = self.guard("service");
+        self.starter.start(&self.starter.service, "service", 4096, move |_| {
+            Service::new(components, settings, owners, guard)
+        })
+    }
+
+    fn start_router(
+        &self,
+        inbox: Inbox<Router>,
+        promise: Mailbox<Promise>,
+        service: Mailbox<Service>,
+        recorder: RecorderHandle,
+    ) {
+        let (domains, components) = served(self.settings);
+        let (log_account, guard) = (self.settings.log_mailboxes, self.guard("router"));
+        inbox.start_on(&self.starter.main, move || {
+            Router::new(domains, components, promise, service, log_account, recorder, guard)
+        });
+    }
+
+    fn guard(&self, kind: &'static str) -> PanicGuard {
+        PanicGuard::new(kind, self.panic.clone())
     }
 }

@@ -9,7 +9,7 @@ use actix::Handler;
 
 use super::{LOG, Node};
 use crate::{
-    flow::ledger::Totals,
+    flow::account::Totals,
     routing::{journal, promise, router},
     streams::{
         listener,
@@ -24,11 +24,11 @@ mod budget {
     /// A part of the time that is left: numerator and denominator.
     pub(super) type Part = (u32, u32);
 
-    /// For sessions to write what waits in their outboxes, within the phase of the servers.
+    /// For sessions to write their outboxes, within the phase of the servers.
     pub(super) const FLUSH: Part = (1, 3);
     /// For servers to read their answers and close their streams.
     pub(super) const SERVERS: Part = (1, 2);
-    /// For sessions to give back what they could not write.
+    /// For sessions to give back unwritten stanzas.
     pub(super) const ABANDON: Part = (1, 4);
     /// For the router to forward the answers to the components.
     pub(super) const ANSWERS: Part = (1, 2);
@@ -59,8 +59,8 @@ impl Node {
     /// Stops the node within `shutdown_timeout`.
     ///
     /// First the intake ends: the listeners, then the streams of other servers. One with acks takes nothing more from this
-    /// moment: its last ack follows when the router has taken what was read before. Meanwhile the promise answers what waits
-    /// for a link, and the sessions empty their outboxes. Then the components close, after they got their answers. The
+    /// moment: its last ack follows when the router has taken all that was read before. Meanwhile the promise answers the
+    /// stanzas that wait for a link, and the sessions empty their outboxes. Then the components close, after they got their answers. The
     /// sessions close last, so that the last stanzas of the components still go out.
     ///
     /// Returns the account of all stanzas at the end; `None` if the router does not give it.
@@ -97,7 +97,7 @@ impl Node {
         tokio::time::timeout(ACCOUNT, self.account()).await.ok().flatten()
     }
 
-    /// Closes the streams of other servers, empties the outboxes and answers what waits for a link.
+    /// Closes the streams of other servers, empties the outboxes and answers the stanzas that wait for a link.
     async fn drain_servers(&self, deadline: &Deadline) {
         let (token, answered) = drain::tokens();
         let _ = self.promise.signal(promise::Drain { token: token.clone() });

@@ -3,13 +3,13 @@
 //!
 //! Only authenticated domains are remembered, so that no other peer can fill the memory or cause warnings.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, time::Instant};
 
 use actix::{Actor, Context, Handler};
 use xmpp::Domain;
 
 use crate::observe::recorder::RecorderHandle;
-use mailbox::{Meter, Queued};
+use mailbox::Queued;
 use status::{
     event::{Event, EventKind},
     report::Direction,
@@ -30,7 +30,6 @@ pub struct Record {
 pub struct Fingerprints {
     seen: HashMap<(Domain, Direction), Seen>,
     recorder: RecorderHandle,
-    meter: Arc<Meter>,
 }
 
 /// The last certificate of a domain.
@@ -42,8 +41,8 @@ struct Seen {
 
 impl Fingerprints {
     /// An actor that remembers no certificate.
-    pub fn new(recorder: RecorderHandle, meter: Arc<Meter>) -> Self {
-        Self { seen: HashMap::new(), recorder, meter }
+    pub fn new(recorder: RecorderHandle) -> Self {
+        Self { seen: HashMap::new(), recorder }
     }
 
     /// Remembers a certificate; returns the last one if it was a different one.
@@ -88,12 +87,6 @@ impl Handler<Queued<Record>> for Fingerprints {
     }
 }
 
-impl Drop for Fingerprints {
-    fn drop(&mut self) {
-        self.meter.count_if_panicking();
-    }
-}
-
 /// The first 16 digits of a fingerprint, enough to tell two apart.
 fn head(fingerprint: &str) -> &str {
     fingerprint.get(..16).unwrap_or(fingerprint)
@@ -116,7 +109,7 @@ mod tests {
 
     #[test]
     fn another_certificate_in_the_same_direction_is_a_change() {
-        let mut actor = Fingerprints::new(RecorderHandle::disabled(), Meter::new("fingerprints", 1, None));
+        let mut actor = Fingerprints::new(RecorderHandle::disabled());
         let now = clock::now();
         let mut record = |direction, fingerprint| {
             let before = actor.record(certificate("a.example", direction, fingerprint), now);
@@ -131,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded_and_the_oldest_goes_first() {
-        let mut actor = Fingerprints::new(RecorderHandle::disabled(), Meter::new("fingerprints", 1, None));
+        let mut actor = Fingerprints::new(RecorderHandle::disabled());
         let start = clock::now();
         for number in 0..=REMEMBERED {
             let at = start + Duration::from_millis(number as u64);

@@ -97,6 +97,7 @@ pub struct Recorder {
     claims: usize,
     /// Counts the events.
     events: u64,
+    /// Counts the records that were lost.
     meter: Arc<Meter>,
 }
 
@@ -233,12 +234,6 @@ impl Handler<Queued<Locate>> for Recorder {
     fn handle(&mut self, locate: Queued<Locate>, _: &mut Context<Self>) {
         let Locate { pairs, answer } = locate.into_message();
         let _ = answer.send(pairs.iter().map(|pair| self.progress(pair)).collect());
-    }
-}
-
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        self.meter.count_if_panicking();
     }
 }
 

@@ -22,7 +22,7 @@ use journal::{Journal as Log, record::Record};
 pub use self::start::OpenError;
 pub(crate) use self::{
     messages::{Close, Sync, Synced},
-    start::{Restoring, open},
+    start::{Opened, Restoring, open},
 };
 use crate::flow::journal::{Forget, NewRecord, Slot, Write, Writer};
 use mailbox::{Mailbox, Queued};

@@ -51,7 +51,7 @@ pub use self::{
 };
 use crate::{
     dial::{attempt::Dial, error::AttemptError},
-    flow::{batch::Batch, ledger::Outcome},
+    flow::{account::Outcome, batch::Batch},
     observe::log_limit::{self, LogLimiter},
     settings::Promise as Bounds,
 };

@@ -1,7 +1,7 @@
 //! The router: an actor that decides where each stanza goes. It alone has the table of local domains,
 //! components and sessions.
 
-mod account;
+mod accounts;
 mod commands;
 mod components;
 mod figures;
@@ -20,7 +20,7 @@ use xmpp::{
     stanza::{self, Condition, ErrorType},
 };
 
-use self::{account::Account, registration::Registration};
+use self::{accounts::Accounts, registration::Registration};
 pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
@@ -30,8 +30,8 @@ pub use self::{
 };
 use crate::{
     flow::{
+        account::Outcome,
         batch::{self, Batch},
-        ledger::Outcome,
         route::{Ingress, Return, Route},
     },
     observe::recorder::RecorderHandle,
@@ -54,7 +54,7 @@ pub struct Router {
     sessions: HashMap<DomainPair, Mailbox<Outgoing>>,
     promise: Mailbox<Promise>,
     service: Mailbox<Service>,
-    account: Account,
+    accounts: Accounts,
     _guard: PanicGuard,
 }
 
@@ -78,12 +78,12 @@ impl Router {
         recorder: RecorderHandle,
         guard: PanicGuard,
     ) -> Self {
-        let account =
-            Account { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, recorder };
+        let accounts =
+            Accounts { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, recorder };
         let nodes = domains.into_iter().map(|name| (name, Local::Node));
         let components = components.into_iter().map(|(name, conflict)| (name, Local::component(conflict)));
         let local = nodes.chain(components).collect();
-        Self { local, sessions: HashMap::new(), promise, service, account, _guard: guard }
+        Self { local, sessions: HashMap::new(), promise, service, accounts, _guard: guard }
     }
 
     /// Sends a batch to the local domain, the session or the promise that it is for. A batch of a remote
@@ -182,8 +182,8 @@ impl Actor for Router {
 
     fn started(&mut self, context: &mut Context<Self>) {
         self.log_missing_components_later(context);
-        if let Some(interval) = self.account.interval {
-            context.run_interval(interval, |router, _| router.account.log());
+        if let Some(interval) = self.accounts.interval {
+            context.run_interval(interval, |router, _| router.accounts.log());
         }
     }
 }
@@ -194,7 +194,7 @@ impl Handler<Queued<Route>> for Router {
     fn handle(&mut self, route: Queued<Route>, _: &mut Context<Self>) {
         let Route { batches, ingress } = route.into_message();
         for mut batch in batches {
-            self.account.take_in(&mut batch);
+            self.accounts.take_in(&mut batch);
             self.route(batch, ingress);
         }
     }
@@ -244,7 +244,7 @@ impl Handler<Queued<Report>> for Router {
 
     fn handle(&mut self, report: Queued<Report>, _: &mut Context<Self>) {
         report.into_message();
-        self.account.log();
+        self.accounts.log();
         for (name, local) in &self.local {
             let served_by = match local {
                 Local::Node => "the node",

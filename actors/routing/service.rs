@@ -13,8 +13,8 @@ use xmpp::{
 
 use crate::{
     flow::{
+        account::Outcome,
         batch::{self, Batch},
-        ledger::Outcome,
     },
     settings,
 };

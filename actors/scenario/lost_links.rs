@@ -10,7 +10,7 @@ use super::{
     remotes::{Acks, Resumption},
     *,
 };
-use crate::flow::ledger::Outcome;
+use crate::flow::account::Outcome;
 
 impl Node {
     /// A node whose remote servers acknowledge stanzas.

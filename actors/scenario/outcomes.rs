@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::*;
-use crate::flow::ledger::Outcome;
+use crate::flow::account::Outcome;
 
 impl Node {
     /// Waits until no stanza waits any more, and collects the outcomes.

@@ -1,7 +1,7 @@
 //! Remote servers that are unreachable, and that come back.
 
 use super::*;
-use crate::flow::ledger::Outcome;
+use crate::flow::account::Outcome;
 
 #[actix::test]
 async fn a_remote_gets_waiting_stanzas_within_one_pause_of_its_return() {

@@ -64,11 +64,10 @@ impl Receiver {
         let router = mailbox::start_on(&here, &Meter::new("router", PLACES, None), "router", |_| {
             FakeRouter { taken: noting, ballast: Vec::new() }
         });
-        let (policies, counted) = (RemotePolicies::new(&settings(&[])), meter("resumer"));
+        let policies = RemotePolicies::new(&settings(&[]));
         let (own, limit) = (policies.clone(), resumable);
-        let resumer = mailbox::start_on(&here, &meter("resumer"), "resumer", move |_| {
-            Resumer::new(own, limit, counted)
-        });
+        let resumer =
+            mailbox::start_on(&here, &meter("resumer"), "resumer", move |_| Resumer::new(own, limit));
         let listener: Mailbox<NullListener> =
             mailbox::start_on(&here, &meter("listener"), "listener", |_| NullListener);
         let environment = incoming::Environment {
@@ -95,10 +94,9 @@ impl Receiver {
         self.connections += 1;
         let address: SocketAddr = ([127, 0, 0, 1], self.connections).into();
         let (environment, session) = (self.environment.clone(), session(remote));
-        let counted = Arc::clone(&self.streams);
         let stream = mailbox::start_on(&Arbiter::current(), &self.streams, "incoming", move |own| {
             let (stream, since) = (Stream::Tcp(link.into()), clock::now());
-            Incoming::new(environment, stream, Some(session), address, since, own, counted)
+            Incoming::new(environment, stream, Some(session), address, since, own)
         });
         let mut peer = Peer::new(socket, stream);
         let header = format!(

@@ -107,8 +107,8 @@ impl Remotes {
             Acks::No => (fixture::established(&pair), Acknowledging::none()),
             _ => {
                 self.begins(pair.remote.as_str(), number);
-                let (wish, answer) = self.asked(lost.as_ref()).await?;
-                let machine = fixture::established_with_acks(&pair, wish, &answer);
+                let (options, answer) = self.asked(lost.as_ref()).await?;
+                let machine = fixture::established_with_acks(&pair, options, &answer);
                 let acknowledging = self.acknowledging(&machine, number);
                 (machine, acknowledging)
             }

@@ -48,7 +48,7 @@ use crate::{
         connection::{self, Connection, Intake, WHOLE_CHUNK},
     },
 };
-use mailbox::{Mailbox, Meter, Outlet, Queued, drain};
+use mailbox::{Mailbox, Outlet, Queued, drain};
 use net::{stream::Stream, stream_id};
 
 /// The mailboxes of the router that a connection reports to.
@@ -105,7 +105,6 @@ pub struct Environment {
 pub struct Component {
     environment: Environment,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     connection: Connection,
     machine: Machine,
     intake: Intake,
@@ -115,19 +114,11 @@ pub struct Component {
     closing: Closing,
     /// Dropped with the actor.
     draining: Option<drain::Token>,
-    /// Dropped when the name is free.
-    dismissed: Option<drain::Token>,
 }
 
 impl Component {
     /// An actor for a connection that has just been accepted.
-    pub fn new(
-        environment: Environment,
-        stream: Stream,
-        address: SocketAddr,
-        own: Mailbox<Self>,
-        meter: Arc<Meter>,
-    ) -> Self {
+    pub fn new(environment: Environment, stream: Stream, address: SocketAddr, own: Mailbox<Self>) -> Self {
         let outbox = Outbox::of_component(outbox::BUDGET);
         Self {
             connection: Connection::start(
@@ -150,10 +141,8 @@ impl Component {
             ping: Ping::default(),
             closing: Closing::default(),
             draining: None,
-            dismissed: None,
             environment,
             own,
-            meter,
         }
     }
 
@@ -175,7 +164,7 @@ impl Component {
         }
     }
 
-    /// The hold of a full outbox has ended: refuses what was held if the component took too little.
+    /// The hold of a full outbox has ended: refuses the held stanzas if the component took too little.
     fn hold_ended(&mut self, context: &mut Context<Self>) {
         let batches = self.connection.end_hold(context, Self::hold_ended);
         self.refuse_slow(batches, log::Level::Warn);
@@ -324,9 +313,7 @@ impl Handler<Queued<Dismiss>> for Component {
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
         let Dismiss { token } = dismiss.into_message();
-        if !self.binding.was_released() {
-            self.dismissed = Some(token);
-        }
+        self.binding.dismiss(token);
         if !self.connection.has_ended() {
             self.close(CloseCause::Operator, context);
         }
@@ -335,7 +322,6 @@ impl Handler<Queued<Dismiss>> for Component {
 
 impl Drop for Component {
     fn drop(&mut self) {
-        self.meter.count_if_panicking();
         if std::thread::panicking()
             && self.binding.was_bound()
             && let Some(name) = self.binding.name().cloned()

@@ -116,7 +116,7 @@ impl Connection {
         self.trace.received(bytes)
     }
 
-    /// Queues stanzas and writes what the link can take. Gives the batch back if the peer has been too slow
+    /// Queues stanzas and writes as many as the link can take. Gives the batch back if the peer has been too slow
     /// for too long. `hold_ended` is called when a full outbox has held up senders for long enough.
     pub(super) fn send<A: Actor<Context = Context<A>>>(
         &mut self,
@@ -139,7 +139,7 @@ impl Connection {
         self.hold_timer.set(self.outbox.hold_ends(), context, hold_ended);
     }
 
-    /// Ends the hold if too little was written meanwhile, and gives back what was held.
+    /// Ends the hold if too little was written meanwhile, and gives the held batches back.
     pub(super) fn end_hold<A: Actor<Context = Context<A>>>(
         &mut self,
         context: &mut Context<A>,
@@ -244,7 +244,7 @@ impl Connection {
 }
 
 /// Limits the time in which a peer answers our closing tag: calls `give_up` after `within`, and `cut` when
-/// the peer has had a moment to read what is left.
+/// the peer has had a moment to read the rest.
 pub(super) fn limit_closing<A: Actor<Context = Context<A>>>(
     within: Duration,
     context: &mut Context<A>,
@@ -277,7 +277,7 @@ pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes of the last chunk that may be on the wire when a link is cut while it writes: all of them.
 pub(super) const WHOLE_CHUNK: usize = usize::MAX;
 
-/// How long a peer that has not answered our closing tag gets to read what is left.
+/// How long a peer that has not answered our closing tag gets to read the rest.
 const READ_REST_WITHIN: Duration = Duration::from_millis(300);
 
 /// Deadlines are looked at this often, depending on how long they are.

@@ -50,7 +50,7 @@ use crate::{
         verifier::{self, Verifier},
     },
 };
-use mailbox::{Mailbox, Meter, Outlet, Queued, drain};
+use mailbox::{Mailbox, Outlet, Queued, drain};
 use net::{
     stream::Stream,
     stream_id,
@@ -109,13 +109,12 @@ impl Environment {
 pub(crate) struct Incoming {
     environment: Environment,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     connection: Connection,
     machine: Machine,
     intake: Intake,
     reading: Reading,
     acks: Acks,
-    /// The peer has requested an ack, which waits until the router has taken what was read before.
+    /// The peer has requested an ack, which waits until the router has taken everything that was read before.
     ack_due: bool,
     authentication: Authentication,
     certificate: PeerCertificate,
@@ -164,7 +163,6 @@ impl Incoming {
         address: SocketAddr,
         since: Instant,
         own: Mailbox<Self>,
-        meter: Arc<Meter>,
     ) -> Self {
         let remote = environment.policies.default_remote().clone();
         let mut certificate = PeerCertificate::default();
@@ -196,7 +194,6 @@ impl Incoming {
             verifying: None,
             environment,
             own,
-            meter,
         }
     }
 
@@ -207,7 +204,7 @@ impl Incoming {
     fn stream_ended(&mut self, end: &End) {
         self.verifying = None;
         if self.connection.end(CloseMode::after(end, self.machine.status().is_open)) {
-            self.judge_unopened(end);
+            self.verify_unopened(end);
             self.log_closed(&end.to_string());
         }
     }
@@ -218,7 +215,7 @@ impl Incoming {
             self.log_closed(reason);
         }
         if self.intake.is_pending() {
-            // The router still has to take what was read.
+            // The router still has to take the stanzas that were read.
             context.run_later(OFFER_AGAIN, |incoming, context| incoming.link_ended("", context));
         } else {
             self.part();
@@ -350,8 +347,8 @@ impl Handler<Queued<Adopt>> for Incoming {
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
         let Adopt { policies, tls } = adopt.into_message();
-        if let Some(evidence) = &self.certificate.evidence {
-            self.machine.judged(tls.verify_chain(evidence));
+        if let Some(chain) = &self.certificate.peer_chain {
+            self.machine.certificate_verified(tls.verify_chain(chain));
         }
         let pairs = self.machine.pairs().to_vec();
         let forbidden = self.machine.adopt(Arc::clone(policies.rules()));
@@ -386,7 +383,6 @@ impl Handler<Queued<Drain>> for Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        self.meter.count_if_panicking();
         self.leave_resumer();
         let is_expected = self.machine.status().has_vouched;
         let _ = self.environment.ended.signal(accepted::Ended { caller: self.caller(), is_expected });

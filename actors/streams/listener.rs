@@ -3,9 +3,13 @@
 
 mod addresses;
 mod detect;
+mod limits;
+mod messages;
 mod own_probe;
 mod queue;
+mod reload;
 mod show;
+mod shutdown;
 mod socket;
 mod wrong_secrets;
 
@@ -18,19 +22,23 @@ use std::{
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, oneshot},
     task::JoinHandle,
 };
 use xmpp::stream::{self, Condition};
 
-pub(crate) use self::own_probe::ExpectProbe;
 use self::{
-    addresses::{Addresses, Bounds, Excess, Standing},
+    addresses::{Addresses, Excess, Standing},
     detect::Outcome,
     own_probe::ExpectedProbes,
     queue::FirstByte,
     socket::accept,
     wrong_secrets::WrongSecrets,
+};
+pub(crate) use self::{
+    limits::Limits,
+    messages::{Adopt, Dismiss, Drain, Show, Stop},
+    own_probe::ExpectProbe,
 };
 use crate::{
     observe::log_limit::{self, LogLimiter},
@@ -40,59 +48,12 @@ use crate::{
         incoming::{self, Incoming},
     },
 };
-use mailbox::{Mailbox, Meter, Queued, drain, workers::Workers};
+use mailbox::{Mailbox, Meter, Queued, workers::Workers};
 use net::{
     address::site,
     network::{self, Socket},
     stream_id,
 };
-use status::report;
-
-/// Stop accepting connections. Streams go on.
-#[derive(Debug)]
-pub(crate) struct Stop;
-
-/// Go on under this configuration, and send it to the streams.
-#[derive(Debug)]
-pub(crate) struct Adopt {
-    /// The configuration, for the same kind of peers.
-    pub kind: Kind,
-    /// The limits for connections that come from now on.
-    pub limits: Limits,
-}
-
-/// The node stops: close every stream.
-#[derive(Debug)]
-pub(crate) struct Drain {
-    /// The time after which a peer that goes on sending is cut off.
-    pub within: Duration,
-    /// Dropped when all streams are over.
-    pub token: drain::Token,
-}
-
-/// Have the streams report their state.
-#[derive(Debug)]
-pub(crate) struct Show {
-    /// Only the streams of this domain. The listener forwards the message to all, and each decides.
-    pub of: Option<xmpp::Domain>,
-    /// Without a domain: the number of streams at most, in the order of their addresses.
-    pub limit: usize,
-    /// Receives the reports.
-    pub links: mpsc::Sender<report::LinkReport>,
-    /// Receives the number of all streams, reported or not.
-    pub total: oneshot::Sender<usize>,
-}
-
-/// An operator closes the streams of this remote domain.
-#[derive(Debug)]
-pub(crate) struct Dismiss {
-    /// The remote domain.
-    pub remote: xmpp::Domain,
-    /// Receives a token from each stream that closes; the stream drops its own when it is over.
-    pub closing: mpsc::Sender<drain::Token>,
-    /// The token to send there.
-    pub token: drain::Token,
-}
 
 /// A listening socket.
 #[derive(Debug)]
@@ -101,6 +62,15 @@ pub(crate) struct ListeningSocket {
     pub socket: network::Listener,
     /// Connections start with TLS (XEP-0368). On the other sockets servers may do so.
     pub direct_tls: bool,
+}
+
+/// The kind of peers of a listener, with the dependencies of their streams.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// Remote servers.
+    Servers(incoming::Environment),
+    /// External components.
+    Components(component::Environment),
 }
 
 /// A connection was accepted. Sent by the accepting task.
@@ -119,52 +89,11 @@ struct Detected {
     outcome: Outcome,
 }
 
-/// The kind of peers of a listener, with the dependencies of their streams.
-#[derive(Clone, Debug)]
-pub(crate) enum Kind {
-    /// Remote servers.
-    Servers(incoming::Environment),
-    /// External components.
-    Components(component::Environment),
-}
-
 /// A waiting connection has sent its first byte, or has stayed silent.
 #[derive(Debug)]
 struct Heard {
     caller: Caller,
     first: FirstByte,
-}
-
-/// Limits of accepted connections. All but the first two are for connections that have not authenticated.
-#[derive(Clone, Debug)]
-pub(crate) struct Limits {
-    /// One permit for each connection that is served, shared by listeners.
-    pub connection_permits: Arc<Semaphore>,
-    /// The number of these permits. One address can have three quarters of them.
-    pub connections: usize,
-    /// Connections that are served at one time; as many more may wait.
-    pub unauthenticated: usize,
-    /// Connections of one address that are served at one time; further ones wait. An IPv6 /64 is one address.
-    pub per_address: usize,
-    /// The factor by which that limit grows for an address with authenticated connections; 1: it does not
-    /// grow.
-    pub growth: usize,
-    /// Connections of one address that may end without authentication per minute.
-    pub attempts: usize,
-    /// The time limit for a first byte and a direct TLS handshake, and for the wait in the queue.
-    pub handshake_timeout: Duration,
-}
-
-impl Limits {
-    fn bounds(&self) -> Bounds {
-        Bounds {
-            per_address: self.per_address,
-            growth: self.growth,
-            unauthenticated: self.unauthenticated,
-            attempts: self.attempts,
-            share: (self.connections / 4).saturating_mul(3) + (self.connections % 4 * 3).div_ceil(4),
-        }
-    }
 }
 
 /// The actor of the listening sockets for one kind of peers. It counts their connections over all sockets.
@@ -174,7 +103,6 @@ pub(crate) struct Listener {
     workers: Workers,
     streams: Arc<Meter>,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     accepting: Vec<JoinHandle<()>>,
     /// For each socket: whether connections start with TLS.
     direct_tls: Vec<bool>,
@@ -225,7 +153,6 @@ impl Listener {
         workers: Workers,
         streams: Arc<Meter>,
         own: Mailbox<Self>,
-        meter: Arc<Meter>,
     ) -> Self {
         let direct_tls = sockets.iter().map(|socket| socket.direct_tls).collect();
         let sockets = sockets.into_iter().enumerate();
@@ -238,7 +165,6 @@ impl Listener {
             workers,
             streams,
             own,
-            meter,
             accepting,
             direct_tls,
             connections: HashMap::new(),
@@ -260,7 +186,7 @@ impl Listener {
     /// Serves a new connection, has it wait, or refuses it.
     fn take(&mut self, mut socket: Socket, caller: Caller) {
         let ip = caller.address.ip();
-        let standing = match self.addresses.judge(ip, clock::now()) {
+        let standing = match self.addresses.standing_of(ip, clock::now()) {
             Ok(standing) => standing,
             Err(excess) => return self.refuse(&mut socket, caller, &excess.error()),
         };
@@ -319,7 +245,7 @@ impl Listener {
     }
 
     /// Removes a connection that has ended, and serves waiting ones in its place. It counts as a failed attempt if it
-    /// did not authenticate, also if it waited and sent no byte: an honest peer sends its first byte at once.
+    /// did not authenticate, also if it waited and sent no byte: a working peer sends its first byte at once.
     fn forget(&mut self, caller: Caller, context: &mut Context<Self>) {
         let Some(connection) = self.connections.remove(&caller) else { return };
         let (ip, standing) = (caller.address.ip(), connection.standing);
@@ -382,70 +308,8 @@ impl Handler<Queued<Authenticated>> for Listener {
     }
 }
 
-impl Handler<Queued<Stop>> for Listener {
-    type Result = ();
-
-    fn handle(&mut self, stop: Queued<Stop>, _: &mut Context<Self>) {
-        stop.into_message();
-        self.stopped = true;
-        self.accepting.iter().for_each(JoinHandle::abort);
-        self.clear_queues();
-    }
-}
-
-impl Handler<Queued<Adopt>> for Listener {
-    type Result = ();
-
-    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { kind, limits } = adopt.into_message();
-        match (&mut self.kind, kind) {
-            (Kind::Servers(own), Kind::Servers(new)) => {
-                for connection in self.connections.values() {
-                    if let Stage::Server(incoming) = &connection.stage {
-                        let (policies, tls) = (new.policies.clone(), new.tls.clone());
-                        // A stream that has just ended needs no configuration.
-                        let _ = incoming.signal(incoming::Adopt { policies, tls });
-                    }
-                }
-                (*own, self.limits) = (new, limits);
-            }
-            (Kind::Components(own), Kind::Components(new)) => {
-                for connection in self.connections.values() {
-                    if let Stage::Component(component) = &connection.stage {
-                        // A connection that has just ended needs no configuration.
-                        let _ = component.signal(component::Adopt { environment: Box::new(new.clone()) });
-                    }
-                }
-                (*own, self.limits) = (new, limits);
-            }
-            // The kind of a listener never changes.
-            (Kind::Servers(_), Kind::Components(_)) | (Kind::Components(_), Kind::Servers(_)) => {}
-        }
-        self.addresses.adopt(self.limits.bounds());
-        self.check_queues();
-    }
-}
-
-impl Handler<Queued<Drain>> for Listener {
-    type Result = ();
-
-    fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
-        let Drain { within, token } = drain.into_message();
-        for connection in self.connections.values() {
-            let token = token.clone();
-            // A stream that has just ended need not be closed.
-            match &connection.stage {
-                Stage::Server(incoming) => drop(incoming.signal(incoming::Drain { within, token })),
-                Stage::Component(component) => drop(component.signal(component::Drain { within, token })),
-                Stage::Silent | Stage::Waiting(_) | Stage::Starting(_) => {}
-            }
-        }
-    }
-}
-
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.meter.count_if_panicking();
         self.accepting.iter().for_each(JoinHandle::abort);
     }
 }

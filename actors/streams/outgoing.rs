@@ -1,29 +1,26 @@
 //! The outgoing session of one domain pair: makes the attempt, then owns the authenticated stream and its
 //! outbox.
 //!
-//! While the promise hands over what waited, stanzas from the router are held. Then they are written. After
+//! While the promise hands over the queue, stanzas from the router are held. Then they are written. After
 //! the end of the stream they are kept, and given back when the router has sent its last. The crate's
 //! documentation draws the protocol between router, promise and session.
 
 mod acks;
 mod attempt;
-mod blame;
 mod closing;
 mod deadlines;
 mod inbound;
 mod journal;
 mod last_ack;
 mod leftovers;
+mod loss_answers;
 mod messages;
 mod reload;
 mod show;
 mod shutdown;
 mod writing;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
 use tokio::task::AbortHandle;
@@ -63,7 +60,7 @@ use crate::{
     observe::{metrics::MetricsHandle, recorder::RecorderHandle},
     streams::connection::{Connection, WHOLE_CHUNK},
 };
-use mailbox::{Mailbox, Meter, Outlet, Queued};
+use mailbox::{Mailbox, Outlet, Queued};
 use net::tls;
 use status::event::Event;
 
@@ -96,11 +93,10 @@ pub struct Outgoing {
     own: Mailbox<Self>,
     owners: Owners,
     metrics: MetricsHandle,
-    meter: Arc<Meter>,
     limits: Limits,
     /// The timer for the deadlines.
     ticking: Option<SpawnHandle>,
-    /// The timer for a look at what is unacknowledged.
+    /// The timer of the checks of unacknowledged stanzas.
     look_timer: Timer,
     /// The timer for stanzas that the journal is to get.
     journal_timer: Timer,
@@ -135,7 +131,7 @@ enum State {
 
 /// The handling of a stanza from the router.
 enum OnRoute {
-    /// Held, with its read permit: the promise is still handing over what waited.
+    /// Held, with its read permit: the promise is still handing over the queue.
     Hold(Vec<Batch>),
     /// Written, or kept when the stream has ended.
     Pass,
@@ -149,7 +145,7 @@ struct Session {
     /// When the peer's certificate expires.
     expires: Option<SystemTime>,
     /// The certificates of the peer, to verify them again under a new configuration.
-    evidence: Option<tls::PeerChain>,
+    peer_chain: Option<tls::PeerChain>,
     /// The configured address of the remote, if the attempt used one.
     route: Option<StaticRoute>,
     /// When the peer closes an idle stream, with a margin (XEP-0478).
@@ -197,19 +193,12 @@ impl State {
 
 impl Outgoing {
     /// An actor that makes the attempt as soon as it runs.
-    pub fn new(
-        pair: DomainPair,
-        pending: PendingDial,
-        owners: Owners,
-        own: Mailbox<Self>,
-        meter: Arc<Meter>,
-    ) -> Self {
+    pub fn new(pair: DomainPair, pending: PendingDial, owners: Owners, own: Mailbox<Self>) -> Self {
         Self {
             pair,
             own,
             owners,
             metrics: pending.metrics.clone(),
-            meter,
             limits: Limits::from(&pending),
             ticking: None,
             look_timer: Timer::default(),
@@ -247,7 +236,7 @@ impl Outgoing {
             machine: dialed.machine,
             inbound: Inbound::new(),
             expires: dialed.expires,
-            evidence: dialed.evidence,
+            peer_chain: dialed.peer_chain,
             route: dialed.route,
             peer_idle_timeout,
         });
@@ -270,7 +259,7 @@ impl Outgoing {
         }
     }
 
-    /// Does what the machine asks for, then gives the link what waits.
+    /// Performs the outputs of the machine, then gives the link the next bytes.
     fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         let mut answers = Vec::new();
         let mut last_ack = LastAck::Earlier;
@@ -286,7 +275,9 @@ impl Outgoing {
                         log::trace!(target: LOG, pair:% = self.pair; "sent {shown}");
                     }
                 }
-                Output::Unasked { element } => crate::dial::attempt::warn_unasked(LOG, &self.pair, &element),
+                Output::Unsolicited { element } => {
+                    crate::dial::attempt::warn_unsolicited(LOG, &self.pair, &element);
+                }
                 Output::Answer(stanza) => answers.push(stanza),
                 Output::Stray(stray) => self.drop_stray(stray),
                 Output::AcksOn { resumable } => self.acks_confirmed(resumable.as_ref()),
@@ -302,7 +293,7 @@ impl Outgoing {
         self.flush(context);
     }
 
-    /// Gives the link what waits, and goes on with the stop of the node when nothing is left.
+    /// Gives the link the next bytes, and goes on with the stop of the node when nothing is left.
     fn flush(&mut self, context: &mut Context<Self>) {
         let Some(session) = self.state.session_mut() else { return };
         session.connection.flush();
@@ -394,7 +385,7 @@ impl Handler<Queued<Forbid>> for Outgoing {
         if matches!(self.state, State::Open(_)) {
             let error =
                 stream::Error::new(stream::Condition::PolicyViolation, "federation is no longer allowed");
-            self.close_stream(Some(error), "the new configuration forbids it", Redial::ByRule, context);
+            self.close_stream(Some(error), "the new configuration forbids it", Redial::AfterPause, context);
         }
     }
 }
@@ -438,7 +429,6 @@ impl Drop for Outgoing {
         if !std::thread::panicking() {
             return;
         }
-        self.meter.count_if_panicking();
         let pair = self.pair.clone();
         match &self.state {
             State::New(_) | State::Dialing { .. } | State::Failed => {
@@ -447,7 +437,7 @@ impl Drop for Outgoing {
             State::Closing(_, ending) | State::Closed(ending)
                 if matches!(ending.handback, Handback::Reported | Handback::Retired) =>
             {
-                // The router knows of the end; the promise waits for what is given back, or ignores it.
+                // The router knows of the end; the promise waits for the return, or ignores it.
                 let _ = self.owners.returned.signal(Returned::nothing(pair, Some(ending.lived)));
             }
             State::Open(_) | State::Closing(..) | State::Closed(_) => {

@@ -3,7 +3,7 @@
 //!
 //! The two connections of a resumed stream meet here. The peer claims the id of the old one on the new one. If the old
 //! one seems alive, it is asked to yield: it takes nothing more, and its count is final once the router has taken
-//! what it read. Only then the new one learns the count. So everything that it brings comes after that, also when the
+//! everything that it read. Only then the new one learns the count. So everything that it brings comes after that, also when the
 //! two streams are on different threads.
 //!
 //! A stream that cannot be resumed any more leaves its count, with which the peer sends the rest on a new stream.
@@ -21,7 +21,7 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use self::entries::{Answer, Decision, Entries};
 pub(crate) use self::identity::{Identity, Right};
 use crate::{dial::remote_policy::RemotePolicies, streams::accepted::Caller};
-use mailbox::{Meter, Outlet, Queued};
+use mailbox::{Outlet, Queued};
 
 /// A stream has enabled resumption: it holds this id.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(crate) struct Part {
 /// The state of a stream that takes nothing more.
 #[derive(Debug)]
 pub(crate) struct Parted {
-    /// Its proof.
+    /// The pairs that it has proved.
     pub identity: Identity,
     /// The number of stanzas that the router took since acks were enabled, mod 2^32.
     pub handled: u32,
@@ -81,7 +81,7 @@ pub(crate) struct Claim {
     pub id: Arc<str>,
     /// The connection of the claiming stream.
     pub claimant: Caller,
-    /// The proof of the claiming stream.
+    /// The pairs that the claiming stream has proved.
     pub identity: Identity,
     /// The claiming stream. It holds the id if it resumes.
     pub stream: Outlet<Contested>,
@@ -104,7 +104,7 @@ pub(crate) struct Withdraw {
 pub(crate) struct Contested {
     /// The id.
     pub id: Arc<str>,
-    /// The proof of the other connection.
+    /// The pairs that the other connection has proved.
     pub by: Identity,
 }
 
@@ -153,13 +153,12 @@ pub(crate) struct Resumer {
     policies: RemotePolicies,
     /// The number of claims so far.
     claims: u64,
-    meter: Arc<Meter>,
 }
 
 impl Resumer {
     /// Remembers at most `limit` streams that have parted.
-    pub(crate) fn new(policies: RemotePolicies, limit: usize, meter: Arc<Meter>) -> Self {
-        Self { entries: Entries::new(limit), policies, claims: 0, meter }
+    pub(crate) fn new(policies: RemotePolicies, limit: usize) -> Self {
+        Self { entries: Entries::new(limit), policies, claims: 0 }
     }
 }
 
@@ -264,13 +263,7 @@ impl Handler<Queued<Adopt>> for Resumer {
     }
 }
 
-impl Drop for Resumer {
-    fn drop(&mut self) {
-        self.meter.count_if_panicking();
-    }
-}
-
-/// The time limit for a stream to yield its id. It needs the router to take what it has read, which takes milliseconds;
+/// The time limit for a stream to yield its id. It needs the router to take everything that it has read, which takes milliseconds;
 /// a peer abandons the resumption after 5 s.
 const YIELD_WITHIN: Duration = Duration::from_secs(2);
 

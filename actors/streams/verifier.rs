@@ -35,7 +35,7 @@ use crate::{
     observe::log_limit::{self, LogLimiter},
     settings::Verifications,
 };
-use mailbox::{Mailbox, Meter, Outlet, Queued};
+use mailbox::{Mailbox, Outlet, Queued};
 
 /// Verify a dialback key with the authoritative server of `request.pair.remote`.
 #[derive(Debug)]
@@ -83,7 +83,6 @@ pub(crate) struct Verifier {
     dialer: Dialer,
     limits: Verifications,
     own: Mailbox<Self>,
-    meter: Arc<Meter>,
     running: HashMap<u64, Running>,
     /// The number of verifications that were started.
     started: u64,
@@ -95,7 +94,7 @@ pub(crate) struct Verifier {
     /// The addresses with waiting verifications, the next one in front.
     turns: VecDeque<IpAddr>,
     /// Limits log lines about servers that could not be asked.
-    unasked: Arc<LogLimiter>,
+    failed: Arc<LogLimiter>,
     refused: Arc<LogLimiter>,
 }
 
@@ -109,19 +108,18 @@ struct Running {
 
 impl Verifier {
     /// A verifier that makes its attempts with this dialer.
-    pub(crate) fn new(dialer: Dialer, limits: Verifications, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(dialer: Dialer, limits: Verifications, own: Mailbox<Self>) -> Self {
         Self {
             dialer,
             limits,
             own,
-            meter,
             running: HashMap::new(),
             started: 0,
             shares: Shares::new(clock::now()),
             waiting: 0,
             queues: HashMap::new(),
             turns: VecDeque::new(),
-            unasked: LogLimiter::new(
+            failed: LogLimiter::new(
                 LOG,
                 log_limit::FEW,
                 "more authoritative servers could not be asked about dialback keys",
@@ -260,9 +258,9 @@ impl Verifier {
         let (end, ended) = oneshot::channel();
         self.running.insert(number, Running { site, since: clock::now(), ends: Some(end) });
         self.shares.take(site, clock::now());
-        let (dialer, own, unasked) = (self.dialer.clone(), self.own.clone(), Arc::clone(&self.unasked));
+        let (dialer, own, failed) = (self.dialer.clone(), self.own.clone(), Arc::clone(&self.failed));
         actix_rt::spawn(async move {
-            let confirmed = verification.ask(&dialer, &unasked, ended).await;
+            let confirmed = verification.ask(&dialer, &failed, ended).await;
             let _ = own.signal(Done { number, confirmed });
         });
     }
@@ -309,19 +307,13 @@ impl Handler<Queued<Adopt>> for Verifier {
     }
 }
 
-impl Drop for Verifier {
-    fn drop(&mut self) {
-        self.meter.count_if_panicking();
-    }
-}
-
 const LOG: &str = "nuncio::dialback";
 
 /// How long a key that was not confirmed stays counted for its address: with the default limit of 32, an
 /// address can have about one false key per second verified in the long run.
 const PENALTY: Duration = Duration::from_secs(30);
 
-/// How long a verification may take while others wait. An honest server answers within a dozen round trips.
+/// How long a verification may take while others wait. A working server answers within a dozen round trips.
 const SLOW_AFTER: Duration = Duration::from_secs(5);
 
 /// How often the queues are checked: no answer is later than its time limit plus this.

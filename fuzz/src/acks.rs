@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use std::{sync::Arc, time::Duration};
 use xmpp::{
     DomainPair,
-    acks::{Offer, Previous, Wish},
+    acks::{Offer, Options, Previous},
     policy::{Bounds, Hosted, Pattern, Policy, Rules, Tls},
     stream::{
         initiating::{self, Acks, Resumable, Resumption},
@@ -195,7 +195,7 @@ pub(crate) fn initiating(input: &[u8]) {
         bounds: Bounds::default(),
         direct_tls: Some(fixture::secured(&["b.example"])),
         certificate: true,
-        acks: Wish { enabled: true, resume, resumable: choice & 2 != 0 },
+        acks: Options { enabled: true, resume, resumable: choice & 2 != 0 },
     });
     let mut reader = Reader::new();
     let mut opened: Option<Box<initiating::Open>> = None;
@@ -314,7 +314,7 @@ fn initiated(answer: &str) -> Box<initiating::Open> {
         bounds: Bounds::default(),
         direct_tls: Some(fixture::secured(&["b.example"])),
         certificate: true,
-        acks: Wish { enabled: true, resume: Some(previous), resumable: true },
+        acks: Options { enabled: true, resume: Some(previous), resumable: true },
     });
     for piece in [RESPONSE, EXTERNAL, SUCCESS, RESPONSE, FEATURES, answer] {
         handshake.receive(BytesMut::from(piece));

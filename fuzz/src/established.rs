@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use std::{collections::HashMap, sync::Arc};
 use xmpp::{
     DomainPair, Stanza,
-    acks::{Offer, Wish},
+    acks::{Offer, Options},
     component::{self, Secret},
     framer::{Frame, Framer, Limits},
     policy::{Bounds, Hosted, MalformedStanza, Pattern, Policy, Rules, Tls, UnknownRecipient},
@@ -45,7 +45,7 @@ pub(crate) fn receiving(input: &[u8]) {
         stream.receive(piece);
         drain_receiving(&mut stream, &mut log);
     }
-    log.judge(|end| match end {
+    log.check_end(|end| match end {
         End::ByUs(error) => match error.condition {
             Condition::InvalidFrom => true,
             // A count of stanzas that were not sent.
@@ -70,7 +70,7 @@ pub(crate) fn initiating(input: &[u8]) {
         bounds: Bounds::default(),
         direct_tls: Some(fixture::secured(&["b.example"])),
         certificate: true,
-        acks: Wish { enabled: choice & 32 != 0, ..Wish::default() },
+        acks: Options { enabled: choice & 32 != 0, ..Options::default() },
     });
     let mut log = Log::new(RESPONSE, "b.example", "a.example");
     log.type_ = " type='error'";
@@ -92,7 +92,7 @@ pub(crate) fn initiating(input: &[u8]) {
         stream.receive(piece);
         drain_initiating(&mut stream, &mut log);
     }
-    log.judge(|end| match end {
+    log.check_end(|end| match end {
         End::ByUs(error) => is_about_bytes(error.condition),
         End::Closed | End::ByPeer(_) => true,
     });
@@ -112,7 +112,7 @@ pub(crate) fn component(input: &[u8]) {
         stream.receive(piece);
         drain_component(&mut stream, &mut log);
     }
-    log.judge(|end| match end {
+    log.check_end(|end| match end {
         End::ByUs(error) => is_about_bytes(error.condition),
         End::Closed | End::ByPeer(_) => true,
     });
@@ -228,7 +228,7 @@ impl Log {
         answer.element().expect("an answer that xml-rs reads");
     }
 
-    fn judge(&self, may_end: impl Fn(&End) -> bool) {
+    fn check_end(&self, may_end: impl Fn(&End) -> bool) {
         match &self.end {
             None => assert_eq!(self.arrived, self.sent, "a valid stanza was lost"),
             Some(end) => assert!(may_end(end), "ended for a reason that is not on the list: {end}"),

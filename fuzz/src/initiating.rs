@@ -7,7 +7,7 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use xmpp::{
     DomainPair,
-    acks::Wish,
+    acks::Options,
     dialback::{Answer, Request},
     policy::{Bounds, Mechanism, Policy, Tls},
     stream::{
@@ -99,7 +99,7 @@ pub(crate) struct Session<'a> {
     tls_wanted: bool,
     /// The handshake is complete: the stream is open, or the verdict is here.
     pub(crate) settled: bool,
-    unasked: bool,
+    unsolicited: bool,
     over: bool,
 }
 
@@ -117,7 +117,7 @@ impl<'a> Session<'a> {
             bounds: Bounds::default(),
             direct_tls: direct_tls.clone(),
             certificate,
-            acks: Wish::default(),
+            acks: Options::default(),
         };
         let stream = match request {
             None => Stream::Session(Handshake::session(plan)),
@@ -132,7 +132,7 @@ impl<'a> Session<'a> {
             secured: direct_tls,
             tls_wanted: false,
             settled: false,
-            unasked: false,
+            unsolicited: false,
             over: false,
         }
     }
@@ -179,11 +179,11 @@ impl<'a> Session<'a> {
                 assert!(self.secured.is_none() && self.policy.tls != Tls::Disabled);
                 self.tls_wanted = true;
             }
-            Output::Judged(verdict) => {
+            Output::CertificateVerified(verdict) => {
                 assert_eq!(verdict.is_ok(), proves(self.secured.as_ref(), &domain("b.example")));
             }
             Output::Noted(_) => {}
-            Output::Unasked { .. } => self.is_unasked(),
+            Output::Unsolicited { .. } => self.is_unsolicited(),
             Output::Completed(outcome) => {
                 assert!(!self.settled, "completed twice");
                 self.settled = true;
@@ -221,7 +221,7 @@ impl<'a> Session<'a> {
         assert!(!self.over, "{output:?} after the end");
         match output {
             Output::Transmit(bytes) => self.transmits(&bytes, sent),
-            Output::Unasked { .. } => self.is_unasked(),
+            Output::Unsolicited { .. } => self.is_unsolicited(),
             Output::Answer(stanza) => {
                 assert!(stanza.type_().is_some());
                 assert_eq!(*stanza.from_domain(), domain("b.example"));
@@ -241,8 +241,8 @@ impl<'a> Session<'a> {
         sent.extend(elements);
     }
 
-    fn is_unasked(&mut self) {
-        assert!(!std::mem::replace(&mut self.unasked, true), "reported twice");
+    fn is_unsolicited(&mut self) {
+        assert!(!std::mem::replace(&mut self.unsolicited, true), "reported twice");
     }
 
     /// Whether the policy allows dialback keys and stanzas to be sent to this peer.

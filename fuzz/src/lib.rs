@@ -19,7 +19,7 @@ mod receiving;
 /// The checks of the framer in the property tests of `xmpp`.
 #[path = "../../src/xmpp/tests/properties"]
 mod properties {
-    pub(super) mod judge;
+    pub(super) mod comparison;
     #[expect(dead_code, reason = "the property tests use the rest")]
     pub(super) mod mutants;
 }
@@ -66,13 +66,13 @@ pub fn damaged(inputs: &[Vec<u8>]) -> impl Iterator<Item = Vec<u8>> {
 /// The framer and `xml-rs` agree about the elements after a stream header, and the framer gives the same however the
 /// bytes are split.
 fn stanzas(input: &[u8]) {
-    properties::judge::element(input);
-    let whole = properties::judge::all(properties::judge::framer_after_header(), [input]);
-    let bytes = properties::judge::all(properties::judge::framer_after_header(), input.chunks(1));
+    properties::comparison::element(input);
+    let whole = properties::comparison::all(properties::comparison::framer_after_header(), [input]);
+    let bytes = properties::comparison::all(properties::comparison::framer_after_header(), input.chunks(1));
     assert_eq!(whole, bytes, "split at every byte");
 }
 
 /// The framer and `xml-rs` agree about stream headers.
 fn headers(input: &[u8]) {
-    properties::judge::header(input);
+    properties::comparison::header(input);
 }

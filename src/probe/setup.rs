@@ -43,13 +43,10 @@ impl Probe {
         let here = Arbiter::current();
         let queried = dns.clone();
         let meter = Meter::new("resolver", MAILBOX, None);
-        let counted = Arc::clone(&meter);
-        let resolver =
-            mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(queried, own, counted));
+        let resolver = mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(queried, own));
         let meter = Meter::new("fingerprints", MAILBOX, None);
-        let counted = Arc::clone(&meter);
         let fingerprints = mailbox::start_on(&here, &meter, "fingerprints", move |_| {
-            Fingerprints::new(RecorderHandle::disabled(), counted)
+            Fingerprints::new(RecorderHandle::disabled())
         });
         let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
         let dialer = Dialer {

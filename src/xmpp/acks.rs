@@ -47,7 +47,7 @@
 //!
 //! ```
 //! use std::collections::VecDeque;
-//! use xmpp::acks::{Ledger, Previous, Wish};
+//! use xmpp::acks::{Ledger, Previous, Options};
 //! use xmpp::stream::{initiating::{self, Acks, Resumption}, receiving::{self, Claim, open::Output}};
 //! # use std::time::Duration;
 //! # use xmpp::{Domain, DomainPair, acks::Offer, certificate::TrustStore, dialback::{Answer, Secret}};
@@ -57,7 +57,7 @@
 //! # use xmpp::stream::Secured;
 //! #
 //! # /// Opens a stream with acks over TLS. A request to continue another gets `claim`.
-//! # fn connect(acks: Wish, claim: Claim) -> (Box<initiating::Open>, Box<receiving::Open>) {
+//! # fn connect(acks: Options, claim: Claim) -> (Box<initiating::Open>, Box<receiving::Open>) {
 //! #     let (a, b) = (Domain::new("a.example").unwrap(), Domain::new("b.example").unwrap());
 //! #     let policy = Policy {
 //! #         tls: Tls::Required,
@@ -131,8 +131,8 @@
 //! #
 //! let message = |id| format!("<message id='{id}' from='juliet@a.example' to='romeo@b.example'/>");
 //!
-//! let wish = Wish { enabled: true, resume: None, resumable: true };
-//! let (sender, mut receiver) = connect(wish.clone(), Claim::Unknown);
+//! let options = Options { enabled: true, resume: None, resumable: true };
+//! let (sender, mut receiver) = connect(options.clone(), Claim::Unknown);
 //! let Acks::On { resumable: Some(stream) } = sender.acks() else { panic!("no acks") };
 //!
 //! // Three messages leave, and two arrive. The router of the peer accepts them.
@@ -151,7 +151,7 @@
 //! let handled = sender.handled_count();
 //! let previous = Previous { id: stream.id.clone(), handled, max: stream.max };
 //!
-//! let (sender, _receiver) = connect(Wish { resume: Some(previous), ..wish }, claim);
+//! let (sender, _receiver) = connect(Options { resume: Some(previous), ..options }, claim);
 //! let Resumption::Resumed { h } = sender.resumption() else { panic!("not resumed") };
 //! for _ in 0..ledger.acknowledged(h)? {
 //!     unacked.pop_front();
@@ -176,9 +176,9 @@ pub(crate) use value::Malformed;
 /// The request for an ack, `<r/>`. The driver of a stream with acks puts it behind a stanza.
 pub const REQUEST: &[u8] = b"<r xmlns=\"urn:xmpp:sm:3\"/>";
 
-/// The acks that we want on a stream that we open. The default wants none.
+/// The options for acks on a stream that we open. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct Options {
     /// Acks are requested if the peer offers them.
     pub enabled: bool,
     /// The stream that this one is to continue.

@@ -1,6 +1,6 @@
 //! The peer's certificate, and whether it proves a domain (RFC 6120 section 13.7, RFC 9525).
 //!
-//! The TLS layer reads X.509 and verifies the chain. This module judges its findings.
+//! The TLS layer reads X.509 and verifies the chain. This module decides whether the results prove a domain.
 
 use crate::Domain;
 use std::fmt;

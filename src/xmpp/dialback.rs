@@ -74,7 +74,7 @@ pub fn key(secret: &Secret, receiving: &Domain, originating: &Domain, id: &str) 
 }
 
 /// Verifies a key. The time that this takes does not depend on the right key.
-pub fn judge(secret: &Secret, receiving: &Domain, originating: &Domain, id: &str, shown: &str) -> Answer {
+pub fn verify(secret: &Secret, receiving: &Domain, originating: &Domain, id: &str, shown: &str) -> Answer {
     let right = key(secret, receiving, originating, id);
     match bool::from(right.as_bytes().ct_eq(shown.as_bytes())) {
         true => Answer::Valid,
@@ -222,12 +222,12 @@ mod tests {
     fn a_key_is_bound_to_both_domains_the_stream_and_the_secret() {
         let (a, b, secret) = (domain("a.example"), domain("b.example"), Secret::new("x"));
         let right = key(&secret, &a, &b, "1");
-        assert_eq!(judge(&secret, &a, &b, "1", &right), Answer::Valid);
-        assert_eq!(judge(&secret, &b, &a, "1", &right), Answer::Invalid);
-        assert_eq!(judge(&secret, &a, &a, "1", &right), Answer::Invalid);
-        assert_eq!(judge(&secret, &a, &b, "2", &right), Answer::Invalid);
-        assert_eq!(judge(&Secret::new("y"), &a, &b, "1", &right), Answer::Invalid);
-        assert_eq!(judge(&secret, &a, &b, "1", ""), Answer::Invalid);
+        assert_eq!(verify(&secret, &a, &b, "1", &right), Answer::Valid);
+        assert_eq!(verify(&secret, &b, &a, "1", &right), Answer::Invalid);
+        assert_eq!(verify(&secret, &a, &a, "1", &right), Answer::Invalid);
+        assert_eq!(verify(&secret, &a, &b, "2", &right), Answer::Invalid);
+        assert_eq!(verify(&Secret::new("y"), &a, &b, "1", &right), Answer::Invalid);
+        assert_eq!(verify(&secret, &a, &b, "1", ""), Answer::Invalid);
     }
 
     // E28

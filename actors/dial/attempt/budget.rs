@@ -25,7 +25,7 @@ impl Budget {
         Self::of(limits.connections, limits.lookups, limits.time)
     }
 
-    /// A budget that no attempt uses up.
+    /// A budget without limits.
     pub(super) fn unlimited() -> Self {
         Self { limited: false, ..Self::of(usize::MAX, usize::MAX, UNLIMITED) }
     }
@@ -41,7 +41,7 @@ impl Budget {
         }
     }
 
-    /// The share of the next target: half of what is left, so that the targets after it get a share too. The
+    /// The share of the next target: half of the rest, so that the targets after it get a share too. The
     /// last one gets everything.
     pub(super) fn share(&self, is_last: bool) -> Self {
         let share = if is_last {
@@ -52,7 +52,7 @@ impl Budget {
         Self { limited: self.limited, ..share }
     }
 
-    /// Counts what a share has used.
+    /// Subtracts the use of a share.
     pub(super) fn settle(&self, share: &Self) {
         self.used.set(self.used.get() + share.used.get());
         self.add_wait(share.waited.get());

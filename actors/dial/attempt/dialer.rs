@@ -86,7 +86,7 @@ pub struct PendingDial {
     pub keepalive: Duration,
     /// The time limit for one write.
     pub write_timeout: Duration,
-    /// The certificate of the peer must be valid, whatever authenticates it.
+    /// The certificate of the peer must be valid, also if dialback authenticates it.
     pub strict: bool,
     /// The time limit for the answer to a request for acknowledgement.
     pub ack_timeout: Duration,

@@ -1,9 +1,12 @@
 //! One connection: TLS, the stream and authentication, up to the goal of the attempt.
 
+mod failure;
+mod transport;
+
 use std::{
     fmt, mem,
     net::SocketAddr,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
@@ -13,31 +16,27 @@ use xmpp::{
     certificate::Problem,
     policy::{self, Mechanism},
     stream::{
-        End, Secured, Stage,
+        Secured, Stage,
         initiating::{self, Cause, Handshake, Note, Open, Output, Plan},
     },
 };
 
+pub(super) use self::transport::Transport;
+use self::transport::hang_up;
+pub(crate) use self::transport::secured;
 use super::{
     Attempt,
     session::{Session, StaticRoute},
 };
 use crate::{
-    dial::{
-        error::{At, AttemptError},
-        observer::Step,
-    },
-    flow::{
-        close::{self, CloseMode},
-        trace::Trace,
-    },
-    observe::metrics::{Count, Phase, Purpose},
+    dial::{error::AttemptError, observer::Step},
+    flow::{close::CloseMode, trace::Trace},
+    observe::metrics::{Phase, Purpose},
 };
-use net::{network::Socket, stream::Stream, tls};
+use net::{network::Socket, stream::Stream};
 use status::{
     display::{self, Protection, millis},
     event::{Event, EventKind},
-    report::{Direction, Verdict},
 };
 
 /// The goal of an attempt: the result of its handshake, and the outcome of the attempt.
@@ -77,7 +76,7 @@ pub(super) struct Connection {
     pub(super) direct_tls: bool,
     /// The time limit.
     pub(super) within: Duration,
-    /// TLS is required, whatever the policy says.
+    /// TLS is required, even if the policy does not require it.
     pub(super) requires_tls: bool,
     /// EXTERNAL is left out.
     pub(super) without_external: bool,
@@ -165,15 +164,6 @@ pub struct Negotiation<'a, G> {
     dialback_left: bool,
 }
 
-/// The connection of a handshake.
-pub struct Transport {
-    stream: Stream,
-    /// The time at which the peer's certificate expires.
-    expires: Option<SystemTime>,
-    /// The certificates of the peer, for another verdict after a reload.
-    evidence: Option<tls::PeerChain>,
-}
-
 impl<G: Goal> Negotiation<'_, G> {
     /// Negotiates until the handshake is complete. Also returns whether the closing tag of the peer is
     /// missing.
@@ -182,7 +172,7 @@ impl<G: Goal> Negotiation<'_, G> {
         socket: Socket,
         direct_tls: bool,
     ) -> Result<(G::Completed, Transport, bool), AttemptError> {
-        let mut transport = Transport { stream: Stream::Tcp(socket), expires: None, evidence: None };
+        let mut transport = Transport::new(socket);
         let mut direct = None;
         if direct_tls {
             let secured;
@@ -190,18 +180,7 @@ impl<G: Goal> Negotiation<'_, G> {
             direct = Some(secured);
         }
         let attempt = self.attempt;
-        let mut policy = attempt.remote.policy.clone();
-        if self.requires_tls || self.had_tls {
-            policy.tls = policy::Tls::Required;
-        }
-        let mut handshake = attempt.goal.handshake(Plan {
-            pair: attempt.pair.clone(),
-            policy,
-            bounds: attempt.bounds,
-            direct_tls: direct,
-            certificate: attempt.certificate && !self.without_external,
-            acks: attempt.wish(),
-        });
+        let mut handshake = attempt.goal.handshake(self.plan(direct));
         let allows_external = attempt.remote.policy.allows(Mechanism::External);
         loop {
             while let Some(output) = handshake.poll() {
@@ -226,24 +205,19 @@ impl<G: Goal> Negotiation<'_, G> {
                         }
                         attempt.observe(|| Step::Noted(&note));
                     }
-                    Output::Judged(verdict) => {
+                    Output::CertificateVerified(verdict) => {
                         log::debug!(
                             target: attempt.log, pair:% = attempt.pair, certificate:% = display::certificate(&verdict); "verified the certificate"
                         );
                         self.problem = verdict.err();
                     }
-                    Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
+                    Output::Unsolicited { element } => warn_unsolicited(attempt.log, &attempt.pair, &element),
                     Output::Completed(completed) => return Ok((completed, transport, handshake.is_open())),
                     Output::Failed(failure) => {
                         if matches!(failure.cause, Cause::ExternalRefused(_)) {
                             self.note_dialback_left(&handshake);
                         }
-                        let mode = match failure.cause {
-                            Cause::Stream(_) | Cause::Redirected { .. } | Cause::NotXmpp => CloseMode::AtOnce,
-                            _ if !handshake.is_open() => CloseMode::AtOnce,
-                            _ => CloseMode::AfterClosingTag,
-                        };
-                        hang_up(transport.stream, mode);
+                        hang_up(transport.stream, failure::close_mode(&failure, handshake.is_open()));
                         return Err(self.failed(failure));
                     }
                     // The attempt closes no handshake; it is dropped instead.
@@ -279,6 +253,23 @@ impl<G: Goal> Negotiation<'_, G> {
         }
     }
 
+    /// The plan of the handshake. `direct_tls`: the TLS with which the connection began.
+    fn plan(&self, direct_tls: Option<Secured>) -> Plan {
+        let attempt = self.attempt;
+        let mut policy = attempt.remote.policy.clone();
+        if self.requires_tls || self.had_tls {
+            policy.tls = policy::Tls::Required;
+        }
+        Plan {
+            pair: attempt.pair.clone(),
+            policy,
+            bounds: attempt.bounds,
+            direct_tls,
+            certificate: attempt.certificate && !self.without_external,
+            acks: attempt.ack_options(),
+        }
+    }
+
     /// Reads from the peer. `None`: the time for the answer about a lost stream is over.
     async fn read(&mut self, stream: &mut Stream, bytes: &mut BytesMut) -> Option<std::io::Result<usize>> {
         let read = stream.read_buf(bytes);
@@ -305,14 +296,14 @@ impl<G: Goal> Negotiation<'_, G> {
         let text = format!("by {}", machine.mechanism());
         attempt.record(Event::now(EventKind::Authenticated).at(self.address).saying(text));
         attempt.remember_certificate(machine.transport());
-        let Transport { stream, expires, evidence } = transport;
+        let Transport { stream, expires, peer_chain } = transport;
         Session {
             stream,
             machine,
             trace: mem::replace(&mut self.trace, Trace::new(attempt.log)),
             address: self.address,
             expires,
-            evidence,
+            peer_chain,
             route: StaticRoute::of(&attempt.remote),
         }
     }
@@ -329,148 +320,15 @@ impl<G: Goal> Negotiation<'_, G> {
     fn note_dialback_left(&mut self, handshake: &Handshake<G::Handshake>) {
         self.dialback_left = handshake.has_dialback_left();
     }
-
-    /// Performs the TLS handshake.
-    async fn secure(
-        &mut self,
-        transport: Transport,
-        direct: bool,
-    ) -> Result<(Transport, Secured), AttemptError> {
-        let attempt = self.attempt;
-        let Stream::Tcp(socket) = transport.stream else { return Err(AttemptError::Crashed) };
-        let began = clock::now();
-        let handshake = attempt.dialer.tls.connect(socket, &attempt.pair, direct).await;
-        attempt.count(Phase::Tls, began);
-        self.usable = clock::now();
-        // A peer that refuses the handshake with an alert has TLS too.
-        self.had_tls |= matches!(handshake, Ok(_) | Err(tls::Error::Alert(_)));
-        let (stream, mut session) =
-            handshake.map_err(|error| AttemptError::Tls { address: self.address, error })?;
-        attempt.observe(|| Step::Secured { session: &session, ssl: stream.ssl() });
-        let (direction, version) = (Direction::Outgoing, session.protocol.clone());
-        attempt.dialer.metrics.count(Count::Secured { direction, version });
-        let judged = session.certificate.as_ref().map_or(Err(Problem::Missing), |certificate| {
-            certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)
-        });
-        attempt.dialer.metrics.count(Count::CertificateVerified { direction, verdict: Verdict::of(&judged) });
-        let verdict = display::certificate(&judged);
-        log::log!(
-            target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
-            cipher = session.cipher.as_str(), certificate = verdict.as_str();
-            "secured"
-        );
-        let text = format!("{}, certificate {verdict}", session.protocol);
-        attempt.record(Event::now(EventKind::Secured).at(self.address).saying(text));
-        let transport = Transport {
-            stream: Stream::Tls(Box::new(stream)),
-            expires: session.expires,
-            evidence: session.peer_chain.take(),
-        };
-        Ok((transport, secured(session)))
-    }
-
-    /// The error for a failed read. With TLS 1.3, a refusal of our certificate arrives only with a read.
-    fn read_error(&self, handshake: &Handshake<G::Handshake>, error: &std::io::Error) -> AttemptError {
-        match tls::Error::later(error) {
-            error @ tls::Error::Alert(_) => AttemptError::Tls { address: self.address, error },
-            _ => self.lost(handshake, Some(error.kind())),
-        }
-    }
-
-    /// The error for a failed write. Reads what the peer sent before it closed the connection, which may be
-    /// the reason.
-    async fn explain_write_error(
-        &mut self,
-        mut handshake: Handshake<G::Handshake>,
-        mut stream: Stream,
-        error: &std::io::Error,
-    ) -> AttemptError {
-        let until = clock::now() + LAST_READ;
-        loop {
-            let mut bytes = BytesMut::with_capacity(READ);
-            let left = until.saturating_duration_since(clock::now());
-            let ended = match tokio::time::timeout(left, stream.read_buf(&mut bytes)).await {
-                Ok(Ok(1..)) => {
-                    self.receive(&mut handshake, bytes);
-                    None
-                }
-                Ok(Err(reason)) => Some(self.read_error(&handshake, &reason)),
-                _ => Some(self.read_error(&handshake, error)),
-            };
-            if ended.is_some() {
-                handshake.conclude();
-            }
-            // Other outputs do not matter, as nothing more can be written.
-            while let Some(output) = handshake.poll() {
-                if let Output::Failed(failure) = output {
-                    self.note_dialback_left(&handshake);
-                    return self.failed(failure);
-                }
-            }
-            if let Some(error) = ended {
-                self.note_dialback_left(&handshake);
-                return error;
-            }
-        }
-    }
-
-    /// The error for a connection that has ended: the refusal that the peer sent before, unless the network
-    /// failed.
-    fn lost(&self, handshake: &Handshake<G::Handshake>, error: Option<std::io::ErrorKind>) -> AttemptError {
-        use std::io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
-        let by_network = matches!(error, Some(HostUnreachable | NetworkDown | NetworkUnreachable | TimedOut));
-        match handshake.lost().filter(|_| !by_network) {
-            Some(failure) => self.failed(failure),
-            None => self.broken(error),
-        }
-    }
-
-    fn failed(&self, failure: initiating::Failure) -> AttemptError {
-        AttemptError::Stream { at: self.at(), failure }
-    }
-
-    fn broken(&self, error: Option<std::io::ErrorKind>) -> AttemptError {
-        AttemptError::Broken { at: self.at(), error }
-    }
 }
 
-impl<G> Negotiation<'_, G> {
-    fn at(&self) -> At {
-        At { address: self.address, stage: self.stage, distrusted: self.distrusted.clone() }
-    }
-}
-
-impl Transport {
-    /// Closes the connection of a stream whose closing tag is written, in the background. `is_open`: the
-    /// closing tag of the peer is missing.
-    pub(super) fn close(self, is_open: bool) {
-        hang_up(self.stream, CloseMode::after(&End::Closed, is_open));
-    }
-}
-
-/// The part of a TLS session that a stream needs to know.
-pub(crate) fn secured(session: tls::Session) -> Secured {
-    Secured { certificate: session.certificate, protocol: session.protocol, cipher: session.cipher }
-}
-
-/// Warns that a remote server answers what it was not asked. It has a bug, or an answer was forged.
-pub(crate) fn warn_unasked(log: &str, pair: &DomainPair, element: &str) {
+/// Warns about an answer to a question that we did not ask. The remote server has a bug, or the answer is forged.
+pub(crate) fn warn_unsolicited(log: &str, pair: &DomainPair, element: &str) {
     log::warn!(target: log, pair:% = pair, element = element; "ignored an unsolicited dialback answer");
 }
 
-/// Closes a connection in the background.
-fn hang_up(mut stream: Stream, mode: CloseMode) {
-    actix_rt::spawn(async move {
-        // An error does not matter, as the result of the attempt is known.
-        let _ = close::close(&mut stream, mode).await;
-    });
-}
-
-/// The time for a peer to send its reason after an odd answer: a long round trip, and a busy server.
+/// The time for a peer to send its reason after an unexpected answer: a long round trip, and a busy server.
 const REASON: Duration = Duration::from_secs(1);
-
-/// The time to read what a peer sent before a write failed.
-const LAST_READ: Duration = Duration::from_millis(500);
 
 /// The capacity of one read in bytes. The elements of a negotiation are small.
 const READ: usize = 4096;

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, time::Instant};
 
 use xmpp::{
-    acks::{Previous, Wish},
+    acks::{Options, Previous},
     stream::{Stage, initiating},
 };
 
@@ -57,10 +57,10 @@ impl<G: Goal> Attempt<G> {
         targets
     }
 
-    /// The acknowledgements to ask for.
-    pub(super) fn wish(&self) -> Wish {
+    /// The options of stream management for the stream that the attempt opens.
+    pub(super) fn ack_options(&self) -> Options {
         let lost = self.lost.as_ref().filter(|lost| lost.until > clock::now());
-        Wish {
+        Options {
             enabled: self.remote.acks,
             resume: lost.map(|lost| lost.previous.clone()),
             resumable: !self.remote.resume_timeout.is_zero(),

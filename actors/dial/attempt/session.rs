@@ -22,8 +22,8 @@ pub struct Session {
     pub address: SocketAddr,
     /// The time at which the peer's certificate expires; `None` without one.
     pub expires: Option<SystemTime>,
-    /// The certificates of the peer, for another verdict after a reload.
-    pub evidence: Option<tls::PeerChain>,
+    /// The certificates of the peer, to verify them again after a reload.
+    pub peer_chain: Option<tls::PeerChain>,
     /// The address in the configuration, if the DNS was not used.
     pub route: Option<StaticRoute>,
 }

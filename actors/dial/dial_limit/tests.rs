@@ -1,14 +1,14 @@
 //! Tests of the limit for one address.
 
 use actix::Arbiter;
+use mailbox::Meter;
 
 use super::*;
 
 fn start(per_address: usize) -> Mailbox<DialLimit> {
     let here = Arbiter::current();
     let meter = Meter::new("dial_limit", 65_536, None);
-    let counted = Arc::clone(&meter);
-    mailbox::start_on(&here, &meter, "dial_limit", move |own| DialLimit::new(per_address, own, counted))
+    mailbox::start_on(&here, &meter, "dial_limit", move |own| DialLimit::new(per_address, own))
 }
 
 fn acquire(limit: &Mailbox<DialLimit>, purpose: Purpose) -> oneshot::Receiver<Result<DialPermit, Full>> {

@@ -1,4 +1,4 @@
-//! The cause of an error: the side that has to act, and what it should do.
+//! The cause of an error: the side that has to act, and the action.
 
 use std::net::SocketAddr;
 

@@ -8,6 +8,7 @@ use testkit::dns::{Reply, Server, a, answer, srv};
 
 use super::*;
 use crate::settings;
+use mailbox::Meter;
 use net::network::Network;
 
 /// Tells the bytes of the cache.
@@ -21,8 +22,7 @@ fn dns(server: &Server) -> Dns {
 
 fn start(dns: Dns) -> Mailbox<Resolver> {
     let meter = Meter::new("resolver", 65_536, None);
-    let counted = Arc::clone(&meter);
-    mailbox::start_on(&Arbiter::current(), &meter, "resolver", move |own| Resolver::new(dns, own, counted))
+    mailbox::start_on(&Arbiter::current(), &meter, "resolver", move |own| Resolver::new(dns, own))
 }
 
 async fn service(resolver: &Mailbox<Resolver>, domain: &str) -> Result<Vec<Target>, LookupError> {
@@ -104,13 +104,13 @@ async fn the_cache_stays_within_its_bytes_however_large_the_answers_are() {
         let Some((name, "SRV")) = question.split_once(' ') else { return Reply::NoName };
         let number = name.split('.').nth(2).unwrap_or_default();
         let target = |target: u16| ("", srv(target, 0, 5269, &format!("{number}-{target}.{long}")));
-        // What fits a datagram.
+        // As many as fit a datagram.
         (0..4).map(target).collect()
     });
     let meter = Meter::new("resolver", 65_536, None);
-    let (counted, dns) = (Arc::clone(&meter), dns(&server));
+    let dns = dns(&server);
     let resolver = mailbox::start_on(&Arbiter::current(), &meter, "resolver", move |own| {
-        let mut resolver = Resolver::new(dns, own, counted);
+        let mut resolver = Resolver::new(dns, own);
         resolver.cache = Cache::new(BYTES);
         resolver
     });

@@ -69,8 +69,8 @@ impl Outbox {
 
     /// Whether so many stanzas were sent that the stream should be replaced by another: peers compare counts
     /// as plain integers.
-    pub(crate) fn is_worn(&self) -> bool {
-        self.unacked.as_ref().is_some_and(|unacked| unacked.is_worn())
+    pub(crate) fn needs_renewal(&self) -> bool {
+        self.unacked.as_ref().is_some_and(|unacked| unacked.needs_renewal())
     }
 
     /// The state of acknowledgements for a report.

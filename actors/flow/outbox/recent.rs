@@ -33,7 +33,7 @@ pub(super) struct Recent {
 pub(crate) struct Suspect {
     /// The stanza, perhaps without its payload.
     pub stanza: Stanza,
-    /// The amount that it adds to the ledger.
+    /// The amount that it adds to the account.
     pub amount: Amount,
     /// Its bytes on the wire.
     pub length: usize,
@@ -184,7 +184,7 @@ const RECENT: Duration = Duration::from_secs(30);
 /// length.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// A stanza with so many bytes after it has arrived. It is less than what counts as uncertain, so the ledger
+/// A stanza with so many bytes after it has arrived. It is less than what counts as uncertain, so the account
 /// agrees.
 const BEHIND: u64 = 16 * 1024 * 1024;
 

@@ -11,8 +11,8 @@ use super::{
     recent::{Recent, Suspects},
 };
 use crate::flow::{
+    account::Outcome,
     batch::{self, Batch, Kept},
-    ledger::Outcome,
 };
 use status::amount::Amount;
 

@@ -1,3 +1,5 @@
+//! The outbox of a stream without acknowledgements: order, budget, hold, and the end of the link.
+
 mod acks;
 
 use xmpp::{
@@ -37,7 +39,7 @@ fn a_single_stanza_is_written_at_once() {
 }
 
 #[test]
-fn a_component_gets_its_own_namespace_and_the_ledger_counts_the_bytes_of_servers() {
+fn a_component_gets_its_own_namespace_and_the_account_counts_the_bytes_of_servers() {
     let foreign = Element::new("f", "urn:f").with_child(Element::new("message", "jabber:component:accept"));
     let message = Element::new("message", "jabber:component:accept").with_child(foreign);
     let message = message.with("from", "a@a.example").with("to", "b@b.example");

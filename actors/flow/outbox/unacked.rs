@@ -15,9 +15,9 @@ use super::{
     window::Window,
 };
 use crate::flow::{
+    account::{self, UnackedEntry},
     batch::Kept,
     journal::Group,
-    ledger::{LedgerEntry, UnackedEntry},
 };
 use status::{
     amount::Amount,
@@ -38,10 +38,10 @@ pub(super) struct Unacked {
     /// The kept stanzas that share no memory with other stanzas: so many of the first.
     detached: usize,
     /// So many of the first were offered to the journal.
-    offered: usize,
+    offered: u32,
     /// The stanzas of the current chunk that are acknowledged already: the peer has read a part of the chunk
     /// before the link reported all of it as written.
-    early: usize,
+    early: u32,
     /// A stanza is unacknowledged that was sent for the last time.
     sends_last: bool,
     /// The sent count at the last look.
@@ -95,8 +95,8 @@ impl Unacked {
     }
 
     /// Whether so many stanzas were sent that the stream should be replaced by another.
-    pub(super) fn is_worn(&self) -> bool {
-        self.ledger.is_worn()
+    pub(super) fn needs_renewal(&self) -> bool {
+        self.ledger.needs_renewal()
     }
 
     /// The number of the first stanza that is not acknowledged, modulo 2^32.
@@ -132,7 +132,7 @@ impl Unacked {
     }
 
     /// The link has written the stanzas of a chunk.
-    pub(super) fn written(&mut self, chunk: Vec<Kept>, entry: &mut LedgerEntry, now: Instant) {
+    pub(super) fn written(&mut self, chunk: Vec<Kept>, entry: &mut account::Entry, now: Instant) {
         self.oldest = self.oldest.or(Some(now));
         let (mut early, mut written) = (Amount::default(), Amount::default());
         for mut kept in chunk {
@@ -168,8 +168,8 @@ impl Unacked {
             self.weight -= weight(&kept);
         }
         self.detached = self.detached.saturating_sub(settled);
-        self.offered = self.offered.saturating_sub(settled);
-        self.early += acknowledged - settled;
+        self.offered = self.offered.saturating_sub(u32_of(settled));
+        self.early += u32_of(acknowledged - settled);
         self.entry.acknowledge(amount);
         self.sends_last &= self.count() > 0;
         if self.kept.is_empty() {
@@ -201,7 +201,7 @@ impl Unacked {
     /// others was accepted.
     pub(super) fn write_old(&mut self, until: Instant, group: &mut Group<'_>) -> (Amount, Option<Instant>) {
         let mut written = Amount::default();
-        for kept in self.kept.iter_mut().skip(self.offered) {
+        for kept in self.kept.iter_mut().skip(usize_of(self.offered)) {
             if kept.since > until {
                 return (written, Some(kept.since));
             }
@@ -224,12 +224,12 @@ impl Unacked {
 
     /// Takes out everything that is not acknowledged, in order, when the link has ended; `touched` are the
     /// stanzas of the last chunk of which a part was written. They wait again.
-    pub(super) fn take_open(&mut self, touched: Vec<Kept>, entry: &mut LedgerEntry) -> Vec<Kept> {
+    pub(super) fn take_open(&mut self, touched: Vec<Kept>, entry: &mut account::Entry) -> Vec<Kept> {
         let mut open = Vec::from(std::mem::take(&mut self.kept));
         let amount = open.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
         entry.take_back(amount, &mut self.entry);
         (self.weight, self.detached, self.offered, self.oldest) = (0, 0, 0, None);
-        let early = std::mem::take(&mut self.early).min(touched.len());
+        let early = usize_of(std::mem::take(&mut self.early)).min(touched.len());
         for (place, mut kept) in touched.into_iter().enumerate() {
             if place < early {
                 entry.acknowledge_waiting(kept.amount());
@@ -293,4 +293,13 @@ impl Load {
 /// Memory of an unacknowledged stanza in bytes.
 fn weight(kept: &Kept) -> usize {
     kept.stanza.bytes().len() + size_of::<Kept>()
+}
+
+/// A number of unacknowledged stanzas: a window holds far less than 2^32 of them.
+fn u32_of(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn usize_of(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }

@@ -47,7 +47,7 @@ mod tests {
         assert_eq!(
             read_from(b"{\"ask\":\"sessions\"}").await,
             Ok(sessions),
-            "the end of what comes is an end too"
+            "the end of the input ends the request too"
         );
     }
 

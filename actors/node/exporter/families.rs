@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     flow::{
+        account::{Outcome, Totals},
         journal::{COMMIT_BOUNDS, Shown},
-        ledger::{Outcome, Totals},
     },
     observe::{
         ack_times::ACK_BOUNDS,

@@ -64,7 +64,7 @@ async fn attend(
     let write = async {
         socket.write_all(&answer.into_bytes()).await?;
         socket.shutdown().await?;
-        // Read what still arrives for a moment. Otherwise the kernel resets the connection, and the answer is lost.
+        // Read further bytes for a moment. Otherwise the kernel resets the connection, and the answer is lost.
         let mut rest = [0; 1024];
         let _ = timeout(PAUSE, async { while matches!(socket.read(&mut rest).await, Ok(1..)) {} }).await;
         Ok(())

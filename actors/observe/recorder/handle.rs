@@ -7,7 +7,7 @@ use super::{Event, Record, Recorder, Settled};
 use mailbox::{Mailbox, Queued};
 use status::report::Account;
 
-/// A handle to the recorder. What a full mailbox refuses is lost; the meter of the recorder counts it.
+/// A handle to the recorder. Records that a full mailbox refuses are lost; the meter of the recorder counts them.
 #[derive(Clone, Debug)]
 pub struct RecorderHandle {
     /// `None`: nothing is recorded.

@@ -20,9 +20,9 @@ use xmpp::Stanza;
 use super::{Journal, LOG};
 use crate::{
     flow::{
+        account,
         batch::{self, Batch, Kept, Sends},
         journal::{Entry, Slot, Writer},
-        ledger::LedgerEntry,
     },
     settings,
 };
@@ -66,7 +66,7 @@ impl Opened {
                 "records of the journal do not contain a stanza and were removed"
             );
         }
-        batch::batches(kept, &mut LedgerEntry::none())
+        batch::batches(kept, &mut account::Entry::none())
     }
 }
 

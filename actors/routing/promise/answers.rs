@@ -8,7 +8,7 @@ use xmpp::{
 use super::{LOG, Promise};
 use crate::{
     dial::error::AttemptError,
-    flow::{batch::Batch, ledger::Outcome, route::bounce},
+    flow::{account::Outcome, batch::Batch, route::bounce},
 };
 use status::event::{Event, EventKind};
 

@@ -1,6 +1,6 @@
 //! Attempts to connect: each waits for a slot, and a failed one is followed by a pause.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use actix::{Context, Handler};
 use xmpp::{Domain, DomainPair};
@@ -8,7 +8,7 @@ use xmpp::{Domain, DomainPair};
 use super::{LOG, Promise, State, answers::count};
 use crate::{
     dial::{attempt, error::AttemptError},
-    flow::ledger::Outcome,
+    flow::account::Outcome,
     streams::{
         incoming,
         outgoing::{self, Outgoing},
@@ -50,9 +50,9 @@ impl Promise {
             recorder: self.owners.recorder.clone(),
             journal: self.owners.journal.as_ref().map(|(keeping, _)| keeping.clone()),
         };
-        let (meter, pair) = (Arc::clone(&self.outgoing), pair.clone());
+        let pair = pair.clone();
         self.workers.start_actor(&self.outgoing, &pair.to_string(), move |own| {
-            Outgoing::new(pair, dialing, owners, own, meter)
+            Outgoing::new(pair, dialing, owners, own)
         })
     }
 

@@ -7,7 +7,7 @@ use actix::{Context, Handler};
 use super::{Expect, Fulfilled, LOG, Promise, Release, State, answers::count, waiting::LeftBehind};
 use crate::{
     dial::error::AttemptError,
-    flow::{batch::Batch, ledger::Outcome},
+    flow::{account::Outcome, batch::Batch},
     streams::outgoing::{self, Outgoing},
 };
 use mailbox::{Mailbox, Queued};
@@ -138,7 +138,7 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
 /// Sends to a session before it is open. These stanzas were accepted once, so the session refuses none of
 /// them; its own budget bounds what it takes from the router.
 pub(super) fn send_first(session: &Mailbox<Outgoing>, batch: Batch) {
-    // If the session has panicked, the stanzas are lost and appear in the ledger as a difference.
+    // If the session has panicked, the stanzas are lost and appear in the account as a difference.
     let _ = session.signal(outgoing::SendFirst { batch });
 }
 

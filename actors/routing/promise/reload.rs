@@ -4,7 +4,7 @@ use actix::{Context, Handler};
 use xmpp::DomainPair;
 
 use super::{Adopt, Promise, State};
-use crate::{dial::error::AttemptError, flow::ledger::Outcome, streams::outgoing};
+use crate::{dial::error::AttemptError, flow::account::Outcome, streams::outgoing};
 use mailbox::Queued;
 
 impl Handler<Queued<Adopt>> for Promise {

@@ -51,7 +51,7 @@ struct Entry {
     pause_ends: Option<Instant>,
     /// The pair is in the retry queue.
     in_retries: bool,
-    seen: RemoteSeen,
+    contact: RemoteContact,
     /// The earliest timer of the pair.
     wake_up: Option<Instant>,
 }
@@ -59,12 +59,12 @@ struct Entry {
 /// Whether the remote server contacted us during the attempt. The failure of the attempt may be older than
 /// that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum RemoteSeen {
+enum RemoteContact {
     #[default]
-    No,
-    Yes,
-    /// It did during the last attempt, and this attempt was started because of it.
-    Used,
+    None,
+    DuringThisAttempt,
+    /// It contacted us during the last attempt, and this attempt was started because of that.
+    DuringLastAttempt,
 }
 
 /// A pause after a failed attempt.
@@ -147,7 +147,7 @@ impl Schedule {
         let entry = self.entries.get_mut(pair)?;
         entry.failures += 1;
         entry.last_failure = Some(Box::new(failure));
-        entry.seen = RemoteSeen::No;
+        entry.contact = RemoteContact::None;
         entry.pause_ends = Some(now + backoff::pause(&self.bounds, entry.failures));
         entry.pause_ends
     }
@@ -242,8 +242,8 @@ impl Schedule {
 
     /// Notes that the remote server contacted us while an attempt was under way.
     pub(super) fn remote_seen(&mut self, pair: &DomainPair) {
-        if let Some(entry) = self.entries.get_mut(pair).filter(|entry| entry.seen == RemoteSeen::No) {
-            entry.seen = RemoteSeen::Yes;
+        if let Some(entry) = self.entries.get_mut(pair).filter(|entry| entry.contact == RemoteContact::None) {
+            entry.contact = RemoteContact::DuringThisAttempt;
         }
     }
 
@@ -256,14 +256,16 @@ impl Schedule {
         failure: &AttemptError,
         wanted: bool,
     ) -> bool {
-        let Some(entry) = self.entries.get_mut(pair).filter(|entry| entry.seen == RemoteSeen::Yes) else {
+        let Some(entry) =
+            self.entries.get_mut(pair).filter(|entry| entry.contact == RemoteContact::DuringThisAttempt)
+        else {
             return false;
         };
         entry.failures = 0;
         if failure.is_definitive() || !wanted {
             return false;
         }
-        entry.seen = RemoteSeen::Used;
+        entry.contact = RemoteContact::DuringLastAttempt;
         entry.last_failure = Some(Box::new(failure.clone()));
         true
     }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use xmpp::Domain;
 
 use super::Router;
-use crate::flow::ledger::Totals;
+use crate::flow::account::Totals;
 use mailbox::Queued;
 use status::amount::Amount;
 
@@ -38,7 +38,7 @@ impl Handler<Queued<ShowFigures>> for Router {
 
     fn handle(&mut self, show: Queued<ShowFigures>, _: &mut Context<Self>) {
         let ShowFigures { busiest, answer } = show.into_message();
-        let waiting = self.account.by_domain.iter().map(|(domain, totals)| (domain, totals.waiting()));
+        let waiting = self.accounts.by_domain.iter().map(|(domain, totals)| (domain, totals.waiting()));
         let mut waiting: Vec<_> = waiting.filter(|(_, amount)| amount.stanzas > 0).collect();
         let by_stanzas = |(_, amount): &(&Domain, Amount)| Reverse(amount.stanzas);
         if waiting.len() > busiest {
@@ -52,7 +52,7 @@ impl Handler<Queued<ShowFigures>> for Router {
         components.sort();
         // The receiver may be gone.
         let _ = answer.send(Figures {
-            account: Arc::clone(&self.account.all),
+            account: Arc::clone(&self.accounts.all),
             busiest: waiting.into_iter().map(|(domain, amount)| (domain.clone(), amount)).collect(),
             sessions: self.sessions.len(),
             components,

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::{
         flow::{
-            ledger::{Outcome, Totals},
+            account::{Outcome, Totals},
             route::{Ingress, Route},
         },
         observe::recorder::RecorderHandle,

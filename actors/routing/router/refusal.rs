@@ -5,7 +5,7 @@ use actix::{Context, Handler};
 
 use super::Router;
 use crate::flow::{
-    ledger::Outcome,
+    account::Outcome,
     route::{Ingress, Refuse},
 };
 use mailbox::Queued;
@@ -15,11 +15,11 @@ impl Handler<Queued<Refuse>> for Router {
 
     fn handle(&mut self, refuse: Queued<Refuse>, _: &mut Context<Self>) {
         let Refuse { refused, answers } = refuse.into_message();
-        for (domain, reason, entry) in refused.iter() {
-            let mut ledger = self.account.enter(domain, entry.answered.plus(entry.dropped));
-            ledger.refused(reason, entry.answered, entry.dropped);
-            ledger.settle(Outcome::Answered, entry.answered);
-            ledger.settle_rest(Outcome::Dropped);
+        for (domain, reason, amounts) in refused.iter() {
+            let mut entry = self.accounts.enter(domain, amounts.answered.plus(amounts.dropped));
+            entry.refused(reason, amounts.answered, amounts.dropped);
+            entry.settle(Outcome::Answered, amounts.answered);
+            entry.settle_rest(Outcome::Dropped);
         }
         for mut batch in answers {
             batch.returning = true;

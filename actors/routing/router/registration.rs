@@ -18,7 +18,7 @@ use status::{
 
 /// A configured component.
 pub(super) struct Registration {
-    connection: Option<Connection>,
+    state: State,
     conflict: Conflict,
     /// When it connected, or when its last connection ended; before the first connection, the start of the
     /// node.
@@ -29,17 +29,33 @@ pub(super) struct Registration {
     refused: Amount,
     /// Connections with a wrong secret.
     rejected: report::Rejections,
-    /// It is not connected, and the log says so.
-    logged_missing: bool,
+}
+
+/// Whether a component is connected.
+enum State {
+    /// It is not.
+    Missing {
+        /// The log says so.
+        is_logged: bool,
+    },
+    /// A connection serves the name.
+    Connected(Connection),
 }
 
 /// The connection that serves the name.
 struct Connection {
     component: Mailbox<Component>,
+    ping: Ping,
+}
+
+/// Whether the component answers.
+enum Ping {
+    /// It was not asked yet.
+    Unsent,
     /// It was asked to answer a ping and has not answered yet.
-    pinged: bool,
-    /// When it answered the last ping.
-    answered: Option<Instant>,
+    Sent,
+    /// It answered the last ping at this time.
+    Answered(Instant),
 }
 
 /// The decision about a connection that wants to serve the name.
@@ -59,23 +75,30 @@ impl Registration {
     /// A component that has not connected yet.
     pub(super) fn new(conflict: Conflict) -> Self {
         Self {
-            connection: None,
+            state: State::Missing { is_logged: false },
             conflict,
             since: Time::now(),
             last_end: None,
             refused: Amount::default(),
             rejected: report::Rejections::default(),
-            logged_missing: false,
         }
     }
 
     /// The connection that serves the name.
     pub(super) fn component(&self) -> Option<&Mailbox<Component>> {
-        self.connection.as_ref().map(|connection| &connection.component)
+        match &self.state {
+            State::Missing { .. } => None,
+            State::Connected(connection) => Some(&connection.component),
+        }
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        self.connection.is_some()
+        matches!(self.state, State::Connected(_))
+    }
+
+    /// Whether this connection serves the name.
+    fn is_served_by(&self, component: &Mailbox<Component>) -> bool {
+        self.component().is_some_and(|current| current.is(component))
     }
 
     pub(super) fn set_conflict(&mut self, conflict: Conflict) {
@@ -85,39 +108,31 @@ impl Registration {
     /// Decides whether a connection that has shown the secret serves the name from now on. One that serves
     /// the name already is asked to answer a ping.
     pub(super) fn bind(&mut self, component: &Mailbox<Component>) -> Decision {
-        let decision = match (&self.connection, self.conflict) {
-            (None, _) => Decision::Accepted,
-            (Some(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
-            (Some(_), Conflict::Refuse) => return Decision::Refused { pinged: self.ping() },
+        let decision = match (&mut self.state, self.conflict) {
+            (State::Missing { .. }, _) => Decision::Accepted,
+            (State::Connected(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
+            (State::Connected(current), Conflict::Refuse) => {
+                return Decision::Refused { pinged: current.ping() };
+            }
         };
-        let component = component.clone();
-        self.connection = Some(Connection { component, pinged: false, answered: None });
-        (self.since, self.logged_missing) = (Time::now(), false);
+        self.state = State::Connected(Connection { component: component.clone(), ping: Ping::Unsent });
+        self.since = Time::now();
         decision
-    }
-
-    /// Has the connection ping its component, unless it has answered within [`FRESH`]. Returns whether an
-    /// answer is awaited.
-    fn ping(&mut self) -> bool {
-        let Some(connection) = &mut self.connection else { return false };
-        let fresh = connection.answered.is_some_and(|answered| clock::since(answered) < FRESH);
-        if !connection.pinged && !fresh {
-            connection.pinged = connection.component.signal(component::Prove).is_ok();
-        }
-        connection.pinged
     }
 
     /// Notes that a connection has answered the ping.
     pub(super) fn answered(&mut self, component: &Mailbox<Component>) {
-        if let Some(connection) = self.connection.as_mut().filter(|current| current.component.is(component)) {
-            (connection.pinged, connection.answered) = (false, Some(clock::now()));
+        if let State::Connected(connection) = &mut self.state
+            && connection.component.is(component)
+        {
+            connection.ping = Ping::Answered(clock::now());
         }
     }
 
     /// Notes the end of a connection. One that does not serve the name changes nothing.
     pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String) {
-        if self.connection.as_ref().is_some_and(|current| current.component.is(component)) {
-            (self.connection, self.since) = (None, Time::now());
+        if self.is_served_by(component) {
+            (self.state, self.since) = (State::Missing { is_logged: false }, Time::now());
             self.last_end = Some(report::Ending { at: self.since, reason: bounded(reason) });
         }
     }
@@ -137,7 +152,8 @@ impl Registration {
 
     /// Logs once for each absence that the component is not connected.
     pub(super) fn log_missing(&mut self, name: &Domain, detail: &str) {
-        if self.is_connected() || std::mem::replace(&mut self.logged_missing, true) {
+        let State::Missing { is_logged } = &mut self.state else { return };
+        if std::mem::replace(is_logged, true) {
             return;
         }
         let last_end = self.last_end.as_ref().map_or("it has not connected yet", |ending| &ending.reason);
@@ -156,6 +172,24 @@ impl Registration {
             refused: self.refused,
             rejected: self.rejected.clone(),
             link: None,
+        }
+    }
+}
+
+impl Connection {
+    /// Has the connection ping its component, unless it has answered within [`FRESH`]. Returns whether an
+    /// answer is awaited.
+    fn ping(&mut self) -> bool {
+        match self.ping {
+            Ping::Sent => true,
+            Ping::Answered(at) if clock::since(at) < FRESH => false,
+            Ping::Unsent | Ping::Answered(_) => {
+                let is_sent = self.component.signal(component::Prove).is_ok();
+                if is_sent {
+                    self.ping = Ping::Sent;
+                }
+                is_sent
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Remote servers that acknowledge stanzas (XEP-0198), and that remember lost streams.
 
 use xmpp::{
-    acks::Wish,
+    acks::Options,
     stream::{Stage, initiating},
 };
 
@@ -117,7 +117,7 @@ impl Remotes {
     }
 
     /// The acknowledgements that an attempt asks for, and the answer about the lost stream.
-    pub(super) async fn asked(&self, lost: Option<&Lost>) -> Result<(Wish, String), AttemptError> {
+    pub(super) async fn asked(&self, lost: Option<&Lost>) -> Result<(Options, String), AttemptError> {
         let mut resume = lost.filter(|lost| lost.until > clock::now()).map(|lost| lost.previous.clone());
         let resumption = self.behaviour.borrow().resumption;
         if let Resumption::After(_) = resumption {
@@ -125,7 +125,7 @@ impl Remotes {
             resume.get_or_insert(xmpp::acks::Previous { id, handled: 0, max: None });
         }
         let Some(previous) = &resume else {
-            return Ok((Wish { enabled: true, resume: None, resumable: true }, String::new()));
+            return Ok((Options { enabled: true, resume: None, resumable: true }, String::new()));
         };
         let id = previous.id.clone();
         let mut handled = None;
@@ -157,7 +157,7 @@ impl Remotes {
                 format!("<failed xmlns='urn:xmpp:sm:3'>{not_found}</failed>")
             }
         };
-        Ok((Wish { enabled: true, resume, resumable: true }, answer))
+        Ok((Options { enabled: true, resume, resumable: true }, answer))
     }
 
     /// The acknowledgements of a new stream.

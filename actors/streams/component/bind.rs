@@ -7,7 +7,7 @@ use xmpp::Domain;
 
 use super::{BindDecided, BindRequested, Component, Gone, LOG};
 use crate::{flow::batch::ReadPermit, streams::accepted};
-use mailbox::Queued;
+use mailbox::{Queued, drain};
 
 /// The name that a connection serves.
 #[derive(Debug)]
@@ -17,7 +17,11 @@ pub(super) enum Binding {
     /// The router has not decided yet.
     Requested(Domain),
     /// The connection serves the name.
-    Bound(Domain),
+    Bound {
+        name: Domain,
+        /// An operator closes the connection. Dropped when the name is free.
+        dismissed: Option<drain::Token>,
+    },
     /// The router has been informed of the end, and may still have stanzas on their way.
     Released(Domain),
     /// The router has sent its last stanza.
@@ -28,7 +32,7 @@ impl Binding {
     pub(super) fn name(&self) -> Option<&Domain> {
         match self {
             Self::Unclaimed => None,
-            Self::Requested(name) | Self::Bound(name) | Self::Released(name) | Self::Retired(name) => {
+            Self::Requested(name) | Self::Bound { name, .. } | Self::Released(name) | Self::Retired(name) => {
                 Some(name)
             }
         }
@@ -41,24 +45,36 @@ impl Binding {
 
     /// Whether the connection serves the name, or served it.
     pub(super) fn was_bound(&self) -> bool {
-        matches!(self, Self::Bound(_) | Self::Released(_) | Self::Retired(_))
+        matches!(self, Self::Bound { .. } | Self::Released(_) | Self::Retired(_))
     }
 
-    /// Whether the name is free.
-    pub(super) fn was_released(&self) -> bool {
-        matches!(self, Self::Released(_) | Self::Retired(_))
+    /// Drops the token when the name is free.
+    pub(super) fn dismiss(&mut self, token: drain::Token) {
+        if let Self::Bound { dismissed, .. } = self {
+            *dismissed = Some(token);
+        }
     }
 
     /// The router has sent its last stanza.
     pub(super) fn retire(&mut self) {
-        self.advance(|binding| match binding {
-            Self::Released(name) => Self::Retired(name),
-            other => other,
-        });
+        if let Self::Released(name) = self {
+            *self = Self::Retired(name.clone());
+        }
     }
 
-    fn advance(&mut self, change: impl FnOnce(Self) -> Self) {
-        *self = change(std::mem::replace(self, Self::Unclaimed));
+    /// The router has accepted the request.
+    fn accept(&mut self) {
+        if let Self::Requested(name) = self {
+            *self = Self::Bound { name: name.clone(), dismissed: None };
+        }
+    }
+
+    /// Gives the name up; returns it if it was bound.
+    fn release(&mut self) -> Option<Domain> {
+        let Self::Bound { name, .. } = self else { return None };
+        let name = name.clone();
+        *self = Self::Released(name.clone());
+        Some(name)
     }
 }
 
@@ -72,27 +88,19 @@ impl Component {
         }
     }
 
-    /// Another connection serves the name. While it is being pinged, or its end is on its way, this one
-    /// requests the name again. A connection that answers keeps the name.
-    fn name_is_taken(&mut self, is_pending: bool, context: &mut Context<Self>) {
-        if is_pending && !self.connection.has_ended() {
-            context.run_later(REQUEST_AGAIN, |component, context| {
-                if let Some(name) = component.binding.name().cloned() {
-                    component.request_bind(name, context);
-                }
-            });
-            return;
-        }
-        self.machine.conflict();
-        self.binding = Binding::Unclaimed;
+    /// Requests the name again in a moment: the connection that serves it is being pinged, or its end is on its
+    /// way.
+    fn request_again(context: &mut Context<Self>) {
+        context.run_later(REQUEST_AGAIN, |component, context| {
+            if let Some(name) = component.binding.name().cloned() {
+                component.request_bind(name, context);
+            }
+        });
     }
 
     /// Gives the name up, once. The component may reconnect before this connection is down.
     pub(super) fn release(&mut self, context: &mut Context<Self>) {
-        let Binding::Bound(name) = &self.binding else { return };
-        let name = name.clone();
-        self.binding = Binding::Released(name.clone());
-        self.dismissed = None;
+        let Some(name) = self.binding.release() else { return };
         let reason = self.closing.reason.clone().unwrap_or_default();
         if self.environment.owners.gone.signal(Gone { name, component: self.own.clone(), reason }).is_err() {
             context.stop();
@@ -106,10 +114,7 @@ impl Handler<Queued<BindDecided>> for Component {
     fn handle(&mut self, decided: Queued<BindDecided>, context: &mut Context<Self>) {
         match decided.into_message() {
             BindDecided::Accepted => {
-                self.binding.advance(|binding| match binding {
-                    Binding::Requested(name) => Binding::Bound(name),
-                    other => other,
-                });
+                self.binding.accept();
                 log::info!(
                     target: LOG, address:% = self.connection.address, name = self.binding.shown();
                     "connected"
@@ -119,8 +124,11 @@ impl Handler<Queued<BindDecided>> for Component {
                 let _ =
                     self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
             }
-            BindDecided::Pending => self.name_is_taken(true, context),
-            BindDecided::Refused => self.name_is_taken(false, context),
+            BindDecided::Pending if !self.connection.has_ended() => Self::request_again(context),
+            BindDecided::Pending | BindDecided::Refused => {
+                self.machine.conflict();
+                self.binding = Binding::Unclaimed;
+            }
         }
         self.drive(&ReadPermit::free(), context);
         if self.connection.is_down() {

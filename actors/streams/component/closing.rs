@@ -93,7 +93,7 @@ impl Component {
             self.log_closed(reason);
         }
         if self.intake.is_pending() {
-            // The router still has to take what was read.
+            // The router still has to take the stanzas that were read.
             context
                 .run_later(OFFER_AGAIN, move |component, context| component.link_ended(written, "", context));
             return;

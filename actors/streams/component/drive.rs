@@ -1,4 +1,4 @@
-//! Does what the machine of a component stream asks for.
+//! Performs the outputs of the machine of a component stream.
 
 use actix::Context;
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use crate::flow::{
 };
 
 impl Component {
-    /// Does what the machine asks for, then gives the link what waits.
+    /// Performs the outputs of the machine, then gives the link the next bytes.
     pub(super) fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
         let mut refused = RefusedStanzas::default();

@@ -17,7 +17,7 @@ pub struct Send {
     pub batch: Batch,
 }
 
-/// The router has sent its last stanza: report what was not written as undelivered, and stop.
+/// The router has sent its last stanza: report unwritten stanzas as undelivered, and stop.
 #[derive(Debug)]
 pub struct Retire;
 

@@ -11,26 +11,40 @@ use crate::streams::connection::WHOLE_CHUNK;
 use mailbox::Queued;
 use net::stream_id;
 
-/// The ping that was sent to a component.
+/// The ping that was sent to a component (XEP-0199), by its id. Its answer is for the node itself, and is not routed.
 #[derive(Debug, Default)]
-pub(super) struct Ping {
-    /// Nothing was read since the ping was sent (XEP-0199).
-    is_pending: bool,
-    /// The id of the last ping. Its answer is for the node itself, and is not routed.
-    id: Option<String>,
+pub(super) enum Ping {
+    /// No answer can come.
+    #[default]
+    None,
+    /// Nothing was read since the ping was sent.
+    Unanswered(String),
+    /// Something was read. The answer may still come.
+    Alive(String),
 }
 
 impl Ping {
     /// Returns whether this is the answer to the ping. From then on no answer is awaited.
     pub(super) fn take_answer(&mut self, stanza: &Stanza) -> bool {
+        let (Self::Unanswered(id) | Self::Alive(id)) = self else { return false };
         let answers = stanza.kind() == Kind::Iq
             && matches!(stanza.type_(), Some("result" | "error"))
-            && self.id.is_some()
-            && stanza.id().as_deref() == self.id.as_deref();
+            && stanza.id().as_deref() == Some(id.as_str());
         if answers {
-            self.id = None;
+            *self = Self::None;
         }
         answers
+    }
+
+    fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Unanswered(_))
+    }
+
+    /// Notes that something was read; returns whether that answers the ping.
+    fn note_read(&mut self) -> bool {
+        let Self::Unanswered(id) = self else { return false };
+        *self = Self::Alive(std::mem::take(id));
+        true
     }
 }
 
@@ -40,7 +54,7 @@ impl Handler<Queued<Prove>> for Component {
     fn handle(&mut self, prove: Queued<Prove>, context: &mut Context<Self>) {
         prove.into_message();
         let Some(name) = self.binding.name() else { return };
-        if self.ping.is_pending || self.connection.has_ended() {
+        if self.ping.is_unanswered() || self.connection.has_ended() {
             return;
         }
         let from = self.environment.asker.as_ref().unwrap_or(name);
@@ -50,9 +64,9 @@ impl Handler<Queued<Prove>> for Component {
             format!("<iq type='get' id='{id}' from='{from}' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>");
         self.connection.outbox.push_raw(ping.into());
         self.connection.flush();
-        self.ping = Ping { is_pending: true, id: Some(id) };
+        self.ping = Ping::Unanswered(id);
         context.run_later(ANSWERS_WITHIN, |component, context| {
-            if component.ping.is_pending && !component.connection.has_ended() {
+            if component.ping.is_unanswered() && !component.connection.has_ended() {
                 component.give_up_on_answer(context);
             }
         });
@@ -62,7 +76,7 @@ impl Handler<Queued<Prove>> for Component {
 impl Component {
     /// Something was read: that answers the ping, whatever it is.
     pub(super) fn report_answer(&mut self) {
-        if std::mem::take(&mut self.ping.is_pending)
+        if self.ping.note_read()
             && let Some(name) = self.binding.name().cloned()
         {
             // A router that is gone ends the process.

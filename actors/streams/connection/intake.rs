@@ -68,7 +68,7 @@ impl Intake {
         }
     }
 
-    /// Offers what the router has not taken yet.
+    /// Offers the stanzas that the router has not taken yet.
     pub(in crate::streams) fn offer_again<A: Actor<Context = Context<A>>>(
         &mut self,
         router: &Outlet<Route>,

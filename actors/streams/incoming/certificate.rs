@@ -26,7 +26,7 @@ use status::{
 pub(super) struct PeerCertificate {
     pub(super) expires: Option<SystemTime>,
     /// The certificates of the peer, to verify them again under a new configuration.
-    pub(super) evidence: Option<tls::PeerChain>,
+    pub(super) peer_chain: Option<tls::PeerChain>,
     /// Whether it is valid for the domain that the peer claims; `None` before the peer claims one over TLS.
     pub(super) verdict: Option<Result<(), Problem>>,
 }
@@ -34,7 +34,7 @@ pub(super) struct PeerCertificate {
 impl PeerCertificate {
     /// The certificate of a TLS session, whose chain moves here.
     pub(super) fn of(session: &mut tls::Session) -> Self {
-        Self { expires: session.expires, evidence: session.peer_chain.take(), verdict: None }
+        Self { expires: session.expires, peer_chain: session.peer_chain.take(), verdict: None }
     }
 }
 
@@ -76,9 +76,9 @@ impl Incoming {
         self.certificate.verdict = Some(verdict);
     }
 
-    /// Judges the certificate of a peer whose header was refused, for its certificate or for something else:
-    /// that ends the stream before it is open.
-    pub(super) fn judge_unopened(&mut self, end: &End) {
+    /// Verifies the certificate of a peer whose stream header was refused: the stream ends before it is open, and no
+    /// other verification follows.
+    pub(super) fn verify_unopened(&mut self, end: &End) {
         let status = self.machine.status();
         let (Some(remote), Some(secured)) = (status.claimed.cloned(), status.transport) else { return };
         let verdict = secured.proves(&remote, &self.environment.policies.remote(&remote).policy);

@@ -1,4 +1,4 @@
-//! Does what the machine of an incoming stream asks for.
+//! Performs the outputs of the machine of an incoming stream.
 
 use actix::Context;
 use bytes::Bytes;
@@ -27,7 +27,7 @@ use status::{
 };
 
 impl Incoming {
-    /// Does what the machine asks for, then gives the link what waits. Acks follow when the router has taken the
+    /// Performs the outputs of the machine, then gives the link the next bytes. Acks follow when the router has taken the
     /// stanzas: at once, or in [`Self::offer_again`].
     pub(super) fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         self.poll(permit, context);
@@ -41,7 +41,7 @@ impl Incoming {
         }
     }
 
-    /// Does what the machine asks for, and offers the stanzas to the router.
+    /// Performs the outputs of the machine, and offers the stanzas to the router.
     fn poll(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
         let mut refused: Vec<stanza::Refused> = Vec::new();

@@ -50,10 +50,10 @@ impl Machine {
         }
     }
 
-    pub(super) fn judged(&mut self, certificate: Option<Certificate>) {
+    pub(super) fn certificate_verified(&mut self, certificate: Option<Certificate>) {
         match self {
-            Self::Handshake(handshake) => handshake.judged(certificate),
-            Self::Open(open) => open.judged(certificate),
+            Self::Handshake(handshake) => handshake.certificate_verified(certificate),
+            Self::Open(open) => open.certificate_verified(certificate),
         }
     }
 

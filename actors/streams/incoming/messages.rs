@@ -13,8 +13,8 @@ use status::report;
 /// The node stops: close the stream.
 #[derive(Debug)]
 pub(crate) struct Drain {
-    /// The time in which the peer closes its side. What it sends meanwhile is still taken, unless the stream has acks:
-    /// then the last one is sent, and the peer keeps what comes later.
+    /// The time in which the peer closes its side. Stanzas that it sends meanwhile are still taken, unless the stream
+    /// has acks: then the last one is sent, and the peer keeps later stanzas.
     pub within: Duration,
     /// Dropped when the stream is over.
     pub token: drain::Token,

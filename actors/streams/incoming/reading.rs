@@ -22,7 +22,7 @@ impl Reading {
         Self { throttle: Throttle::new(max_rate), unread: None, last: clock::now(), unfinished: None }
     }
 
-    /// Keeps whether an element is incomplete, and since when. The time of a pause is not the peer's.
+    /// Keeps whether an element is incomplete, and since when. The time of a pause does not count.
     pub(super) fn watch_element(&mut self, machine: &Machine, pause: Option<Duration>) {
         let pause = pause.unwrap_or_default();
         self.unfinished = match (machine.status().unfinished, self.unfinished) {

@@ -108,7 +108,7 @@ impl Bounds {
     }
 
     /// The standing of the next connection, when `count` are there and the bounds are `times` as large.
-    fn judge(&self, count: &Count, times: usize) -> Result<Standing, Excess> {
+    fn standing(&self, count: &Count, times: usize) -> Result<Standing, Excess> {
         let most = |bound: usize| bound.saturating_mul(times);
         if count.total() >= self.share {
             Err(Excess::All)
@@ -135,12 +135,14 @@ impl Addresses {
     }
 
     /// The standing of a new connection from `ip`, which is not counted yet.
-    pub(super) fn judge(&mut self, ip: IpAddr, now: Instant) -> Result<Standing, Excess> {
+    pub(super) fn standing_of(&mut self, ip: IpAddr, now: Instant) -> Result<Standing, Excess> {
         self.begin_minute(now);
         let host = self.host(ip);
-        let standing = self.bounds.judge(&host, 1)?;
+        let standing = self.bounds.standing(&host, 1)?;
         let standing = match network(ip).map(|network| self.network(network)) {
-            Some(network) if self.bounds.judge(&network, NETWORK)? == Standing::Waiting => Standing::Waiting,
+            Some(network) if self.bounds.standing(&network, NETWORK)? == Standing::Waiting => {
+                Standing::Waiting
+            }
             _ => standing,
         };
         match standing {
@@ -248,9 +250,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Judges a connection, and counts it if it is taken.
+    /// Accepts a connection if the bounds permit it, and counts it.
     fn arrive(addresses: &mut Addresses, ip: IpAddr, now: Instant) -> Result<Standing, Excess> {
-        let standing = addresses.judge(ip, now)?;
+        let standing = addresses.standing_of(ip, now)?;
         addresses.change(ip, None, Some(standing));
         Ok(standing)
     }
@@ -296,7 +298,7 @@ mod tests {
             let address = ip(text);
             for proved in 0..20 {
                 let waits =
-                    |addresses: &mut Addresses| addresses.judge(address, now) == Ok(Standing::Waiting);
+                    |addresses: &mut Addresses| addresses.standing_of(address, now) == Ok(Standing::Waiting);
                 let mut served = 0;
                 while !waits(&mut addresses) {
                     assert_eq!(arrive(&mut addresses, address, now), Ok(Standing::Served));

@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeSet,
     net::IpAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -117,9 +116,8 @@ impl Listener {
         let Caller { address, socket: index } = caller;
         let handshake_timeout = environment.handshake_timeout.saturating_sub(clock::since(since));
         let environment = component::Environment { socket: index, handshake_timeout, ..environment };
-        let meter = Arc::clone(&self.streams);
         let component = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
-            Component::new(environment, Stream::Tcp(socket), address, own, meter)
+            Component::new(environment, Stream::Tcp(socket), address, own)
         });
         if self.stopped {
             let (within, token) = (CLOSE_WITHIN, drain::tokens().0);
@@ -141,9 +139,8 @@ impl Listener {
         let Caller { address, socket: index } = caller;
         let environment =
             self.environment_for(address, incoming::Environment { socket: index, ..environment });
-        let meter = Arc::clone(&self.streams);
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
-            Incoming::new(environment, stream, session, address, since, own, meter)
+            Incoming::new(environment, stream, session, address, since, own)
         });
         if self.stopped {
             // It had no stream yet when the others were drained.

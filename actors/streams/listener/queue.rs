@@ -1,8 +1,8 @@
 //! The queue of an address: connections that wait until another one of the address has authenticated or
 //! ended.
 //!
-//! A waiting connection holds a socket, but no memory for a stream. What the peer sends waits in the kernel.
-//! A task waits for its first byte: an honest peer sends its stream header or its ClientHello at once. A
+//! A waiting connection holds a socket, but no memory for a stream. Bytes of the peer wait in the kernel.
+//! A task waits for its first byte: a working peer sends its stream header or its ClientHello at once. A
 //! connection that stays silent is refused, so that silent connections do not keep others of the same address
 //! from being served.
 
@@ -152,6 +152,6 @@ impl Handler<Queued<Heard>> for Listener {
     }
 }
 
-/// How long a connection may be silent while others of its address wait. An honest peer sends its first byte
+/// How long a connection may be silent while others of its address wait. A working peer sends its first byte
 /// without a round trip; a peer that opens a thousand connections at once on a busy machine takes a second.
 pub(super) const SILENCE: Duration = Duration::from_secs(3);

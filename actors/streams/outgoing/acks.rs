@@ -86,10 +86,10 @@ impl Outgoing {
     /// The peer has acknowledged stanzas that were not sent, or fewer than before: its counts are of no use.
     pub(super) fn refuse_count(&mut self, too_high: TooHigh, context: &mut Context<Self>) {
         let reason = format!("the peer acknowledges what it cannot have: {too_high}");
-        self.close_stream(Some(too_high.into()), &reason, Redial::ByRule, context);
+        self.close_stream(Some(too_high.into()), &reason, Redial::AfterPause, context);
     }
 
-    /// Asks for what is not acknowledged.
+    /// Requests an acknowledgement for the unacknowledged stanzas.
     pub(super) fn ask(&mut self, context: &mut Context<Self>) {
         if let Some(session) = self.state.session_mut() {
             session.connection.outbox.ask();
@@ -97,7 +97,7 @@ impl Outgoing {
         self.flush(context);
     }
 
-    /// Looks each second at what is unacknowledged, as long as something is.
+    /// Checks unacknowledged stanzas each second, as long as there are some.
     pub(super) fn watch_unacked(&mut self, context: &mut Context<Self>) {
         let Some(session) = self.state.session_mut() else { return };
         if session.connection.outbox.unacked() > 0 {
@@ -122,8 +122,13 @@ impl Outgoing {
                 Condition::ConnectionTimeout,
                 "no answer to a request for acknowledgement within the time limit",
             );
-            self.close_stream(Some(error), "the peer does not acknowledge stanzas", Redial::ByRule, context);
-            // What is unacknowledged should not wait for the closing tag of a peer that is most likely gone.
+            self.close_stream(
+                Some(error),
+                "the peer does not acknowledge stanzas",
+                Redial::AfterPause,
+                context,
+            );
+            // Unacknowledged stanzas should not wait for the closing tag of a peer that is most likely gone.
             limit_closing(LAST_CHANCE, context, Self::close_if_written, Self::cut);
             return true;
         }
@@ -134,7 +139,7 @@ impl Outgoing {
     }
 }
 
-/// How often unacknowledged stanzas are looked at: a peer that resumes streams is asked for them then, and
+/// How often unacknowledged stanzas are checked: a peer that resumes streams is asked for them then, and
 /// those from before the last look are copied.
 const LOOK: Duration = Duration::from_secs(1);
 

@@ -1,4 +1,4 @@
-//! The end of a stream and of its link: the router is informed, and what was not written goes back to the
+//! The end of a stream and of its link: the router is informed, and unwritten stanzas go back to the
 //! promise.
 
 use std::time::Duration;
@@ -10,8 +10,8 @@ use xmpp::{
 };
 
 use super::{
-    Closed, LOG, OnRoute, Outgoing, Returned, Session, State, blame::Blame, last_ack::LastAck,
-    leftovers::Leftovers,
+    Closed, LOG, OnRoute, Outgoing, Returned, Session, State, last_ack::LastAck, leftovers::Leftovers,
+    loss_answers::LossAnswers,
 };
 use crate::{
     flow::{
@@ -47,7 +47,7 @@ pub(super) enum Redial {
     /// At once: we closed the stream ourselves, and nothing failed.
     AtOnce,
     /// After the pause that follows a link of this lifetime.
-    ByRule,
+    AfterPause,
 }
 
 /// How far the handback of stanzas is.
@@ -59,7 +59,7 @@ pub(super) enum Handback {
     Reported,
     /// The router has sent its last stanza.
     Retired,
-    /// The promise has what was not written.
+    /// The promise has the unwritten stanzas.
     Returned,
 }
 
@@ -72,7 +72,7 @@ impl Ending {
     }
 }
 
-/// Counts of what went over a stream.
+/// Counts of the stanzas and bytes of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     stanzas_in: u64,
@@ -91,7 +91,7 @@ impl Counts {
 }
 
 impl Outgoing {
-    /// Closes our side of the stream; what is in the outbox goes before the closing tag.
+    /// Closes our side of the stream; the outbox is written before the closing tag.
     pub(super) fn close_stream(
         &mut self,
         error: Option<stream::Error>,
@@ -132,7 +132,7 @@ impl Outgoing {
             closing_tags.into_iter().for_each(|tag| outbox.push_raw(tag));
             self.leave_behind(remains, in_flight, error);
         }
-        self.take_no_more(&end.to_string(), Redial::ByRule, context);
+        self.take_no_more(&end.to_string(), Redial::AfterPause, context);
         if let State::Closing(session, ending) = &mut self.state {
             ending.is_orderly = matches!(end, End::Closed);
             session.connection.end(CloseMode::after(end, session.machine.is_open()));
@@ -153,7 +153,7 @@ impl Outgoing {
             outbox.mark_recent_uncertain(clock::now())
         };
         self.leave_behind(remains, in_flight, None);
-        self.take_no_more(reason, Redial::ByRule, context);
+        self.take_no_more(reason, Redial::AfterPause, context);
         if let State::Closing(session, ending) = &self.state {
             self.log_late(Counts::of(session), ending);
         }
@@ -168,10 +168,10 @@ impl Outgoing {
         let Some(session) = self.state.session_mut() else { return };
         let last_written = session.connection.outbox.last_written();
         let suspects = session.connection.outbox.take_suspects(&remains.touched, now);
-        let Blame { culprit, requests } = Blame::find(&self.pair.remote, error, suspects, now);
+        let LossAnswers { rejected, requests } = LossAnswers::find(&self.pair.remote, error, suspects, now);
         let mut answered = 0;
-        if let Some((culprit, error)) = culprit {
-            answered += self.answer_uncertain(vec![culprit], &error);
+        if let Some((rejected, error)) = rejected {
+            answered += self.answer_uncertain(vec![rejected], &error);
         }
         if let Some((requests, error)) = requests {
             answered += self.answer_uncertain(requests, &error);
@@ -179,8 +179,8 @@ impl Outgoing {
         let uncertain = (remains.uncertain + in_flight).saturating_sub(answered);
         if uncertain > 0 {
             let ago = last_written.map_or(Duration::ZERO, clock::since);
-            // A peer that announces its shutdown is no reason for a warning. Which stanzas it had read is
-            // unknown all the same.
+            // A peer that announces its shutdown is no reason for a warning. It is still unknown
+            // which stanzas it has read.
             let level = match error {
                 Some(error) if error.condition == Condition::SystemShutdown => log::Level::Info,
                 _ => log::Level::Warn,
@@ -192,7 +192,7 @@ impl Outgoing {
             );
         }
         self.keep_open(remains.open, remains.first, error);
-        // Older than what came after the end.
+        // Older than those that came after the end.
         self.leftovers.unwritten.splice(..0, remains.unwritten);
     }
 
@@ -254,7 +254,7 @@ impl Outgoing {
         self.record(Event::now(EventKind::Closed).saying(text).of(count));
     }
 
-    /// Logs the final counts if they differ from those in the line about the end: what waited goes before our
+    /// Logs the final counts if they differ from those in the line about the end: waiting stanzas are written before our
     /// closing tag, and the peer may answer until its own.
     fn log_late(&self, counts: Counts, ending: &Ending) {
         if ending.logged != counts {
@@ -293,8 +293,8 @@ impl Outgoing {
         }
     }
 
-    /// Gives back what was not written or not acknowledged, once the router has sent its last stanza and the
-    /// fate of all in the outbox is known: all is written and acknowledged, or the link has ended.
+    /// Gives back stanzas that were not written or not acknowledged, once the router has sent its last stanza and the
+    /// outcome of all in the outbox is known: all is written and acknowledged, or the link has ended.
     pub(super) fn give_back(&mut self, context: &mut Context<Self>) {
         let is_settled = !self.has_unsettled();
         let is_down = matches!(self.state, State::Closed(_));
@@ -313,7 +313,7 @@ impl Outgoing {
                 open,
                 interruption,
                 batches: unwritten,
-                lived: (redial == Redial::ByRule).then_some(lived),
+                lived: (redial == Redial::AfterPause).then_some(lived),
                 cut,
                 tokens,
             });
@@ -324,7 +324,7 @@ impl Outgoing {
     }
 
     /// Closes the stream because the node stops: once everything is written and acknowledged, or after `within`.
-    /// Without acknowledgements there is nothing to wait for: what waits goes before the closing tag.
+    /// Without acknowledgements there is nothing to wait for: waiting stanzas are written before the closing tag.
     pub(super) fn close_when_acknowledged(&mut self, within: Duration, context: &mut Context<Self>) {
         if self.state.session().is_some_and(|session| session.connection.outbox.has_acks()) {
             context.run_later(within, |session, context| session.close_for_shutdown(context));
@@ -338,7 +338,7 @@ impl Outgoing {
     pub(super) fn close_for_shutdown(&mut self, context: &mut Context<Self>) {
         if matches!(self.state, State::Open(_)) {
             let error = stream::Error::new(Condition::SystemShutdown, "");
-            self.close_stream(Some(error), "this server is shutting down", Redial::ByRule, context);
+            self.close_stream(Some(error), "this server is shutting down", Redial::AfterPause, context);
         }
     }
 

@@ -63,13 +63,13 @@ impl Outgoing {
             // RFC 6120 section 4.9.3.4. The peer can still read the error if it resumes reading before the
             // link is cut.
             let error = stream::Error::new(stream::Condition::ConnectionTimeout, "no data accepted in time");
-            self.close_stream(Some(error), "the peer does not read", Redial::ByRule, context);
+            self.close_stream(Some(error), "the peer does not read", Redial::AfterPause, context);
         } else if needs_certificate && session.expires.is_some_and(|end| end <= clock::system()) {
-            // RFC 6120 section 13.7.2.3. What is left goes to a new stream, which checks the peer's new
+            // RFC 6120 section 13.7.2.3. The remaining stanzas go to a new stream, which checks the peer's new
             // certificate.
             let error = stream::Error::new(stream::Condition::Reset, "your certificate has expired");
-            self.close_stream(Some(error), "the peer's certificate has expired", Redial::ByRule, context);
-        } else if connection.outbox.is_worn() {
+            self.close_stream(Some(error), "the peer's certificate has expired", Redial::AfterPause, context);
+        } else if connection.outbox.needs_renewal() {
             self.close_stream(None, "renewed: its counts are high", Redial::AtOnce, context);
         } else if clock::since(connection.last_stanza) >= idle_timeout && connection.outbox.is_settled() {
             self.close_stream(None, "idle", Redial::AtOnce, context);

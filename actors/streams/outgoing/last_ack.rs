@@ -5,7 +5,7 @@ use xmpp::stream::{
     initiating::{Acks, Open, open::Output},
 };
 
-use super::blame::is_about_content;
+use super::loss_answers::is_about_content;
 
 /// Where the last acknowledgement of the peer is, when the stream ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

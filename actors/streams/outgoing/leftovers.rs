@@ -1,4 +1,4 @@
-//! What a stream leaves to the next one.
+//! The stanzas that a stream has not delivered, for the next stream.
 
 use xmpp::{
     acks::Previous,
@@ -8,10 +8,10 @@ use xmpp::{
     },
 };
 
-use super::{Interruption, LOG, Outgoing, Phase, Session, blame::is_about_content};
+use super::{Interruption, LOG, Outgoing, Phase, Session, loss_answers::is_about_content};
 use crate::{
     dial::attempt::Lost,
-    flow::{batch::Batch, ledger::Outcome},
+    flow::{account::Outcome, batch::Batch},
 };
 
 /// Stanzas that are given back in the end.
@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct Leftovers {
     /// Sent and not acknowledged, in order.
     pub(super) open: Vec<Batch>,
-    /// What is known about them.
+    /// The loss of the stream.
     pub(super) interruption: Option<Box<Interruption>>,
     /// Not written, or come when they could no longer be written; in order.
     pub(super) unwritten: Vec<Batch>,

@@ -31,11 +31,11 @@ pub struct Send {
     pub batch: Batch,
 }
 
-/// The router has sent its last stanza: give back what was not written, and stop.
+/// The router has sent its last stanza: give back the unwritten stanzas, and stop.
 #[derive(Debug)]
 pub struct Retire;
 
-/// The node stops: write what waits, and answer stanzas that come faster than they can be written.
+/// The node stops: write the waiting stanzas, and answer those that come faster than they can be written.
 #[derive(Clone, Debug)]
 pub struct Flush {
     /// A chunk that takes longer ends the link, so that the rest can be answered.
@@ -44,10 +44,10 @@ pub struct Flush {
     pub token: drain::Token,
 }
 
-/// Give back what is not written by now.
+/// Give back the stanzas that are not written by now.
 #[derive(Clone, Debug)]
 pub struct Abandon {
-    /// Dropped when what was given back has been dealt with.
+    /// Dropped when the returned stanzas have been dealt with.
     pub token: drain::Token,
 }
 
@@ -89,14 +89,14 @@ pub struct Established {
     pub pair: DomainPair,
     /// The session, which takes stanzas from now on.
     pub session: Mailbox<Outgoing>,
-    /// What the peer told about the lost stream.
+    /// The answer of the peer about the lost stream.
     pub handled: Handled,
 }
 
 /// The stanzas of a lost stream that the peer has handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handled {
-    /// Nobody asked: the peer does not resume streams, or none was lost.
+    /// The peer was not asked: it does not resume streams, or none was lost.
     NotAsked,
     /// Those up to this number, modulo 2^32; the stream goes on.
     Resumed(u32),
@@ -141,7 +141,7 @@ pub struct Returned {
     pub pair: DomainPair,
     /// Sent and not acknowledged, though the peer acknowledges stanzas. In order.
     pub open: Vec<Batch>,
-    /// What is known about the open stanzas. `None` without any.
+    /// The loss of the stream, with its open stanzas. `None` without open stanzas.
     pub interruption: Option<Box<Interruption>>,
     /// Not written. In order, behind the open ones; to be delivered before anything that came later.
     pub batches: Vec<Batch>,

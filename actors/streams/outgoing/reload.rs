@@ -1,4 +1,4 @@
-//! A session under a new configuration: it goes on, or is closed so that what waits takes another link.
+//! A session under a new configuration: it goes on, or is closed so that waiting stanzas take another link.
 
 use actix::{Context, Handler};
 use xmpp::{
@@ -50,7 +50,7 @@ impl Outgoing {
             let text = format!("{local} is no longer served here");
             return Some(Error::new(Condition::HostGone, text));
         }
-        let certificate = session.evidence.as_ref().and_then(|evidence| adopt.tls.verify_chain(evidence));
+        let certificate = session.peer_chain.as_ref().and_then(|chain| adopt.tls.verify_chain(chain));
         let verdict =
             certificate.ok_or(Problem::Missing).and_then(|shown| shown.proves(remote, new.policy.trust));
         let secured = session.machine.transport().is_some();

@@ -6,7 +6,7 @@ use xmpp::stanza::{self, Condition, ErrorType};
 use super::{LOG, Outgoing, Phase, State};
 use crate::{
     dial::error::AttemptError,
-    flow::{batch::Batch, ledger::Outcome, route::bounce},
+    flow::{account::Outcome, batch::Batch, route::bounce},
 };
 use status::event::{Event, EventKind};
 
@@ -80,7 +80,7 @@ impl Outgoing {
         bounce(&self.owners.bounces, batch, error, Outcome::Answered);
     }
 
-    /// The hold of a full outbox has ended: refuses what was held if the peer took too little.
+    /// The hold of a full outbox has ended: refuses the held stanzas if the peer took too little.
     fn hold_ended(&mut self, context: &mut Context<Self>) {
         let Some(session) = self.state.session_mut() else { return };
         let batches = session.connection.end_hold(context, Self::hold_ended);

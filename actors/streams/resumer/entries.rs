@@ -121,7 +121,7 @@ impl Entries {
         live.claim.map(|waiting| Answer { claim: waiting.claim, outcome: Outcome::Unknown })
     }
 
-    /// Takes back what the claim of a stream got: the stream has ended before it learned its answer.
+    /// Revokes the answer to the claim of a stream: the stream has ended before it learned the answer.
     pub(super) fn withdraw(&mut self, id: Arc<str>, claimant: Caller, now: Instant) -> Option<Answer> {
         let Some(Entry::Live(live)) = self.by_id.get_mut(&id) else { return None };
         if live.holder != claimant {

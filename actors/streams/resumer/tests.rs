@@ -14,7 +14,7 @@ use super::{
     *,
 };
 use crate::streams::incoming::Incoming;
-use mailbox::Mailbox;
+use mailbox::{Mailbox, Meter};
 
 /// The true state of one stream.
 #[derive(Default)]

@@ -56,7 +56,7 @@ impl Verification {
     pub(super) async fn ask(
         mut self,
         dialer: &Dialer,
-        unasked: &Arc<LogLimiter>,
+        failed: &Arc<LogLimiter>,
         ends: oneshot::Receiver<()>,
     ) -> bool {
         let mut attempt = dialer.verification(self.request.clone(), LOG);
@@ -78,7 +78,7 @@ impl Verification {
         let Some(verdict) = outcome else { return false };
         let confirmed = matches!(verdict, Ok(Answer::Valid));
         if let Err(failure) = &verdict
-            && unasked.count_line()
+            && failed.count_line()
         {
             log::warn!(
                 target: LOG, pair:% = self.pair(), reason:% = failure.sentence(&self.pair().remote);

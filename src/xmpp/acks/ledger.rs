@@ -61,7 +61,7 @@ impl Ledger {
     }
 
     /// Whether the count has reached [`RENEW_AT`]: the driver should close the stream and open another.
-    pub fn is_worn(&self) -> bool {
+    pub fn needs_renewal(&self) -> bool {
         self.sent >= RENEW_AT
     }
 }

@@ -1,3 +1,5 @@
+//! The stream of a component: handshake, addresses, refused stanzas, and the end.
+
 use super::*;
 use crate::{
     stanza::Reason,

@@ -1,3 +1,5 @@
+//! The framer cuts a stream into its parts, and notes what decides how an element is forwarded.
+
 mod grammar;
 mod limits;
 

@@ -1,3 +1,5 @@
+//! The answers of the node to requests for its own domains.
+
 use super::*;
 use crate::framer::{Frame, Framer};
 use bytes::BytesMut;

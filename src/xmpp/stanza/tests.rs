@@ -1,3 +1,5 @@
+//! Stanzas: read, forwarded unchanged, refused, and answered with an error.
+
 mod namespaces;
 
 use super::*;

@@ -58,7 +58,7 @@ pub struct Plan {
     /// We have a certificate for `pair.local`.
     pub certificate: bool,
     /// The acks that we want. A verification wants none.
-    pub acks: acks::Wish,
+    pub acks: acks::Options,
 }
 
 /// A stream from its header to its goal, `G`: a [`Session`] or a [`Verification`].
@@ -82,7 +82,7 @@ pub struct Handshake<G: Goal> {
     /// The last of these bytes on the stream as it is.
     heard: Heard,
     /// An answer without a question was reported.
-    unasked: bool,
+    unsolicited: bool,
 }
 
 /// The next thing for the driver to do. `T` is the outcome of the goal.
@@ -92,13 +92,13 @@ pub enum Output<T> {
     Transmit(Bytes),
     /// Begin the TLS handshake once everything transmitted is written, then call [`Handshake::secured`].
     StartTls,
-    /// The verdict on the peer's certificate, for the log.
-    Judged(Result<(), Problem>),
+    /// Whether the peer's certificate proves its domain, for the log.
+    CertificateVerified(Result<(), Problem>),
     /// A step of the negotiation, for an observer.
     Noted(Note),
     /// The peer has sent an answer to a question that we did not ask. It is ignored; reported once, for the
     /// log.
-    Unasked {
+    Unsolicited {
         /// `result` or `verify`.
         element: String,
     },
@@ -184,7 +184,7 @@ impl<G: Goal> Handshake<G> {
             elements: 0,
             bytes: 0,
             heard: Heard::default(),
-            unasked: false,
+            unsolicited: false,
         };
         match direct_tls {
             Some(secured) => handshake.begin_secured(secured),
@@ -338,7 +338,7 @@ impl<G: Goal> Handshake<G> {
     /// Goes on within TLS, if the policy accepts the certificate.
     fn begin_secured(&mut self, secured: Secured) {
         let verdict = secured.proves(&self.plan.pair.remote, &self.plan.policy);
-        self.wire.emit(Output::Judged(verdict.clone()));
+        self.wire.emit(Output::CertificateVerified(verdict.clone()));
         self.protection = Protection::Tls { secured: Box::new(secured), verdict };
         self.begin();
         if let Err(cause) = self.admit() {
@@ -400,7 +400,7 @@ impl<G: Goal> Handshake<G> {
         match element.namespace.as_str() {
             // An answer without a question is ignored (XEP-0220 sections 2.1.1 and 2.1.2).
             ns::DIALBACK => {
-                self.report_unasked(element);
+                self.report_unsolicited(element);
                 Ok(())
             }
             // Acks without a request end no stream.
@@ -410,9 +410,9 @@ impl<G: Goal> Handshake<G> {
         }
     }
 
-    fn report_unasked(&mut self, element: &xml::Element) {
-        if !std::mem::replace(&mut self.unasked, true) {
-            self.wire.emit(Output::Unasked { element: truncate(&element.name).into_owned() });
+    fn report_unsolicited(&mut self, element: &xml::Element) {
+        if !std::mem::replace(&mut self.unsolicited, true) {
+            self.wire.emit(Output::Unsolicited { element: truncate(&element.name).into_owned() });
         }
     }
 }

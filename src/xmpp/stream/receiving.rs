@@ -196,11 +196,11 @@ impl Handshake {
         }
     }
 
-    /// Takes another verdict on the peer's certificate: the trust stores are others, or time has passed.
-    /// `None` proves nothing. To be called before [`Handshake::adopt`], since the rules name trust stores by
+    /// Takes the result of another verification of the peer's certificate: the trust stores are others, or time has
+    /// passed. `None` proves no domain. To be called before [`Handshake::adopt`], since the rules name trust stores by
     /// their numbers.
-    pub fn judged(&mut self, certificate: Option<Certificate>) {
-        self.negotiation.judged(certificate);
+    pub fn certificate_verified(&mut self, certificate: Option<Certificate>) {
+        self.negotiation.certificate_verified(certificate);
     }
 
     /// Notes that the peer's certificate has expired: it proves nothing more.

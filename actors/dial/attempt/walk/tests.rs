@@ -59,11 +59,9 @@ fn attempt<G: Goal>(goal: G) -> Attempt<G> {
     let (here, meter) = (Arbiter::current(), Meter::new("test", 64, None));
     let nameservers = vec![([127, 0, 0, 1], 9).into()];
     let dns = Dns::new(&settings::Dns { nameservers, timeout: second }, &Network::System).unwrap();
-    let counted = meter.clone();
-    let resolver = mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(dns, own, counted));
-    let counted = meter.clone();
+    let resolver = mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(dns, own));
     let fingerprints = mailbox::start_on(&here, &meter, "fingerprints", move |_| {
-        Fingerprints::new(RecorderHandle::disabled(), counted)
+        Fingerprints::new(RecorderHandle::disabled())
     });
     Attempt {
         goal,

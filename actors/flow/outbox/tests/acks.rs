@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use super::*;
-use crate::flow::{batch::Sends, ledger::Totals};
+use crate::flow::{account::Totals, batch::Sends};
 
 /// A batch that is counted in these totals.
 fn counted(ids: std::ops::Range<usize>, all: &Arc<Totals>) -> Batch {
     let batch = batch(ids);
-    Batch { entry: LedgerEntry::take_in(all, &Arc::default(), batch.amount()), ..batch }
+    Batch { entry: account::Entry::take_in(all, &Arc::default(), batch.amount()), ..batch }
 }
 
 /// An outbox with these stanzas, for a peer that confirmed acknowledgements, and the totals.

@@ -7,7 +7,7 @@ use xmpp::DomainPair;
 
 use crate::{
     dial::error::AttemptError,
-    flow::{batch::Batch, ledger::Outcome},
+    flow::{account::Outcome, batch::Batch},
     routing::promise::{LOG, Promise, pairs::State, waiting::LeftBehind},
 };
 use mailbox::Queued;

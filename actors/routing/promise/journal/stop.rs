@@ -6,9 +6,9 @@ use journal::record::{Flags, Source};
 use crate::{
     dial::error::AttemptError,
     flow::{
+        account::Outcome,
         batch::Batch,
         journal::{Entry, is_worth_keeping},
-        ledger::Outcome,
     },
     routing::{
         journal::{Sync, Synced},

@@ -1,3 +1,5 @@
+//! When a pair is tried again: pauses, retries, and timers that no longer count.
+
 use xmpp::Domain;
 
 use super::*;

@@ -19,8 +19,8 @@ use xmpp::{Stanza, stanza::Kind};
 pub(in crate::routing::promise) use self::open::{LeftBehind, Settled, Verdict};
 use crate::{
     flow::{
+        account::{self, Outcome},
         batch::{self, Batch, Kept},
-        ledger::{LedgerEntry, Outcome},
     },
     settings::Promise as Bounds,
 };
@@ -39,8 +39,8 @@ pub(super) struct Queue {
     earliest_expiry: Option<Instant>,
     /// Everything in front of this place was offered to the journal.
     offered: i64,
-    /// The entry of all stanzas in the ledger.
-    ledger: LedgerEntry,
+    /// The entry of all stanzas in the account.
+    entry: account::Entry,
 }
 
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Queue {
             open: 0,
             earliest_expiry: None,
             offered: i64::MIN,
-            ledger: LedgerEntry::none(),
+            entry: account::Entry::none(),
         }
     }
 
@@ -105,7 +105,7 @@ impl Queue {
     /// read permit of its source.
     pub(super) fn append(&mut self, mut batch: Batch, room: Room<'_>, fit: Fit) -> Option<Batch> {
         let taken = batch.entry.held().stanzas > 0;
-        self.ledger.merge(mem::take(&mut batch.entry));
+        self.entry.merge(mem::take(&mut batch.entry));
         let room = Room { free: self.weight() + room.free, ..room };
         for (stanza, entry) in batch.take_stanzas() {
             let blocked = fit == Fit::InOrder && !batch.stanzas.is_empty();
@@ -124,7 +124,7 @@ impl Queue {
         }
         if taken {
             let held = batch.amount();
-            batch.entry = self.ledger.split(held);
+            batch.entry = self.entry.split(held);
         }
         Some(batch)
     }
@@ -132,7 +132,7 @@ impl Queue {
     /// Puts a stanza in front of all others, unless it is a presence that was replaced in the meantime.
     fn put_first(&mut self, item: Item) {
         if item.presence.is_some_and(|key| self.presence(key, &item.kept.stanza).is_some()) {
-            self.ledger.settle(Outcome::Dropped, item.kept.amount());
+            self.entry.settle(Outcome::Dropped, item.kept.amount());
             return;
         }
         let place = self.items.first_key_value().map_or(0, |(first, _)| first - 1);
@@ -193,7 +193,7 @@ impl Queue {
 
     fn take_where(&mut self, wanted: impl FnMut(i64, &Item) -> bool) -> Vec<Batch> {
         let kept = self.take_kept(wanted);
-        batch::batches(kept, &mut self.ledger)
+        batch::batches(kept, &mut self.entry)
     }
 
     fn take_kept(&mut self, mut wanted: impl FnMut(i64, &Item) -> bool) -> Vec<Kept> {
@@ -256,7 +256,7 @@ impl Queue {
 
     fn drop_from(&mut self, place: i64) {
         if let Some(dropped) = self.remove(place) {
-            self.ledger.settle(Outcome::Dropped, dropped.kept.amount());
+            self.entry.settle(Outcome::Dropped, dropped.kept.amount());
         }
     }
 

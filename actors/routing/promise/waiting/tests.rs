@@ -1,3 +1,5 @@
+//! The queues of all pairs: holds, the limit of all queues together, and the cost of a pair.
+
 use xmpp::{Domain, Stanza, xml::Element};
 
 use super::*;

@@ -34,9 +34,9 @@ fn the_counts_go_from_the_largest_number_to_zero() {
 #[test]
 fn a_stream_is_renewed_long_before_the_counts_wrap() {
     let mut ledger = Ledger::starting_at(RENEW_AT - 1);
-    assert!(!ledger.is_worn());
+    assert!(!ledger.needs_renewal());
     ledger.sent(1);
-    assert!(ledger.is_worn());
+    assert!(ledger.needs_renewal());
 }
 
 /// Counts that do not wrap.

@@ -21,9 +21,9 @@ impl Handshake<Session> {
     /// Goes on behind authentication: the stream opens, with a request for acks if the peer offers them. If
     /// it is to continue another, the answer to that comes first.
     pub(super) fn reach(&mut self, mechanism: Mechanism) {
-        let wish = &self.plan.acks;
-        self.state = match &wish.resume {
-            _ if !wish.enabled || !self.features.acks => HandshakeState::Reached(mechanism),
+        let options = &self.plan.acks;
+        self.state = match &options.resume {
+            _ if !options.enabled || !self.features.acks => HandshakeState::Reached(mechanism),
             Some(Previous { id, handled, .. }) => {
                 self.wire.write(&acks::resume(id, *handled));
                 HandshakeState::Goal(Awaited::Resumption(mechanism))

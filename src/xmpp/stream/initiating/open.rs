@@ -48,7 +48,7 @@ pub struct Open {
     /// Elements read so far, those of the handshake included.
     elements: usize,
     /// An answer without a question was reported.
-    unasked: bool,
+    unsolicited: bool,
     pub(super) counted: Counted,
 }
 
@@ -63,7 +63,7 @@ pub enum Output {
     Stray(Stray),
     /// The peer has sent an answer to a question that we did not ask. It is ignored; reported once, for the
     /// log.
-    Unasked {
+    Unsolicited {
         /// `result` or `verify`.
         element: String,
     },
@@ -102,7 +102,7 @@ pub(super) struct Negotiated {
     /// Elements read so far.
     pub(super) elements: usize,
     /// An answer without a question was reported.
-    pub(super) unasked: bool,
+    pub(super) unsolicited: bool,
     pub(super) counted: Counted,
 }
 
@@ -116,7 +116,7 @@ impl Open {
     /// Goes on behind a handshake, on its wire.
     pub(super) fn new(negotiated: Negotiated, mut wire: Wire<Output>) -> Self {
         let Negotiated { pair, policy, mechanism, secured, limits, header, .. } = negotiated;
-        let Negotiated { bounds, elements, unasked, counted, .. } = negotiated;
+        let Negotiated { bounds, elements, unsolicited, counted, .. } = negotiated;
         // An answer may be as long as our stanzas.
         wire.limit(bounds.for_known(policy.max_stanza.saturating_add(LONGER_BY)));
         // A header that declares much would make each answer long.
@@ -125,7 +125,7 @@ impl Open {
             wire.emit(Output::AcksRefused { reason: format!("its <resumed/> has {malformed}") });
         }
         let state = State::Open;
-        Self { pair, policy, mechanism, secured, limits, wire, state, intake, elements, unasked, counted }
+        Self { pair, policy, mechanism, secured, limits, wire, state, intake, elements, unsolicited, counted }
     }
 
     /// The mechanism that authenticated us.
@@ -235,9 +235,9 @@ impl Open {
             }
             _ if !self.state.is_open() => {}
             (ns::STREAM, "features") => {}
-            (ns::DIALBACK, _) if !self.unasked => {
-                self.unasked = true;
-                self.wire.emit(Output::Unasked { element: truncate(&element.name).into_owned() });
+            (ns::DIALBACK, _) if !self.unsolicited => {
+                self.unsolicited = true;
+                self.wire.emit(Output::Unsolicited { element: truncate(&element.name).into_owned() });
             }
             (ns::DIALBACK, _) => {}
             _ => self.stray(Stray::NoStanza),

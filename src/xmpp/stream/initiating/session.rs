@@ -123,7 +123,7 @@ impl Steps for Session {
             header: std::mem::take(&mut handshake.header),
             bounds: handshake.plan.bounds,
             elements: handshake.elements,
-            unasked: handshake.unasked,
+            unsolicited: handshake.unsolicited,
             counted: std::mem::take(&mut handshake.goal.counted),
         };
         Box::new(Open::new(negotiated, handshake.wire.hand_over(open::Output::Transmit)))
@@ -231,7 +231,7 @@ impl Handshake<Session> {
             Some(Answer::Valid) => self.reach(Mechanism::Dialback),
             Some(Answer::Invalid) => return Err(Cause::DialbackInvalid),
             Some(Answer::Error(error)) => return Err(Cause::DialbackError(error)),
-            None => self.report_unasked(element),
+            None => self.report_unsolicited(element),
         }
         Ok(())
     }

@@ -95,7 +95,7 @@ fn plan(policy: Policy) -> Plan {
         bounds: Bounds::default(),
         direct_tls: None,
         certificate: true,
-        acks: crate::acks::Wish::default(),
+        acks: crate::acks::Options::default(),
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) enum Ending {
     Fault(Fault),
     /// A `<starttls/>` out of place.
     StartTls,
-    /// The driver's wish.
+    /// The driver closes the stream.
     Close(Option<Error>),
 }
 

@@ -101,7 +101,7 @@ impl<O: From<Common>> Negotiation<O> {
     /// no verification.
     pub(super) fn dialback_result(&mut self, element: &Element, pairs: &[DomainPair]) -> Option<Proved> {
         if element.attribute("type").is_some() {
-            self.report_unasked();
+            self.report_unsolicited();
             return None;
         }
         let (from, to) = match (address(element, "from"), address(element, "to")) {
@@ -142,7 +142,7 @@ impl<O: From<Common>> Negotiation<O> {
     /// `tls` requires: a receiving server without TLS has no other way to ask, and the key is our own.
     pub(super) fn dialback_verify(&mut self, element: &Element) {
         if element.attribute("type").is_some() {
-            return self.report_unasked();
+            return self.report_unsolicited();
         }
         let (receiving, originating) = match (address(element, "from"), address(element, "to")) {
             (Ok(receiving), Ok(originating)) => (receiving, originating),
@@ -153,7 +153,7 @@ impl<O: From<Common>> Negotiation<O> {
         let answer = match self.permit_pair(&pair) {
             Ok(()) => {
                 let key = element.text();
-                dialback::judge(
+                dialback::verify(
                     &self.rules.policy(&receiving).secret,
                     &receiving,
                     &originating,
@@ -217,7 +217,7 @@ impl<O: From<Common>> Negotiation<O> {
     }
 
     /// Reports a dialback answer, which is dropped: we ask nothing on this stream (XEP-0220 section 2.1).
-    fn report_unasked(&mut self) {
+    fn report_unsolicited(&mut self) {
         self.report(Asked::Belief, "an answer to a dialback question that was not asked here".to_owned());
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 use std::sync::Arc;
 
 impl<O> Negotiation<O> {
-    pub(super) fn judged(&mut self, certificate: Option<Certificate>) {
+    pub(super) fn certificate_verified(&mut self, certificate: Option<Certificate>) {
         if let Some(secured) = &mut self.secured {
             secured.certificate = certificate;
         }
@@ -50,11 +50,11 @@ impl<O: From<Common>> Negotiation<O> {
 }
 
 impl Open {
-    /// Takes another verdict on the peer's certificate: the trust stores are others, or time has passed.
-    /// `None` proves nothing. To be called before [`Open::adopt`], since the rules name trust stores by their
+    /// Takes the result of another verification of the peer's certificate: the trust stores are others, or time has
+    /// passed. `None` proves no domain. To be called before [`Open::adopt`], since the rules name trust stores by their
     /// numbers.
-    pub fn judged(&mut self, certificate: Option<Certificate>) {
-        self.negotiation.judged(certificate);
+    pub fn certificate_verified(&mut self, certificate: Option<Certificate>) {
+        self.negotiation.certificate_verified(certificate);
     }
 
     /// Notes that the peer's certificate has expired: it proves nothing more. Gives whether the trust in the

@@ -38,7 +38,7 @@ impl Negotiation<Output> {
 
     /// Whether the header may lack `to`, so that the first question of dialback names the one of our domains
     /// that the peer wants (RFC 3920 section 8.3). Only dialback is offered then, and each of its questions
-    /// is judged by the domains that it names.
+    /// is decided by the domains that it names.
     ///
     /// COMPAT: jabberd2 2.7.0 without TLS sends neither `to`, `from` nor `version`; QXmpp until 2020 neither
     /// `to` nor `from`; Openfire until 2015 no `to` where it only verifies a key.
@@ -102,7 +102,7 @@ impl Negotiation<Output> {
         };
         let dialback = match admission {
             Some(admission) => admission.dialback,
-            // Without a `from`, each key is judged under the policy for its own domain.
+            // Without a `from`, each key is admitted under the policy for its own domain.
             None => self.header.from.is_none() && lawful && policy.allows(Mechanism::Dialback),
         };
         // Nothing follows dialback in which the limits could be announced, so they are announced with it.

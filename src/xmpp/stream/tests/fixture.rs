@@ -81,7 +81,9 @@ pub(crate) fn initiating_event(output: &Opens) -> String {
     match output {
         Opens::Transmit(bytes) => text(bytes),
         Opens::StartTls => "[start tls]".to_owned(),
-        Opens::Judged(verdict) => format!("[judged {}]", if verdict.is_ok() { "good" } else { "bad" }),
+        Opens::CertificateVerified(verdict) => {
+            format!("[certificate {}]", if verdict.is_ok() { "good" } else { "bad" })
+        }
         Opens::Noted(_) => "[noted]".to_owned(),
         Opens::Established { mechanism, secured } => {
             let tls = if *secured { "TLS" } else { "clear text" };
@@ -90,7 +92,7 @@ pub(crate) fn initiating_event(output: &Opens) -> String {
         Opens::Verified(Answer::Valid) => "[verified valid]".to_owned(),
         Opens::Verified(Answer::Invalid) => "[verified invalid]".to_owned(),
         Opens::Verified(Answer::Error(error)) => format!("[verified error {error}]"),
-        Opens::Unasked(element) => format!("[unasked {element}]"),
+        Opens::Unsolicited(element) => format!("[unsolicited {element}]"),
         Opens::Failed(failure) => format!("[failed: {failure}]"),
         Opens::Answer(stanza) => format!("[answer {}]", stanza_text(stanza)),
         Opens::Stray(stray) => format!("[dropped: {stray}]"),

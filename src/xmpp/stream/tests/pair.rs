@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     DomainPair,
-    acks::Wish,
+    acks::Options,
     certificate::Certificate,
     dialback::{self, Answer, Secret},
     policy::{Bounds, Mechanism, Policy, Rules},
@@ -74,7 +74,7 @@ impl Pair {
             bounds: Bounds::default(),
             direct_tls: direct.then(|| secured(certificates.1.clone())),
             certificate: certificates.0.is_some(),
-            acks: Wish::default(),
+            acks: Options::default(),
         };
         let shown = direct.then(|| secured(certificates.0.clone()));
         Self {
@@ -261,7 +261,7 @@ fn ask(
         bounds: Bounds::default(),
         direct_tls: None,
         certificate: false,
-        acks: Wish::default(),
+        acks: Options::default(),
     };
     let mut initiating = Opening::verification(plan, request.clone());
     let mut receiving = Accepting::new(authority.clone(), None, ids());

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     DomainPair,
-    acks::{Offer, Previous, Wish},
+    acks::{Offer, Options, Previous},
     dialback::Answer,
     framer::{Frame, Framer, Limits},
     policy::{Bounds, Policy, Tls, tests::policy},
@@ -184,7 +184,7 @@ proptest! {
             bounds: Bounds::default(),
             direct_tls: None,
             certificate: true,
-            acks: Wish {
+            acks: Options {
                 enabled: true,
                 resume: trusted.then(|| Previous { id: "lost".to_owned(), handled: 3, max: None }),
                 resumable: true,

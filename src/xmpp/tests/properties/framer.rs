@@ -1,16 +1,16 @@
 //! Compares the framer with `xml-rs`, and with itself on other splits of the bytes.
 
-use crate::judge::{self, Verdict, all, frame, framer_after_header};
+use crate::comparison::{self, Verdict, all, frame, framer_after_header};
 use crate::mutants::{HEADERS, Random, SEEDS, mutants};
 
 #[test]
 fn accepts_and_refuses_the_same_input_as_xml_rs() {
-    balanced(mutants(&SEEDS).map(|input| judge::element(&input)));
+    balanced(mutants(&SEEDS).map(|input| comparison::element(&input)));
 }
 
 #[test]
 fn takes_the_headers_that_xml_rs_takes() {
-    balanced(mutants(&HEADERS).map(|input| judge::header(&input)));
+    balanced(mutants(&HEADERS).map(|input| comparison::header(&input)));
 }
 
 /// Checks that the damage is useful: neither always fatal nor always harmless.
@@ -26,7 +26,7 @@ fn balanced(verdicts: impl Iterator<Item = Verdict>) {
 #[test]
 fn xml_rs_takes_every_seed() {
     for seed in SEEDS {
-        assert!(judge::judge(seed.as_bytes()).is_ok(), "{seed}");
+        assert!(comparison::element_by_xml_rs(seed.as_bytes()).is_ok(), "{seed}");
         assert!(matches!(frame(seed.as_bytes()), Ok(Some(_))), "{seed}");
     }
 }

@@ -9,8 +9,8 @@
     reason = "a test fails that way, and helpers are part of tests"
 )]
 
+mod comparison;
 mod framer;
-mod judge;
 mod mutants;
 mod prefixes;
 mod stanza;

@@ -1,6 +1,6 @@
 //! Admission of a stanza may change its text but not its meaning.
 
-use crate::judge::{HEADER, frame, framer_after_header};
+use crate::comparison::{HEADER, frame, framer_after_header};
 use crate::mutants::{Random, SEEDS, cases, mutants};
 use crate::prefixes;
 use bytes::BytesMut;
@@ -81,7 +81,7 @@ fn check(framed: &RawElement, origin: &Origin) -> bool {
     if Element::parse(&framed.bytes, &origin.scope).is_ok_and(|root| root.namespace != origin.namespace) {
         return false;
     }
-    // What `xml-rs` wrongly refuses (see the list in `framer.rs`) is not for it to judge.
+    // Stanzas that `xml-rs` wrongly refuses (see the list in `comparison.rs`) are not compared.
     let Ok(mut before) = Element::parse(&framed.bytes, &origin.scope) else {
         return false;
     };

@@ -22,7 +22,7 @@ impl Queue {
             written = written.plus(item.kept.journal(item.open.is_some(), group));
         }
         self.offered = end;
-        self.ledger.journal(written);
+        self.entry.journal(written);
         younger
     }
 

@@ -109,7 +109,7 @@ impl Queue {
             mark_as_repeated(&mut item.kept);
             self.bytes = self.bytes - before + item.bytes();
         }
-        self.ledger.repeat(repeated);
+        self.entry.repeat(repeated);
         self.open = 0;
         settled
     }
@@ -121,7 +121,7 @@ impl Queue {
         let acknowledged = self.take_kept(|_, item| item.open.is_some_and(is_handled));
         let amount = Amount::of(acknowledged.iter().map(|kept| &kept.stanza));
         let counted = acknowledged.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
-        self.ledger.acknowledge_waiting(counted);
+        self.entry.acknowledge_waiting(counted);
         amount
     }
 
@@ -129,7 +129,7 @@ impl Queue {
     fn put_in_front(&mut self, batches: Vec<Batch>, mut behind: Option<u32>, bounds: &Bounds) {
         for mut batch in batches.into_iter().rev() {
             let taken = batch.entry.held().stanzas > 0;
-            self.ledger.merge(std::mem::take(&mut batch.entry));
+            self.entry.merge(std::mem::take(&mut batch.entry));
             for (stanza, entry) in batch.take_stanzas().rev() {
                 behind = behind.map(|behind| behind.wrapping_sub(1));
                 let (since, sends) = (batch.since, batch.sends);

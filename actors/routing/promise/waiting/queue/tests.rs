@@ -1,3 +1,5 @@
+//! The queue of one pair: expiry, replaced presence, shedding, order.
+
 mod open;
 
 use bytes::BytesMut;

@@ -1,6 +1,6 @@
 //! Acks on a stream that we opened: when they are requested, and what counts in each direction.
 use super::*;
-use crate::acks::{Previous, TooHigh, Wish};
+use crate::acks::{Options, Previous, TooHigh};
 use std::time::Duration;
 
 const SUCCESS: &str = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
@@ -13,7 +13,7 @@ const ESTABLISHED: &str = "[established by EXTERNAL over TLS]";
 
 /// Wants acks, and streams that can be resumed.
 pub(super) fn wanting(resume: Option<Previous>) -> Plan {
-    Plan { acks: Wish { enabled: true, resume, resumable: true }, ..plan(policy()) }
+    Plan { acks: Options { enabled: true, resume, resumable: true }, ..plan(policy()) }
 }
 
 /// Authenticates by EXTERNAL. Gives what follows the features.

@@ -172,7 +172,7 @@ fn only_the_answer_to_our_request_counts() {
     ] {
         assert_eq!(peer.sends(stray), "");
         // Told once, whatever else comes.
-        assert_eq!(peer.events, ["[unasked result]"], "{stray}");
+        assert_eq!(peer.events, ["[unsolicited result]"], "{stray}");
     }
     peer.sends("<d:result xmlns:d='jabber:server:dialback' from='B.EXAMPLE' to='A.example' type='valid'/>");
     assert_eq!(peer.last(), "[established by dialback over TLS]");
@@ -282,7 +282,7 @@ fn an_authority_is_asked_and_only_its_answer_to_this_question_counts() {
             assert_eq!(peer.sends(&stray), "");
         }
         assert_eq!(peer.sends(&verdict("id='far' type='valid'")), "</stream:stream>");
-        assert_eq!(peer.events, ["[unasked verify]", "[verified valid]"]);
+        assert_eq!(peer.events, ["[unsolicited verify]", "[verified valid]"]);
     }
 }
 

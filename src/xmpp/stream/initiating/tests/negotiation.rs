@@ -17,7 +17,7 @@ fn our_header_names_both_sides_and_has_no_id() {
     assert_eq!(peer.last(), "[start tls]");
     peer.stream.secured(secured(trusted()));
     assert_eq!(peer.gets(), expected);
-    assert_eq!(peer.last(), "[judged good]");
+    assert_eq!(peer.last(), "[certificate good]");
 }
 
 // C11

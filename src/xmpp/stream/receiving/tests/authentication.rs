@@ -32,7 +32,7 @@ fn external_is_offered_if_the_certificate_proves_the_peer() {
 
 // D13: what counts is the header within TLS
 #[test]
-fn a_from_that_changes_within_tls_is_judged_again() {
+fn the_certificate_is_verified_again_for_a_from_that_changes_within_tls() {
     let mut peer = Peer::new(node());
     peer.sends(&header("from='b.example' to='a.example' version='1.0'"));
     peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");

@@ -37,7 +37,7 @@ fn a_key_of_a_pair_that_is_forbidden_now_is_answered_at_once_and_for_good() {
 }
 
 #[test]
-fn a_key_is_judged_by_the_rules_of_the_time_of_its_answer() {
+fn the_rules_at_the_time_of_its_answer_apply_to_a_key() {
     let mut peer = Peer::new(lax());
     peer.opens();
     assert_eq!(peer.sends(KEY), "");

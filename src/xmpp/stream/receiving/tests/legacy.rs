@@ -111,7 +111,7 @@ fn offers_no_external_over_tls_when_the_header_names_no_domain_of_ours() {
         assert!(answer.starts_with("<failure "), "{attributes}: {answer}");
         assert!(peer.stream.pairs().is_empty(), "{attributes}");
     }
-    // Its certificate is judged for the domain that the key names.
+    // Its certificate is verified for the domain that the key names.
     let strict = Policy { strict_certificates: true, ..policy() };
     let mut peer = Peer::secured(rules(&["a.example"], strict, true), trusted());
     peer.sends(&header("version='1.0'"));

@@ -74,7 +74,7 @@ fn payload_keeps_the_namespaces_that_it_inherits_from_such_a_stream() {
 
 // B24
 #[test]
-fn a_stanza_is_judged_by_its_own_namespace() {
+fn the_namespace_of_a_stanza_itself_decides() {
     let header = format!("<stream xmlns='{STREAMS}' xmlns:db='jabber:server:dialback' {ADDRESSED}>");
     let strict =
         Policy { tls: Tls::Optional, malformed_stanza: crate::policy::MalformedStanza::Close, ..policy() };

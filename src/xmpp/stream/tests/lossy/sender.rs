@@ -1,7 +1,7 @@
 //! The driver of the sending side: the stanzas, the ledger, and the stream that was lost.
 use super::Seen;
 use crate::{
-    acks::{Ledger, Previous, REQUEST, Wish},
+    acks::{Ledger, Options, Previous, REQUEST},
     policy::{Bounds, tests::policy},
     stream::{
         End,
@@ -55,7 +55,7 @@ impl Sender {
             bounds: Bounds::default(),
             direct_tls: Some(secured(Some(certificate(&["b.example"], None)))),
             certificate: true,
-            acks: Wish { enabled: true, resume: self.lost.clone(), resumable: true },
+            acks: Options { enabled: true, resume: self.lost.clone(), resumable: true },
         };
         let stream = Opening::session(plan);
         self.connection = Some(Connection { stream, bytes: VecDeque::new(), is_open: false, end: None });
@@ -119,7 +119,7 @@ impl Sender {
                     assert_eq!(failure.cause, Cause::Closed);
                     connection.end = Some(End::Closed);
                 }
-                Opens::AcksOn(_) | Opens::Noted(_) | Opens::Judged(_) => {}
+                Opens::AcksOn(_) | Opens::Noted(_) | Opens::CertificateVerified(_) => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    flow::{batch::Sends, ledger::Totals},
+    flow::{account::Totals, batch::Sends},
     settings::Repeat,
 };
 use status::amount::Amount;
@@ -20,11 +20,11 @@ fn one_of_each() -> Vec<Stanza> {
 }
 
 /// A queue that got these stanzas back from a lost link, which sent them `times` times, with one that it did
-/// not send, and the ledger.
+/// not send, and the account.
 fn lost(stanzas: Vec<Stanza>, times: u8) -> (Queue, Arc<Totals>) {
     let all = Arc::new(Totals::default());
     let counted = |batch: Batch| {
-        let entry = LedgerEntry::take_in(&all, &Arc::default(), batch.amount());
+        let entry = account::Entry::take_in(&all, &Arc::default(), batch.amount());
         Batch { entry, ..batch }
     };
     let sends = Sends { times, may_have_arrived: false };

@@ -1,4 +1,4 @@
-//! The account: totals of all stanzas that are taken in, and of each domain for which something waits.
+//! The accounts: of all domains together, and of each domain for which something waits.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -8,8 +8,8 @@ use xmpp::Domain;
 use super::{LogAccount, Router};
 use crate::{
     flow::{
+        account::{self, Totals},
         batch::Batch,
-        ledger::{LedgerEntry, Totals},
     },
     observe::recorder::RecorderHandle,
     routing::capacity,
@@ -17,30 +17,30 @@ use crate::{
 use mailbox::Queued;
 use status::{amount::Amount, report};
 
-/// The totals in which each stanza is entered that is taken in.
-pub(super) struct Account {
+/// The accounts in which each stanza is entered that is taken in.
+pub(super) struct Accounts {
     /// The totals of all domains.
     pub(super) all: Arc<Totals>,
     /// The totals of the domains for which something waits, or did a moment ago.
     pub(super) by_domain: HashMap<Domain, Arc<Totals>>,
-    /// The interval at which the account is logged.
+    /// The interval at which the accounts are logged.
     pub(super) interval: Option<Duration>,
     /// Keeps the figures of domains that are forgotten here.
     pub(super) recorder: RecorderHandle,
 }
 
-impl Account {
+impl Accounts {
     /// Enters a new batch under the domain that it is for.
     pub(super) fn take_in(&mut self, batch: &mut Batch) {
         batch.entry = self.enter(&batch.to, batch.amount());
     }
 
     /// Enters an amount under a domain.
-    pub(super) fn enter(&mut self, domain: &Domain, amount: Amount) -> LedgerEntry {
+    pub(super) fn enter(&mut self, domain: &Domain, amount: Amount) -> account::Entry {
         if self.by_domain.len() >= FORGET_FROM && self.by_domain.len() == self.by_domain.capacity() {
             self.forget_idle();
         }
-        LedgerEntry::take_in(&self.all, self.by_domain.entry(domain.clone()).or_default(), amount)
+        account::Entry::take_in(&self.all, self.by_domain.entry(domain.clone()).or_default(), amount)
     }
 
     /// Forgets the domains for which nothing waits. Their figures are in the totals of all domains, and the
@@ -73,7 +73,7 @@ impl Handler<Queued<LogAccount>> for Router {
 
     fn handle(&mut self, log: Queued<LogAccount>, _: &mut Context<Self>) {
         let LogAccount { token: _token } = log.into_message();
-        self.account.log();
+        self.accounts.log();
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) enum Verdict {
 /// If the two differ for no known reason.
 pub(crate) fn element(input: &[u8]) -> Verdict {
     let text = String::from_utf8_lossy(input);
-    match (frame(input), judge(input)) {
+    match (frame(input), element_by_xml_rs(input)) {
         (Err(Error::TooLarge { .. } | Error::TooComplex { .. }), _) => Verdict::Beyond,
         (Ok(Some(element)), Ok(attributes)) => {
             assert_eq!(noted(&element), attributes, "{text}");
@@ -48,7 +48,7 @@ pub(crate) fn header(input: &[u8]) -> Verdict {
     let text = String::from_utf8_lossy(input);
     let mut buffer = BytesMut::from(input);
     let ours = Framer::new(Limits::default()).next(&mut buffer);
-    match (&ours, judge_header(input)) {
+    match (&ours, header_by_xml_rs(input)) {
         (Err(Error::TooLarge { .. } | Error::TooComplex { .. }), _) => Verdict::Beyond,
         (Ok(Some(Frame::Header(_))), Ok(())) if buffer.is_empty() => Verdict::Taken,
         (Ok(Some(Frame::Header(_))), Err(_)) if !buffer.is_empty() => Verdict::Refused,
@@ -106,7 +106,7 @@ pub(crate) fn all<'a>(
 
 /// The result of `xml-rs` for a stream header: exactly one start tag or empty element of plain XML, or an
 /// error.
-fn judge_header(input: &[u8]) -> Result<(), String> {
+fn header_by_xml_rs(input: &[u8]) -> Result<(), String> {
     let document = match input.strip_suffix(b">") {
         Some(tag) if tag.ends_with(b"/") => input.to_vec(),
         Some(tag) => [tag, b"/>"].concat(),
@@ -139,7 +139,7 @@ fn noted(element: &RawElement) -> Attributes {
 }
 
 /// The result of `xml-rs` for the input: exactly one first-level element of plain XML, or an error.
-pub(crate) fn judge(input: &[u8]) -> Result<Attributes, String> {
+pub(crate) fn element_by_xml_rs(input: &[u8]) -> Result<Attributes, String> {
     let document = [HEADER.as_bytes(), input, b"</stream:stream>"].concat();
     let mut reader = EventReader::new_with_config(document.as_slice(), config());
     let (mut depth, mut found, mut closed) = (0, None, false);

@@ -1,8 +1,10 @@
+//! Each outcome of a stanza in the account, and the difference that a stanza without an outcome makes.
+
 use super::{totals::Figure, *};
 
-fn three() -> (Arc<Totals>, LedgerEntry) {
+fn three() -> (Arc<Totals>, Entry) {
     let all = Arc::new(Totals::default());
-    let entry = LedgerEntry::take_in(&all, &Arc::default(), Amount { stanzas: 3, bytes: 300 });
+    let entry = Entry::take_in(&all, &Arc::default(), Amount { stanzas: 3, bytes: 300 });
     (all, entry)
 }
 
@@ -10,14 +12,14 @@ const ONE: Amount = Amount { stanzas: 1, bytes: 100 };
 
 const NOTHING: Amount = Amount { stanzas: 0, bytes: 0 };
 
-/// Both sides of the ledger.
+/// Both sides of the equation.
 fn sides(totals: &Totals) -> (Amount, Amount) {
     let settled = totals.outcomes.iter().map(Figure::read).fold(Amount::default(), Amount::plus);
     (totals.taken(), settled.plus(totals.waiting()).plus(totals.difference()))
 }
 
 #[test]
-fn the_ledger_balances_at_every_moment() {
+fn the_account_has_no_difference_at_any_moment() {
     let (all, mut entry) = three();
     assert_eq!((all.waiting().stanzas, all.difference()), (3, NOTHING));
     entry.settle(Outcome::Written, ONE);
@@ -43,7 +45,7 @@ fn a_stanza_without_an_outcome_shows_as_a_difference() {
 #[test]
 fn entries_of_one_domain_can_be_merged() {
     let (all, mut entry) = three();
-    let mut whole = LedgerEntry::none();
+    let mut whole = Entry::none();
     whole.merge(entry.split(ONE));
     whole.merge(entry);
     whole.settle_rest(Outcome::Written);

@@ -1,6 +1,6 @@
-//! The ledger: counts the outcome of every stanza that the router accepted.
+//! The account: counts the outcome of every stanza that the router accepted.
 //!
-//! The router takes a stanza in and counts it for the destination domain. From then on a [`LedgerEntry`]
+//! The router takes a stanza in and counts it for the destination domain. From then on a [`Entry`]
 //! counts it; the entry moves with the stanza from batch to queue, and records its outcome. At every moment
 //! `taken = written + uncertain + answered + expired + dropped + kept + waiting`. The difference between both sides
 //! is the number of stanzas that were dropped without an outcome: 0, or a bug. It is counted where it
@@ -27,7 +27,7 @@ use status::amount::Amount;
 /// Counts the stanzas in one place. Stanzas that the node itself makes, such as error answers, are not
 /// counted.
 #[derive(Default)]
-pub struct LedgerEntry {
+pub struct Entry {
     /// Those of all domains, and those of the destination.
     totals: Option<[Arc<Totals>; 2]>,
     /// Without an outcome.
@@ -41,7 +41,7 @@ pub struct UnackedEntry {
     amount: Amount,
 }
 
-impl LedgerEntry {
+impl Entry {
     /// Takes stanzas in: counts them in the totals of all domains and in those of the destination.
     pub fn take_in(all: &Arc<Totals>, domain: &Arc<Totals>, amount: Amount) -> Self {
         for totals in [all, domain] {
@@ -219,8 +219,8 @@ impl UnackedEntry {
     }
 }
 
-impl Drop for LedgerEntry {
-    /// Stanzas without an outcome count as unaccounted: the difference of the ledger.
+impl Drop for Entry {
+    /// Stanzas without an outcome count as unaccounted: the difference of the account.
     fn drop(&mut self) {
         let Amount { stanzas, bytes } = self.held;
         if self.held != Amount::default() {
@@ -236,12 +236,12 @@ impl Drop for UnackedEntry {
     /// Stanzas without an acknowledgement, of a session that panicked, count as unaccounted.
     fn drop(&mut self) {
         // They wait for a moment, and are dropped without an outcome.
-        LedgerEntry::none().take_back(self.amount, self);
+        Entry::none().take_back(self.amount, self);
     }
 }
 
-impl fmt::Debug for LedgerEntry {
+impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LedgerEntry").field(&self.held).finish()
+        f.debug_tuple("Entry").field(&self.held).finish()
     }
 }

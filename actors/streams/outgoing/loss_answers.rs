@@ -17,14 +17,14 @@ use crate::flow::outbox::{Suspect, Suspects};
 
 /// The stanzas to answer.
 #[derive(Debug, Default)]
-pub(super) struct Blame {
+pub(super) struct LossAnswers {
     /// The stanza for which the peer ended the stream, with the error for its sender.
-    pub(super) culprit: Option<(Suspect, stanza::Error)>,
+    pub(super) rejected: Option<(Suspect, stanza::Error)>,
     /// Requests that have most likely not been read, with the error for their senders.
     pub(super) requests: Option<(Vec<Suspect>, stanza::Error)>,
 }
 
-impl Blame {
+impl LossAnswers {
     /// Finds the stanza that `error`, the peer's stream error, is about, among those that may not have
     /// arrived.
     pub(super) fn find(
@@ -35,16 +35,16 @@ impl Blame {
     ) -> Self {
         let Suspects { mut requests, oversized, alone } = suspects;
         let about_content = error.filter(|error| is_about_content(error.condition));
-        let culprit = about_content.and_then(|error| {
+        let rejected = about_content.and_then(|error| {
             let oversized = oversized.filter(|_| error.condition == stream::Condition::PolicyViolation);
-            let culprit = oversized.or(alone)?;
+            let rejected = oversized.or(alone)?;
             let text = format!("{remote} closed the stream because of this stanza: {error}");
-            Some((culprit, answer(ErrorType::Modify, Condition::PolicyViolation, text)))
+            Some((rejected, answer(ErrorType::Modify, Condition::PolicyViolation, text)))
         });
-        requests.retain(|request| match &culprit {
-            Some((culprit, _)) if request.is_touched => !request.is(culprit),
+        requests.retain(|request| match &rejected {
+            Some((rejected, _)) if request.is_touched => !request.is(rejected),
             None if request.is_touched => true,
-            Some((culprit, _)) => request.follows(culprit),
+            Some((rejected, _)) => request.follows(rejected),
             None => about_content.is_some() && request.is_fresh(now),
         });
         let requests = (!requests.is_empty()).then(|| {
@@ -54,7 +54,7 @@ impl Blame {
             };
             (requests, answer(ErrorType::Wait, Condition::RemoteServerTimeout, text))
         });
-        Self { culprit, requests }
+        Self { rejected, requests }
     }
 }
 
@@ -100,8 +100,8 @@ mod tests {
 
     use super::*;
     use crate::flow::{
+        account::{self, Outcome, Totals},
         batch::Batch,
-        ledger::{LedgerEntry, Outcome, Totals},
         outbox::{BUDGET, Outbox},
     };
     use status::amount::Amount;
@@ -113,10 +113,10 @@ mod tests {
         Stanza::from_element(&element.with("id", id).with_text("x".repeat(length))).unwrap()
     }
 
-    /// An outbox that has written these stanzas, and the ledger that counts them.
+    /// An outbox that has written these stanzas, and the totals that count them.
     fn written(stanzas: Vec<Stanza>) -> (Outbox, std::sync::Arc<Totals>) {
         let all = std::sync::Arc::new(Totals::default());
-        let entry = LedgerEntry::take_in(&all, &std::sync::Arc::default(), Amount::of(&stanzas));
+        let entry = account::Entry::take_in(&all, &std::sync::Arc::default(), Amount::of(&stanzas));
         let first = stanzas[0].clone();
         let batch = Batch {
             entry,
@@ -130,22 +130,22 @@ mod tests {
         (outbox, all)
     }
 
-    /// The ids of the culprit and of the requests.
-    fn blamed(outbox: &mut Outbox, condition: stream::Condition) -> (Option<String>, Vec<String>) {
+    /// The ids of the rejected stanza and of the requests.
+    fn answered_ids(outbox: &mut Outbox, condition: stream::Condition) -> (Option<String>, Vec<String>) {
         let error = stream::Error::new(condition, "some text");
         let remote = Domain::new("b.example").unwrap();
         let id = |suspect: Suspect| suspect.stanza.id().unwrap().into_owned();
-        let Blame { culprit, requests } =
-            Blame::find(&remote, Some(&error), outbox.take_suspects(&[], clock::now()), clock::now());
-        if let Some((_, error)) = &culprit {
+        let LossAnswers { rejected, requests } =
+            LossAnswers::find(&remote, Some(&error), outbox.take_suspects(&[], clock::now()), clock::now());
+        if let Some((_, error)) = &rejected {
             assert_eq!((error.type_, error.condition), (ErrorType::Modify, Condition::PolicyViolation));
             assert!(error.text.ends_with(&format!("{} (some text)", condition.as_str())), "{}", error.text);
         }
         let requests = requests.map(|(requests, _)| requests).unwrap_or_default();
-        (culprit.map(|(suspect, _)| id(suspect)), requests.into_iter().map(id).collect())
+        (rejected.map(|(suspect, _)| id(suspect)), requests.into_iter().map(id).collect())
     }
 
-    /// Every condition, whether it blames a stanza that is alone, and a long one among others.
+    /// Every condition, whether it rejects a stanza that is alone, and a long one among others.
     const BLAMES: [(stream::Condition, bool, bool); 25] = {
         use stream::Condition as C;
         [
@@ -178,27 +178,27 @@ mod tests {
     };
 
     #[test]
-    fn each_condition_blames_a_stanza_it_can_be_about() {
+    fn each_condition_rejects_a_stanza_that_it_can_be_about() {
         for (condition, alone, long) in BLAMES {
             let (mut outbox, _) = written(vec![stanza("message", "1", 5)]);
             let wanted = alone.then(|| "1".to_owned());
-            assert_eq!(blamed(&mut outbox, condition), (wanted, vec![]), "{condition:?}");
+            assert_eq!(answered_ids(&mut outbox, condition), (wanted, vec![]), "{condition:?}");
 
             let several =
                 vec![stanza("message", "1", 5), stanza("message", "2", 20_000), stanza("iq", "3", 5)];
             let (mut outbox, _) = written(several);
             let wanted = long.then(|| "2".to_owned());
             let requests = if alone { vec!["3".to_owned()] } else { vec![] };
-            assert_eq!(blamed(&mut outbox, condition), (wanted, requests), "{condition:?}");
+            assert_eq!(answered_ids(&mut outbox, condition), (wanted, requests), "{condition:?}");
         }
     }
 
     #[test]
-    fn requests_before_the_culprit_are_left_to_the_peer() {
+    fn the_peer_answers_requests_before_the_rejected_stanza() {
         let (mut outbox, _) =
             written(vec![stanza("iq", "1", 5), stanza("message", "2", 20_000), stanza("iq", "3", 5)]);
-        let blamed = blamed(&mut outbox, stream::Condition::PolicyViolation);
-        assert_eq!(blamed, (Some("2".to_owned()), vec!["3".to_owned()]));
+        let answered_ids = answered_ids(&mut outbox, stream::Condition::PolicyViolation);
+        assert_eq!(answered_ids, (Some("2".to_owned()), vec!["3".to_owned()]));
     }
 
     #[test]
@@ -213,8 +213,9 @@ mod tests {
         for error in [None, Some(stream::Error::new(stream::Condition::SystemShutdown, ""))] {
             let suspects = Outbox::new(BUDGET).take_suspects(std::slice::from_ref(&kept), clock::now());
             let remote = Domain::new("b.example").unwrap();
-            let Blame { culprit, requests } = Blame::find(&remote, error.as_ref(), suspects, clock::now());
-            assert!(culprit.is_none());
+            let LossAnswers { rejected, requests } =
+                LossAnswers::find(&remote, error.as_ref(), suspects, clock::now());
+            assert!(rejected.is_none());
             assert_eq!(requests.map(|(requests, _)| requests.len()), Some(1));
         }
     }
@@ -222,8 +223,8 @@ mod tests {
     #[test]
     fn a_long_request_is_answered_once() {
         let (mut outbox, _) = written(vec![stanza("iq", "1", 20_000), stanza("iq", "2", 5)]);
-        let blamed = blamed(&mut outbox, stream::Condition::PolicyViolation);
-        assert_eq!(blamed, (Some("1".to_owned()), vec!["2".to_owned()]));
+        let answered_ids = answered_ids(&mut outbox, stream::Condition::PolicyViolation);
+        assert_eq!(answered_ids, (Some("1".to_owned()), vec!["2".to_owned()]));
     }
 
     #[test]

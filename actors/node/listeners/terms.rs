@@ -1,0 +1,109 @@
+//! The part of the configuration that listeners and their streams use.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::sync::Semaphore;
+use xmpp::{
+    Domain,
+    component::{Configured, Secret},
+};
+
+use crate::{
+    settings::{self, Settings},
+    streams::{component, listener::Limits},
+};
+
+/// The settings of listeners and their streams.
+pub(crate) struct Terms {
+    /// The limits for connections of servers.
+    pub(super) servers: Limits,
+    /// The limits for connections of components.
+    pub(super) components: Limits,
+    /// The limits on log lines about component connections that serve no name.
+    pub(super) component_log_limits: component::LogLimits,
+    /// The address from which the node pings a component.
+    pub(super) asker: Option<Domain>,
+    /// The secret and the limits of each component.
+    pub(super) secrets: Arc<HashMap<Domain, Configured>>,
+}
+
+impl Terms {
+    /// The terms of a node that starts.
+    pub(in crate::node) fn new(settings: &Settings) -> Self {
+        let permits = Arc::new(Semaphore::new(settings.limits.max_connections));
+        let component_permits = Arc::new(Semaphore::new(component_connections(settings)));
+        Self::with_permits(settings, permits, component_permits)
+    }
+
+    /// Replaces the terms of `before` by those of `now`. Connections keep their permits.
+    pub(in crate::node) fn adopt(&mut self, before: &Settings, now: &Settings) {
+        let permits = Arc::clone(&self.servers.connection_permits);
+        resize(&permits, before.limits.max_connections, now.limits.max_connections);
+        let component_permits = Arc::clone(&self.components.connection_permits);
+        resize(&component_permits, component_connections(before), component_connections(now));
+        *self = Self::with_permits(now, permits, component_permits);
+    }
+
+    fn with_permits(settings: &Settings, permits: Arc<Semaphore>, component_permits: Arc<Semaphore>) -> Self {
+        let names = settings.components.iter().map(|component| component.name.clone());
+        Self {
+            servers: of_servers(settings, permits),
+            components: of_components(settings, component_permits),
+            component_log_limits: component::LogLimits::of(names),
+            asker: settings.domains.first().map(|domain| domain.name.clone()),
+            secrets: Arc::new(settings.components.iter().map(secret).collect()),
+        }
+    }
+}
+
+/// Adds permits, or takes away free ones.
+fn resize(permits: &Semaphore, before: usize, now: usize) {
+    permits.add_permits(now.saturating_sub(before));
+    permits.forget_permits(before.saturating_sub(now));
+}
+
+fn of_servers(settings: &Settings, connection_permits: Arc<Semaphore>) -> Limits {
+    Limits {
+        connection_permits,
+        connections: settings.limits.max_connections,
+        unauthenticated: settings.limits.max_connections_unauthenticated,
+        per_address: settings.max_connections_per_address,
+        growth: GROWTH,
+        attempts: settings.limits.max_attempts_per_address,
+        handshake_timeout: settings.remote.handshake_timeout,
+    }
+}
+
+/// All components of a host may have one address, and they may reconnect often. So only connections without a correct
+/// secret are limited. Servers take no permits from components.
+fn of_components(settings: &Settings, connection_permits: Arc<Semaphore>) -> Limits {
+    Limits {
+        connection_permits,
+        // All components of a host may be at one address.
+        connections: usize::MAX,
+        unauthenticated: component_connections(settings),
+        per_address: settings.limits.components.unproved_per_address,
+        // This also limits the rate of wrong secrets. Components connect over short
+        // paths, so the limit needs no growth.
+        growth: 1,
+        attempts: usize::MAX,
+        handshake_timeout: settings.remote.handshake_timeout,
+    }
+}
+
+/// The number of accepted connections of components: one for every name, whatever the limit is, and some more for
+/// connections without a correct secret.
+fn component_connections(settings: &Settings) -> usize {
+    let names = settings.components.len();
+    settings.limits.components.connections.max(names + names / 16)
+}
+
+fn secret(component: &settings::Component) -> (Domain, Configured) {
+    let secret = Secret::new(component.secret.clone());
+    (component.name.clone(), Configured { secret, max_stanza: component.max_stanza })
+}
+
+/// Unauthenticated connections of one address that are served at once may grow to this many times
+/// `max_connections_per_address` while connections of the address authenticate. 4 × 64 = 256 are as many as a node opens
+/// at once, so that 1,000 links of a hoster are open within 3 s with round trips of 100 ms.
+const GROWTH: usize = 4;

@@ -1,0 +1,86 @@
+//! `nuncio check`: certificates and keys.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use super::{DAY, Desk, check};
+use crate::support::{Certificate, Network, Node, Setup};
+
+#[test]
+fn certificates_and_keys_are_checked_against_their_domains() {
+    let desk = Desk::new();
+    let authority = &desk.network.authority;
+    desk.put("fine", &authority.issue(&["fine.example"]));
+    desk.put("other", &authority.issue(&["b.example", "c.example"]));
+    desk.put("old", &authority.certificate(&["old.example"]).expired().issue());
+    desk.put("soon", &authority.certificate(&["soon.example"]).expires_in(10 * DAY).issue());
+    let open = desk.put("open", &authority.issue(&["open.example"]));
+    fs::set_permissions(open, fs::Permissions::from_mode(0o644)).unwrap();
+    let domain = |name: &str, key: &str| {
+        format!("[[domain]]\nname = \"{name}.example\"\ncertificate = \"{name}.crt\"\nkey = \"{key}.key\"\n")
+    };
+    let text = ["fine", "other", "old", "soon", "open"].map(|name| domain(name, name)).concat();
+    let text = format!("{text}{}", domain("fine", "old").replace("fine.example", "mixed.example"));
+    let screen = desk.fails(&text, &["--offline"]);
+    let date = |name: &str| desk.date_of(name);
+    assert_eq!(
+        screen,
+        format!(
+            r#"error: domain.certificate: is for b.example, c.example, not for other.example
+ --> n.toml:7:1
+  |
+7 | certificate = "other.crt"
+  | ^^^^^^^^^^^
+  |
+  = help: other servers will refuse it: replace it, then reload the node
+
+error: domain.certificate: expired on {old}
+  --> n.toml:11:1
+   |
+11 | certificate = "old.crt"
+   | ^^^^^^^^^^^
+   |
+   = help: other servers will refuse it: replace it, then reload the node
+
+warning: domain.certificate: expires on {soon}
+  --> n.toml:15:1
+   |
+15 | certificate = "soon.crt"
+   | ^^^^^^^^^^^
+   |
+   = help: renew it, then reload the node
+
+warning: domain.key: every user of this machine can read open.key
+  --> n.toml:20:7
+   |
+20 | key = "open.key"
+   |       ^^^^^^^^^^
+   |
+   = help: run `chmod o-rwx open.key`
+
+error: domain.key: does not belong to the certificate: their public keys differ
+  --> n.toml:24:1
+   |
+24 | key = "old.key"
+   | ^^^
+
+the node cannot start with n.toml: 3 errors, 2 warnings
+"#,
+            old = date("old"),
+            soon = date("soon"),
+        )
+    );
+}
+
+#[test]
+fn a_certificate_that_others_refuse_fails_the_check_and_not_the_node() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").certificate(Certificate::Expired));
+    let output = check(&network.directory("nuncio.example"), "nuncio.toml", &["--offline"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    node.eventually_logs(&["WARN", "domain.certificate: expired on"]);
+    // So a reload that installs the new certificate succeeds, and one with a mistake fails.
+    let output = check(&network.directory("nuncio.example"), "nuncio.toml", &["--offline", "--startable"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let desk = Desk::new();
+    desk.fails("[[domain]]\nname = \"a.example\"\nkeey = \"a.key\"\n", &["--offline", "--startable"]);
+}
