@@ -292,31 +292,38 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// The entries of the stanzas of a batch, in their order. Empty if no stanza has one, as in most batches.
+/// The entries of the stanzas of a batch, in their order. `None` if no stanza has one, as in most batches.
 #[derive(Debug, Default)]
-pub(crate) struct Entries(Vec<Option<Entry>>);
+pub(crate) struct Entries(Option<Box<List>>);
+
+/// Boxed, since a batch is moved often.
+#[derive(Debug, Default)]
+struct List(Vec<Option<Entry>>);
 
 impl Entries {
     /// Adds the entry of the stanza that follows `before` others.
     pub(crate) fn push(&mut self, before: usize, entry: Option<Entry>) {
-        if entry.is_some() || !self.0.is_empty() {
-            let missing = before.saturating_sub(self.0.len());
-            self.0.extend((0..missing).map(|_| None));
-            self.0.push(entry);
+        if entry.is_some() || self.0.is_some() {
+            let entries = &mut self.0.get_or_insert_default().0;
+            let missing = before.saturating_sub(entries.len());
+            entries.extend((0..missing).map(|_| None));
+            entries.push(entry);
         }
     }
 
     /// Splits off the entries of the stanzas after the first `count`.
     pub(crate) fn split_off(&mut self, count: usize) -> Self {
-        Self(if count < self.0.len() { self.0.split_off(count) } else { Vec::new() })
+        let entries = self.0.as_mut().filter(|list| count < list.0.len());
+        Self(entries.map(|list| Box::new(List(list.0.split_off(count)))))
     }
 
     /// The entries of `count` stanzas: none, or one for each.
-    pub(crate) fn of(mut self, count: usize) -> std::vec::IntoIter<Option<Entry>> {
-        if !self.0.is_empty() {
-            self.0.resize_with(count, || None);
+    pub(crate) fn of(self, count: usize) -> std::vec::IntoIter<Option<Entry>> {
+        let mut entries = self.0.map(|list| list.0).unwrap_or_default();
+        if !entries.is_empty() {
+            entries.resize_with(count, || None);
         }
-        self.0.into_iter()
+        entries.into_iter()
     }
 }
 

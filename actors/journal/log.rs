@@ -15,7 +15,7 @@ use std::{
 use crate::{
     cipher::Cipher,
     record::Record,
-    restore::{self, Restored, SetAside},
+    restore::{self, Again, Restored, SetAside},
     store::{Amount, Changes, Error, Open, Store},
 };
 
@@ -191,7 +191,7 @@ impl<T> Journal<T> {
         }
         *retry = now + RETRY;
         let failed_for = now.saturating_duration_since(*since);
-        Some(restore::reopen(&mut *self.opener).map(|(store, amount, set_aside)| {
+        Some(restore::reopen(&mut *self.opener).map(|Again { store, amount, set_aside }| {
             self.state = State::Works(store);
             self.stored = amount;
             if set_aside.is_some() {

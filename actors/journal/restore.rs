@@ -67,19 +67,27 @@ pub(crate) fn open(
     })
 }
 
+/// A store that is open again.
+pub(crate) struct Again {
+    pub(crate) store: Box<dyn Store>,
+    /// Everything in it.
+    pub(crate) amount: Amount,
+    /// The store was damaged, and is a new one now.
+    pub(crate) set_aside: Option<SetAside>,
+}
+
 /// Opens a store again, and counts what is in it. A damaged one is replaced by an empty one.
-pub(crate) fn reopen(opener: &mut dyn Open) -> Result<(Box<dyn Store>, Amount, Option<SetAside>), Error> {
+pub(crate) fn reopen(opener: &mut dyn Open) -> Result<Again, Error> {
     let counted = opener.open().and_then(|mut store| {
         let amount = count(&mut *store)?;
-        Ok((store, amount))
+        Ok(Again { store, amount, set_aside: None })
     });
     match counted {
-        Ok((store, amount)) => Ok((store, amount, None)),
         Err(error @ Error::Damaged(_)) => {
-            let name = opener.set_aside()?;
-            Ok((opener.open()?, Amount::default(), Some(SetAside { name, error })))
+            let set_aside = Some(SetAside { name: opener.set_aside()?, error });
+            Ok(Again { store: opener.open()?, amount: Amount::default(), set_aside })
         }
-        Err(error) => Err(error),
+        counted => counted,
     }
 }
 

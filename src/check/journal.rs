@@ -44,12 +44,14 @@ pub(super) fn check(source: &Source, journal: Option<&Journal>) {
     }
     if let Ok(system) = statvfs(directory) {
         let free = system.f_bavail.saturating_mul(system.f_frsize);
-        if free < journal.max_bytes {
+        let used = path.metadata().map_or(0, |file| file.len());
+        let needed = journal.max_bytes.saturating_mul(FILE_FOR_RECORDS);
+        if free.saturating_add(used) < needed {
             let text = format!(
-                "{} has {} of free space, less than journal.max_bytes ({})",
+                "{} has {} of free space, and the file may grow to {}, {FILE_FOR_RECORDS} times journal.max_bytes",
                 directory.display(),
                 Size(free),
-                Size(journal.max_bytes)
+                Size(needed)
             );
             let help = "free some space, or lower journal.max_bytes: what does not fit is in memory only";
             add(source, Severity::Warning, MAX_BYTES, Message::with_help(text, help));
@@ -73,6 +75,9 @@ fn add(source: &Source, severity: Severity, key: &'static str, message: Message)
 const KEY: &str = "journal.path";
 
 const MAX_BYTES: &str = "journal.max_bytes";
+
+/// Bytes of the file for each byte of records: measured 2.6 to 3.3, since the file grows in large steps.
+const FILE_FOR_RECORDS: u64 = 3;
 
 /// The numbers of file systems that are in memory: TMPFS_MAGIC and RAMFS_MAGIC of linux/magic.h.
 const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];

@@ -12,7 +12,7 @@ impl Handler<Queued<Restore>> for Router {
     fn handle(&mut self, restore: Queued<Restore>, _: &mut Context<Self>) {
         let Restore { mut batches } = restore.into_message();
         for batch in &mut batches {
-            self.account.take_in(batch);
+            self.accounts.take_in(batch);
             batch.entry.mark_restored();
         }
         // A reload or a restart may have made a remote domain a local one.

@@ -17,7 +17,7 @@ fn the_journal_is_on_with_a_path_and_its_key_has_32_bytes() {
     assert_finds(
         "[journal]\nafter = \"1s\"",
         &[
-            "n.toml:1: journal.path: is empty: no stanza is written to a file, and the other keys have no effect",
+            "n.toml:1: warning: journal.path: is empty: no stanza is written to a file, and the other keys have no effect",
         ],
     );
     let findings = dir.findings(&format!("{domain}[journal]\npath = \"w\"\nkey_file = \"short\""));
