@@ -7,6 +7,8 @@ mod node;
 mod null_listener;
 mod session;
 
+#[cfg(test)]
+pub(crate) use node::{ABSENCE, Core, environment, start_component, start_core};
 pub use node::{SECRET, Setup, start};
 #[cfg(test)]
 pub(crate) use null_listener::NullListener;

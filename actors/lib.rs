@@ -6,6 +6,7 @@
 //! |---|---|
 //! | router | sends each stanza to the session, the component or the queue of its domain |
 //! | promise | the queues of stanzas that wait for a link, and the attempts to connect |
+//! | mailroom | the queues of stanzas that wait for a component, which is not connected or reads slowly |
 //! | outgoing | one for each domain pair: makes the attempt, then owns the stream to the remote server |
 //! | incoming | one for each stream that a remote server opened |
 //! | component | one for each connection of a component (XEP-0114) |
@@ -29,7 +30,7 @@
 //! - [`flow`]: stanzas on their way: link, batch, outbox, account, and the messages to the router.
 //! - [`dial`]: attempts to connect: targets, addresses, TLS, negotiation, and the errors of all these.
 //! - [`streams`]: the actors that own a stream, on one core (`streams/connection.rs`), and the listener.
-//! - [`routing`]: router, promise, journal and service.
+//! - [`routing`]: router, promise, mailroom, journal and service.
 //! - [`node`]: starts, reloads and stops the others; the control socket and the metrics port.
 //!
 //! # The way of a stanza, from a component to a domain without a link
@@ -66,10 +67,15 @@
 //! | router | [`promise::Deliver`] | promise | answered with `resource-constraint` |
 //! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
 //! | router | [`component::Send`] | component | answered with `resource-constraint`; error answers: signal |
+//! | router | [`mailroom::Deliver`] | mailroom | answered with `resource-constraint`; error answers: signal |
+//! | mailroom | [`component::SendPortion`] | component | signal: one for each request |
 //! | router | [`service::Serve`] | service | answered with `resource-constraint` |
 //! | service | [`service::Answered`] | router | signal: as many as one read brought |
 //! | promise, outgoing | [`route::Return`] | router | signal: error answers are never refused |
-//! | component | [`component::Undelivered`] | router | signal |
+//! | mailroom | [`mailroom::Bounced`] | router | signal: error answers are never refused |
+//! | mailroom | [`mailroom::Answered`] | router | signal: one for each batch that is answered |
+//! | mailroom | [`mailroom::Notified`] | router | signal: one for a component at each tick |
+//! | component | [`component::PresenceSent`] | mailroom | signal: one for each read |
 //!
 //! ## Links and connections
 //!
@@ -90,12 +96,18 @@
 //! | verifier | [`verifier::Verified`] | incoming | signal |
 //! | incoming | [`incoming::Authorized`] | promise | signal |
 //! | incoming | [`resumer::Enrol`], [`resumer::Part`], [`resumer::Forget`] | resumer | signal: one of each for a stream |
-//! | incoming | [`resumer::Claim`] | resumer | the peer gets the answer for an unknown id |
+//! | incoming | [`resumer::Claim`] | resumer | the stream ends with `resource-constraint`: the peer may ask again |
 //! | incoming | [`resumer::Withdraw`], [`resumer::Keep`] | resumer | signal: one for a claim |
 //! | resumer | [`resumer::Contested`] | the incoming that holds the id | signal: one for a claim |
 //! | resumer | [`resumer::Claimed`] | the incoming that claims the id | signal: one for a claim |
 //! | component | [`component::BindRequested`], [`component::Gone`], [`component::Answered`], [`component::Rejected`] | router | signal |
-//! | router | [`component::BindDecided`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
+//! | router | [`component::BindDecided`], [`component::Prove`], [`component::GiveWay`] | component | signal |
+//! | router | [`mailroom::TakeOver`], [`mailroom::Release`], [`mailroom::Expect`] | mailroom | signal |
+//! | mailroom | [`mailroom::HandedOver`] | router | signal |
+//! | component | [`component::Congested`] | router | signal: one until [`component::Open`] |
+//! | router | [`component::Pull`] | component | signal |
+//! | component | [`component::Requested`], [`component::Returned`] | mailroom | signal: one request at a time |
+//! | mailroom | [`component::Open`], [`component::Retire`] | component | signal |
 //! | link | [`link::Event`] | its owner | signal: at most one read and one write are under way |
 //! | incoming, component | [`accepted::Ended`], [`accepted::Authenticated`], [`accepted::WrongSecret`] | listener | signal |
 //! | tasks that accept | `Accepted` | listener | kept and offered again; the next connection waits in the kernel |
@@ -122,7 +134,7 @@
 //!
 //! | from | message | to |
 //! |---|---|---|
-//! | node | `Adopt` | promise, router, listener, verifier, resumer, resolver, dial_limit |
+//! | node | `Adopt` | promise, mailroom, router, listener, verifier, resumer, resolver, dial_limit |
 //! | router, promise | [`outgoing::Adopt`], [`outgoing::Forbid`], [`service::Adopt`], [`component::Expel`] | outgoing, service, component |
 //! | listener | [`incoming::Adopt`], [`component::Adopt`] | incoming, component |
 //!
@@ -132,7 +144,7 @@
 //!
 //! | from | message | to |
 //! |---|---|---|
-//! | node | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`] | listener, promise |
+//! | node | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`], [`mailroom::Drain`] | listener, promise, mailroom |
 //! | node | [`router::Broadcast`] of a message for the sessions, [`router::Acknowledge`], [`router::LogAccount`] | router |
 //! | router | [`service::Acknowledge`], and [`service::Acknowledged`] back | service |
 //! | router, listener | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams |
@@ -143,18 +155,18 @@
 //!
 //! | from | message | to | if the mailbox is full |
 //! |---|---|---|---|
-//! | a command | [`promise::Show`], [`promise::Retry`] | promise | signal: 32 commands at most |
+//! | a command | [`promise::Show`], [`promise::Retry`], [`mailroom::Show`] | promise, mailroom | signal: 32 commands at most |
 //! | a command | [`router::ShowSessions`], [`router::ShowDomain`], [`router::ShowComponents`], [`router::Dismiss`], [`router::DismissComponent`] | router | signal |
 //! | a command | [`listener::Show`], [`listener::ExpectProbe`], [`listener::Dismiss`] | listener | signal |
 //! | a command | [`recorder::Recall`], [`recorder::Locate`] | recorder | signal |
 //! | router, listener | `Show`, `Dismiss` of outgoing, incoming, component | the streams | signal: one for each command |
-//! | a scrape | [`monitor::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 128 scrapes at most |
+//! | a scrape | [`monitor::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`mailroom::ShowFigures`], [`metrics::Show`] | | signal: 128 scrapes at most |
 //! | node | [`monitor::Report`], [`router::Report`] | monitor, router | signal |
 //! | every mailbox | [`mailbox::Register`] | monitor | signal |
 //! | incoming, attempts | [`metrics::Count`] | metrics | not counted |
 //! | incoming, attempts | [`fingerprints::Record`] | fingerprints | forgotten: a change is not logged |
 //! | promise, router, streams, verifier, fingerprints | [`recorder::Record`], [`recorder::Settled`] | recorder | lost and counted |
-//! | the watchdog | [`heartbeat::Respond`] | router, promise | signal: one at a time |
+//! | the watchdog | [`heartbeat::Respond`] | router, promise, mailroom | signal: one at a time |
 //! | tasks of the control socket | `Accepted`, `Done` | control | closed: the command reports that the node is too busy |
 //!
 //! # The handover
@@ -229,6 +241,58 @@
 //! - *The node stops while stanzas are unacknowledged.* The sessions wait for the last acknowledgement; what is missing
 //!   then is uncertain.
 //!
+//! # The handover of a component
+//!
+//! Stanzas for a component keep their order as well, whether it is away, slow, or connects again. The router decides
+//! where a stanza goes: to the connection that serves the name, or to the mailroom. A connection gets nothing from the
+//! router before the mailroom has handed over what waits; it asks for that in portions, as its outbox drains. The same
+//! protocol serves a slow component: its connection reports a full outbox, and from then on everything goes through the
+//! mailroom until nothing waits there any more.
+//!
+//! ```text
+//!  router                      mailroom                        component
+//!    │  Deliver ──────────────▶ queue                             │
+//!    │ ◀─────────────────────────────────────────── BindRequested ┤
+//!    ├─ TakeOver ──────────────▶│                                 │
+//!    ├─ BindDecided ─────────────────────────────────────────────▶│
+//!    │                          │ ◀──────────────── Requested ────┤
+//!    │  Deliver ───────────────▶├─ SendPortion ──────────────────▶│ write
+//!    │                          │ ◀──────────────── Requested ────┤ (its outbox has drained)
+//!    │ ◀─────────── HandedOver ─┤ (nothing waits)                 │
+//!    │  Deliver (crossed) ─────▶│ queue                           │
+//!    ├─ Release ───────────────▶├─ SendPortion, Open ────────────▶│ write, then what was held, then as it comes
+//!    ├─ Send ────────────────────────────────────────────────────▶│
+//!    │ ◀────────────────────────────────────────────── Congested ─┤ (its outbox is full)
+//!    ├─ TakeOver ──────────────▶│                                 │
+//!    ├─ Pull ────────────────────────────────────────────────────▶│ … as above
+//!    │ ◀─────────────────────────────────────────────────── Gone ─┤ (keeps what arrives)
+//!    ├─ Expect ────────────────▶├─ Retire ───────────────────────▶│ gives back: doubtful, unwritten, held; stops
+//!    │  Deliver ───────────────▶ queue (behind)                   │
+//!    │                          │ ◀───────────────── Returned ────┤
+//!    │                          ├─ queue (in front)               ×
+//! ```
+//!
+//! `Retire` takes the way through the mailroom, so that it follows its last portion. A mailbox is one queue: what the
+//! router sent to the connection before `Expect` is in its mailbox before `Retire`.
+//!
+//! These races can happen; each has a test in `scenario/absence`:
+//! - *A stanza arrives during the handover.* It goes to the mailroom until `HandedOver`; what crosses that message follows
+//!   with `Release`. What the router sends to the connection itself is held there until `Open`.
+//! - *A connection ends before `Open`.* It gives back its portion, what it holds, and what still arrives; `HandedOver` of a
+//!   connection that no longer serves the name is ignored.
+//! - *Stanzas arrive while a return is outstanding.* `Expect` reached the mailroom before them, so they queue behind it.
+//! - *The name is claimed again before the return.* The next connection gets nothing until the stanzas are back.
+//! - *That connection ends as well.* It got nothing, so nothing of it is awaited; the first return still is.
+//! - *A second connection replaces the first.* The first one retires at once, and gives back what it cannot write.
+//! - *The outbox is full again before everything was handed over.* The connection asks when it has drained.
+//! - *A slow connection is lost.* What was in its outbox goes in front of what waits.
+//! - *A connection panics.* It returns nothing, and nothing is awaited. What it has not written shows as the difference
+//!   of the account. A portion on its way to it stays in the queue.
+//! - *A reload removes the name*: what waits and what returns is answered. If the next reload adds it again, the return of
+//!   the old connection is not expected, and is answered.
+//! - *The node stops*: what waits for absent components is answered; connected ones get it as they read, and what they
+//!   return is answered.
+//!
 //! # The resumption of an incoming stream
 //!
 //! A peer that has lost a connection claims its stream on another one (XEP-0198 section 5). The old connection may still
@@ -246,11 +310,13 @@
 //! ```
 //!
 //! These races can happen; each has a test in `scenario/incoming_resumption.rs`:
-//! - *The router is full* when the stream is asked to yield: the claim waits, for two seconds at most.
+//! - *The router is full* when the stream is asked to yield: the claim waits, for two seconds at most. Then the claiming
+//!   stream ends with `resource-constraint`, and the peer may ask again: `<failed/>` would say that the stream is over.
 //! - *Stanzas are in the mailbox of the old stream.* What came before `Contested` is taken and counted, what came after it is
 //!   dropped: the peer sends it again.
 //! - *The claiming connection is lost* before it learns the result. It withdraws its claim, and the count is as before.
-//! - *Two connections claim one stream.* The later one gets it: the peer has given up the other.
+//! - *Several connections claim one stream.* The last one gets it: the peer has given up the others, which end with
+//!   `conflict`.
 //! - *A stream parts while it is asked to yield.* Its state arrives once, and answers the claim.
 //! - *A reload forbids the pair of a lost stream*: the stream is forgotten.
 //!
@@ -269,12 +335,18 @@
 //! [`component::Drain`]: streams::component::Drain
 //! [`component::Expel`]: streams::component::Expel
 //! [`component::GiveWay`]: streams::component::GiveWay
+//! [`component::Congested`]: streams::component::Congested
 //! [`component::Gone`]: streams::component::Gone
+//! [`component::Open`]: streams::component::Open
+//! [`component::PresenceSent`]: streams::component::PresenceSent
 //! [`component::Prove`]: streams::component::Prove
+//! [`component::Pull`]: streams::component::Pull
 //! [`component::Rejected`]: streams::component::Rejected
+//! [`component::Requested`]: streams::component::Requested
 //! [`component::Retire`]: streams::component::Retire
+//! [`component::Returned`]: streams::component::Returned
 //! [`component::Send`]: streams::component::Send
-//! [`component::Undelivered`]: streams::component::Undelivered
+//! [`component::SendPortion`]: streams::component::SendPortion
 //! [`dial_limit::Acquire`]: dial::dial_limit::Acquire
 //! [`fingerprints::Record`]: observe::fingerprints::Record
 //! [`heartbeat::Respond`]: node::heartbeat::Respond
@@ -289,6 +361,17 @@
 //! [`listener::ExpectProbe`]: streams::listener::ExpectProbe
 //! [`listener::Show`]: streams::listener::Show
 //! [`listener::Stop`]: streams::listener::Stop
+//! [`mailroom::Answered`]: routing::mailroom::Answered
+//! [`mailroom::Bounced`]: routing::mailroom::Bounced
+//! [`mailroom::Deliver`]: routing::mailroom::Deliver
+//! [`mailroom::Drain`]: routing::mailroom::Drain
+//! [`mailroom::Expect`]: routing::mailroom::Expect
+//! [`mailroom::HandedOver`]: routing::mailroom::HandedOver
+//! [`mailroom::Notified`]: routing::mailroom::Notified
+//! [`mailroom::Release`]: routing::mailroom::Release
+//! [`mailroom::ShowFigures`]: routing::mailroom::ShowFigures
+//! [`mailroom::Show`]: routing::mailroom::Show
+//! [`mailroom::TakeOver`]: routing::mailroom::TakeOver
 //! [`metrics::Count`]: observe::metrics::Count
 //! [`metrics::Show`]: observe::metrics::Show
 //! [`monitor::Report`]: mailbox::monitor::Report

@@ -30,10 +30,11 @@ use crate::{
     node::control::{Sources, socket},
     routing::{
         journal::{Journal, OpenError},
+        mailroom::Mailroom,
         promise::Promise,
         router::{self, Router},
     },
-    settings::{Conflict, Settings},
+    settings::{Absence, Conflict, Settings},
     streams::listener::Listener,
 };
 use heartbeat::Heartbeat;
@@ -53,6 +54,7 @@ pub struct Node {
     components: Option<Mailbox<Listener>>,
     router: Mailbox<Router>,
     promise: Mailbox<Promise>,
+    mailroom: Mailbox<Mailroom>,
     /// The actors that answer commands.
     sources: Sources,
     monitor: Mailbox<Monitor>,
@@ -180,9 +182,9 @@ impl Node {
         down.within(within).await
     }
 
-    /// Checks whether the router and the promise still process their mailboxes.
+    /// Checks whether the router, the promise and the mailroom still process their mailboxes.
     pub fn heartbeat(&self) -> Heartbeat {
-        Heartbeat::new(&self.router, &self.promise)
+        Heartbeat::new(&self.router, &self.promise, &self.mailroom)
     }
 }
 
@@ -214,6 +216,12 @@ fn served(settings: &Settings) -> (Vec<xmpp::Domain>, Vec<(xmpp::Domain, Conflic
     let domains = settings.domains.iter().map(|domain| domain.name.clone());
     let components = settings.components.iter().map(|component| (component.name.clone(), component.conflict));
     (domains.collect(), components.collect())
+}
+
+/// The names of the components, and the rules for stanzas that wait for each.
+fn absences(settings: &Settings) -> Vec<(xmpp::Domain, Absence)> {
+    let components = settings.components.iter();
+    components.map(|component| (component.name.clone(), component.absence.clone())).collect()
 }
 
 const LOG: &str = "nuncio::node";

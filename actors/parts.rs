@@ -9,6 +9,6 @@ pub use crate::{
         trace::Trace,
     },
     observe::{log_limit, metrics::MetricsHandle, recorder::RecorderHandle},
-    routing::{promise, router, service},
+    routing::{mailroom, promise, router, service},
     streams::component,
 };

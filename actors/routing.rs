@@ -1,8 +1,10 @@
-//! Decides where stanzas go, and keeps those that have to wait: the router, the promise and the node's own
-//! service.
+//! Decides where stanzas go, and keeps those that have to wait: the router, the promise, the mailroom and
+//! the node's own service.
 
 mod capacity;
 pub(crate) mod journal;
+pub mod mailroom;
 pub mod promise;
+mod queue;
 pub mod router;
 pub mod service;

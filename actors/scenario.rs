@@ -1,7 +1,9 @@
-//! Tests of the router, the promise, the sessions and a component together, on paused time: remote servers
-//! come and go, links are cut, and every stanza has one outcome, in order.
+//! Tests of the router, the promise, the mailroom, the sessions and the components together, on paused time: remote
+//! servers and components come and go, links are cut, and every stanza has one outcome, in order.
 
+mod absence;
 mod component_client;
+mod full_router;
 mod incoming_acks;
 mod incoming_resumption;
 mod links;

@@ -46,6 +46,8 @@ pub struct Settings {
     pub promise: Promise,
     /// The journal; `None`: what waits is lost in a crash.
     pub journal: Option<Journal>,
+    /// Bytes in the queues of all components.
+    pub absence_bytes: usize,
     /// Name resolution.
     pub dns: Dns,
     /// The service discovery of the node.
@@ -166,6 +168,8 @@ pub struct Component {
     pub max_stanza: Option<usize>,
     /// The rule for a second connection with the secret of the name.
     pub conflict: Conflict,
+    /// The rules for stanzas that wait for it.
+    pub absence: Absence,
 }
 
 /// The connection that serves the name of a component when a second one has its secret.
@@ -176,6 +180,25 @@ pub enum Conflict {
     Refuse,
     /// The second one; the first gets `conflict`.
     Replace,
+}
+
+/// The rules for stanzas to a component that is not connected, or that reads more slowly than they arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absence {
+    /// The time a message waits. It is answered at once when the component has been absent for longer; zero: always.
+    pub message: Duration,
+    /// The same for a presence.
+    pub presence: Duration,
+    /// The same for an IQ.
+    pub iq: Duration,
+    /// Stanzas in the queue.
+    pub max_stanzas: usize,
+    /// Bytes in the queue.
+    pub max_bytes: usize,
+    /// The time a message waits that a server would store for a user who is offline; `None`: as any message.
+    pub keep: Option<Duration>,
+    /// Stanzas that were written lately when the connection was lost are sent again.
+    pub redeliver: bool,
 }
 
 /// The policy for one remote domain.

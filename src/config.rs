@@ -3,6 +3,7 @@
 //! One function reads each section, key by key through [`Section`], which adds a finding for a wrong value
 //! and continues with the default. If no finding is a problem, the result is a configuration.
 
+mod absence;
 mod acks;
 pub(crate) mod default_path;
 pub(crate) mod finding;
@@ -162,6 +163,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
     let listen = listen::listen(top.section("listen"));
     let promise = promise::promise(top.section("promise"));
     let journal = journal::read(top.section("journal"));
+    let absence = absence::defaults(top.section("absence"), absence::has_journal());
 
     let mut stores = identity::Stores::default();
     let s2s = top.section("s2s");
@@ -179,7 +181,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
     s2s.finish();
 
     let domains = local::domains(top.sections("domain"), &remote.policy);
-    let components = local::components(top.sections("component"), &domains, &remote.policy);
+    let components = local::components(top.sections("component"), &domains, &remote.policy, &absence);
     if !top.has("domain") && !top.has("component") {
         top.problem("domain", "nothing to serve: add a [[domain]] or a [[component]]");
     }
@@ -210,6 +212,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
         limits,
         promise,
         journal,
+        absence_bytes: absence.total_bytes,
         dns,
         service,
     };

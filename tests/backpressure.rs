@@ -7,7 +7,10 @@ fn a_component_that_does_not_read_delays_no_other() {
     let network = Network::new();
     let other = Node::start(&network, Setup::of("other.example"));
     // The connection is not closed while the test lasts.
-    let node = Node::start(&network, Setup::of("nuncio.example").set("s2s.write_timeout", NEVER));
+    let node = Node::start(
+        &network,
+        Setup::of("nuncio.example").set("s2s.write_timeout", NEVER).set("absence.max_bytes", "\"4 MiB\""),
+    );
     let mut sender = other.inbox();
     let mut heard = node.inbox();
     let _deaf = Component::connect_deaf(node.address(), "outbox.nuncio.example");

@@ -156,9 +156,9 @@ fn a_wrong_secret_is_a_warning_that_names_the_component() {
 }
 
 #[test]
-fn a_missing_component_is_logged_with_the_first_stanza_for_it() {
+fn a_missing_component_is_logged_with_the_first_stanza_that_is_answered_for_it() {
     let network = Network::new();
-    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example").answers_for_absent());
     let mut outbox = node.outbox();
     for _ in 0..5 {
         assert!(outbox.asks("inbox.nuncio.example", PING).is("iq", "error"));
@@ -223,7 +223,7 @@ fn components_of_one_node_reach_each_other() {
 #[test]
 fn a_component_that_is_not_connected_is_unavailable_for_now() {
     let network = Network::new();
-    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example").answers_for_absent());
     let answer = node.outbox().asks("inbox.nuncio.example", PING);
     let error = answer.expect("error");
     assert_eq!(error.attribute("type"), "wait", "{answer}");

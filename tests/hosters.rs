@@ -15,8 +15,10 @@ use crate::support::{
 fn a_large_hoster_is_reached_beside_unauthenticated_connections() {
     let network = Network::new();
     // All limits are the defaults. Unauthenticated connections last longer here than on an idle machine.
-    let mut setup =
-        quiet("hoster.example").set("s2s.handshake_timeout", "\"3m\"").set("s2s.attempt_timeout", "\"3m\"");
+    let mut setup = quiet("hoster.example")
+        .answers_for_absent()
+        .set("s2s.handshake_timeout", "\"3m\"")
+        .set("s2s.attempt_timeout", "\"3m\"");
     (setup.loaded, setup.wildcard) = (true, true);
     for number in 0..DOMAINS {
         setup = setup.component(&format!("d{number}.hoster.example"));
@@ -53,7 +55,7 @@ fn every_domain_of_a_large_hoster_is_verified_by_dialback() {
         let setup = quiet(domain).auth(Auth::Dialback);
         setup.set("s2s.handshake_timeout", "\"3m\"").set("s2s.attempt_timeout", "\"3m\"")
     };
-    let setup = (0..DOMAINS).fold(patient("hoster.example"), |setup, number| {
+    let setup = (0..DOMAINS).fold(patient("hoster.example").answers_for_absent(), |setup, number| {
         setup.component(&format!("d{number}.hoster.example"))
     });
     let _hoster = Node::start(&network, Setup { loaded: true, wildcard: true, ..setup });

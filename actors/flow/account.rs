@@ -56,13 +56,15 @@ impl Entry {
         Self::default()
     }
 
-    /// Records the outcome of some of the stanzas.
-    pub fn settle(&mut self, outcome: Outcome, amount: Amount) {
+    /// Records the outcome of some of the stanzas. Gives the amount that is counted: a stanza that was stamped has more
+    /// bytes than were taken in.
+    pub fn settle(&mut self, outcome: Outcome, amount: Amount) -> Amount {
         let amount = self.deduct(amount);
         for totals in self.totals.iter().flatten() {
             totals.waiting.subtract(amount.stanzas, amount.bytes);
             totals.figure(outcome).add(amount.stanzas, amount.bytes);
         }
+        amount
     }
 
     /// Counts error answers by condition.
@@ -94,6 +96,15 @@ impl Entry {
         for totals in self.totals.iter().flatten() {
             totals.figure(Outcome::Written).subtract(amount.stanzas, amount.bytes);
             totals.figure(Outcome::Uncertain).add(amount.stanzas, amount.bytes);
+        }
+    }
+
+    /// Written stanzas wait again: they are to be sent once more.
+    pub fn unwrite(&mut self, amount: Amount) {
+        self.held = self.held.plus(amount);
+        for totals in self.totals.iter().flatten() {
+            totals.figure(Outcome::Written).subtract(amount.stanzas, amount.bytes);
+            totals.waiting.add(amount.stanzas, amount.bytes);
         }
     }
 

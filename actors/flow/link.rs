@@ -15,6 +15,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -160,6 +161,7 @@ struct Chunk {
 enum Step {
     Command(Option<Command>),
     Wrote,
+    CannotWrite(io::Error),
     Read(BytesMut, ReadPermit),
     Eof,
 }
@@ -196,6 +198,10 @@ impl Task {
                     self.chunk = Chunk::default();
                     self.report(Event::Written);
                 }
+                Step::CannotWrite(error) => {
+                    Box::pin(self.read_rest()).await;
+                    return Err(error);
+                }
                 Step::Read(bytes, permit) => self.report(Event::Received { bytes, permit }),
                 Step::Eof => {
                     // The peer may still read: TCP closes one direction at a time.
@@ -209,9 +215,12 @@ impl Task {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Step>> {
         if self.chunk.bytes.has_remaining() {
             while self.chunk.bytes.has_remaining() {
-                match Pin::new(&mut self.stream).poll_write(context, &self.chunk.bytes)? {
-                    Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    Poll::Ready(written) => self.chunk.advance(written),
+                match Pin::new(&mut self.stream).poll_write(context, &self.chunk.bytes) {
+                    Poll::Ready(Ok(0)) => {
+                        return Poll::Ready(Ok(Step::CannotWrite(io::ErrorKind::WriteZero.into())));
+                    }
+                    Poll::Ready(Ok(written)) => self.chunk.advance(written),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Ok(Step::CannotWrite(error))),
                     Poll::Pending => return self.poll_read(context),
                 }
             }
@@ -247,6 +256,26 @@ impl Task {
             }
         }
         Poll::Ready(Ok(Step::Read(BytesMut::from(buffer.filled()), ReadPermit::new(permit))))
+    }
+
+    /// Reads what arrived before a connection broke. The kernel keeps it after a reset too, and it may be the
+    /// acknowledgement of all that was written (XEP-0198). It ends with the end of the connection, which a failed
+    /// write means; the limits are for a connection that is broken in one direction only.
+    async fn read_rest(&mut self) {
+        if self.eof {
+            return;
+        }
+        let rest = async {
+            let mut length = 0;
+            while length < REST
+                && let Ok(Step::Read(bytes, permit)) = poll_fn(|context| self.poll_read(context)).await
+            {
+                length += bytes.len();
+                self.report(Event::Received { bytes, permit });
+            }
+        };
+        // An owner that is held up for longer learns of the end all the same.
+        let _ = tokio::time::timeout(REST_WITHIN, rest).await;
     }
 
     /// Does the TLS handshake. False if it failed.
@@ -297,5 +326,14 @@ const READS: usize = 1;
 /// other actors of the thread run.
 const READ: usize = 64 * 1024;
 
+/// Bytes that are read at most when a write has failed: more than the kernel's receive buffer holds.
+const REST: usize = 8 * 1024 * 1024;
+
+/// The time limit for this. All of it has arrived.
+const REST_WITHIN: Duration = Duration::from_secs(1);
+
 /// Bytes of the longest TLS record (RFC 8446 section 5.1).
 const RECORD: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;

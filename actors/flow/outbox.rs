@@ -18,6 +18,7 @@ mod hold;
 mod in_flight;
 mod item;
 mod journal;
+mod lately;
 mod recent;
 mod remains;
 mod rhythm;
@@ -42,6 +43,7 @@ use self::{
     hold::{Allowance, Hold},
     in_flight::InFlight,
     item::Item,
+    lately::Lately,
     recent::Recent,
     unacked::{Load, Unacked},
 };
@@ -75,6 +77,8 @@ pub(crate) struct Outbox {
     in_flight: InFlight,
     /// Empty for a component, and with acknowledgements.
     recent: Recent,
+    /// Stanzas of a component that are sent again if the link breaks. `None`: none are.
+    lately: Option<Box<Lately>>,
     /// `None` without acknowledgements.
     unacked: Option<Box<Unacked>>,
     /// The closing tag is queued: nothing may follow it.
@@ -101,6 +105,7 @@ impl Outbox {
             entry: account::Entry::none(),
             in_flight: InFlight::default(),
             recent: Recent::default(),
+            lately: None,
             unacked: None,
             is_closing: false,
             last_written: None,
@@ -112,7 +117,16 @@ impl Outbox {
         Self { to_component: true, ..Self::new(budget) }
     }
 
+    /// Keeps what is written for a while, so that it can be sent again if the link breaks.
+    pub(crate) fn keep_written(&mut self) {
+        self.lately = Some(Box::default());
+    }
+
     /// Queues stanzas. Gives them back if the destination has been too slow for too long.
+    #[allow(
+        clippy::result_large_err,
+        reason = "a batch that is given back is moved once, and boxing it costs more"
+    )]
     pub(crate) fn push(&mut self, batch: Batch, now: Instant) -> Result<(), Batch> {
         if self.is_refusing && !batch.returning {
             return Err(batch);
@@ -199,7 +213,7 @@ impl Outbox {
             self.last_written = Some(now);
             match &mut self.unacked {
                 Some(unacked) => unacked.written(chunk, &mut self.entry, now),
-                None => self.settle_written(&chunk, before, now),
+                None => self.settle_written(chunk, before, now),
             }
         }
         while self.bytes < self.budget
@@ -220,14 +234,17 @@ impl Outbox {
     }
 
     /// Settles stanzas that nobody will acknowledge; `before` counts the bytes that were written before them.
-    fn settle_written(&mut self, chunk: &[Kept], before: u64, now: Instant) {
+    fn settle_written(&mut self, chunk: Vec<Kept>, before: u64, now: Instant) {
         if !self.to_component {
-            self.recent.add(chunk, before, now);
+            self.recent.add(&chunk, before, now);
         }
         let amount = chunk.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
-        self.entry.settle(Outcome::Written, amount);
+        let amount = self.entry.settle(Outcome::Written, amount);
         if amount.stanzas > 0 {
             self.in_flight.add(amount, now);
+        }
+        if let Some(lately) = &mut self.lately {
+            lately.add(chunk, now);
         }
     }
 
@@ -268,6 +285,11 @@ impl Outbox {
     /// Whether it holds less than its budget.
     pub(crate) fn has_room(&self) -> bool {
         self.bytes < self.budget
+    }
+
+    /// Bytes that it takes, if no more than half of its budget waits.
+    pub(crate) fn room_if_drained(&self) -> Option<usize> {
+        (self.bytes <= self.budget / 2).then(|| self.budget - self.bytes)
     }
 
     /// When the link wrote a stanza for the last time.

@@ -84,14 +84,20 @@ async fn converse(mut stream: UnixStream, sources: &Sources, mut ends: oneshot::
         }
         Some(Ok(Err(why))) => Refusal::new(why).document(),
         Some(Err(_)) => {
-            Refusal::new(format!("no request arrived within {} s", READ_WITHIN.as_secs())).document()
+            let text = format!(
+                "no complete request arrived within {} s: it ends with a line break",
+                READ_WITHIN.as_secs()
+            );
+            Refusal::new(text).document()
         }
         None => Refusal::new("no request arrived before other commands needed the connection: try again")
             .document(),
     };
     let write = async {
         stream.write_all(document.as_bytes()).await?;
-        stream.shutdown().await
+        stream.shutdown().await?;
+        read_request::discard(&mut stream).await;
+        Ok::<(), std::io::Error>(())
     };
     let write = tokio::time::timeout(WRITE_WITHIN, write);
     // The answer is lost if the client does not read it in time.

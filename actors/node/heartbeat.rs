@@ -1,9 +1,9 @@
-//! Checks that the router and the promise still process their mailboxes, for the watchdog of the service manager.
+//! Checks that the router, the promise and the mailroom still process their mailboxes, for the watchdog of the service manager.
 
 use actix::{Context, Handler};
 use tokio::sync::oneshot;
 
-use crate::routing::{promise::Promise, router::Router};
+use crate::routing::{mailroom::Mailroom, promise::Promise, router::Router};
 use mailbox::{Mailbox, Outlet, Queued};
 
 /// Confirm that the mailbox is processed.
@@ -13,19 +13,19 @@ pub struct Respond {
     pub alive: oneshot::Sender<()>,
 }
 
-/// Checks that the router and the promise still process their mailboxes. A timer of their own could not show it.
+/// Checks that the router, the promise and the mailroom still process their mailboxes. A timer of their own could not show it.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
-    actors: [Outlet<Respond>; 2],
+    actors: [Outlet<Respond>; 3],
 }
 
 impl Heartbeat {
-    /// A check of these two actors.
-    pub fn new(router: &Mailbox<Router>, promise: &Mailbox<Promise>) -> Self {
-        Self { actors: [router.outlet(), promise.outlet()] }
+    /// A check of these actors.
+    pub fn new(router: &Mailbox<Router>, promise: &Mailbox<Promise>, mailroom: &Mailbox<Mailroom>) -> Self {
+        Self { actors: [router.outlet(), promise.outlet(), mailroom.outlet()] }
     }
 
-    /// Waits until both have answered; forever if one does not. Call it from a task outside of the actors.
+    /// Waits until all have answered; forever if one does not. Call it from a task outside of the actors.
     pub async fn beat(&self) {
         for actor in &self.actors {
             let (alive, answer) = oneshot::channel();
@@ -61,6 +61,14 @@ impl Handler<Queued<Respond>> for Promise {
     }
 }
 
+impl Handler<Queued<Respond>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, respond: Queued<Respond>, _: &mut Context<Self>) {
+        respond.into_message().respond();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -73,7 +81,9 @@ mod tests {
         let (router, _stuck): (_, Inbox<Router>) = mailbox::open(&Meter::new("router", 8, None), "router");
         let (promise, gone): (_, Inbox<Promise>) = mailbox::open(&Meter::new("promise", 8, None), "promise");
         drop(gone);
-        let heartbeat = Heartbeat::new(&router, &promise);
+        let (mailroom, _idle): (_, Inbox<Mailroom>) =
+            mailbox::open(&Meter::new("mailroom", 8, None), "mailroom");
+        let heartbeat = Heartbeat::new(&router, &promise, &mailroom);
         tokio::time::timeout(Duration::from_secs(60), heartbeat.beat()).await.unwrap_err();
     }
 }

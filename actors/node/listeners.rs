@@ -11,7 +11,7 @@ use super::starter::Starter;
 use crate::{
     dial::attempt::Dialer,
     observe::log_limit::{self, LogLimiter},
-    routing::{promise::Promise, router::Router},
+    routing::{mailroom::Mailroom, promise::Promise, router::Router},
     streams::{
         component, incoming,
         listener::{self, Kind, Limits, Listener, ListeningSocket},
@@ -26,6 +26,7 @@ use net::network;
 pub(super) struct Receivers {
     pub(super) router: Mailbox<Router>,
     pub(super) promise: Mailbox<Promise>,
+    pub(super) mailroom: Mailbox<Mailroom>,
     pub(super) verifier: Mailbox<Verifier>,
     pub(super) resumer: Mailbox<Resumer>,
 }
@@ -104,7 +105,7 @@ impl Listeners {
 
     /// Everything that the stream of a server needs.
     fn of_servers(&self, listener: &Mailbox<Listener>) -> incoming::Environment {
-        let Receivers { router, promise, verifier, resumer } = &self.receivers;
+        let Receivers { router, promise, verifier, resumer, .. } = &self.receivers;
         incoming::Environment {
             policies: self.dialer.policies.clone(),
             tls: self.dialer.tls.clone(),
@@ -124,10 +125,11 @@ impl Listeners {
 
     /// Everything that the connection of a component needs.
     fn of_components(&self, listener: &Mailbox<Listener>) -> component::Environment {
-        let (policies, router) = (&self.dialer.policies, &self.receivers.router);
+        let (policies, Receivers { router, mailroom, .. }) = (&self.dialer.policies, &self.receivers);
         let remote = policies.default_remote();
         component::Environment {
             names: Arc::clone(&self.terms.secrets),
+            redelivered: Arc::clone(&self.terms.redelivered),
             max_stanza: remote.policy.max_stanza,
             bounds: *policies.rules().bounds(),
             write_timeout: remote.write_timeout,
@@ -139,7 +141,10 @@ impl Listeners {
                 gone: router.outlet(),
                 answered: router.outlet(),
                 rejected: router.outlet(),
-                undelivered: router.outlet(),
+                congested: router.outlet(),
+                requested: mailroom.outlet(),
+                returned: mailroom.outlet(),
+                presence_sent: mailroom.outlet(),
             }),
             socket: 0,
             ended: listener.outlet(),

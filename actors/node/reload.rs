@@ -1,9 +1,9 @@
 //! Gives new settings to a running node. Streams go on, except those that the new settings do not admit.
 
-use super::{Node, StartError, identities, served};
+use super::{Node, StartError, absences, identities, served};
 use crate::{
     dial::{attempt::Dialer, dial_limit, remote_policy::RemotePolicies, resolver},
-    routing::{promise, router},
+    routing::{mailroom, promise, router},
     settings::{Limits, Settings},
     streams::{outgoing, resumer, verifier},
 };
@@ -45,6 +45,9 @@ impl Node {
         // The promise before the router: a session on its way from one to the other is checked by the second.
         let (dial, bounds) = (Box::new(dialer.clone()), settings.promise.clone());
         let _ = self.promise.signal(promise::Adopt { dial, bounds });
+        // The mailroom before the router, which then sends stanzas for new names.
+        let adopt = mailroom::Adopt { components: absences(&settings), total_bytes: settings.absence_bytes };
+        let _ = self.mailroom.signal(adopt);
         let (domains, components) = served(&settings);
         let service = settings.service.clone();
         let sessions = outgoing::Adopt { policies, tls };

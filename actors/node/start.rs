@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::sync::mpsc;
 
 use super::{
-    Node, StartError,
+    Node, StartError, absences,
     exporter::{gather, http},
     identities,
     listeners::{Listeners, Receivers, Terms},
@@ -24,6 +24,7 @@ use crate::{
     },
     routing::{
         journal::{self, Opened, Restoring},
+        mailroom::{self, Mailroom},
         promise::{self, Promise},
         router::{self, Router},
         service::{self, Service},
@@ -101,7 +102,9 @@ impl Node {
         };
         routing.start_promise(promise_inbox, promise.clone(), dialer.clone(), workers.clone());
         let service = routing.start_service();
-        routing.start_router(router_inbox, promise.clone(), service, dialer.recorder.clone());
+        let mailroom = routing.start_mailroom();
+        let routed = router::Receivers { promise: promise.clone(), mailroom: mailroom.clone(), service };
+        routing.start_router(router_inbox, routed, dialer.recorder.clone());
 
         if let Some((opened, journal)) = opened.as_mut().zip(settings.journal.as_ref()) {
             let restoring = Restoring { grace: journal.grace, message: settings.promise.message };
@@ -109,7 +112,13 @@ impl Node {
             // Before the listeners start, so that nothing overtakes them.
             let _ = router.signal(router::Restore { batches });
         }
-        let receivers = Receivers { router: router.clone(), promise: promise.clone(), verifier, resumer };
+        let receivers = Receivers {
+            router: router.clone(),
+            promise: promise.clone(),
+            mailroom: mailroom.clone(),
+            verifier,
+            resumer,
+        };
         let listeners = Listeners::new(&starter, workers, receivers, Terms::new(&settings), dialer);
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
         let components = listeners.start_components(sockets.component);
@@ -120,6 +129,7 @@ impl Node {
             router: router.clone(),
             promise: promise.clone(),
             journal: opened.as_ref().map(|opened| opened.writer.clone()),
+            mailroom: mailroom.clone(),
             metrics: observers.metrics,
             highest: Arc::default(),
             started: clock::system(),
@@ -130,6 +140,7 @@ impl Node {
         let sources = Sources {
             router: router.clone(),
             promise: promise.clone(),
+            mailroom: mailroom.clone(),
             recorder: observers.recorder,
             servers: servers.clone(),
             components: components.clone(),
@@ -146,6 +157,7 @@ impl Node {
             components,
             router,
             promise,
+            mailroom,
             sources,
             monitor,
             journal: opened.map(|opened| (opened.mailbox, opened.writer)),
@@ -265,17 +277,25 @@ impl Routing<'_> {
         })
     }
 
-    fn start_router(
-        &self,
-        inbox: Inbox<Router>,
-        promise: Mailbox<Promise>,
-        service: Mailbox<Service>,
-        recorder: RecorderHandle,
-    ) {
+    fn start_mailroom(&self) -> Mailbox<Mailroom> {
+        let owners = mailroom::Owners {
+            handed_over: self.router.outlet(),
+            answered: self.router.outlet(),
+            bounced: self.router.outlet(),
+            notified: self.router.outlet(),
+        };
+        let (rules, total_bytes) = (absences(self.settings), self.settings.absence_bytes);
+        let guard = self.guard("mailroom");
+        self.starter.start(&self.starter.mail, "mailroom", 65_536, move |_| {
+            Mailroom::new(rules, total_bytes, owners, guard)
+        })
+    }
+
+    fn start_router(&self, inbox: Inbox<Router>, receivers: router::Receivers, recorder: RecorderHandle) {
         let (domains, components) = served(self.settings);
         let (log_account, guard) = (self.settings.log_mailboxes, self.guard("router"));
         inbox.start_on(&self.starter.main, move || {
-            Router::new(domains, components, promise, service, log_account, recorder, guard)
+            Router::new(domains, components, receivers, log_account, recorder, guard)
         });
     }
 

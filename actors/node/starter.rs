@@ -18,6 +18,8 @@ pub(super) struct Starter {
     pub(super) dns: ArbiterHandle,
     /// For the services of the node.
     pub(super) service: ArbiterHandle,
+    /// For the mailroom.
+    pub(super) mail: ArbiterHandle,
     pub(super) monitor: Mailbox<Monitor>,
 }
 
@@ -25,10 +27,10 @@ impl Starter {
     /// Starts the threads and the monitor, which logs all mailboxes at this interval.
     pub(super) fn new(threads: &mut Threads, log_mailboxes: Option<Duration>) -> Self {
         let main = Arbiter::current();
-        let (dial, dns, service) = (threads.start(), threads.start(), threads.start());
+        let (dial, dns, service, mail) = (threads.start(), threads.start(), threads.start(), threads.start());
         let meter = Meter::new("monitor", 65_536, None);
         let monitor = mailbox::start_on(&main, &meter, "monitor", move |_| Monitor::new(log_mailboxes));
-        Self { main, dial, dns, service, monitor }
+        Self { main, dial, dns, service, mail, monitor }
     }
 
     /// A meter for actors of one kind.

@@ -10,7 +10,7 @@ use actix::Handler;
 use super::{LOG, Node};
 use crate::{
     flow::account::Totals,
-    routing::{journal, promise, router},
+    routing::{journal, mailroom, promise, router},
     streams::{
         listener,
         outgoing::{self, Outgoing},
@@ -36,7 +36,7 @@ mod budget {
     pub(super) const LAST_STANZAS: Part = (1, 2);
     /// For components to close their streams.
     pub(super) const COMPONENTS: Part = (3, 4);
-    /// For the router, and then the promise, to process the last stanzas of the components.
+    /// For the mailroom, the router, and then the promise, to process the last stanzas of the components.
     pub(super) const REST: Part = (1, 4);
     /// For sessions to write the last stanzas, within the phase of the links, which has all the time left.
     pub(super) const FINISH: Part = (3, 4);
@@ -60,7 +60,8 @@ impl Node {
     ///
     /// First the intake ends: the listeners, then the streams of other servers. One with acks takes nothing more from this
     /// moment: its last ack follows when the router has taken all that was read before. Meanwhile the promise answers the
-    /// stanzas that wait for a link, and the sessions empty their outboxes. Then the components close, after they got their answers. The
+    /// stanzas that wait for a link, the mailroom those that wait for a component that is not connected, and the sessions
+    /// empty their outboxes. Then the components close, after they got their answers. The
     /// sessions close last, so that the last stanzas of the components still go out.
     ///
     /// Returns the account of all stanzas at the end; `None` if the router does not give it.
@@ -73,6 +74,10 @@ impl Node {
         // The answers are with the router. The components have to get them before they are asked to close.
         self.pass_router(deadline.part(budget::ANSWERS)).await;
         self.drain_components(&deadline).await;
+        // The mailroom answers what the components did not read.
+        let (token, answered) = drain::tokens();
+        let _ = self.mailroom.signal(mailroom::Drain { token });
+        answered.within(deadline.part(budget::REST)).await;
         // The last stanzas of the components may still be with the router, or with the promise, which answers them.
         self.pass_router(deadline.part(budget::REST)).await;
         let (token, answered) = drain::tokens();
@@ -101,6 +106,7 @@ impl Node {
     async fn drain_servers(&self, deadline: &Deadline) {
         let (token, answered) = drain::tokens();
         let _ = self.promise.signal(promise::Drain { token: token.clone() });
+        let _ = self.mailroom.signal(mailroom::Drain { token: token.clone() });
         self.signal_sessions(outgoing::Flush { within: deadline.part(budget::FLUSH), token: token.clone() });
         if let Some(listener) = &self.servers {
             let within = deadline.part(budget::SERVERS);

@@ -16,7 +16,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{
-    Domain, DomainPair,
+    Domain, DomainPair, Stanza,
     stanza::{self, Condition, ErrorType},
 };
 
@@ -31,11 +31,12 @@ pub use self::{
 use crate::{
     flow::{
         account::Outcome,
-        batch::{self, Batch},
+        batch::{self, Batch, ReadPermit},
         route::{Ingress, Return, Route},
     },
     observe::recorder::RecorderHandle,
     routing::{
+        mailroom::{self, Mailroom},
         promise::{self, Promise},
         service::{self, Service},
     },
@@ -46,16 +47,27 @@ use crate::{
     },
 };
 use mailbox::{Mailbox, Queued, Refused, panic_guard::PanicGuard};
-use status::amount::Amount;
 
 /// The actor.
 pub struct Router {
     local: HashMap<Domain, Local>,
     sessions: HashMap<DomainPair, Mailbox<Outgoing>>,
     promise: Mailbox<Promise>,
+    mailroom: Mailbox<Mailroom>,
     service: Mailbox<Service>,
     accounts: Accounts,
     _guard: PanicGuard,
+}
+
+/// The actors to which the router sends stanzas, beside those of the streams.
+#[derive(Clone, Debug)]
+pub struct Receivers {
+    /// Keeps stanzas for remote domains without a session.
+    pub promise: Mailbox<Promise>,
+    /// Keeps stanzas for components.
+    pub mailroom: Mailbox<Mailroom>,
+    /// Answers for domains without a component.
+    pub service: Mailbox<Service>,
 }
 
 /// Serves a local domain.
@@ -72,40 +84,40 @@ impl Router {
     pub fn new(
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = (Domain, Conflict)>,
-        promise: Mailbox<Promise>,
-        service: Mailbox<Service>,
+        receivers: Receivers,
         log_account: Option<Duration>,
         recorder: RecorderHandle,
         guard: PanicGuard,
     ) -> Self {
         let accounts =
             Accounts { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, recorder };
+        let Receivers { promise, mailroom, service } = receivers;
         let nodes = domains.into_iter().map(|name| (name, Local::Node));
         let components = components.into_iter().map(|(name, conflict)| (name, Local::component(conflict)));
         let local = nodes.chain(components).collect();
-        Self { local, sessions: HashMap::new(), promise, service, accounts, _guard: guard }
+        Self { local, sessions: HashMap::new(), promise, mailroom, service, accounts, _guard: guard }
     }
 
     /// Sends a batch to the local domain, the session or the promise that it is for. A batch of a remote
     /// server never leaves the node again.
     fn route(&mut self, batch: Batch, ingress: Ingress) {
-        match self.local.get_mut(&batch.to) {
+        match self.local.get(&batch.to) {
             Some(Local::Component(registration)) => {
-                let Some(component) = registration.component() else {
-                    registration.count_refused(&batch.to, Amount::of(&batch.stanzas));
-                    let text = format!("the component {} is not connected", batch.to);
-                    return self.answer(batch, ErrorType::Wait, Condition::ServiceUnavailable, &text);
+                let Some(component) = registration.direct() else { return self.keep(batch) };
+                let sent = if batch.returning {
+                    component.signal(component::Send { batch })
+                } else {
+                    component.tell(component::Send { batch })
                 };
-                if batch.returning {
-                    // If the component has just gone, its error answers are dropped.
-                    let _ = component.signal(component::Send { batch });
-                } else if let Err(refused) = component.tell(component::Send { batch }) {
-                    let (batch, reason) = match refused {
-                        Refused::Full(send) => (send.batch, "reads more slowly than stanzas arrive"),
-                        Refused::Gone(send) => (send.batch, "has just disconnected"),
-                    };
-                    let text = format!("the component {} {reason}; try again later", batch.to);
-                    self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
+                match sent {
+                    Ok(()) => {}
+                    Err(Refused::Full(send)) => self.answer_overloaded(send.batch),
+                    Err(Refused::Gone(send)) => {
+                        let (batch, component) = (send.batch, component.clone());
+                        let reason = "internal error of this node".to_owned();
+                        self.component_gone(&batch.to, component, reason);
+                        self.keep(batch);
+                    }
                 }
             }
             Some(Local::Node) => self.serve(batch),
@@ -137,10 +149,26 @@ impl Router {
     /// Sends a batch to the promise, which keeps it until there is a session.
     fn queue(&mut self, batch: Batch) {
         if let Err(refused) = self.promise.tell(promise::Deliver { batch }) {
-            let batch = refused.into_inner().batch;
-            let text = "this server is overloaded; try again later";
-            self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, text);
+            self.answer_overloaded(refused.into_inner().batch);
         }
+    }
+
+    /// Sends a batch to the mailroom, which keeps it until the component asks for it.
+    fn keep(&mut self, batch: Batch) {
+        let sent = if batch.returning {
+            self.mailroom.signal(mailroom::Deliver { batch })
+        } else {
+            self.mailroom.tell(mailroom::Deliver { batch })
+        };
+        if let Err(refused) = sent {
+            self.answer_overloaded(refused.into_inner().batch);
+        }
+    }
+
+    /// Answers a batch for which the mailbox of an actor is full.
+    fn answer_overloaded(&mut self, batch: Batch) {
+        let text = "this server is overloaded; try again later";
+        self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, text);
     }
 
     /// Answers a batch that cannot be delivered. The answers are routed as any stanza is, to a component or
@@ -154,7 +182,12 @@ impl Router {
             answered = answers.stanzas.len(), dropped = answers.dropped;
             "not delivered: {text}"
         );
-        for mut batch in batch::sort(answers.stanzas, &answers.permit) {
+        self.route_answers(answers.stanzas, &answers.permit);
+    }
+
+    /// Routes error answers as any stanza.
+    fn route_answers(&mut self, answers: Vec<Stanza>, permit: &ReadPermit) {
+        for mut batch in batch::sort(answers, permit) {
             batch.returning = true;
             self.route(batch, Ingress::Local);
         }
@@ -210,9 +243,8 @@ impl Handler<Queued<Return>> for Router {
         for mut batch in batch::sort(answers, &permit) {
             batch.returning = true;
             match self.local.get(&batch.to) {
-                Some(Local::Component(registration)) if registration.is_connected() => {
-                    self.route(batch, Ingress::Local);
-                }
+                // The answers wait for a component that is not connected.
+                Some(Local::Component(_)) => self.route(batch, Ingress::Local),
                 None if self.sessions.contains_key(&batch.pair()) => self.send(batch),
                 _ => log::debug!(
                     target: LOG, to:% = batch.to, dropped = batch.stanzas.len();

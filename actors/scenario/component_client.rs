@@ -49,8 +49,13 @@ pub(super) fn attribute(stanza: &str, name: &str) -> String {
 
 /// Logs the component in, and returns the bytes that were read after the answer.
 pub(super) async fn log_in(component: &mut DuplexStream) -> BytesMut {
+    log_in_as(component, OURS).await
+}
+
+/// The same under another name.
+pub(super) async fn log_in_as(component: &mut DuplexStream, name: &str) -> BytesMut {
     let header = format!(
-        "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{OURS}'>"
+        "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{name}'>"
     );
     component.write_all(header.as_bytes()).await.unwrap();
     let mut read = BytesMut::new();

@@ -123,7 +123,7 @@ async fn a_yield_waits_until_the_router_has_taken_what_was_read() {
 }
 
 #[actix::test]
-async fn a_claim_does_not_wait_longer_than_two_seconds() {
+async fn a_claim_that_has_waited_for_two_seconds_may_be_made_again() {
     tokio::time::pause();
     let mut node = Receiver::start();
     let (mut old, id) = node.connect_with_acks(B).await;
@@ -131,8 +131,10 @@ async fn a_claim_does_not_wait_longer_than_two_seconds() {
     old.sends(B, 0..3).await;
     settled().await;
     let began = clock::now();
-    let (_, answer) = node.resume(B, &id).await;
-    assert_eq!(answer, "failed item-not-found");
+    let mut early = node.connect(B).await;
+    early.asks_to_resume(&id).await;
+    let end = early.reads_end().await;
+    assert!(end.contains("<resource-constraint") && !end.contains("<failed"), "{end}");
     let took = clock::since(began);
     assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(3), "{took:?}");
     // What the router takes later is counted for a later claim.
@@ -191,20 +193,58 @@ async fn a_loss_after_the_answer_keeps_what_was_taken_meanwhile() {
 }
 
 #[actix::test]
-async fn of_two_claims_at_once_the_later_one_resumes() {
+async fn of_several_claims_at_once_the_last_one_resumes() {
     tokio::time::pause();
     let mut node = Receiver::start();
     let (mut old, id) = node.connect_with_acks(B).await;
     node.is_full().await;
     old.sends(B, 0..3).await;
     settled().await;
-    let (mut first, mut second) = (node.connect(B).await, node.connect(B).await);
-    first.asks_to_resume(&id).await;
-    settled().await;
-    second.asks_to_resume(&id).await;
-    assert_eq!(first.reads_answer().await, "failed item-not-found");
+    let mut claims = Vec::new();
+    for _ in 0..6 {
+        claims.push(node.connect(B).await);
+        claims.last_mut().unwrap().asks_to_resume(&id).await;
+        settled().await;
+    }
     node.has_room();
-    assert_eq!(second.reads_answer().await, "resumed 3");
+    let mut last = claims.pop().unwrap();
+    assert_eq!(last.reads_answer().await, "resumed 3");
+    for overtaken in claims {
+        let end = overtaken.reads_end().await;
+        assert!(end.starts_with("<stream:error><conflict"), "{end}");
+    }
+    last.sends(B, 3..5).await;
+    assert_eq!(last.count().await, "5");
+    settled().await;
+    assert_eq!(node.taken(), [0, 1, 2, 3, 4]);
+}
+
+// The stream is lost already: each claim but the last one gets it for a moment, or is overtaken.
+#[actix::test]
+async fn of_several_claims_of_a_lost_stream_the_last_one_resumes() {
+    tokio::time::pause();
+    let mut node = Receiver::start();
+    let (mut old, id) = node.connect_with_acks(B).await;
+    old.sends(B, 0..3).await;
+    settled().await;
+    cut(old).await;
+    let mut claims = Vec::new();
+    for _ in 0..6 {
+        claims.push(node.connect(B).await);
+    }
+    for claim in &mut claims {
+        claim.asks_to_resume(&id).await;
+    }
+    let mut last = claims.pop().unwrap();
+    assert_eq!(last.reads_answer().await, "resumed 3");
+    for overtaken in claims {
+        let end = overtaken.reads_end().await;
+        assert!(end.contains("<stream:error><conflict") && !end.contains("<failed"), "{end}");
+    }
+    last.sends(B, 3..5).await;
+    assert_eq!(last.count().await, "5");
+    settled().await;
+    assert_eq!(node.taken(), [0, 1, 2, 3, 4]);
 }
 
 // H8

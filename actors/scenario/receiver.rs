@@ -1,6 +1,6 @@
 //! A node that only receives: incoming streams in memory, the resumer, and an actor in place of the router.
 
-mod configuration;
+pub(super) mod configuration;
 mod peer;
 
 use std::net::SocketAddr;
@@ -86,6 +86,12 @@ impl Receiver {
             recorder: RecorderHandle::disabled(),
         };
         Self { environment, streams: meter("incoming"), resumer, router, taken, connections: 0 }
+    }
+
+    /// Has the stanzas go to a real router from now on.
+    pub(super) fn routes_to(&mut self, router: &Mailbox<Router>) {
+        let owners = Owners { routes: router.outlet(), refused: router.outlet() };
+        self.environment.owners = Arc::new(owners);
     }
 
     /// A connection of a remote server that has authenticated by EXTERNAL.

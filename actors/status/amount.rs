@@ -25,4 +25,13 @@ impl Amount {
     pub fn plus(self, other: Self) -> Self {
         Self { stanzas: self.stanzas + other.stanzas, bytes: self.bytes + other.bytes }
     }
+
+    /// Returns the difference; zero where `other` is larger.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            stanzas: self.stanzas.saturating_sub(other.stanzas),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
 }

@@ -1,8 +1,12 @@
 //! Requests on the control socket: one line of JSON for each.
 
+mod wrong;
+
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::wrong::WrongRequest;
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -77,12 +77,18 @@ pub fn related(related: &[Related]) -> String {
 /// Describes the state of a component: `echo.example.org: component not connected for 3 min; its last
 /// connection ended: …`.
 pub fn component(component: &ComponentReport, now: Time) -> String {
-    let ComponentReport { name, connected, since, last_end, refused, rejected, .. } = component;
+    let ComponentReport {
+        name, connected, since, last_end, refused, waiting, first_answered, rejected, ..
+    } = component;
     let time = Seconds(since.before(now));
     let mut parts = vec![match connected {
         true => format!("component connected for {time}"),
         false => format!("component not connected for {time}"),
     }];
+    if waiting.stanzas > 0 {
+        let first = first_answered.map(|time| format!(", the first is answered in {time}"));
+        parts.push(format!("{}{}", waits(*waiting), first.unwrap_or_default()));
+    }
     match last_end {
         Some(ending) => parts.push(format!("its last connection ended: {}", ending.reason)),
         None if !connected => parts.push("it has not connected since the start of the node".to_owned()),
@@ -329,6 +335,29 @@ mod tests {
     fn sentence(links: &[LinkReport], queues: &[QueueReport], events: &[Event]) -> String {
         let now = Time::now();
         state(&Facts { domain: "b.example", permitted: true, links, queues, events, now })
+    }
+
+    #[test]
+    fn an_absent_component_comes_with_what_waits_for_it() {
+        let now = Time::now();
+        let absent = ComponentReport {
+            name: "echo.example.org".to_owned(),
+            connected: false,
+            since: Time(now.0 - Duration::from_secs(12)),
+            last_end: None,
+            refused: Amount::default(),
+            waiting: Amount { stanzas: 31, bytes: 3100 },
+            first_answered: Some(Seconds(Duration::from_secs(288))),
+            rejected: crate::report::Rejections::default(),
+            link: None,
+        };
+        assert_eq!(
+            component(&absent, now),
+            "echo.example.org: component not connected for 12 s; 31 stanzas wait, the first is answered in 4 min; \
+             it has not connected since the start of the node"
+        );
+        let idle = ComponentReport { waiting: Amount::default(), ..absent };
+        assert!(!component(&idle, now).contains("wait"), "{}", component(&idle, now));
     }
 
     #[test]

@@ -9,34 +9,40 @@ mod messages;
 mod ping;
 mod reload;
 mod show;
+mod supply;
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{
     Domain,
     component::{Configured, Handshake},
     policy::Bounds,
-    stanza,
     stream::Condition,
 };
 
 use self::{
     bind::Binding,
-    closing::{CloseCause, Closing, Silence},
+    closing::{CloseCause, Closing, Leftovers, Silence},
     machine::Machine,
     ping::Ping,
+    supply::Supply,
 };
 pub use self::{
     log_limits::LogLimits,
     messages::{
-        Adopt, Answered, BindDecided, BindRequested, Dismiss, Drain, Expel, GiveWay, Gone, Prove, Rejected,
-        Retire, Send, Show, Undelivered,
+        Adopt, Answered, BindDecided, BindRequested, Congested, Dismiss, Drain, Expel, GiveWay, Gone, Open,
+        Presence, PresenceSent, Prove, Pull, Rejected, Requested, Retire, Returned, Send, SendPortion, Show,
     },
 };
 use crate::{
     flow::{
-        batch::{Batch, ReadPermit},
+        batch::ReadPermit,
         link,
         outbox::{self, Outbox},
         route::{Ingress, Refuse, Route},
@@ -51,7 +57,7 @@ use crate::{
 use mailbox::{Mailbox, Outlet, Queued, drain};
 use net::{stream::Stream, stream_id};
 
-/// The mailboxes of the router that a connection reports to.
+/// The mailboxes of the router and of the mailroom that a connection reports to.
 #[derive(Debug)]
 pub struct Owners {
     /// Stanzas.
@@ -66,8 +72,14 @@ pub struct Owners {
     pub answered: Outlet<Answered>,
     /// Wrong secrets.
     pub rejected: Outlet<Rejected>,
-    /// Stanzas that could not be written.
-    pub undelivered: Outlet<Undelivered>,
+    /// Full outboxes.
+    pub congested: Outlet<Congested>,
+    /// The mailroom: requests for portions.
+    pub requested: Outlet<Requested>,
+    /// The mailroom: stanzas that were not written.
+    pub returned: Outlet<Returned>,
+    /// The mailroom: presence of the component.
+    pub presence_sent: Outlet<PresenceSent>,
 }
 
 /// Shared dependencies of all component connections.
@@ -75,6 +87,8 @@ pub struct Owners {
 pub struct Environment {
     /// The configured names, with their secrets and limits.
     pub names: Arc<HashMap<Domain, Configured>>,
+    /// The names for which stanzas are sent again that were written lately when the connection was lost.
+    pub redelivered: Arc<HashSet<Domain>>,
     /// Bytes of the longest stanza, where a name has no limit of its own.
     pub max_stanza: usize,
     /// Bounds of one stream.
@@ -109,6 +123,8 @@ pub struct Component {
     machine: Machine,
     intake: Intake,
     binding: Binding,
+    supply: Supply,
+    leftovers: Leftovers,
     silence: Silence,
     ping: Ping,
     closing: Closing,
@@ -137,6 +153,8 @@ impl Component {
             )),
             intake: Intake::new(Ingress::Local),
             binding: Binding::Unclaimed,
+            supply: Supply::new(),
+            leftovers: Leftovers::default(),
             silence: Silence::default(),
             ping: Ping::default(),
             closing: Closing::default(),
@@ -148,38 +166,6 @@ impl Component {
 
     fn caller(&self) -> accepted::Caller {
         accepted::Caller { address: self.connection.address, socket: self.environment.socket }
-    }
-
-    fn return_to_senders(&self, batches: Vec<Batch>) {
-        let Some(name) = self.binding.name() else { return };
-        let text = format!("the component {name} is not connected");
-        self.undelivered(batches, stanza::Condition::ServiceUnavailable, &text);
-    }
-
-    fn undelivered(&self, batches: Vec<Batch>, condition: stanza::Condition, text: &str) {
-        for batch in batches {
-            let undelivered = Undelivered { batch, condition, text: text.to_owned() };
-            // A router that is gone ends the process.
-            let _ = self.environment.owners.undelivered.signal(undelivered);
-        }
-    }
-
-    /// The hold of a full outbox has ended: refuses the held stanzas if the component took too little.
-    fn hold_ended(&mut self, context: &mut Context<Self>) {
-        let batches = self.connection.end_hold(context, Self::hold_ended);
-        self.refuse_slow(batches, log::Level::Warn);
-    }
-
-    fn refuse_slow(&self, batches: Vec<Batch>, level: log::Level) {
-        let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
-        if let Some(name) = self.binding.name().filter(|_| stanzas > 0) {
-            log::log!(
-                target: LOG, level, name:% = name, stanzas = stanzas;
-                "refused: the component reads too slowly"
-            );
-            let text = format!("the component {name} reads stanzas more slowly than they arrive");
-            self.undelivered(batches, stanza::Condition::ResourceConstraint, &text);
-        }
     }
 }
 
@@ -211,7 +197,7 @@ impl Handler<Queued<link::Event>> for Component {
                 if let Some(shown) = self.connection.received(&bytes) {
                     log::trace!(target: LOG, address:% = self.connection.address; "received {shown}");
                 }
-                self.silence.note_read(&permit);
+                self.silence.note_read(&permit, self.machine.is_accepting());
                 self.report_answer();
                 self.machine.receive(bytes);
                 self.drive(&permit, context);
@@ -222,6 +208,7 @@ impl Handler<Queued<link::Event>> for Component {
             link::Event::Written => {
                 self.connection.written();
                 self.connection.flush();
+                self.request();
             }
             link::Event::Secured(_) => {}
             link::Event::Eof => {
@@ -246,31 +233,14 @@ impl Handler<Queued<link::Event>> for Component {
     }
 }
 
-impl Handler<Queued<Send>> for Component {
-    type Result = ();
-
-    fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
-        let Send { batch } = send.into_message();
-        if self.connection.has_ended() || self.machine.has_closed() {
-            return self.return_to_senders(vec![batch]);
-        }
-        self.connection.last_stanza = clock::now();
-        if let Err(batch) = self.connection.send(batch, context, Self::hold_ended) {
-            // The log has a warning from the time when the hold ended.
-            self.refuse_slow(vec![batch], log::Level::Debug);
-        }
-    }
-}
-
 impl Handler<Queued<Retire>> for Component {
     type Result = ();
 
     fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
         retire.into_message();
         self.binding.retire();
-        if self.connection.is_down() {
-            context.stop();
-        }
+        self.supply.release();
+        self.give_back(context);
     }
 }
 
@@ -280,8 +250,7 @@ impl Handler<Queued<Drain>> for Component {
     fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
         let Drain { within, token } = drain.into_message();
         self.draining = Some(token);
-        let quiet_within = within / 5 * 4;
-        self.close_when_quiet(clock::now() + quiet_within, context);
+        self.close_when_quiet(within, context);
         context.run_later(within, Self::cut);
     }
 }

@@ -118,6 +118,10 @@ impl Connection {
 
     /// Queues stanzas and writes as many as the link can take. Gives the batch back if the peer has been too slow
     /// for too long. `hold_ended` is called when a full outbox has held up senders for long enough.
+    #[allow(
+        clippy::result_large_err,
+        reason = "a batch that is given back is moved once, and boxing it costs more"
+    )]
     pub(super) fn send<A: Actor<Context = Context<A>>>(
         &mut self,
         batch: Batch,

@@ -250,8 +250,8 @@ impl Outgoing {
             context.stop();
             return;
         }
-        if let Err(too_high) = handled {
-            self.refuse_count(too_high, context);
+        if let Err(wrong) = handled {
+            self.refuse_count(wrong, context);
         }
         self.drive(&ReadPermit::free(), context);
         if let Some(adopt) = adopted {

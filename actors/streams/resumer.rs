@@ -132,8 +132,12 @@ pub(crate) enum Outcome {
         /// The number of stanzas that it took.
         handled: u32,
     },
-    /// The id is not known, or the old stream did not yield it in time.
+    /// The id is not known.
     Unknown,
+    /// Another connection of the peer has claimed the id later.
+    Overtaken,
+    /// The old stream did not yield in time. It has the id, and its count is not final.
+    NotYet,
     /// The peer has no right to the old stream.
     Refused,
 }
@@ -264,7 +268,7 @@ impl Handler<Queued<Adopt>> for Resumer {
 }
 
 /// The time limit for a stream to yield its id. It needs the router to take everything that it has read, which takes milliseconds;
-/// a peer abandons the resumption after 5 s.
+/// a peer may abandon the resumption after 5 s. The claimant can claim again later.
 const YIELD_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often the times of parted streams are checked.

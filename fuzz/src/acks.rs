@@ -28,7 +28,7 @@ pub(crate) fn receiving(input: &[u8]) {
 }
 
 fn is_act(byte: &u8) -> bool {
-    matches!(byte, 1..=8 | 11)
+    matches!(byte, 1..=8 | 11 | 12 | 14)
 }
 
 /// An open stream, and a model of its counts.
@@ -87,6 +87,8 @@ impl Receiving {
             [4] => self.answer(Claim::Continue { handled: u32::MAX - 1 }),
             [5] => self.answer(Claim::Expired { handled: 7 }),
             [6] => self.answer(Claim::Unknown),
+            [12] => self.answer(Claim::Overtaken),
+            [14] => self.answer(Claim::NotYet),
             [7] => {
                 // A claim is void then.
                 self.is_claimed = false;

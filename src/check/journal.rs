@@ -61,7 +61,8 @@ pub(super) fn check(source: &Source, journal: Option<&Journal>) {
 
 /// The directory of the file, or the one in which the node will create it.
 fn existing_directory(path: &Path) -> Option<&Path> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     [Some(directory), directory.parent()].into_iter().flatten().find(|directory| directory.is_dir())
 }
 

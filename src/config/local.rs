@@ -5,7 +5,13 @@ use xmpp::{
     policy::{Policy, Tls},
 };
 
-use super::{finding::Message, identity, section::Section, value};
+use super::{
+    absence::{self, Defaults},
+    finding::Message,
+    identity,
+    section::Section,
+    value,
+};
 use actors::settings::{Component, Conflict, Identity, LocalDomain};
 
 /// Reads every `[[domain]]`.
@@ -33,10 +39,11 @@ pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalD
 
 /// Reads every `[[component]]`. One without a certificate uses the certificate of the domain that it serves
 /// or is below.
-pub(crate) fn components(
+pub(super) fn components(
     sections: Vec<Section<'_>>,
     domains: &[LocalDomain],
     policy: &Policy,
+    defaults: &Defaults,
 ) -> Vec<Component> {
     let mut components = Vec::new();
     let mut lines = Vec::new();
@@ -46,6 +53,7 @@ pub(crate) fn components(
         let conflict = section.read("conflict", value::one_of(&CONFLICT)).unwrap_or_default();
         let own = identity::read(&section);
         let max_stanza = section.read("max_stanza", value::size);
+        let absence = absence::of_component(&section, defaults);
         if let Some(name) = &name {
             refuse_duplicate(&section, name, &mut lines);
         }
@@ -56,7 +64,7 @@ pub(crate) fn components(
                 inherited(&section, &name, domains, policy)
                     .inspect(|identity| identity::check_inherited(&section, identity, &name))
             };
-            components.push(Component { name, secret, identity, max_stanza, conflict });
+            components.push(Component { name, secret, identity, max_stanza, conflict, absence });
         }
         section.finish();
     }

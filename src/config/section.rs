@@ -307,7 +307,7 @@ const SIMILAR: f64 = 0.6;
 pub(crate) const REPEATABLE: [&str; 3] = ["domain", "component", "remote"];
 
 /// Keys that operators often put in a wrong section, or take for a section, and the right section.
-const ELSEWHERE: [(&str, &str); 21] = [
+const ELSEWHERE: [(&str, &str); 23] = [
     ("metrics", "listen"),
     ("control", "listen"),
     ("s2s_tls", "listen"),
@@ -328,6 +328,8 @@ const ELSEWHERE: [(&str, &str); 21] = [
     ("max_connections_unauthenticated", "limits"),
     ("max_depth", "limits"),
     ("backoff", "promise"),
+    ("keep", "component"),
+    ("redeliver", "component"),
     ("nameservers", "dns"),
 ];
 

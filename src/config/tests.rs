@@ -1,5 +1,6 @@
 //! Each kind of error in a configuration, with its line and its text.
 
+mod absence;
 mod acks;
 mod hints;
 mod journal;

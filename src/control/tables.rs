@@ -129,7 +129,7 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
             link.and_then(|link| link.address).map_or_else(none, |address| address.to_string()),
             link.map_or_else(none, |link| stanzas_and_bytes(link.received)),
             link.map_or_else(none, |link| stanzas_and_bytes(link.sent)),
-            link.map_or_else(none, |link| stanzas_and_bytes(link.waiting)),
+            stanzas_and_bytes(link.map_or(component.waiting, |link| component.waiting.plus(link.waiting))),
             component.refused.stanzas.to_string(),
             match (component.rejected.count, component.rejected.address) {
                 (0, _) => none(),
@@ -208,6 +208,7 @@ fn wait(queue: &QueueReport) -> &'static str {
         QueueState::Attempt => "connecting",
         QueueState::Handover => "connected, being sent",
         QueueState::Return => "connection lost",
+        QueueState::Absent => "component not connected",
         QueueState::Pause if queue.waiting.stanzas == 0 => "idle, last attempt failed",
         QueueState::Pause => "paused",
     }

@@ -34,8 +34,8 @@
 //! does not end the stream. It is dropped and reported; a request that cannot be granted is answered with
 //! `<failed/>`. An `<a/>` without a valid count leaves the request without an answer, for which the driver has
 //! a time limit.
-//! Two faults end a stream: a count of stanzas that were not sent ([`TooHigh`], section 6), and a second
-//! `<enable/>` (section 3).
+//! Two faults end a stream: a [wrong count](WrongCount), of stanzas that were not sent (section 6) or lower than
+//! before, and a second `<enable/>` (section 3).
 //!
 //! Counts are digits, ids have 1 to 4000 bytes, times are in seconds; `location` is ignored, since the DNS
 //! decides where the next stream goes.
@@ -159,7 +159,7 @@
 //! assert_eq!(unacked, [message(3)], "this one is sent again, and counts again");
 //! ledger = Ledger::starting_at(h);
 //! # assert_eq!(ledger.unacked(), 0);
-//! # Ok::<(), xmpp::acks::TooHigh>(())
+//! # Ok::<(), xmpp::acks::WrongCount>(())
 //! ```
 mod count;
 mod element;
@@ -170,7 +170,7 @@ use std::time::Duration;
 
 pub use count::Count;
 pub(crate) use element::{answer, enable, enabled, failed, read, resume, resumed};
-pub use ledger::{Ledger, RENEW_AT, TooHigh};
+pub use ledger::{Decreased, Ledger, RENEW_AT, TooHigh, WrongCount};
 pub(crate) use value::Malformed;
 
 /// The request for an ack, `<r/>`. The driver of a stream with acks puts it behind a stanza.

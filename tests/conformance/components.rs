@@ -98,7 +98,7 @@ fn a_component_sends_from_its_own_name_only() {
 // rows: K4 E15
 #[test]
 fn a_component_may_come_and_go_under_traffic() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::with(Setup::of("nuncio.example").answers_for_absent());
     let mut asker = fixture.node.outbox();
     let mut inbox = fixture.node.inbox();
     let question = |id: &str| {

@@ -6,7 +6,7 @@ use crate::support::{Component, Network, Node, SECRET, Server, eventually};
 #[test]
 fn each_configured_component_is_listed_with_its_state_and_its_last_end() {
     let (network, place) = (Network::new(), Place::new());
-    let node = Node::start(&network, place.setup().component("bot.nuncio.example"));
+    let node = Node::start(&network, place.setup().component("bot.nuncio.example").answers_for_absent());
     let state = |name: &str| {
         let json = place.json(&["components", name]);
         assert_eq!(json["components"].as_array().unwrap().len(), 1, "{json}");

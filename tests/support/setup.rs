@@ -153,6 +153,12 @@ impl Setup {
         self
     }
 
+    /// Stanzas for a component that is not connected are answered at once.
+    pub(crate) fn answers_for_absent(self) -> Self {
+        let keys = ["absence.message", "absence.presence", "absence.iq"];
+        keys.into_iter().fold(self, |setup, key| setup.set(key, "\"0s\""))
+    }
+
     /// Adds a block to Nuncio's configuration.
     pub(crate) fn block(mut self, block: &str) -> Self {
         self.node.blocks.push(block.to_owned());

@@ -7,12 +7,14 @@
 // Tests fail by panicking; this is all test code, which clippy only knows inside of `#[test]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod absence;
 mod dialback;
 mod federation;
 mod fixture;
 mod journal;
 mod limits;
 mod liveness;
+mod resumption;
 mod scene;
 mod silence;
 mod stop;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    fixture::{Behaviour, Event, Network, Node, Peer, Setup, eventually_logs, log_has, paused, sleep, timed},
+    fixture::{
+        Behaviour, DAY, Event, Network, Node, Peer, Setup, eventually_logs, log_has, paused, sleep, timed,
+    },
     scene::{INBOX, PEER},
 };
 
@@ -54,6 +56,52 @@ fn stanzas_are_read_for_a_part_of_shutdown_timeout() {
         let (_, took) = timed(node.stops()).await;
         assert!(took < Duration::from_secs(10), "{took:?}");
         eventually_logs(&["disconnected", "the component did not close its stream"]).await;
+    });
+}
+
+#[test]
+fn stanzas_of_a_component_behind_our_stream_error_are_not_taken() {
+    paused(async |network| {
+        let node = Node::start(network, Setup::of("nuncio.example")).await;
+        let mut component = node.deaf_inbox().await;
+        let sends = async {
+            match component.next(DAY).await {
+                Ok(Event::Element(error)) => drop(error.expect("system-shutdown")),
+                other => panic!("{other:?}"),
+            }
+            for number in 0..10 {
+                let to = format!("from='a@{INBOX}' to='b@nowhere.example' id='{number}'");
+                component.send(&format!("<message {to}/>")).await;
+                sleep(Duration::from_millis(10)).await;
+            }
+            component.send("</stream:stream>").await;
+        };
+        let (account, ()) = tokio::join!(node.stops(), sends);
+        assert_eq!(account.taken().stanzas, 0);
+        assert!(log_has(&["disconnected", "stanzas_in=0", "ignored=10"]));
+    });
+}
+
+#[test]
+fn a_component_that_never_pauses_gets_an_answer_to_each_stanza_that_is_taken() {
+    paused(async |network| {
+        let node = Node::start(network, Setup::of("nuncio.example")).await;
+        let mut sender = node.inbox().await;
+        let flood = async {
+            for number in 0_u64.. {
+                sender.sends_message("nowhere.example", &number.to_string(), "");
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let account = tokio::select! {
+            account = node.stops() => account,
+            () = flood => panic!("the flood has no end"),
+        };
+        let (taken, answered) =
+            (account.taken().stanzas, account.bounces().map(|(_, count)| count).sum::<u64>());
+        assert!(taken > 1000, "{taken}");
+        assert_eq!(answered, taken);
+        assert_eq!(sender.rest().await.len() as u64, answered);
     });
 }
 

@@ -4,8 +4,11 @@
 use std::{net::SocketAddr, time::Instant};
 
 use xmpp::{
-    acks::{Options, Previous},
-    stream::{Stage, initiating},
+    acks::{Ledger, Options, Previous, WrongCount},
+    stream::{
+        Condition, Stage,
+        initiating::{self, Cause},
+    },
 };
 
 use super::{Attempt, Goal};
@@ -31,14 +34,14 @@ pub struct Lost {
 }
 
 impl Lost {
-    /// Whether the peer can have handled the stanzas up to number `h`.
-    pub fn admits(&self, h: u32) -> bool {
-        h.wrapping_sub(self.first.wrapping_sub(1)) <= self.count
-    }
-
-    /// The number of the last stanza that was sent, modulo 2^32.
-    pub fn last(&self) -> u32 {
-        self.first.wrapping_sub(1).wrapping_add(self.count)
+    /// Checks the number of stanzas that the peer says it has handled, modulo 2^32.
+    ///
+    /// # Errors
+    /// It cannot have handled so many, or has acknowledged more before.
+    pub fn check(&self, h: u32) -> Result<(), WrongCount> {
+        let mut ledger = Ledger::starting_at(self.first.wrapping_sub(1));
+        ledger.sent(self.count);
+        ledger.acknowledged(h).map(drop)
     }
 }
 
@@ -89,23 +92,57 @@ impl AttemptError {
     /// The next attempt should not ask.
     pub fn is_about_resumption(&self) -> bool {
         match self {
-            Self::TimedOut { at, .. } | Self::Stream { at, .. } => at.stage == Stage::Resumption,
+            Self::TimedOut { at, .. } => at.stage == Stage::Resumption,
+            Self::Stream { at, failure } => {
+                at.stage == Stage::Resumption && !asks_for_patience(&failure.cause)
+            }
             Self::Refused { error, .. } => error.is_about_resumption(),
             _ => false,
         }
     }
 }
 
+/// Whether the peer has ended the stream for a reason that passes, so that it may know the lost stream: Nuncio does if the
+/// count is not final yet (`resource-constraint`), or if another connection asks for the same stream (`conflict`).
+fn asks_for_patience(cause: &Cause) -> bool {
+    let Cause::Stream(error) = cause else { return false };
+    matches!(error.condition, Condition::Conflict | Condition::ResourceConstraint | Condition::SystemShutdown)
+}
+
 #[cfg(test)]
 mod tests {
+    use xmpp::{Domain, stream};
+
     use super::*;
+    use crate::dial::error::At;
+
+    #[test]
+    fn an_end_for_a_passing_reason_is_not_about_the_lost_stream() {
+        let error = |stage, cause| {
+            let remote = Domain::new("b.example").unwrap();
+            let address = ([127, 0, 0, 1], 5269).into();
+            let at = At { address, stage, distrusted: None };
+            AttemptError::Stream { at, failure: initiating::Failure { remote, cause } }
+        };
+        let ended = |condition| Cause::Stream(stream::Error::new(condition, ""));
+        for condition in [Condition::Conflict, Condition::ResourceConstraint, Condition::SystemShutdown] {
+            assert!(!error(Stage::Resumption, ended(condition)).is_about_resumption(), "{condition:?}");
+        }
+        for cause in
+            [ended(Condition::UnsupportedStanzaType), ended(Condition::PolicyViolation), Cause::Closed]
+        {
+            assert!(error(Stage::Resumption, cause.clone()).is_about_resumption(), "{cause:?}");
+            assert!(!error(Stage::Features, cause.clone()).is_about_resumption(), "{cause:?}");
+        }
+    }
 
     #[test]
     fn a_count_is_possible_from_the_last_acknowledged_stanza_to_the_last_sent_one() {
         let previous = Previous { id: "1".to_owned(), handled: 0, max: None };
         let (address, until) = (([127, 0, 0, 1], 5269).into(), clock::now());
         let lost = Lost { previous, address, until, first: u32::MAX, count: 3 };
-        assert!([u32::MAX - 1, u32::MAX, 0, 1].into_iter().all(|h| lost.admits(h)));
-        assert!([u32::MAX - 2, 2, 1000].into_iter().all(|h| !lost.admits(h)));
+        assert!([u32::MAX - 1, u32::MAX, 0, 1].into_iter().all(|h| lost.check(h).is_ok()));
+        assert!(matches!(lost.check(u32::MAX - 2), Err(WrongCount::Decreased(_))));
+        assert!([2, 1000].into_iter().all(|h| matches!(lost.check(h), Err(WrongCount::TooHigh(_)))));
     }
 }

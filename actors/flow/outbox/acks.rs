@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use xmpp::acks::{REQUEST, TooHigh};
+use xmpp::acks::{REQUEST, WrongCount};
 
 use super::{Outbox, unacked::Unacked};
 use crate::flow::batch::Kept;
@@ -54,7 +54,7 @@ impl Outbox {
     ///
     /// # Errors
     /// It has acknowledged more than was sent, or less than before.
-    pub(crate) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, TooHigh> {
+    pub(crate) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, WrongCount> {
         match &mut self.unacked {
             Some(unacked) => unacked.acknowledged(h, now),
             None => Ok(None),

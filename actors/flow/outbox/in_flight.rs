@@ -51,7 +51,7 @@ impl InFlight {
 /// After this time the peer's kernel has acknowledged the bytes, or the link would have ended by
 /// `TCP_USER_TIMEOUT`. For a peer that has closed its window, that is checked with each probe only, hence
 /// twice the time.
-const ACKNOWLEDGED: Duration = Duration::from_secs(2 * tcp_options::USER_TIMEOUT.as_secs());
+pub(super) const ACKNOWLEDGED: Duration = Duration::from_secs(2 * tcp_options::USER_TIMEOUT.as_secs());
 
 /// Bytes that can be in socket buffers at most: 4 MiB in our kernel (`tcp_wmem` of Linux), and 16 MiB that
 /// the peer's kernel has received and its server has not read: 6 MiB with Linux (`tcp_rmem`), 16 MiB with

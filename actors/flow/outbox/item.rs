@@ -25,6 +25,15 @@ impl Item {
         }
     }
 
+    /// Whether it is a stanza that was taken in from a stream.
+    pub(super) fn is_taken(&self) -> bool {
+        match self {
+            Self::Stanza(kept) => kept.taken,
+            Self::Recast(recast) => recast.0.taken,
+            Self::Raw(_) => false,
+        }
+    }
+
     pub(super) fn bytes(&self) -> &Bytes {
         match self {
             Self::Stanza(kept) => kept.stanza.bytes(),

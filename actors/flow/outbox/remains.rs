@@ -28,6 +28,8 @@ pub(crate) struct Remains {
     pub open: Vec<Batch>,
     /// The number of the first open stanza on the stream, modulo 2^32.
     pub first: u32,
+    /// Stanzas for a component that may not have arrived and are sent again, in order, before the unwritten ones.
+    pub doubtful: Vec<Batch>,
     /// Stanzas of which no byte was written, in order.
     pub unwritten: Vec<Batch>,
 }
@@ -49,6 +51,8 @@ impl Outbox {
             remains.first = unacked.first();
             let open = unacked.take_open(touched, &mut self.entry);
             remains.open = batch::batches(open, &mut self.entry);
+        } else if let Some(lately) = &mut self.lately {
+            remains.doubtful = batch::batches(lately.take_doubtful(touched), &mut self.entry);
         } else {
             let uncertain = touched.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
             self.entry.settle(Outcome::Uncertain, uncertain);
@@ -61,11 +65,18 @@ impl Outbox {
         remains
     }
 
-    /// The link broke: stanzas written lately may be lost. Counts them as uncertain, and gives their number.
+    /// The link broke: stanzas written lately may be lost. Counts them as uncertain, unless they are kept to be sent
+    /// again, and gives their number.
     pub(crate) fn mark_recent_uncertain(&mut self, now: Instant) -> usize {
         let in_flight = self.in_flight.take(now);
-        self.entry.mark_uncertain(in_flight);
-        usize::try_from(in_flight.stanzas).unwrap_or(usize::MAX)
+        let again = self.lately.as_mut().map_or_else(Amount::default, |lately| {
+            let amount = lately.doubt(now).iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
+            // A stamped stanza has more bytes than were counted.
+            Amount { bytes: amount.bytes.min(in_flight.bytes), ..amount }
+        });
+        self.entry.unwrite(again);
+        self.entry.mark_uncertain(in_flight.minus(again));
+        usize::try_from(in_flight.stanzas.max(again.stanzas)).unwrap_or(usize::MAX)
     }
 
     /// The stanzas that may not have arrived and can be answered: written lately, or `touched`.
@@ -82,6 +93,16 @@ impl Outbox {
     pub(crate) fn answered(&mut self, amount: Amount, condition: Condition, answers: usize) {
         self.entry.answer_uncertain(amount);
         self.entry.bounced(condition, answers);
+    }
+
+    /// Takes out the stanzas of which nothing was given to the link, in order. Those that the node itself made stay, as do
+    /// the bytes of the protocol.
+    pub(crate) fn take_stanzas(&mut self) -> Vec<Batch> {
+        let waiting = self.items.drain(self.writing..);
+        let (stanzas, rest): (Vec<_>, Vec<_>) = waiting.partition(Item::is_taken);
+        self.bytes -= stanzas.iter().map(|item| item.bytes().len()).sum::<usize>();
+        self.items.extend(rest);
+        batch::batches(stanzas.into_iter().filter_map(Item::into_kept), &mut self.entry)
     }
 
     /// Takes out the bytes of the protocol that still wait.

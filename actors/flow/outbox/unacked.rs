@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use xmpp::acks::{Ledger, TooHigh};
+use xmpp::acks::{Ledger, WrongCount};
 
 use super::{
     rhythm::{Pace, Rhythm},
@@ -154,7 +154,7 @@ impl Unacked {
     ///
     /// # Errors
     /// It has acknowledged more than was sent, or less than before.
-    pub(super) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, TooHigh> {
+    pub(super) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, WrongCount> {
         let acknowledged = usize::try_from(self.ledger.acknowledged(h)?).unwrap_or(usize::MAX);
         // What is left was most likely written after the request.
         self.oldest = self.rhythm.asked();
@@ -169,7 +169,8 @@ impl Unacked {
         }
         self.detached = self.detached.saturating_sub(settled);
         self.offered = self.offered.saturating_sub(u32_of(settled));
-        self.early += u32_of(acknowledged - settled);
+        let early = u32::try_from(acknowledged - settled).unwrap_or(u32::MAX);
+        self.early = self.early.saturating_add(early);
         self.entry.acknowledge(amount);
         self.sends_last &= self.count() > 0;
         if self.kept.is_empty() {
@@ -229,7 +230,7 @@ impl Unacked {
         let amount = open.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
         entry.take_back(amount, &mut self.entry);
         (self.weight, self.detached, self.offered, self.oldest) = (0, 0, 0, None);
-        let early = usize_of(std::mem::take(&mut self.early)).min(touched.len());
+        let early = usize::try_from(std::mem::take(&mut self.early)).unwrap_or(usize::MAX).min(touched.len());
         for (place, mut kept) in touched.into_iter().enumerate() {
             if place < early {
                 entry.acknowledge_waiting(kept.amount());

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     observe::recorder::{self, Recorder},
     routing::{
+        mailroom::Mailroom,
         promise::{self, Promise},
         router::{self, Router},
     },
@@ -41,6 +42,8 @@ pub(crate) struct Sources {
     pub router: Mailbox<Router>,
     /// For queues and attempts.
     pub promise: Mailbox<Promise>,
+    /// For what waits for components.
+    pub mailroom: Mailbox<Mailroom>,
     /// For the history of remote domains.
     pub recorder: Mailbox<Recorder>,
     /// For streams of other servers.
@@ -131,10 +134,11 @@ impl Sources {
         let of = domain.map(prepare).transpose()?;
         let mut round = Round::begin();
         let shown = round.wait("promise", self.shown(of.as_ref(), limit.min(MOST))).await;
-        let found = match shown {
+        let mut found = match shown {
             Some(promise::Shown { queues, total, waiting, .. }) => Queues { queues, total, waiting },
             None => Queues { queues: Vec::new(), total: 0, waiting: Amount::default() },
         };
+        self.add_queues_of_components(of.as_ref(), limit.min(MOST), &mut found, &mut round).await;
         Ok(self.document(round, found))
     }
 

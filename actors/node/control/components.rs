@@ -1,5 +1,7 @@
 //! Answers commands about components.
 
+use std::cmp::Reverse;
+
 use tokio::sync::{mpsc, oneshot};
 use xmpp::Domain;
 
@@ -7,12 +9,15 @@ use super::{
     commands::{ANSWERS, CLOSE_WITHIN, Sources, prepare},
     round::{Round, silent},
 };
-use crate::{routing::router, streams::listener};
+use crate::{
+    routing::{mailroom, router},
+    streams::listener,
+};
 use mailbox::drain;
 use status::{
     amount::Amount,
-    answer::{Closed, Components, Explanation, Refusal},
-    report::{self, Account, LinkReport, LinkState, Time},
+    answer::{Closed, Components, Explanation, Queues, Refusal},
+    report::{self, Account, LinkReport, LinkState, QueueState, Time},
     request::MOST,
     sentence,
 };
@@ -82,6 +87,44 @@ impl Sources {
         Ok(self.document(round, Closed { domain, sentence, outgoing: 0, incoming, down, waiting }))
     }
 
+    /// What waits in the mailroom.
+    async fn kept(&self, of: Option<&Domain>, round: &mut Round) -> Vec<mailroom::Shown> {
+        let (answer, shown) = oneshot::channel();
+        let _ = self.mailroom.signal(mailroom::Show { of: of.cloned(), answer });
+        round.wait("mailroom", shown).await.unwrap_or_default()
+    }
+
+    /// Adds the queues of components for which something waits. The longest queues come first.
+    pub(super) async fn add_queues_of_components(
+        &self,
+        of: Option<&Domain>,
+        limit: usize,
+        found: &mut Queues,
+        round: &mut Round,
+    ) {
+        for kept in self.kept(of, round).await {
+            if kept.waiting.stanzas == 0 {
+                continue;
+            }
+            found.total += 1;
+            found.waiting = found.waiting.plus(kept.waiting);
+            found.queues.push(report::QueueReport {
+                local: ANY_SENDER.to_owned(),
+                remote: kept.name.to_string(),
+                state: if kept.is_served { QueueState::Handover } else { QueueState::Absent },
+                waiting: kept.waiting,
+                kept: 0,
+                open: Amount::default(),
+                oldest: kept.oldest,
+                next_attempt: None,
+                failures: 0,
+                trouble: None,
+            });
+        }
+        found.queues.sort_by_key(|queue| Reverse(queue.waiting.stanzas));
+        found.queues.truncate(limit);
+    }
+
     async fn configured(
         &self,
         of: Option<&Domain>,
@@ -90,6 +133,12 @@ impl Sources {
         let (answer, shown) = oneshot::channel();
         let _ = self.router.signal(router::ShowComponents { of: of.cloned(), answer });
         let Some(mut components) = round.wait("router", shown).await else { return Err(silent("router")) };
+        for kept in self.kept(of, round).await {
+            let name = kept.name.to_string();
+            if let Some(component) = components.iter_mut().find(|component| component.name == name) {
+                (component.waiting, component.first_answered) = (kept.waiting, kept.first_answered);
+            }
+        }
         let Some(listener) = &self.components else { return Ok(components) };
         let (links, mut came) = mpsc::channel(ANSWERS);
         // The number of all connections is not needed.
@@ -104,3 +153,6 @@ impl Sources {
         Ok(components)
     }
 }
+
+/// The sender in the report of a queue that has stanzas of all senders. No domain has this name.
+const ANY_SENDER: &str = "*";

@@ -219,6 +219,14 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
     for (name, connected) in &router.components {
         up.figure(&[("component", name.as_str())], u64::from(*connected));
     }
+    let mut waiting = out.family(
+        "nuncio_absent_waiting",
+        Kind::Gauge,
+        "Stanzas that wait for a component that is not connected, or that reads slowly.",
+    );
+    for (name, stanzas) in &snapshot.mailroom.waiting {
+        waiting.figure(&[("component", name.as_str())], *stanzas);
+    }
     out.family("nuncio_backoff_seconds", Kind::Gauge, "Longest time until the next attempt to a domain.")
         .figure(&[], promise.longest_pause.as_secs_f64());
     let mut phases = out.family(

@@ -14,6 +14,7 @@ use crate::{
     flow::journal::{Shown, Writer},
     observe::metrics::{Counts, Metrics, Show},
     routing::{
+        mailroom::{self, Mailroom},
         promise::{self, Promise},
         router::{self, Router},
     },
@@ -32,6 +33,8 @@ pub(crate) struct Sources {
     pub router: Mailbox<Router>,
     /// For the queues.
     pub promise: Mailbox<Promise>,
+    /// For what waits for components.
+    pub mailroom: Mailbox<Mailroom>,
     /// For connection attempts.
     pub metrics: Mailbox<Metrics>,
     /// For the journal, if there is one.
@@ -73,6 +76,7 @@ pub(super) struct Snapshot {
     pub(super) mailboxes: Vec<monitor::KindStats>,
     pub(super) router: router::Figures,
     pub(super) promise: promise::Figures,
+    pub(super) mailroom: mailroom::Figures,
     pub(super) counts: Counts,
     pub(super) journal: Option<Shown>,
     pub(super) highest: Arc<Highest>,
@@ -85,17 +89,20 @@ impl Sources {
         let (mailboxes, shown_mailboxes) = oneshot::channel();
         let (router, shown_router) = oneshot::channel();
         let (promise, shown_promise) = oneshot::channel();
+        let (mailroom, shown_mailroom) = oneshot::channel();
         let (counts, shown_counts) = oneshot::channel();
         // An actor that has ended drops its sender, so the answer ends with an error.
         let _ = self.monitor.signal(monitor::Show { answer: mailboxes });
         let _ = self.router.signal(router::ShowFigures { busiest: BUSIEST, answer: router });
         let _ = self.promise.signal(promise::ShowFigures { answer: promise });
+        let _ = self.mailroom.signal(mailroom::ShowFigures { answer: mailroom });
         let _ = self.metrics.signal(Show { answer: counts });
         let all = async {
             Some(Snapshot {
                 mailboxes: shown_mailboxes.await.ok()?,
                 router: shown_router.await.ok()?,
                 promise: shown_promise.await.ok()?,
+                mailroom: shown_mailroom.await.ok()?,
                 counts: shown_counts.await.ok()?,
                 journal: self.journal.as_ref().map(|journal| journal.figures().read()),
                 highest: Arc::clone(&self.highest),

@@ -1,6 +1,9 @@
 //! The part of the configuration that listeners and their streams use.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tokio::sync::Semaphore;
 use xmpp::{
@@ -25,6 +28,8 @@ pub(crate) struct Terms {
     pub(super) asker: Option<Domain>,
     /// The secret and the limits of each component.
     pub(super) secrets: Arc<HashMap<Domain, Configured>>,
+    /// The components for which stanzas are sent again that may not have arrived.
+    pub(super) redelivered: Arc<HashSet<Domain>>,
 }
 
 impl Terms {
@@ -46,12 +51,14 @@ impl Terms {
 
     fn with_permits(settings: &Settings, permits: Arc<Semaphore>, component_permits: Arc<Semaphore>) -> Self {
         let names = settings.components.iter().map(|component| component.name.clone());
+        let redelivered = settings.components.iter().filter(|component| component.absence.redeliver);
         Self {
             servers: of_servers(settings, permits),
             components: of_components(settings, component_permits),
             component_log_limits: component::LogLimits::of(names),
             asker: settings.domains.first().map(|domain| domain.name.clone()),
             secrets: Arc::new(settings.components.iter().map(secret).collect()),
+            redelivered: Arc::new(redelivered.map(|component| component.name.clone()).collect()),
         }
     }
 }

@@ -10,7 +10,6 @@
 //! so these queues can be kept elsewhere (on disk, for example) without any change to the actor.
 
 mod journal;
-mod queue;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +21,15 @@ use std::{
 
 use xmpp::DomainPair;
 
-use self::queue::{Fit, Queue, Room};
-pub(super) use self::queue::{LeftBehind, Settled, Verdict};
-use crate::{flow::batch::Batch, routing::capacity, settings::Promise as Bounds};
+pub(super) use crate::routing::queue::{LeftBehind, Settled, Verdict};
+use crate::{
+    flow::batch::Batch,
+    routing::{
+        capacity,
+        queue::{Fit, Queue, Room},
+    },
+    settings::Promise as Bounds,
+};
 use status::amount::Amount;
 
 /// The queues of all pairs.

@@ -4,17 +4,19 @@
 use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler};
-use xmpp::{Domain, stanza::ErrorType};
+use xmpp::Domain;
 
 use super::{
     DismissComponent, Local, Router, ShowComponents,
-    registration::{Decision, Registration},
+    registration::{Decision, Registration, Way},
 };
 use crate::{
+    flow::route::Ingress,
+    routing::mailroom,
     settings::Conflict,
-    streams::component::{self, BindDecided},
+    streams::component::{self, BindDecided, Component},
 };
-use mailbox::Queued;
+use mailbox::{Mailbox, Queued};
 use status::report;
 
 impl Router {
@@ -33,13 +35,29 @@ impl Router {
             };
             self.local.insert(name, local);
         }
-        for local in before.into_values() {
+        for (name, local) in before {
             if let Local::Component(registration) = local
                 && let Some(component) = registration.component()
             {
                 // If it has just ended, there is nothing to close.
                 let _ = component.signal(component::Expel);
+                self.expect_return(&name, component.clone());
             }
+        }
+    }
+
+    /// A connection no longer serves a name. The mailroom gets its message before the next stanza for the name, so that
+    /// it knows that the connection returns stanzas which are older. It has the connection retire, behind the last
+    /// stanza that it sends to it.
+    fn expect_return(&self, name: &Domain, component: Mailbox<Component>) {
+        // If the mailroom is gone, the process ends.
+        let _ = self.mailroom.signal(mailroom::Expect { name: name.clone(), component });
+    }
+
+    /// Notes the end of a connection. One that does not serve the name has lost it before.
+    pub(super) fn component_gone(&mut self, name: &Domain, component: Mailbox<Component>, reason: String) {
+        if self.registration(name).is_some_and(|registration| registration.gone(&component, reason)) {
+            self.expect_return(name, component);
         }
     }
 
@@ -88,10 +106,15 @@ impl Handler<Queued<component::BindRequested>> for Router {
                     "a new connection replaces the component's old connection"
                 );
                 let _ = replaced.signal(component::GiveWay);
+                self.expect_return(&name, replaced);
                 (true, false)
             }
             Decision::Refused { pinged } => (false, pinged),
         };
+        if accepted {
+            // Before the connection learns of it, which then asks the mailroom for stanzas.
+            let _ = self.mailroom.signal(mailroom::TakeOver { name, component: component.clone() });
+        }
         // If the connection has ended, `component::Gone` follows.
         let _ = component.signal(match (accepted, asked) {
             (true, _) => BindDecided::Accepted,
@@ -106,10 +129,66 @@ impl Handler<Queued<component::Gone>> for Router {
 
     fn handle(&mut self, gone: Queued<component::Gone>, _: &mut Context<Self>) {
         let component::Gone { name, component, reason } = gone.into_message();
-        if let Some(registration) = self.registration(&name) {
-            registration.gone(&component, reason);
+        self.component_gone(&name, component, reason);
+    }
+}
+
+impl Handler<Queued<component::Congested>> for Router {
+    type Result = ();
+
+    /// The mailroom gets its message before the connection, so that it knows the connection when that asks for stanzas.
+    fn handle(&mut self, congested: Queued<component::Congested>, _: &mut Context<Self>) {
+        let component::Congested { name, component } = congested.into_message();
+        let registration = self.registration(&name);
+        if !registration.is_some_and(|known| known.set_way(&component, Way::ThroughMailroom)) {
+            return;
         }
-        let _ = component.signal(component::Retire);
+        let take_over = mailroom::TakeOver { name, component: component.clone() };
+        // If the mailroom is gone, the process ends. If the connection is gone, it has reported its end.
+        let _ = self.mailroom.signal(take_over);
+        let _ = component.signal(component::Pull);
+    }
+}
+
+impl Handler<Queued<mailroom::HandedOver>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, handed_over: Queued<mailroom::HandedOver>, _: &mut Context<Self>) {
+        let mailroom::HandedOver { name, component } = handed_over.into_message();
+        let registration = self.registration(&name);
+        if registration.is_some_and(|known| known.set_way(&component, Way::Direct)) {
+            let _ = self.mailroom.signal(mailroom::Release { name, component });
+        }
+    }
+}
+
+impl Handler<Queued<mailroom::Answered>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, answered: Queued<mailroom::Answered>, _: &mut Context<Self>) {
+        let mailroom::Answered { name, amount } = answered.into_message();
+        if let Some(registration) = self.registration(&name) {
+            registration.count_refused(&name, amount);
+        }
+    }
+}
+
+impl Handler<Queued<mailroom::Bounced>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, bounced: Queued<mailroom::Bounced>, _: &mut Context<Self>) {
+        let mailroom::Bounced { answers, permit } = bounced.into_message();
+        self.route_answers(answers, &permit);
+    }
+}
+
+impl Handler<Queued<mailroom::Notified>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, notified: Queued<mailroom::Notified>, _: &mut Context<Self>) {
+        for batch in notified.into_message().batches {
+            self.route(batch, Ingress::Local);
+        }
     }
 }
 
@@ -132,15 +211,6 @@ impl Handler<Queued<component::Rejected>> for Router {
         if let Some(registration) = self.registration(&name) {
             registration.rejected(address.ip());
         }
-    }
-}
-
-impl Handler<Queued<component::Undelivered>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, undelivered: Queued<component::Undelivered>, _: &mut Context<Self>) {
-        let component::Undelivered { batch, condition, text } = undelivered.into_message();
-        self.answer(batch, ErrorType::Wait, condition, &text);
     }
 }
 

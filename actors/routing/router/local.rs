@@ -72,8 +72,9 @@ mod tests {
         },
         observe::recorder::RecorderHandle,
         routing::{
+            mailroom::Mailroom,
             promise::Promise,
-            router::{Figures, ShowFigures},
+            router::{Figures, Receivers, ShowFigures},
             service::{Owners, Service},
         },
         settings,
@@ -86,6 +87,7 @@ mod tests {
         service: Option<Inbox<Service>>,
         // Batches for remote domains stay here.
         _promise: Inbox<Promise>,
+        _mailroom: Inbox<Mailroom>,
     }
 
     impl Fixture {
@@ -93,19 +95,19 @@ mod tests {
             let meter = |kind, capacity| Meter::new(kind, capacity, None);
             let (service, service_inbox) = mailbox::open(&meter("service", 2), "service");
             let (promise, promise_inbox) = mailbox::open(&meter("promise", 100), "promise");
+            let (mailroom, mailroom_inbox) = mailbox::open(&meter("mailroom", 100), "mailroom");
             let router = mailbox::start_on(&Arbiter::current(), &meter("router", 100), "router", move |_| {
                 let guard = PanicGuard::new("router", mpsc::channel(1).0);
                 Router::new(
                     [domain("a.example")],
                     [],
-                    promise,
-                    service,
+                    Receivers { promise, mailroom, service },
                     None,
                     RecorderHandle::disabled(),
                     guard,
                 )
             });
-            Self { router, service: Some(service_inbox), _promise: promise_inbox }
+            Self { router, service: Some(service_inbox), _promise: promise_inbox, _mailroom: mailroom_inbox }
         }
 
         fn receives(&self, stanza: &str) {

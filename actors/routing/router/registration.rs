@@ -33,8 +33,13 @@ pub(super) struct Registration {
 
 /// Whether a component is connected.
 enum State {
-    /// It is not.
-    Missing {
+    /// No connection has served the name.
+    NeverSeen {
+        /// The log says so.
+        is_logged: bool,
+    },
+    /// The last connection has ended.
+    Absent {
         /// The log says so.
         is_logged: bool,
     },
@@ -45,6 +50,7 @@ enum State {
 /// The connection that serves the name.
 struct Connection {
     component: Mailbox<Component>,
+    way: Way,
     ping: Ping,
 }
 
@@ -56,6 +62,15 @@ enum Ping {
     Sent,
     /// It answered the last ping at this time.
     Answered(Instant),
+}
+
+/// The way of stanzas to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The router sends them.
+    Direct,
+    /// The mailroom sends them in portions: it has older ones, or the component reads more slowly than they come.
+    ThroughMailroom,
 }
 
 /// The decision about a connection that wants to serve the name.
@@ -75,7 +90,7 @@ impl Registration {
     /// A component that has not connected yet.
     pub(super) fn new(conflict: Conflict) -> Self {
         Self {
-            state: State::Missing { is_logged: false },
+            state: State::NeverSeen { is_logged: false },
             conflict,
             since: Time::now(),
             last_end: None,
@@ -84,21 +99,40 @@ impl Registration {
         }
     }
 
-    /// The connection that serves the name.
-    pub(super) fn component(&self) -> Option<&Mailbox<Component>> {
+    fn connection(&self) -> Option<&Connection> {
         match &self.state {
-            State::Missing { .. } => None,
-            State::Connected(connection) => Some(&connection.component),
+            State::NeverSeen { .. } | State::Absent { .. } => None,
+            State::Connected(connection) => Some(connection),
         }
     }
 
-    pub(super) fn is_connected(&self) -> bool {
-        matches!(self.state, State::Connected(_))
+    /// The connection that serves the name, if it is this one.
+    fn current(&mut self, component: &Mailbox<Component>) -> Option<&mut Connection> {
+        match &mut self.state {
+            State::Connected(connection) if connection.component.is(component) => Some(connection),
+            State::Connected(_) | State::NeverSeen { .. } | State::Absent { .. } => None,
+        }
     }
 
-    /// Whether this connection serves the name.
-    fn is_served_by(&self, component: &Mailbox<Component>) -> bool {
-        self.component().is_some_and(|current| current.is(component))
+    /// The connection that serves the name.
+    pub(super) fn component(&self) -> Option<&Mailbox<Component>> {
+        self.connection().map(|connection| &connection.component)
+    }
+
+    /// The connection to which the router sends stanzas. `None`: they go to the mailroom.
+    pub(super) fn direct(&self) -> Option<&Mailbox<Component>> {
+        let direct = self.connection().filter(|connection| connection.way == Way::Direct);
+        direct.map(|connection| &connection.component)
+    }
+
+    /// Sets the way of stanzas to a connection. False: it does not serve the name, or has this way.
+    pub(super) fn set_way(&mut self, component: &Mailbox<Component>, way: Way) -> bool {
+        let current = self.current(component);
+        current.is_some_and(|current| std::mem::replace(&mut current.way, way) != way)
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connection().is_some()
     }
 
     pub(super) fn set_conflict(&mut self, conflict: Conflict) {
@@ -109,32 +143,33 @@ impl Registration {
     /// the name already is asked to answer a ping.
     pub(super) fn bind(&mut self, component: &Mailbox<Component>) -> Decision {
         let decision = match (&mut self.state, self.conflict) {
-            (State::Missing { .. }, _) => Decision::Accepted,
+            (State::NeverSeen { .. } | State::Absent { .. }, _) => Decision::Accepted,
             (State::Connected(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
             (State::Connected(current), Conflict::Refuse) => {
                 return Decision::Refused { pinged: current.ping() };
             }
         };
-        self.state = State::Connected(Connection { component: component.clone(), ping: Ping::Unsent });
+        let (component, way) = (component.clone(), Way::ThroughMailroom);
+        self.state = State::Connected(Connection { component, way, ping: Ping::Unsent });
         self.since = Time::now();
         decision
     }
 
     /// Notes that a connection has answered the ping.
     pub(super) fn answered(&mut self, component: &Mailbox<Component>) {
-        if let State::Connected(connection) = &mut self.state
-            && connection.component.is(component)
-        {
+        if let Some(connection) = self.current(component) {
             connection.ping = Ping::Answered(clock::now());
         }
     }
 
-    /// Notes the end of a connection. One that does not serve the name changes nothing.
-    pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String) {
-        if self.is_served_by(component) {
-            (self.state, self.since) = (State::Missing { is_logged: false }, Time::now());
-            self.last_end = Some(report::Ending { at: self.since, reason: bounded(reason) });
+    /// Notes the end of a connection. False: it does not serve the name, and nothing changes.
+    pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String) -> bool {
+        if self.current(component).is_none() {
+            return false;
         }
+        (self.state, self.since) = (State::Absent { is_logged: false }, Time::now());
+        self.last_end = Some(report::Ending { at: self.since, reason: bounded(reason) });
+        true
     }
 
     /// Counts a connection with a wrong secret.
@@ -152,7 +187,7 @@ impl Registration {
 
     /// Logs once for each absence that the component is not connected.
     pub(super) fn log_missing(&mut self, name: &Domain, detail: &str) {
-        let State::Missing { is_logged } = &mut self.state else { return };
+        let (State::NeverSeen { is_logged } | State::Absent { is_logged }) = &mut self.state else { return };
         if std::mem::replace(is_logged, true) {
             return;
         }
@@ -170,6 +205,8 @@ impl Registration {
             since: self.since,
             last_end: self.last_end.clone(),
             refused: self.refused,
+            waiting: Amount::default(),
+            first_answered: None,
             rejected: self.rejected.clone(),
             link: None,
         }

@@ -37,7 +37,7 @@ pub(super) fn session(remote: &str) -> tls::Session {
 }
 
 /// The settings of a node that serves one domain, and denies some remote domains.
-pub(super) fn settings(denied: &[&str]) -> Settings {
+pub(in crate::scenario) fn settings(denied: &[&str]) -> Settings {
     let second = Duration::from_secs(1);
     let policy = Policy {
         tls: Tls::Required,
@@ -99,6 +99,7 @@ pub(super) fn settings(denied: &[&str]) -> Settings {
         limits,
         promise: bounds(),
         journal: None,
+        absence_bytes: 1 << 22,
         dns: settings::Dns { nameservers: Vec::new(), timeout: second },
         service: settings::Service::default(),
     }

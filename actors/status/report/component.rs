@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{link::LinkReport, time::Time};
+use super::{
+    link::LinkReport,
+    time::{Seconds, Time},
+};
 use crate::amount::Amount;
 
 /// A configured component, connected or not.
@@ -20,6 +23,12 @@ pub struct ComponentReport {
     pub last_end: Option<Ending>,
     /// Stanzas that were answered with an error because the component was not connected.
     pub refused: Amount,
+    /// Stanzas that wait for it, because it is not connected or reads slowly.
+    #[serde(default)]
+    pub waiting: Amount,
+    /// The time until the first of them is answered with an error.
+    #[serde(default)]
+    pub first_answered: Option<Seconds>,
     /// Connections that sent its name and a wrong secret.
     pub rejected: Rejections,
     /// Its connection.

@@ -1,16 +1,16 @@
-//! The report of the stanzas that wait for a link.
+//! The report of the stanzas that wait for a link, or for a component.
 
 use serde::{Deserialize, Serialize};
 
 use super::{failure::FailureReport, time::Seconds};
 use crate::amount::Amount;
 
-/// The queue of one domain pair.
+/// The queue of one domain pair, or of one component.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueueReport {
-    /// The domain of this node.
+    /// The domain of this node; `*` for the queue of a component, which has stanzas of all senders.
     pub local: String,
-    /// The domain of the remote server.
+    /// The domain of the remote server, or the name of the component.
     pub remote: String,
     /// The state of the delivery.
     pub state: QueueState,
@@ -40,10 +40,12 @@ pub enum QueueState {
     Turn,
     /// An attempt is running.
     Attempt,
-    /// A link is open and receives the stanzas of the queue.
+    /// A link is open, or a component is connected, and receives the stanzas of the queue.
     Handover,
     /// A link has ended and returns the stanzas that it did not write.
     Return,
+    /// The component is not connected.
+    Absent,
     /// The last attempt failed; the queue waits for the end of the back-off.
     Pause,
 }

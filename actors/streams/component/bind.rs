@@ -24,7 +24,7 @@ pub(super) enum Binding {
     },
     /// The router has been informed of the end, and may still have stanzas on their way.
     Released(Domain),
-    /// The router has sent its last stanza.
+    /// The connection gets no more stanzas.
     Retired(Domain),
 }
 
@@ -55,9 +55,9 @@ impl Binding {
         }
     }
 
-    /// The router has sent its last stanza.
+    /// The connection gets no more stanzas. It may still be up, if another one has its name.
     pub(super) fn retire(&mut self) {
-        if let Self::Released(name) = self {
+        if let Self::Bound { name, .. } | Self::Released(name) = self {
             *self = Self::Retired(name.clone());
         }
     }
@@ -120,6 +120,9 @@ impl Handler<Queued<BindDecided>> for Component {
                     "connected"
                 );
                 self.machine.accept();
+                if self.binding.name().is_some_and(|name| self.environment.redelivered.contains(name)) {
+                    self.connection.outbox.keep_written();
+                }
                 // A listener that is gone counts no connections.
                 let _ =
                     self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
@@ -131,6 +134,7 @@ impl Handler<Queued<BindDecided>> for Component {
             }
         }
         self.drive(&ReadPermit::free(), context);
+        self.request();
         if self.connection.is_down() {
             // The connection ended while the router decided.
             self.link_ended(0, "", context);

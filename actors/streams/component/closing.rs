@@ -8,10 +8,10 @@ use std::{
 use actix::{ActorContext, AsyncContext, Context};
 use xmpp::stream::{self, Condition, End};
 
-use super::{Component, LOG, Rejected, bind::Binding};
+use super::{Component, LOG, Rejected, Returned, bind::Binding};
 use crate::{
     flow::{
-        batch::{self, ReadPermit},
+        batch::{self, Batch, ReadPermit},
         close::CloseMode,
     },
     streams::{
@@ -38,6 +38,17 @@ pub(super) enum CloseCause {
     Operator,
 }
 
+/// Stanzas that are given back in the end.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    /// Written, and perhaps not arrived; in order.
+    doubtful: Vec<Batch>,
+    /// Not written, or come when they could no longer be written; in order.
+    pub(super) unwritten: Vec<Batch>,
+    /// The link is down, and what it has not written is here.
+    are_complete: bool,
+}
+
 impl Closing {
     /// The reason for the end of a connection that the component closes after our closing tag. Many send none
     /// of their own.
@@ -60,14 +71,18 @@ impl fmt::Display for CloseCause {
 pub(super) struct Silence {
     /// Checks in a row that found nothing new.
     checks: u32,
-    /// Watches whether the last read is still being processed; nothing is read meanwhile.
+    /// Watches whether the stanzas of the last read are still being processed. Their error answers count: they hold the
+    /// read permit until they are in the outbox.
     last_read: batch::Watch,
 }
 
 impl Silence {
-    /// Notes that something was read.
-    pub(super) fn note_read(&mut self, permit: &ReadPermit) {
-        *self = Self { checks: 0, last_read: permit.watch() };
+    /// Notes that something was read, with stanzas that were taken or without.
+    pub(super) fn note_read(&mut self, permit: &ReadPermit, are_taken: bool) {
+        self.checks = 0;
+        if are_taken {
+            self.last_read = permit.watch();
+        }
     }
 }
 
@@ -83,6 +98,12 @@ impl Component {
                 _ => end.to_string(),
             };
             self.log_closed(&reason);
+            if matches!(end, End::Closed) && self.closing.cause().is_none() {
+                // The component may take no more stanzas. They wait for its next connection.
+                let mut unwritten = self.connection.outbox.take_stanzas();
+                unwritten.append(&mut self.leftovers.unwritten);
+                self.leftovers.unwritten = unwritten;
+            }
         }
         self.release(context);
     }
@@ -98,7 +119,7 @@ impl Component {
                 .run_later(OFFER_AGAIN, move |component, context| component.link_ended(written, "", context));
             return;
         }
-        let remains = self.connection.outbox.remains(written);
+        let mut remains = self.connection.outbox.remains(written);
         if remains.uncertain > 0 {
             log::warn!(
                 target: LOG, address:% = self.connection.address, name:% = self.binding.shown(),
@@ -106,12 +127,35 @@ impl Component {
                 "the connection ended with stanzas on the wire; they may not have arrived"
             );
         }
-        self.return_to_senders(remains.unwritten);
+        self.leftovers.doubtful.append(&mut remains.doubtful);
+        // What came after our closing tag follows.
+        remains.unwritten.append(&mut self.leftovers.unwritten);
+        self.leftovers.unwritten = remains.unwritten;
+        self.leftovers.are_complete = true;
+        self.supply.release();
         self.release(context);
         // A connection that has requested a name waits for the decision: the name may be its own.
-        if matches!(self.binding, Binding::Unclaimed | Binding::Retired(_)) {
+        if matches!(self.binding, Binding::Unclaimed) {
             context.stop();
         }
+        self.give_back(context);
+    }
+
+    /// Gives back what was not written, once the link is down and nothing more comes.
+    pub(super) fn give_back(&mut self, context: &mut Context<Self>) {
+        let Binding::Retired(name) = &self.binding else { return };
+        if !std::mem::take(&mut self.leftovers.are_complete) {
+            return;
+        }
+        let mut unwritten = std::mem::take(&mut self.leftovers.unwritten);
+        unwritten.extend(self.supply.take_held());
+        // The outbox also has error answers to stanzas of the component, with other recipients.
+        unwritten.retain(|batch| batch.to == *name);
+        let doubtful = std::mem::take(&mut self.leftovers.doubtful);
+        let returned = Returned { name: name.clone(), component: self.own.clone(), doubtful, unwritten };
+        // A mailroom that is gone ends the process.
+        let _ = self.environment.owners.returned.signal(returned);
+        context.stop();
     }
 
     fn log_closed(&mut self, reason: &str) {
@@ -122,6 +166,7 @@ impl Component {
         log::info!(
             target: LOG, address:% = self.connection.address, name:% = self.binding.shown(), reason = reason,
             stanzas_in = self.intake.stanzas, refused = self.intake.refused,
+            ignored = Some(self.machine.ignored()).filter(|ignored| *ignored > 0),
             stanzas_out = self.connection.outbox.stanzas_written(),
             lived:% = format_args!("{}s", clock::since(self.connection.since).as_secs());
             "disconnected"
@@ -226,29 +271,54 @@ impl Component {
         });
     }
 
-    /// Closes the stream once the component has sent nothing for a moment: stanzas that have to wait for a
-    /// link can only be answered before our closing tag.
-    pub(super) fn close_when_quiet(&mut self, end: Instant, context: &mut Context<Self>) {
+    /// Closes the stream within this time because the node stops. Error answers can only be sent before our closing
+    /// tag, so it has three phases: stanzas are taken until the component has sent nothing for a moment, then those
+    /// that were taken are processed, then the stream is closed. What the component sends from the second phase on is
+    /// not taken.
+    pub(super) fn close_when_quiet(&mut self, within: Duration, context: &mut Context<Self>) {
+        let now = clock::now();
+        let (take_until, process_until) = (now + within / 10 * TAKE, now + within / 10 * PROCESS);
+        self.take_until_quiet(take_until, process_until, context);
+    }
+
+    fn take_until_quiet(&mut self, end: Instant, process_until: Instant, context: &mut Context<Self>) {
         if self.connection.has_ended() {
             return;
         }
         if self.check_silence() || clock::now() >= end {
             self.silence.checks = 0;
+            self.machine.stop_accepting();
+            return self.close_when_processed(process_until, context);
+        }
+        context.run_later(SILENCE_BEFORE_TAG / SILENT_CHECKS, move |component, context| {
+            component.take_until_quiet(end, process_until, context);
+        });
+    }
+
+    fn close_when_processed(&mut self, end: Instant, context: &mut Context<Self>) {
+        if self.connection.has_ended() {
+            return;
+        }
+        if self.is_processed() || clock::now() >= end {
             let error = stream::Error::new(Condition::SystemShutdown, "");
             self.close_protocol(CloseCause::Error(error), context);
             return self.await_silence(context);
         }
         context.run_later(SILENCE_BEFORE_TAG / SILENT_CHECKS, move |component, context| {
-            component.close_when_quiet(end, context);
+            component.close_when_processed(end, context);
         });
+    }
+
+    /// Whether all stanzas that were taken are written, in a queue, or answered.
+    fn is_processed(&self) -> bool {
+        !self.silence.last_read.is_held() && !self.intake.is_pending()
     }
 
     /// Counts a check; returns whether nothing was read during the last checks while reading was possible. It is
     /// not possible while the last read is still being processed. Checks are counted instead of time, because on
     /// a busy machine time passes without a read.
     fn check_silence(&mut self) -> bool {
-        let can_read = !self.silence.last_read.is_held() && !self.intake.is_pending();
-        self.silence.checks = if can_read { self.silence.checks + 1 } else { 0 };
+        self.silence.checks = if self.is_processed() { self.silence.checks + 1 } else { 0 };
         self.silence.checks > SILENT_CHECKS
     }
 }
@@ -258,6 +328,13 @@ const SILENCE_BEFORE_TAG: Duration = Duration::from_millis(20);
 
 /// How often it is checked in such a time whether something was read.
 const SILENT_CHECKS: u32 = 4;
+
+/// Tenths of the time for the end of a stream: until then stanzas are taken from a component that does not pause. Most of
+/// the time is for its last stanzas.
+const TAKE: u32 = 8;
+
+/// The same for the stanzas that were taken. The rest is for the closing tags.
+const PROCESS: u32 = 9;
 
 /// Nothing read for this long after our closing tag: nothing more is on its way.
 const SILENCE_AFTER_TAG: Duration = Duration::from_millis(400);

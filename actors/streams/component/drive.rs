@@ -5,10 +5,10 @@ use bytes::Bytes;
 use xmpp::{
     Stanza,
     component::{Output, open},
-    stanza,
+    stanza::{self, Kind},
 };
 
-use super::{Component, LOG, machine::Machine};
+use super::{Component, LOG, Presence, PresenceSent, machine::Machine};
 use crate::flow::{
     batch::{Batch, ReadPermit},
     close::CloseMode,
@@ -54,19 +54,37 @@ impl Component {
         }
         if self.machine.has_closed() {
             // Nothing may follow our closing tag.
-            let held = self.connection.outbox.take_overflow();
-            self.return_to_senders(held);
+            // Answers to stanzas that were refused: the component is gone before it reads them.
+            drop(self.connection.outbox.take_overflow());
         }
         self.connection.flush();
         if !refused.is_empty() {
-            self.connection.watch_hold(context, Self::hold_ended);
             // A router that is gone ends the process.
             let _ = self.environment.owners.refused.signal(Refuse { refused, answers: Vec::new() });
         }
+        self.report_presence(&stanzas, permit);
         if !stanzas.is_empty() {
             self.connection.last_stanza = clock::now();
             let router = &self.environment.owners.routes;
             self.intake.offer(stanzas, permit, router, context, Self::offer_again);
+        }
+    }
+
+    /// Reports the presence among these stanzas to the mailroom.
+    fn report_presence(&self, stanzas: &[Stanza], permit: &ReadPermit) {
+        let presence = stanzas.iter().filter(|stanza| stanza.kind() == Kind::Presence);
+        let sent: Vec<Presence> = presence
+            .filter(|stanza| matches!(stanza.type_(), None | Some("unavailable")))
+            .map(|stanza| Presence {
+                from: stanza.from().into_owned(),
+                to: stanza.to().into_owned(),
+                is_available: stanza.type_().is_none(),
+            })
+            .collect();
+        if let Some(name) = self.binding.name().cloned().filter(|_| !sent.is_empty()) {
+            let presence = PresenceSent { name, sent, permit: permit.clone() };
+            // A mailroom that is gone ends the process.
+            let _ = self.environment.owners.presence_sent.signal(presence);
         }
     }
 

@@ -38,6 +38,31 @@ impl Machine {
         }
     }
 
+    /// Takes no stanza from now on.
+    pub(super) fn stop_accepting(&mut self) {
+        match self {
+            // It takes none.
+            Self::Handshake(_) => {}
+            Self::Open(open) => open.stop_accepting(),
+        }
+    }
+
+    /// Whether stanzas are taken, or will be when the stream is open.
+    pub(super) fn is_accepting(&self) -> bool {
+        match self {
+            Self::Handshake(_) => true,
+            Self::Open(open) => open.is_accepting(),
+        }
+    }
+
+    /// The number of stanzas that came since none are taken.
+    pub(super) fn ignored(&self) -> u64 {
+        match self {
+            Self::Handshake(_) => 0,
+            Self::Open(open) => open.ignored(),
+        }
+    }
+
     pub(super) fn close(&mut self, error: Option<Error>) {
         match self {
             Self::Handshake(handshake) => handshake.close(error),

@@ -3,21 +3,36 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::sync::mpsc;
-use xmpp::{Domain, stanza};
+use xmpp::Domain;
 
 use super::{Component, Environment};
-use crate::flow::batch::Batch;
+use crate::flow::batch::{Batch, ReadPermit};
 use mailbox::{Mailbox, drain};
 use status::report;
 
-/// Write these stanzas to the component.
+/// Write these stanzas to the component. They are held until [`Open`].
 #[derive(Debug)]
 pub struct Send {
     /// Stanzas for the name that it serves.
     pub batch: Batch,
 }
 
-/// The router has sent its last stanza: report unwritten stanzas as undelivered, and stop.
+/// Write these stanzas, which have waited in the mailroom: the answer to [`Requested`].
+#[derive(Debug)]
+pub struct SendPortion {
+    /// Stanzas for the name that it serves, in order.
+    pub batches: Vec<Batch>,
+}
+
+/// The mailroom has handed over everything: write what the router sends.
+#[derive(Debug)]
+pub struct Open;
+
+/// The router sends nothing itself until [`Open`]: ask the mailroom for stanzas, in portions.
+#[derive(Debug)]
+pub struct Pull;
+
+/// The connection gets no more stanzas: give back what was not written, and stop.
 #[derive(Debug)]
 pub struct Retire;
 
@@ -114,13 +129,57 @@ pub struct Rejected {
     pub address: SocketAddr,
 }
 
-/// Stanzas that could not be written to the component: answer their senders.
+/// The outbox is full: the next stanzas for the component have to wait elsewhere.
 #[derive(Debug)]
-pub struct Undelivered {
-    /// The stanzas, in order.
-    pub batch: Batch,
-    /// The condition of the error.
-    pub condition: stanza::Condition,
-    /// The text of the error.
-    pub text: String,
+pub struct Congested {
+    /// The name that it serves.
+    pub name: Domain,
+    /// The connection.
+    pub component: Mailbox<Component>,
+}
+
+/// The outbox has drained: the connection asks for a portion.
+#[derive(Debug)]
+pub struct Requested {
+    /// The name that it serves.
+    pub name: Domain,
+    /// The connection.
+    pub component: Mailbox<Component>,
+    /// Bytes that it takes.
+    pub room: usize,
+}
+
+/// A connection that gets no more stanzas has ended, and gives back what it has not written.
+#[derive(Debug)]
+pub struct Returned {
+    /// The name that it served.
+    pub name: Domain,
+    /// The connection.
+    pub component: Mailbox<Component>,
+    /// Stanzas that were written and may not have arrived, if they are to be sent again; in order, before the others.
+    pub doubtful: Vec<Batch>,
+    /// Stanzas that were not written, in order.
+    pub unwritten: Vec<Batch>,
+}
+
+/// A component has sent presence.
+#[derive(Debug)]
+pub struct PresenceSent {
+    /// The name that it serves.
+    pub name: Domain,
+    /// The presence of one read, in order.
+    pub sent: Vec<Presence>,
+    /// The permit of the read: the socket is not read before the mailroom has noted the presence.
+    pub permit: ReadPermit,
+}
+
+/// A presence that says whether an address is available.
+#[derive(Debug)]
+pub struct Presence {
+    /// The address that is available or not.
+    pub from: String,
+    /// The recipient.
+    pub to: String,
+    /// Whether it is available.
+    pub is_available: bool,
 }

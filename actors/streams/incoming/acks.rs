@@ -58,8 +58,9 @@ impl Incoming {
                 Acks::Resumable { id }
             }
         };
-        log::debug!(
-            target: LOG, address:% = self.connection.address, acks = self.acks.report().as_str();
+        log::info!(
+            target: LOG, address:% = self.connection.address, pair:% = self.first_pair(),
+            acks = self.acks.report().as_str();
             "acks enabled"
         );
     }
@@ -91,7 +92,8 @@ impl Incoming {
         };
         match self.environment.resumer.tell(claim) {
             Ok(()) => self.acks = Acks::Claiming { id, permit: permit.clone() },
-            Err(_) => self.answer_claim(id, Outcome::Unknown),
+            // The resumer has too much to do.
+            Err(_) => self.answer_claim(id, Outcome::NotYet),
         }
     }
 
@@ -102,6 +104,8 @@ impl Incoming {
             Outcome::Counted { handled } => (Claim::Expired { handled }, Resumption::Counted),
             Outcome::Unknown => (Claim::Unknown, Resumption::Unknown),
             Outcome::Refused => (Claim::Unknown, Resumption::Refused),
+            Outcome::Overtaken => (Claim::Overtaken, Resumption::Refused),
+            Outcome::NotYet => (Claim::NotYet, Resumption::Refused),
         };
         let Machine::Open(open) = &mut self.machine else { return };
         let goes_on = open.resumed(claim);
@@ -123,7 +127,8 @@ impl Incoming {
                 target: LOG, address:% = self.connection.address, pair:% = self.first_pair(), handled = handled;
                 "counted"
             ),
-            Outcome::Unknown | Outcome::Refused => {}
+            // The line about the end of the stream has the reason.
+            Outcome::Unknown | Outcome::Refused | Outcome::Overtaken | Outcome::NotYet => {}
         }
         self.environment.metrics.count(Count::Resumption { role: Role::Receiver, result });
     }

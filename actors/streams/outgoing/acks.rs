@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix::Context;
 use xmpp::{
-    acks::TooHigh,
+    acks::WrongCount,
     stream::{
         self, Condition,
         initiating::{Acks, Open, Resumable, Resumption},
@@ -39,17 +39,15 @@ pub(super) fn outbox(machine: &Open) -> Outbox {
 ///
 /// # Errors
 /// It cannot have handled so many, or has acknowledged more before.
-pub(super) fn handled(machine: &Open, lost: Option<&Lost>) -> Result<Handled, TooHigh> {
+pub(super) fn handled(machine: &Open, lost: Option<&Lost>) -> Result<Handled, WrongCount> {
     let (handled, h) = match machine.resumption() {
         Resumption::NotAsked => return Ok(Handled::NotAsked),
         Resumption::Unknown => return Ok(Handled::Unknown),
         Resumption::Resumed { h } => (Handled::Resumed(h), h),
         Resumption::Counted { h } => (Handled::Counted(h), h),
     };
-    match lost {
-        Some(lost) if !lost.admits(h) => Err(TooHigh { h, sent: lost.last() }),
-        _ => Ok(handled),
-    }
+    lost.map_or(Ok(()), |lost| lost.check(h))?;
+    Ok(handled)
 }
 
 impl Outgoing {
@@ -59,7 +57,7 @@ impl Outgoing {
         let Some(session) = self.state.session_mut() else { return };
         session.connection.outbox.confirm_acks(resumes);
         let acks = session.connection.outbox.acknowledgement().acks.as_str();
-        log::debug!(target: LOG, pair:% = self.pair, acks = acks; "stanzas are acknowledged");
+        log::info!(target: LOG, pair:% = self.pair, acks = acks; "acks enabled");
     }
 
     /// The peer has refused to acknowledge stanzas, although it offered to.
@@ -79,14 +77,18 @@ impl Outgoing {
         match session.connection.outbox.acknowledged(h, clock::now()) {
             Ok(Some(took)) => self.metrics.acknowledged(took),
             Ok(None) => {}
-            Err(too_high) => self.refuse_count(too_high, context),
+            Err(wrong) => self.refuse_count(wrong, context),
         }
     }
 
     /// The peer has acknowledged stanzas that were not sent, or fewer than before: its counts are of no use.
-    pub(super) fn refuse_count(&mut self, too_high: TooHigh, context: &mut Context<Self>) {
-        let reason = format!("the peer acknowledges what it cannot have: {too_high}");
-        self.close_stream(Some(too_high.into()), &reason, Redial::AfterPause, context);
+    pub(super) fn refuse_count(&mut self, wrong: WrongCount, context: &mut Context<Self>) {
+        let what = match wrong {
+            WrongCount::TooHigh(_) => "stanzas that were not sent",
+            WrongCount::Decreased(_) => "fewer stanzas than before",
+        };
+        let reason = format!("the peer acknowledges {what}: {wrong}");
+        self.close_stream(Some(wrong.into()), &reason, Redial::AfterPause, context);
     }
 
     /// Requests an acknowledgement for the unacknowledged stanzas.

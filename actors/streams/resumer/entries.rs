@@ -142,7 +142,7 @@ impl Entries {
             Some(Entry::Live(live)) if live.holder != claim.claimant => {
                 let stream = live.stream.clone();
                 let replaced = live.claim.replace(Box::new(Waiting { number, claim }));
-                let replaced = replaced.map(|last| Answer { claim: last.claim, outcome: Outcome::Unknown });
+                let replaced = replaced.map(|last| Answer { claim: last.claim, outcome: Outcome::Overtaken });
                 Decision::Ask { stream, replaced }
             }
             Some(Entry::Live(_)) | None => Decision::Answer(Answer { claim, outcome: Outcome::Unknown }),
@@ -166,7 +166,7 @@ impl Entries {
     pub(super) fn give_up(&mut self, id: &str, number: u64) -> Option<Answer> {
         let Some(Entry::Live(live)) = self.by_id.get_mut(id) else { return None };
         let waiting = live.claim.take_if(|waiting| waiting.number == number)?;
-        Some(Answer { claim: waiting.claim, outcome: Outcome::Unknown })
+        Some(Answer { claim: waiting.claim, outcome: Outcome::NotYet })
     }
 
     /// Removes parted streams whose time is over.

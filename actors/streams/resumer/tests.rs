@@ -166,7 +166,17 @@ impl Model {
                 assert!(!truth.is_forgotten);
                 matches!(outcome, Outcome::Resumed { .. })
             }
-            Outcome::Unknown | Outcome::Refused => false,
+            Outcome::Overtaken => {
+                let later = truth.claimants.iter().any(|other| *other > claimant);
+                assert!(later, "another claim waits");
+                false
+            }
+            Outcome::NotYet => false,
+            Outcome::Unknown => {
+                assert!(truth.is_forgotten, "a peer that gets this forgets the stream");
+                false
+            }
+            Outcome::Refused => panic!("all have the same identity"),
         };
         truth.answered.insert(claimant, is_resumed);
     }

@@ -17,7 +17,7 @@ fn the_wrong_number_of_brackets_is_reported() {
             "{found:?}"
         );
     }
-    for key in ["listen", "s2s", "promise", "limits", "dns", "contact"] {
+    for key in ["listen", "s2s", "promise", "absence", "limits", "dns", "contact"] {
         let found = found_in(&format!("[[{key}]]\n"));
         let expected =
             format!("n.toml:1: {key}: use [{key}] (single brackets): this section cannot be repeated");

@@ -12,6 +12,8 @@ use std::fmt;
 pub struct Ledger {
     sent: u32,
     acked: u32,
+    /// The number of sent stanzas has gone from 2^32 - 1 to 0.
+    has_wrapped: bool,
 }
 
 impl Ledger {
@@ -22,27 +24,42 @@ impl Ledger {
 
     /// A ledger that goes on at `count`, for a stream that is resumed, and for tests.
     pub fn starting_at(count: u32) -> Self {
-        Self { sent: count, acked: count }
+        Self { sent: count, acked: count, has_wrapped: false }
     }
 
     /// Notes that stanzas were given to the link, in order.
     pub fn sent(&mut self, stanzas: u32) {
         debug_assert!(self.unacked().checked_add(stanzas).is_some(), "2^32 unacknowledged stanzas");
-        self.sent = self.sent.wrapping_add(stanzas);
+        let (sent, wraps) = self.sent.overflowing_add(stanzas);
+        self.sent = sent;
+        self.has_wrapped |= wraps;
     }
 
     /// Takes the count of an ack, and gives the number of stanzas that it newly acknowledges: the oldest.
     ///
     /// # Errors
-    /// The count is above the number of stanzas that were sent, or below that of an earlier ack, which is the
-    /// same mod 2^32. The ledger stays as it was.
-    pub fn acknowledged(&mut self, h: u32) -> Result<u32, TooHigh> {
+    /// The count is above the number of stanzas that were sent, or below that of an earlier ack. The ledger
+    /// stays as it was.
+    pub fn acknowledged(&mut self, h: u32) -> Result<u32, WrongCount> {
         let newly = h.wrapping_sub(self.acked);
         if newly > self.unacked() {
-            return Err(TooHigh { h, sent: self.sent });
+            return Err(self.wrong(h));
         }
         self.acked = h;
         Ok(newly)
+    }
+
+    /// Says what is wrong with a count. After a wrap both can be meant, and the nearer one is.
+    fn wrong(&self, h: u32) -> WrongCount {
+        let Self { sent, acked, has_wrapped } = *self;
+        let is_lower = match has_wrapped {
+            false => h < acked,
+            true => acked.wrapping_sub(h) <= h.wrapping_sub(sent),
+        };
+        match is_lower {
+            true => WrongCount::Decreased(Decreased { h, acked }),
+            false => WrongCount::TooHigh(TooHigh { h, sent }),
+        }
     }
 
     /// The number of stanzas that were sent and not acknowledged.
@@ -72,6 +89,25 @@ impl Ledger {
 /// COMPAT: Prosody until 13 and aioxmpp compare counts as plain integers, and close at the step from 2^32 - 1
 /// to 0.
 pub const RENEW_AT: u32 = 1 << 30;
+
+/// An ack whose count cannot be. It ends the stream: the counts of the peer are of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrongCount {
+    /// It is higher than it can be.
+    TooHigh(TooHigh),
+    /// It is lower than before.
+    Decreased(Decreased),
+}
+
+/// The count of an ack is lower than that of an earlier one. XEP-0198 has no condition for this, so the stream
+/// error has only a text, as that of other servers. `Display` is this text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decreased {
+    /// The count of the peer.
+    pub h: u32,
+    /// The count of an earlier ack.
+    pub acked: u32,
+}
 
 /// The peer acknowledges stanzas that were not sent (XEP-0198 section 6). `Display` is the text of the stream
 /// error, which `stream::Error::from` makes.
@@ -105,11 +141,30 @@ impl TooHigh {
 impl fmt::Display for TooHigh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { h, sent } = self;
-        write!(f, "'h' is {h}, which is not between the last acknowledged stanza and the last sent, {sent}")
+        write!(f, "'h' is {h}, and only {sent} stanzas were sent")
     }
 }
 
 impl std::error::Error for TooHigh {}
+
+impl fmt::Display for Decreased {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'h' is {}, and {} stanzas were acknowledged before", self.h, self.acked)
+    }
+}
+
+impl std::error::Error for Decreased {}
+
+impl fmt::Display for WrongCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooHigh(too_high) => too_high.fmt(f),
+            Self::Decreased(decreased) => decreased.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WrongCount {}
 
 #[cfg(test)]
 mod tests;

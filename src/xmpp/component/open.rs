@@ -27,9 +27,20 @@ pub struct Open {
     max_stanza: usize,
     wire: Wire<Output>,
     state: State,
+    acceptance: Acceptance,
     intake: Intake,
     /// The work for refused elements, since the driver asked last.
     unproductive: usize,
+}
+
+/// Whether stanzas are taken.
+#[derive(Debug)]
+enum Acceptance {
+    Open,
+    /// They are not, and so many came since.
+    Stopped {
+        ignored: u64,
+    },
 }
 
 /// The next thing for the driver to do.
@@ -64,7 +75,8 @@ impl Open {
         wire.write(&crate::xml::Element::new("handshake", ns::COMPONENT));
         wire.limit(limits(bounds, max_stanza));
         let intake = wire.intake(lang);
-        Self { name, max_stanza, wire, state: State::Open, intake, unproductive: 0 }
+        let (state, acceptance) = (State::Open, Acceptance::Open);
+        Self { name, max_stanza, wire, state, acceptance, intake, unproductive: 0 }
     }
 
     /// The name that the component serves.
@@ -104,9 +116,34 @@ impl Open {
         }
     }
 
-    /// Closes the stream. Stanzas under way are still taken until the component's closing tag, then
-    /// [`Output::Ended`] follows.
+    /// Takes no stanza from now on: those that come are neither output nor answered.
+    pub fn stop_accepting(&mut self) {
+        if self.is_accepting() {
+            self.acceptance = Acceptance::Stopped { ignored: 0 };
+        }
+    }
+
+    /// Whether stanzas are taken.
+    pub fn is_accepting(&self) -> bool {
+        matches!(self.acceptance, Acceptance::Open)
+    }
+
+    /// The number of stanzas that came since none are taken.
+    pub fn ignored(&self) -> u64 {
+        match self.acceptance {
+            Acceptance::Open => 0,
+            Acceptance::Stopped { ignored } => ignored,
+        }
+    }
+
+    /// Closes the stream. [`Output::Ended`] follows when the component has closed its side too.
+    ///
+    /// A stream error is the end of the stream (RFC 6120 section 4.9.1.1): nothing is taken behind it, since an error
+    /// answer could not be sent. Without an error, stanzas under way are still taken (section 4.4).
     pub fn close(&mut self, error: Option<Error>) {
+        if error.is_some() {
+            self.stop_accepting();
+        }
         self.state.close(&mut self.wire, error);
     }
 
@@ -123,6 +160,7 @@ impl Open {
                 Ok(None) => return None,
                 Ok(Some(Frame::Element(element))) => {
                     let step = match wire::is_stanza(&element) {
+                        true if self.ignores(&element) => Ok(()),
                         true => match self.stanza(element) {
                             // Nothing is ready that would come before it.
                             Some(stanza) => return Some(Output::Stanza(stanza)),
@@ -156,7 +194,9 @@ impl Open {
 
     fn element(&mut self, framed: &framer::RawElement) -> Result<(), Fault> {
         if *self.intake.namespace(framed) != *ns::STREAM {
-            self.refuse_element(framed, &Rejection::UnsupportedStanzaType);
+            if !self.ignores(framed) {
+                self.refuse_element(framed, &Rejection::UnsupportedStanzaType);
+            }
             return Ok(());
         }
         self.wire.confine(framed, UNAUTHENTICATED)?;
@@ -167,6 +207,14 @@ impl Open {
             self.refuse_element(framed, &Rejection::UnsupportedStanzaType);
         }
         Ok(())
+    }
+
+    /// Counts an element that is not taken. Gives `false` while elements are taken.
+    fn ignores(&mut self, element: &framer::RawElement) -> bool {
+        let Acceptance::Stopped { ignored } = &mut self.acceptance else { return false };
+        *ignored += 1;
+        self.unproductive += wire::work_of(element);
+        true
     }
 
     /// Takes a stanza in; `None` when it is refused.

@@ -157,6 +157,10 @@ pub(crate) enum Fault {
     TooHigh(acks::TooHigh),
     /// `<enable/>` on a stream that has acks.
     EnabledTwice,
+    /// Another connection resumes the same stream.
+    Overtaken,
+    /// The stream to be resumed has not given its count in time.
+    NotYielded,
 }
 
 impl From<Fault> for Error {
@@ -176,6 +180,17 @@ impl From<acks::TooHigh> for Error {
     /// The error of XEP-0198 section 6.
     fn from(too_high: acks::TooHigh) -> Self {
         Fault::TooHigh(too_high).into()
+    }
+}
+
+impl From<acks::WrongCount> for Error {
+    fn from(wrong: acks::WrongCount) -> Self {
+        match wrong {
+            acks::WrongCount::TooHigh(too_high) => too_high.into(),
+            acks::WrongCount::Decreased(decreased) => {
+                Self::new(Condition::UndefinedCondition, decreased.to_string())
+            }
+        }
     }
 }
 
@@ -224,7 +239,9 @@ impl Fault {
             | Self::NoId
             | Self::Injected
             | Self::Handshake
-            | Self::NameTaken => false,
+            | Self::NameTaken
+            | Self::Overtaken
+            | Self::NotYielded => false,
         }
     }
 
@@ -254,7 +271,8 @@ impl Fault {
             }
             Self::TooHigh(_) => Condition::UndefinedCondition,
             Self::Early | Self::AgainstTheStream | Self::Handshake => Condition::NotAuthorized,
-            Self::NameTaken => Condition::Conflict,
+            Self::NameTaken | Self::Overtaken => Condition::Conflict,
+            Self::NotYielded => Condition::ResourceConstraint,
             Self::Stanza(rejection) => match rejection {
                 Rejection::UnsupportedStanzaType => Condition::UnsupportedStanzaType,
                 Rejection::InvalidNamespace => Condition::InvalidNamespace,
@@ -311,6 +329,8 @@ impl fmt::Display for Fault {
             Self::NameTaken => f.write_str("another connection serves this name"),
             Self::TooHigh(too_high) => too_high.fmt(f),
             Self::EnabledTwice => f.write_str("<enable/> on a stream that has acks"),
+            Self::Overtaken => f.write_str("another connection resumes the same stream"),
+            Self::NotYielded => f.write_str("the stream is still being processed: try to resume it later"),
         }
     }
 }
@@ -412,6 +432,16 @@ mod tests {
         let written = error.element().write(xml::ns::SERVER, &[("stream", xml::ns::STREAM)]);
         let detail = r#"<handled-count-too-high xmlns="urn:xmpp:sm:3" h="10" send-count="8"/>"#;
         assert!(written.contains(detail), "{written}");
+    }
+
+    // H9
+    #[test]
+    fn a_count_that_decreases_is_not_called_too_high() {
+        let error = Error::from(acks::WrongCount::Decreased(acks::Decreased { h: 4, acked: 5 }));
+        assert_eq!(error.condition, Condition::UndefinedCondition);
+        assert_eq!(error.text, "'h' is 4, and 5 stanzas were acknowledged before");
+        assert_eq!(Error::parse(&error.element()), error);
+        assert_eq!((error.application, error.too_high), (None, None));
     }
 
     // B32

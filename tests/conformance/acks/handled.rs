@@ -44,7 +44,7 @@ fn a_request_in_the_same_write_is_answered_with_the_count_before_it() {
 // rows: H14
 #[test]
 fn a_stanza_that_is_answered_with_an_error_counts() {
-    let fixture = Fixture::with(setup());
+    let fixture = Fixture::with(setup().answers_for_absent());
     // The component is not connected, and one of the addresses is none.
     let mut peer = fixture.peer();
     peer.enables(true);

@@ -52,7 +52,11 @@ fn a_count_that_decreases_ends_the_stream() {
     peer.expects_stanzas(3);
     peer.acknowledges(3);
     peer.acknowledges(2);
-    ends_with_error(&mut peer).expect("undefined-condition");
+    let error = ends_with_error(&mut peer);
+    error.expect("undefined-condition");
+    assert!(error.child("handled-count-too-high").is_none(), "{error}");
+    assert!(error.expect("text").text().contains("3 stanzas were acknowledged before"), "{error}");
+    fixture.node.eventually_logs(&["closed", "the peer acknowledges fewer stanzas than before"]);
     fixture.node.settled_account();
 }
 

@@ -224,6 +224,15 @@ async fn the_walk_ends_with_the_lookups_the_connections_or_the_time_of_the_attem
 }
 
 #[actix::test]
+async fn the_address_of_the_lost_stream_is_preferred_if_a_target_has_it() {
+    let attempt = attempt(OpenSession);
+    for (lost, order) in [(1, [1, 2, 3]), (2, [2, 1, 3]), (3, [3, 1, 2]), (4, [1, 2, 3])] {
+        let ordered = attempt.prefer(address(lost), targets(&[1, 2, 3])).await;
+        assert_eq!(ordered.iter().map(|target| target.port).collect::<Vec<_>>(), order, "{lost}");
+    }
+}
+
+#[actix::test]
 async fn a_probe_has_no_limits() {
     let mut attempt = attempt(OpenSession);
     attempt.limits = Limits { time: Duration::ZERO, connections: 0, lookups: 0, allows_local_scope: true };

@@ -2,17 +2,28 @@
 use super::*;
 use proptest::prelude::*;
 
+fn too_high(h: u32, sent: u32) -> Result<u32, WrongCount> {
+    Err(WrongCount::TooHigh(TooHigh { h, sent }))
+}
+
+fn decreased(h: u32, acked: u32) -> Result<u32, WrongCount> {
+    Err(WrongCount::Decreased(Decreased { h, acked }))
+}
+
 // H9
 #[test]
 fn a_count_of_unsent_stanzas_and_a_decreasing_one_are_refused() {
     let mut ledger = Ledger::new();
     assert_eq!(ledger.acknowledged(0), Ok(0));
-    assert_eq!(ledger.acknowledged(1), Err(TooHigh { h: 1, sent: 0 }));
+    assert_eq!(ledger.acknowledged(1), too_high(1, 0));
+    assert_eq!(ledger.acknowledged(u32::MAX), too_high(u32::MAX, 0));
     ledger.sent(8);
     assert_eq!(ledger.acknowledged(5), Ok(5));
     assert_eq!(ledger.acknowledged(5), Ok(0), "the same count again");
-    assert_eq!(ledger.acknowledged(4), Err(TooHigh { h: 4, sent: 8 }));
-    assert_eq!(ledger.acknowledged(9), Err(TooHigh { h: 9, sent: 8 }));
+    assert_eq!(ledger.acknowledged(4), decreased(4, 5));
+    assert_eq!(ledger.acknowledged(0), decreased(0, 5));
+    assert_eq!(ledger.acknowledged(9), too_high(9, 8));
+    assert_eq!(ledger.acknowledged(u32::MAX), too_high(u32::MAX, 8), "nothing has wrapped");
     assert_eq!((ledger.unacked(), ledger.acked_count(), ledger.sent_count()), (3, 5, 8));
     assert_eq!(ledger.acknowledged(8), Ok(3));
     assert_eq!(ledger.unacked(), 0);
@@ -24,11 +35,14 @@ fn the_counts_go_from_the_largest_number_to_zero() {
     let mut ledger = Ledger::starting_at(u32::MAX - 2);
     ledger.sent(5);
     assert_eq!((ledger.sent_count(), ledger.unacked()), (2, 5));
-    assert_eq!(ledger.acknowledged(3), Err(TooHigh { h: 3, sent: 2 }));
+    assert_eq!(ledger.acknowledged(3), too_high(3, 2));
     assert_eq!(ledger.acknowledged(u32::MAX), Ok(2));
-    assert_eq!(ledger.acknowledged(u32::MAX - 1), Err(TooHigh { h: u32::MAX - 1, sent: 2 }));
+    assert_eq!(ledger.acknowledged(u32::MAX - 1), decreased(u32::MAX - 1, u32::MAX));
     assert_eq!(ledger.acknowledged(0), Ok(1));
+    assert_eq!(ledger.acknowledged(u32::MAX), decreased(u32::MAX, 0));
     assert_eq!(ledger.acknowledged(2), Ok(2));
+    assert_eq!(ledger.acknowledged(1), decreased(1, 2));
+    assert_eq!(ledger.acknowledged(3), too_high(3, 2));
 }
 
 #[test]
@@ -90,7 +104,18 @@ proptest! {
             let meant = (model.acked..=model.sent).find(|count| low(*count) == h);
             let expected = match meant {
                 Some(count) => Ok(u32::try_from(count - model.acked).unwrap()),
-                None => Err(TooHigh { h, sent: low(model.sent) }),
+                // The nearest count with this number that is too low or too high. None is below zero.
+                None => {
+                    let below = (0..=1_u64).map(|wraps| (wraps << 32) + u64::from(h));
+                    let below = below.filter(|count| *count < model.acked).max();
+                    let above = (0..=2_u64).map(|wraps| (wraps << 32) + u64::from(h));
+                    let above = above.filter(|count| *count > model.sent).min().unwrap();
+                    let has_wrapped = model.sent >= 1 << 32;
+                    match below.filter(|below| !has_wrapped || model.acked - below <= above - model.sent) {
+                        Some(_) => decreased(h, low(model.acked)),
+                        None => too_high(h, low(model.sent)),
+                    }
+                }
             };
             prop_assert_eq!(ledger.acknowledged(h), expected);
             model.acked = meant.unwrap_or(model.acked);

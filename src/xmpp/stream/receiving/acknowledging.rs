@@ -35,6 +35,11 @@ pub enum Claim {
     Unknown,
     /// The request makes no sense here.
     Unexpected,
+    /// Another connection of the peer has made the same request later. This stream ends with `conflict`: any `<failed/>`
+    /// would say that the lost stream is over.
+    Overtaken,
+    /// The count is not final yet. The stream ends with `resource-constraint`, and the peer may ask again on another.
+    NotYet,
 }
 
 impl Open {
@@ -109,9 +114,17 @@ impl Open {
             Claim::Expired { handled } => acks::failed("item-not-found", Some(handled)),
             Claim::Unknown => acks::failed("item-not-found", None),
             Claim::Unexpected => acks::failed("unexpected-request", None),
+            Claim::Overtaken => return self.end_unanswered(Fault::Overtaken),
+            Claim::NotYet => return self.end_unanswered(Fault::NotYielded),
         };
         self.negotiation.wire.write(&answer);
         self.acks.are_on()
+    }
+
+    /// Ends a stream whose request to continue another has no answer.
+    fn end_unanswered(&mut self, fault: Fault) -> bool {
+        self.end_by(Ending::Fault(fault));
+        false
     }
 
     /// Whether an element is one of acks, and the peer may have them.

@@ -53,6 +53,22 @@ fn a_stream_that_cannot_go_on_has_its_count_if_that_is_known() {
     }
 }
 
+// `<failed/>` would say that the lost stream is over: the peer would forget it, and send again what has arrived.
+#[test]
+fn a_request_without_an_answer_ends_its_stream_and_not_the_lost_one() {
+    for (claim, condition) in [(Claim::Overtaken, "conflict"), (Claim::NotYet, "resource-constraint")] {
+        let mut peer = authenticated();
+        peer.sends(&format!("{RESUME}{}", stanzas(2)));
+        assert!(!peer.stream.opened().resumed(claim));
+        let end = peer.gets();
+        assert!(end.starts_with(&format!("<stream:error><{condition} ")), "{end}");
+        assert!(end.ends_with("</stream:stream>") && !end.contains("<failed"), "{end}");
+        let ended = peer.events.last().unwrap();
+        assert!(ended.starts_with(&format!("[closed by us: {condition}")), "{ended}");
+        assert_eq!(peer.events.len(), 2, "the stanzas behind the request are not taken: {:?}", peer.events);
+    }
+}
+
 // H20
 #[test]
 fn nothing_is_read_before_the_answer() {

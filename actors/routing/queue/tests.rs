@@ -10,9 +10,10 @@ use xmpp::{
 };
 
 use super::*;
+use crate::settings::Promise;
 
-fn bounds() -> Bounds {
-    Bounds {
+fn bounds() -> Promise {
+    Promise {
         max_stanzas: 5,
         max_bytes: 10_000,
         total_bytes: 100_000,
@@ -34,7 +35,7 @@ fn stanza(name: &str, type_: &str, id: &str) -> Stanza {
 }
 
 /// Room bounded only by the queue itself.
-fn wide(bounds: &Bounds) -> Room<'_> {
+fn wide(bounds: &Promise) -> Room<'_> {
     Room { bounds, free: usize::MAX / 2 }
 }
 

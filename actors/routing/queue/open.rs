@@ -3,54 +3,54 @@
 
 use xmpp::Stanza;
 
-use super::{Item, Queue};
+use super::{Bounds, Item, Queue};
 use crate::{
     flow::batch::{Batch, Kept},
-    settings::{Promise as Bounds, Repeat},
+    settings::Repeat,
 };
 use status::{amount::Amount, report::Time};
 
 /// What a link that was lost has left.
 #[derive(Debug, Default)]
-pub(in crate::routing::promise) struct LeftBehind {
+pub(in crate::routing) struct LeftBehind {
     /// Sent and not acknowledged, in order.
-    pub(in crate::routing::promise) open: Vec<Batch>,
+    pub(in crate::routing) open: Vec<Batch>,
     /// The number of the first of them on their stream, modulo 2^32.
-    pub(in crate::routing::promise) first: u32,
+    pub(in crate::routing) first: u32,
     /// Not sent, in order. They follow the open ones.
-    pub(in crate::routing::promise) unwritten: Vec<Batch>,
+    pub(in crate::routing) unwritten: Vec<Batch>,
 }
 
 /// What is known about the open stanzas when there is a new link.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::routing::promise) struct Verdict {
+pub(in crate::routing) struct Verdict {
     /// The number of the last stanza that the peer has handled; `None`: it does not know.
-    pub(in crate::routing::promise) handled: Option<u32>,
+    pub(in crate::routing) handled: Option<u32>,
     /// The peer ended the stream because of a stanza, most likely the first that it has not handled.
-    pub(in crate::routing::promise) blames_first: bool,
+    pub(in crate::routing) blames_first: bool,
     /// The rule for stanzas that may have arrived.
-    pub(in crate::routing::promise) repeat: Repeat,
+    pub(in crate::routing) repeat: Repeat,
 }
 
 /// The open stanzas, settled.
 #[derive(Debug, Default)]
-pub(in crate::routing::promise) struct Settled {
+pub(in crate::routing) struct Settled {
     /// They have arrived.
-    pub(in crate::routing::promise) acknowledged: Amount,
+    pub(in crate::routing) acknowledged: Amount,
     /// They have not arrived, and are sent again.
-    pub(in crate::routing::promise) resent: usize,
+    pub(in crate::routing) resent: usize,
     /// They may have arrived, and are sent again, with a stamp.
-    pub(in crate::routing::promise) repeated: usize,
+    pub(in crate::routing) repeated: usize,
     /// They may have arrived, and are not to be sent again.
-    pub(in crate::routing::promise) unrepeatable: Vec<Batch>,
+    pub(in crate::routing) unrepeatable: Vec<Batch>,
     /// Each link ended after they were sent.
-    pub(in crate::routing::promise) exhausted: Vec<Batch>,
+    pub(in crate::routing) exhausted: Vec<Batch>,
 }
 
 impl Queue {
     /// Puts stanzas that a lost link left in front of the queue, without regard to the bounds. Their time to
     /// wait has run on since they came. A presence that was replaced in the meantime is dropped.
-    pub(in super::super) fn put_back(&mut self, left: LeftBehind, bounds: &Bounds) {
+    pub(in crate::routing) fn put_back(&mut self, left: LeftBehind, bounds: &dyn Bounds) {
         self.put_in_front(left.unwritten, None, bounds);
         let count = left.open.iter().map(|batch| batch.stanzas.len()).sum::<usize>();
         // A window holds far less than 2^32 stanzas.
@@ -59,18 +59,18 @@ impl Queue {
     }
 
     /// Whether a lost link has left stanzas whose fate is unknown.
-    pub(in super::super) fn has_open(&self) -> bool {
+    pub(in crate::routing) fn has_open(&self) -> bool {
         self.open > 0
     }
 
     /// The open stanzas, for a report.
-    pub(in super::super) fn open_amount(&self) -> Amount {
+    pub(in crate::routing) fn open_amount(&self) -> Amount {
         let open = self.items.values().filter(|item| item.open.is_some());
         Amount::of(open.map(|item| &item.kept.stanza))
     }
 
     /// Settles the open stanzas. Those that stay are to be sent again.
-    pub(in super::super) fn settle(&mut self, verdict: Verdict) -> Settled {
+    pub(in crate::routing) fn settle(&mut self, verdict: Verdict) -> Settled {
         let mut settled = Settled::default();
         if !self.has_open() {
             return settled;
@@ -126,7 +126,7 @@ impl Queue {
     }
 
     /// Puts stanzas in front. `behind` is the number that follows the last of them; `None`: they are not open.
-    fn put_in_front(&mut self, batches: Vec<Batch>, mut behind: Option<u32>, bounds: &Bounds) {
+    fn put_in_front(&mut self, batches: Vec<Batch>, mut behind: Option<u32>, bounds: &dyn Bounds) {
         for mut batch in batches.into_iter().rev() {
             let taken = batch.entry.held().stanzas > 0;
             self.entry.merge(std::mem::take(&mut batch.entry));

@@ -1,5 +1,5 @@
-//! A bounded queue of stanzas for one domain pair. The stanzas are in order, and each has its own time to
-//! wait.
+//! A bounded queue of stanzas for one domain pair or for one component. The stanzas are in order, and each has
+//! its own time to wait.
 //!
 //! Architecture Invariant: plain data. The caller knows why the stanzas wait, and answers those that are
 //! taken out.
@@ -16,13 +16,13 @@ use std::{
 
 use xmpp::{Stanza, stanza::Kind};
 
-pub(in crate::routing::promise) use self::open::{LeftBehind, Settled, Verdict};
+pub(super) use self::open::{LeftBehind, Settled, Verdict};
 use crate::{
     flow::{
         account::{self, Outcome},
         batch::{self, Batch, Kept},
     },
-    settings::Promise as Bounds,
+    settings,
 };
 
 /// The stanzas that wait.
@@ -62,10 +62,22 @@ pub(super) enum Fit {
     Each,
 }
 
+/// The bounds of one queue.
+pub(super) trait Bounds {
+    /// Stanzas in the queue.
+    fn max_stanzas(&self) -> usize;
+
+    /// Bytes in the queue.
+    fn max_bytes(&self) -> usize;
+
+    /// The time that this stanza waits.
+    fn time_of(&self, stanza: &Stanza) -> Duration;
+}
+
 /// Room for new stanzas.
 #[derive(Clone, Copy)]
 pub(super) struct Room<'a> {
-    pub(super) bounds: &'a Bounds,
+    pub(super) bounds: &'a dyn Bounds,
     /// Weight that all queues together may still grow.
     pub(super) free: usize,
 }
@@ -142,6 +154,17 @@ impl Queue {
     /// Takes out all stanzas, in order.
     pub(super) fn take_all(&mut self) -> Vec<Batch> {
         self.take_where(|_, _| true)
+    }
+
+    /// Takes out the first stanzas, in order: about so many bytes, and one stanza at least.
+    pub(super) fn take_first(&mut self, mut bytes: usize) -> Vec<Batch> {
+        let mut is_first = true;
+        self.take_where(|_, item| {
+            let fits = bytes >= item.bytes() || std::mem::take(&mut is_first);
+            is_first = false;
+            bytes = if fits { bytes.saturating_sub(item.bytes()) } else { 0 };
+            fits
+        })
     }
 
     /// Takes out the IQ requests: their senders wait for an answer.
@@ -226,8 +249,8 @@ impl Queue {
         let (stanzas, bytes) = older.map_or((0, 0), |(_, item)| (1, item.bytes()));
         let stanzas = self.len() + 1 - stanzas;
         let bytes = self.bytes + stanza.bytes().len() - bytes;
-        let fits = stanzas <= room.bounds.max_stanzas
-            && bytes <= room.bounds.max_bytes
+        let fits = stanzas <= room.bounds.max_stanzas()
+            && bytes <= room.bounds.max_bytes()
             && bytes + stanzas * STANZA_COST <= room.free;
         if fits && let Some(place) = older.map(|(place, _)| place) {
             self.drop_from(place);
@@ -273,8 +296,8 @@ impl Queue {
 }
 
 impl Item {
-    fn new(kept: Kept, bounds: &Bounds) -> Self {
-        let (expires, presence) = (kept.since + time_of(&kept.stanza, bounds), presence_key(&kept.stanza));
+    fn new(kept: Kept, bounds: &dyn Bounds) -> Self {
+        let (expires, presence) = (kept.since + bounds.time_of(&kept.stanza), presence_key(&kept.stanza));
         Self { kept, expires, presence, open: None }
     }
 
@@ -313,11 +336,13 @@ fn is_presence(item: &Item) -> bool {
     is_new(item) && item.kept.stanza.kind() == Kind::Presence
 }
 
-/// XEP-0334 4.1 and 4.2. `no-copy` says nothing about storing.
 fn is_not_to_be_stored(item: &Item) -> bool {
-    let (stanza, hints) = (&item.kept.stanza, ["no-store", "no-permanent-store"]);
-    let is_message = is_new(item) && stanza.kind() == Kind::Message;
-    is_message && hints.iter().any(|hint| stanza.has_child(hint, "urn:xmpp:hints"))
+    is_new(item) && item.kept.stanza.kind() == Kind::Message && forbids_storing(&item.kept.stanza)
+}
+
+/// XEP-0334 4.1 and 4.2. `no-copy` says nothing about storing.
+pub(super) fn forbids_storing(stanza: &Stanza) -> bool {
+    ["no-store", "no-permanent-store"].iter().any(|hint| stanza.has_child(hint, "urn:xmpp:hints"))
 }
 
 /// No link has carried it.
@@ -329,11 +354,21 @@ fn is_any(_: &Item) -> bool {
     true
 }
 
-fn time_of(stanza: &Stanza, bounds: &Bounds) -> Duration {
-    match stanza.kind() {
-        Kind::Message => bounds.message,
-        Kind::Presence => bounds.presence,
-        Kind::Iq => bounds.iq,
+impl Bounds for settings::Promise {
+    fn max_stanzas(&self) -> usize {
+        self.max_stanzas
+    }
+
+    fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    fn time_of(&self, stanza: &Stanza) -> Duration {
+        match stanza.kind() {
+            Kind::Message => self.message,
+            Kind::Presence => self.presence,
+            Kind::Iq => self.iq,
+        }
     }
 }
 

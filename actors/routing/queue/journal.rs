@@ -9,7 +9,7 @@ use status::amount::Amount;
 impl Queue {
     /// Gives the journal what came at `until` or earlier and is not written yet. Gives the time at which the first of the
     /// others came.
-    pub(in super::super) fn write_old(&mut self, until: Instant, group: &mut Group<'_>) -> Option<Instant> {
+    pub(in crate::routing) fn write_old(&mut self, until: Instant, group: &mut Group<'_>) -> Option<Instant> {
         let mut written = Amount::default();
         let mut younger = None;
         let mut end = self.offered;
@@ -27,17 +27,17 @@ impl Queue {
     }
 
     /// Offers everything to the journal once more: it has lost some of it, or could not take it.
-    pub(in super::super) fn offer_again(&mut self) {
+    pub(in crate::routing) fn offer_again(&mut self) {
         self.offered = i64::MIN;
     }
 
     /// Whether something was not offered to the journal.
-    pub(in super::super) fn has_unoffered(&self) -> bool {
+    pub(in crate::routing) fn has_unoffered(&self) -> bool {
         self.items.last_key_value().is_some_and(|(last, _)| *last >= self.offered)
     }
 
     /// The number of stanzas that survive a crash.
-    pub(in super::super) fn stored(&self) -> usize {
+    pub(in crate::routing) fn stored(&self) -> usize {
         let entries = self.items.values().filter_map(|item| item.kept.entry.as_ref());
         entries.filter(|entry| Entry::is_stored(entry)).count()
     }

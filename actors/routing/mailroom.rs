@@ -1,0 +1,194 @@
+//! The mailroom: an actor that keeps stanzas for components that are not connected, or that read more slowly than
+//! stanzas arrive.
+//!
+//! Each configured name has a seat: a bounded queue, and the connection that serves the name, if there is one. A
+//! connection asks for what waits, in portions. When nothing waits any more, the router sends to it directly. A name that
+//! has been absent for longer than a stanza may wait gets no queue for it: the stanza is answered at once.
+//!
+//! The handover of a queue to its connection, and the return of stanzas from a connection that ended, are described in
+//! the documentation of the crate.
+
+mod answers;
+mod delay;
+mod handover;
+mod messages;
+mod notices;
+mod presences;
+mod reports;
+mod rules;
+mod seat;
+mod seats;
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Actor, AsyncContext, Context, Handler};
+use xmpp::{Domain, stanza::Kind};
+
+use self::{answers::Reason, presences::Presences, rules::time_of, seats::Seats};
+pub use self::{
+    messages::{
+        Adopt, Answered, Bounced, Deliver, Drain, Expect, HandedOver, Notified, Owners, Release, Show, Shown,
+        TakeOver,
+    },
+    reports::{Figures, ShowFigures},
+};
+use crate::{
+    flow::{account::Outcome, batch::Batch},
+    observe::log_limit::{self, LogLimiter},
+    settings::Absence,
+};
+use mailbox::{Queued, panic_guard::PanicGuard};
+
+/// The actor.
+pub struct Mailroom {
+    seats: Seats,
+    presences: Presences,
+    owners: Owners,
+    /// Limits the log lines about full queues.
+    refusals: Arc<LogLimiter>,
+    stopping: bool,
+    _guard: PanicGuard,
+}
+
+impl Mailroom {
+    /// A mailroom for these components. Their queues may have so many bytes in total.
+    pub fn new(
+        components: impl IntoIterator<Item = (Domain, Absence)>,
+        total_bytes: usize,
+        owners: Owners,
+        guard: PanicGuard,
+    ) -> Self {
+        let mut seats = Seats::new(total_bytes);
+        seats.adopt(components, total_bytes, clock::now());
+        Self {
+            seats,
+            presences: Presences::default(),
+            owners,
+            refusals: LogLimiter::new(
+                LOG,
+                log_limit::FEW,
+                "more stanzas for components were refused: queues are full",
+            ),
+            stopping: false,
+            _guard: guard,
+        }
+    }
+
+    fn deliver(&mut self, mut batch: Batch) {
+        let (name, now) = (batch.to.clone(), clock::now());
+        let Some(seat) = self.seats.get(&name) else {
+            return self.answer(vec![batch], &Reason::Removed, Outcome::Answered);
+        };
+        if let Some(absence) = seat.absence(now) {
+            if self.stopping {
+                return self.answer(vec![batch], &Reason::Stopping, Outcome::Answered);
+            }
+            let is_first = seat.queue.is_empty();
+            let late = batch.extract(|stanza| time_of(stanza, &seat.rules) <= absence);
+            self.forget_recipients(&name, &batch);
+            if !late.stanzas.is_empty() {
+                self.forget_recipients(&name, &late);
+                self.answer(vec![late], &Reason::Away(absence), Outcome::Answered);
+            }
+            if batch.stanzas.is_empty() {
+                return;
+            }
+            if is_first {
+                log::info!(
+                    target: LOG, name:% = name, stanzas = batch.stanzas.len(),
+                    absent:% = seconds(absence);
+                    "queued"
+                );
+            }
+        }
+        if let Some((rest, limit)) = self.seats.append(&name, batch) {
+            self.refuse(rest, limit);
+        }
+    }
+
+    /// A user who tells an absent component that they are unavailable need not learn that the component is.
+    fn forget_recipients(&mut self, name: &Domain, batch: &Batch) {
+        if self.presences.is_empty(name) {
+            return;
+        }
+        for stanza in &batch.stanzas {
+            if stanza.kind() == Kind::Presence && stanza.type_() == Some("unavailable") {
+                self.presences.note(name, &stanza.to(), &stanza.from(), false);
+            }
+        }
+    }
+
+    /// Answers the stanzas whose time is over.
+    fn expire(&mut self) {
+        let now = clock::now();
+        for name in self.seats.due(now) {
+            let Some(seat) = self.seats.get(&name) else { continue };
+            let reason = seat.absence(now).map_or(Reason::Slow, Reason::Away);
+            let expired = self.seats.take_expired(&name, now);
+            let stanzas: usize = expired.iter().map(|batch| batch.stanzas.len()).sum();
+            if stanzas > 0 {
+                log::info!(
+                    target: LOG, name:% = name, stanzas = stanzas, reason:% = reason.text(&name);
+                    "expired"
+                );
+            }
+            self.answer(expired, &reason, Outcome::Expired);
+        }
+    }
+}
+
+impl Actor for Mailroom {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(TICK, |mailroom, _| {
+            mailroom.expire();
+            mailroom.notify_some();
+        });
+    }
+}
+
+impl Handler<Queued<Deliver>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Queued<Deliver>, _: &mut Context<Self>) {
+        let Deliver { batch } = deliver.into_message();
+        self.deliver(batch);
+    }
+}
+
+impl Handler<Queued<Drain>> for Mailroom {
+    type Result = ();
+
+    /// What waits for a connection is handed over as far as that reads, until it is closed.
+    fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
+        let Drain { token: _token } = drain.into_message();
+        self.stopping = true;
+        for name in self.seats.absent() {
+            let waiting = self.seats.take_all(&name);
+            self.answer(waiting, &Reason::Stopping, Outcome::Answered);
+        }
+    }
+}
+
+impl Handler<Queued<Adopt>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        let Adopt { components, total_bytes } = adopt.into_message();
+        for (name, waiting) in self.seats.adopt(components, total_bytes, clock::now()) {
+            self.presences.remove(&name);
+            self.answer(waiting, &Reason::Removed, Outcome::Answered);
+        }
+    }
+}
+
+/// A duration for the log: `12.3s`.
+fn seconds(duration: Duration) -> String {
+    format!("{:.1}s", duration.as_secs_f64())
+}
+
+const LOG: &str = "nuncio::mailroom";
+
+/// The interval at which timers are checked. A stanza outlives its time by this at most, and the time to answer it.
+const TICK: Duration = Duration::from_millis(100);

@@ -1,0 +1,158 @@
+//! The handover of a queue to a connection, and the return of stanzas from a connection that ended.
+
+use actix::{Context, Handler};
+use xmpp::Domain;
+
+use super::{
+    Expect, HandedOver, LOG, Mailroom, Release, TakeOver,
+    answers::Reason,
+    delay::{stamp_kept, stamp_repeated},
+    seat::State,
+    seconds,
+};
+use crate::{
+    flow::{account::Outcome, batch::Batch},
+    streams::component::{self, Component, Open, Retire, SendPortion},
+};
+use mailbox::{Mailbox, Queued};
+
+impl Mailroom {
+    /// Answers the request of a connection, if there is one: with a portion, or with the end of the handover.
+    fn supply(&mut self, name: &Domain) {
+        let Some(seat) = self.seats.get_mut(name) else { return };
+        let is_empty = seat.queue.is_empty();
+        let State::Supplied(supplied) = &mut seat.state else { return };
+        let Some(room) = supplied.asked.take() else { return };
+        let component = supplied.component.clone();
+        if !is_empty {
+            let portion = self.seats.take_first(name, room);
+            return self.send(name, &component, portion);
+        }
+        supplied.is_handed_over = true;
+        if let Some(absence) = supplied.absence.filter(|_| supplied.stanzas > 0) {
+            log::info!(
+                target: LOG, name:% = name, stanzas = supplied.stanzas, absent:% = seconds(absence);
+                "handed over"
+            );
+        }
+        // If the router is gone, the process ends.
+        let _ = self.owners.handed_over.signal(HandedOver { name: name.clone(), component });
+    }
+
+    /// Sends stanzas to a connection before it is open. If it has panicked, they wait for the next one.
+    fn send(&mut self, name: &Domain, component: &Mailbox<Component>, mut batches: Vec<Batch>) {
+        let now = clock::now();
+        if let Some(seat) = self.seats.get_mut(name) {
+            batches.iter_mut().for_each(|batch| stamp_kept(batch, name, &seat.rules, now));
+            if let Some(supplied) = seat.supplied(component) {
+                supplied.stanzas += batches.iter().map(|batch| batch.stanzas.len()).sum::<usize>();
+            }
+        }
+        if let Err(refused) = component.signal(SendPortion { batches }) {
+            self.seats.put_back(name, refused.into_inner().batches);
+        }
+    }
+
+    /// Puts back what a connection returned. A stanza that was written several times in vain is answered.
+    fn put_back(&mut self, name: &Domain, doubtful: Vec<Batch>, unwritten: Vec<Batch>) {
+        let (exhausted, mut again): (Vec<_>, Vec<_>) =
+            doubtful.into_iter().partition(|batch| batch.sends.is_exhausted(false));
+        self.answer(exhausted, &Reason::Exhausted, Outcome::Answered);
+        let repeated: usize = again.iter().map(|batch| batch.stanzas.len()).sum();
+        for batch in &mut again {
+            batch.entry.repeat(batch.entry.held());
+            stamp_repeated(batch, name);
+        }
+        again.extend(unwritten);
+        let stanzas: usize = again.iter().map(|batch| batch.stanzas.len()).sum();
+        if stanzas > 0 {
+            log::info!(
+                target: LOG, name:% = name, stanzas = stanzas, repeated = repeated;
+                "queued again"
+            );
+        }
+        self.seats.put_back(name, again);
+    }
+}
+
+impl Handler<Queued<TakeOver>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, take_over: Queued<TakeOver>, _: &mut Context<Self>) {
+        let TakeOver { name, component } = take_over.into_message();
+        // A name that is gone: the router expels the connection.
+        if let Some(seat) = self.seats.get_mut(&name) {
+            seat.take_over(component, clock::now());
+        }
+    }
+}
+
+impl Handler<Queued<component::Requested>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, requested: Queued<component::Requested>, _: &mut Context<Self>) {
+        let component::Requested { name, component, room } = requested.into_message();
+        let Some(seat) = self.seats.get_mut(&name) else { return };
+        if let Some(supplied) = seat.supplied(&component).filter(|supplied| !supplied.is_handed_over) {
+            supplied.asked = Some(room);
+            self.supply(&name);
+        }
+    }
+}
+
+impl Handler<Queued<Release>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, release: Queued<Release>, _: &mut Context<Self>) {
+        let Release { name, component } = release.into_message();
+        // What crossed the end of the handover.
+        let rest = self.seats.take_all(&name);
+        if !rest.is_empty() {
+            self.send(&name, &component, rest);
+        }
+        if let Some(seat) = self.seats.get_mut(&name) {
+            let _ = component.signal(Open);
+            seat.state = State::Direct(component);
+        }
+    }
+}
+
+impl Handler<Queued<Expect>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, expect: Queued<Expect>, _: &mut Context<Self>) {
+        let Expect { name, component } = expect.into_message();
+        // A connection that has panicked returns nothing. What it has not written shows as the difference of the account.
+        let returns = component.signal(Retire).is_ok();
+        if let Some(seat) = self.seats.get_mut(&name) {
+            seat.lose(&component, returns, clock::now());
+        }
+    }
+}
+
+impl Handler<Queued<component::Returned>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, returned: Queued<component::Returned>, _: &mut Context<Self>) {
+        let component::Returned { name, component, doubtful, unwritten } = returned.into_message();
+        let now = clock::now();
+        let seat = self.seats.get_mut(&name);
+        let is_expected = seat.is_some_and(|seat| seat.end_return(&component));
+        let absence = self.seats.get(&name).map(|seat| seat.absence(now));
+        let reason = match absence {
+            None => Some(Reason::Removed),
+            Some(Some(_)) if self.stopping => Some(Reason::Stopping),
+            // A name that was removed and added again.
+            Some(absence) if !is_expected => Some(Reason::Away(absence.unwrap_or_default())),
+            Some(_) => None,
+        };
+        if let Some(reason) = reason {
+            for batches in [doubtful, unwritten] {
+                self.answer(batches, &reason, Outcome::Answered);
+            }
+            return;
+        }
+        self.put_back(&name, doubtful, unwritten);
+        self.supply(&name);
+    }
+}

@@ -1,0 +1,136 @@
+//! The messages of the mailroom, and the outlets to which it reports.
+
+use tokio::sync::oneshot;
+use xmpp::{Domain, Stanza};
+
+use crate::{
+    flow::batch::{Batch, ReadPermit},
+    settings::Absence,
+    streams::component::Component,
+};
+use mailbox::{Mailbox, Outlet, drain};
+use status::{amount::Amount, report::Seconds};
+
+/// Keep these stanzas until a connection of the component asks for them.
+#[derive(Debug)]
+pub struct Deliver {
+    /// Stanzas for the name of a component.
+    pub batch: Batch,
+}
+
+/// This connection serves the name, and the router sends nothing to it: give it what waits, as it asks for it.
+#[derive(Debug)]
+pub struct TakeOver {
+    /// The name.
+    pub name: Domain,
+    /// The connection.
+    pub component: Mailbox<Component>,
+}
+
+/// The router sends to the connection itself from now on: this is its last message until the next [`TakeOver`].
+#[derive(Debug)]
+pub struct Release {
+    /// The name.
+    pub name: Domain,
+    /// The connection.
+    pub component: Mailbox<Component>,
+}
+
+/// A connection no longer serves the name, and the router sends nothing to it: have it retire. It returns the stanzas
+/// that it has not written, which go in front of the queue.
+#[derive(Debug)]
+pub struct Expect {
+    /// The name.
+    pub name: Domain,
+    /// The connection.
+    pub component: Mailbox<Component>,
+}
+
+/// Answer what waits, and what comes, for components that are not connected: the node stops.
+#[derive(Debug)]
+pub struct Drain {
+    /// Dropped when nothing waits for them.
+    pub token: drain::Token,
+}
+
+/// Use these rules from now on, and answer what waits for names that are gone. Stanzas that wait already keep their
+/// time.
+#[derive(Debug)]
+pub struct Adopt {
+    /// The names of the components, with their rules.
+    pub components: Vec<(Domain, Absence)>,
+    /// Bytes in all queues.
+    pub total_bytes: usize,
+}
+
+/// Report the queues.
+#[derive(Debug)]
+pub struct Show {
+    /// Only for this name.
+    pub of: Option<Domain>,
+    /// Receives the report.
+    pub answer: oneshot::Sender<Vec<Shown>>,
+}
+
+/// The queue of one component.
+#[derive(Debug)]
+pub struct Shown {
+    /// The name.
+    pub name: Domain,
+    /// Whether a connection serves the name.
+    pub is_served: bool,
+    /// The stanzas in the queue.
+    pub waiting: Amount,
+    /// The time for which the oldest has been waiting.
+    pub oldest: Option<Seconds>,
+    /// The time until the first is answered with an error.
+    pub first_answered: Option<Seconds>,
+}
+
+/// Everything that waited has been given to the connection.
+#[derive(Debug)]
+pub struct HandedOver {
+    /// The name.
+    pub name: Domain,
+    /// The connection.
+    pub component: Mailbox<Component>,
+}
+
+/// Stanzas were answered because the component is not connected.
+#[derive(Debug)]
+pub struct Answered {
+    /// The name.
+    pub name: Domain,
+    /// The stanzas.
+    pub amount: Amount,
+}
+
+/// Error answers to stanzas for components. Unlike those of the promise they may start an attempt: a remote server that
+/// has sent a stanza need not have a session of ours.
+#[derive(Debug)]
+pub struct Bounced {
+    /// Made by [`Stanza::bounce`].
+    pub answers: Vec<Stanza>,
+    /// The read permit of the stanzas that they answer.
+    pub permit: ReadPermit,
+}
+
+/// Presence that tells users that addresses of an absent component are unavailable.
+#[derive(Debug)]
+pub struct Notified {
+    /// Made by the node.
+    pub batches: Vec<Batch>,
+}
+
+/// The receivers of the mailroom's events: the router.
+#[derive(Clone, Debug)]
+pub struct Owners {
+    /// Receives the ends of handovers.
+    pub handed_over: Outlet<HandedOver>,
+    /// Receives the amounts that were answered.
+    pub answered: Outlet<Answered>,
+    /// Receives the error answers.
+    pub bounced: Outlet<Bounced>,
+    /// Receives presence for users.
+    pub notified: Outlet<Notified>,
+}

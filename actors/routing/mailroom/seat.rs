@@ -1,0 +1,141 @@
+//! The seat of one component: its queue, and the connection that serves its name.
+
+use std::time::{Duration, Instant};
+
+use crate::{routing::queue::Queue, settings::Absence, streams::component::Component};
+use mailbox::Mailbox;
+
+/// The seat of one component.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) queue: Queue,
+    pub(super) rules: Absence,
+    pub(super) state: State,
+    /// When the last connection ended; before the first one, when the name became known.
+    pub(super) absent_since: Instant,
+}
+
+/// The connection of a component.
+#[derive(Debug)]
+pub(super) enum State {
+    /// No connection serves the name.
+    Absent,
+    /// A connection has ended, and returns what it has not written.
+    AwaitingReturn {
+        /// That connection.
+        of: Mailbox<Component>,
+        /// The connection that serves the name meanwhile.
+        next: Option<Supplied>,
+    },
+    /// A connection gets what waits as it asks for it.
+    Supplied(Supplied),
+    /// The router sends to this connection itself.
+    Direct(Mailbox<Component>),
+}
+
+/// A connection that gets its stanzas from here.
+#[derive(Debug)]
+pub(super) struct Supplied {
+    pub(super) component: Mailbox<Component>,
+    /// Bytes that it has asked for, if it waits for an answer.
+    pub(super) asked: Option<usize>,
+    /// The router has been told that nothing waits.
+    pub(super) is_handed_over: bool,
+    /// The time for which no connection had served the name. `None`: the connection is slow.
+    pub(super) absence: Option<Duration>,
+    /// Stanzas that it has got.
+    pub(super) stanzas: usize,
+}
+
+impl State {
+    /// Whether a connection serves the name.
+    pub(super) fn is_served(&self) -> bool {
+        match self {
+            Self::Absent | Self::AwaitingReturn { next: None, .. } => false,
+            Self::AwaitingReturn { next: Some(_), .. } | Self::Supplied(_) | Self::Direct(_) => true,
+        }
+    }
+}
+
+impl Seat {
+    /// A seat without a connection.
+    pub(super) fn new(rules: Absence, now: Instant) -> Self {
+        Self { queue: Queue::new(), rules, state: State::Absent, absent_since: now }
+    }
+
+    /// The time for which no connection has served the name; `None`: one does.
+    pub(super) fn absence(&self, now: Instant) -> Option<Duration> {
+        (!self.state.is_served()).then(|| now.saturating_duration_since(self.absent_since))
+    }
+
+    /// A connection serves the name, and gets its stanzas from here.
+    pub(super) fn take_over(&mut self, component: Mailbox<Component>, now: Instant) {
+        let absence = self.absence(now);
+        let supplied = Supplied { component, asked: None, is_handed_over: false, absence, stanzas: 0 };
+        self.state = match std::mem::replace(&mut self.state, State::Absent) {
+            State::AwaitingReturn { of, .. } => State::AwaitingReturn { of, next: Some(supplied) },
+            State::Absent | State::Supplied(_) | State::Direct(_) => State::Supplied(supplied),
+        };
+    }
+
+    /// The connection, if it gets its stanzas from here.
+    pub(super) fn supplied(&mut self, component: &Mailbox<Component>) -> Option<&mut Supplied> {
+        let (State::Supplied(supplied) | State::AwaitingReturn { next: Some(supplied), .. }) =
+            &mut self.state
+        else {
+            return None;
+        };
+        Some(supplied).filter(|supplied| supplied.component.is(component))
+    }
+
+    /// A connection no longer serves the name. `returns`: it returns what it has not written.
+    pub(super) fn lose(&mut self, component: &Mailbox<Component>, returns: bool, now: Instant) {
+        match &mut self.state {
+            // It got nothing yet.
+            State::AwaitingReturn { next, .. } => {
+                if next.as_ref().is_none_or(|next| !next.component.is(component)) {
+                    return;
+                }
+                *next = None;
+            }
+            State::Supplied(Supplied { component: current, .. }) | State::Direct(current)
+                if current.is(component) =>
+            {
+                self.state = if returns {
+                    State::AwaitingReturn { of: component.clone(), next: None }
+                } else {
+                    State::Absent
+                };
+            }
+            State::Supplied(_) | State::Direct(_) | State::Absent => return,
+        }
+        self.absent_since = now;
+    }
+
+    /// The stanzas of this connection have returned. False: they were not expected.
+    pub(super) fn end_return(&mut self, component: &Mailbox<Component>) -> bool {
+        let State::AwaitingReturn { of, next } = &mut self.state else { return false };
+        if !of.is(component) {
+            return false;
+        }
+        self.state = next.take().map_or(State::Absent, State::Supplied);
+        true
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::routing::mailroom) fn rules() -> Absence {
+        Absence {
+            message: Duration::from_secs(300),
+            presence: Duration::from_secs(60),
+            iq: Duration::from_secs(10),
+            max_stanzas: 100,
+            max_bytes: 100_000,
+            keep: None,
+            redeliver: false,
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The seats of all components, and the bounds of their queues.
+//!
+//! Architecture Invariant: no message is sent here. The caller answers the stanzas that are taken out.
+
+use std::{collections::HashMap, time::Instant};
+
+use xmpp::Domain;
+
+use super::{rules::Terms, seat::Seat};
+use crate::{
+    flow::batch::Batch,
+    routing::queue::{Bounds, Fit, LeftBehind, Queue, Room},
+    settings::Absence,
+};
+
+/// The seats of all components.
+#[derive(Debug)]
+pub(super) struct Seats {
+    known: HashMap<Domain, Seat>,
+    /// Weight of all queues in bytes.
+    weight: usize,
+    total_bytes: usize,
+}
+
+/// The limit that keeps a stanza from being queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// Stanzas for the component.
+    Stanzas,
+    /// Bytes for the component.
+    Bytes,
+    /// Bytes for all components.
+    TotalBytes,
+}
+
+impl Limit {
+    /// Its key in the configuration.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Stanzas => "absence.max_stanzas",
+            Self::Bytes => "absence.max_bytes",
+            Self::TotalBytes => "absence.total_bytes",
+        }
+    }
+}
+
+impl Seats {
+    pub(super) fn new(total_bytes: usize) -> Self {
+        Self { known: HashMap::new(), weight: 0, total_bytes }
+    }
+
+    /// Sets the names and their rules. Returns the names that are gone, with what waited for them.
+    pub(super) fn adopt(
+        &mut self,
+        components: impl IntoIterator<Item = (Domain, Absence)>,
+        total_bytes: usize,
+        now: Instant,
+    ) -> Vec<(Domain, Vec<Batch>)> {
+        self.total_bytes = total_bytes;
+        let mut before = std::mem::take(&mut self.known);
+        for (name, rules) in components {
+            let seat = match before.remove(&name) {
+                Some(seat) => Seat { rules, ..seat },
+                None => Seat::new(rules, now),
+            };
+            self.known.insert(name, seat);
+        }
+        let gone = before.into_iter().map(|(name, mut seat)| {
+            self.weight -= seat.queue.weight();
+            (name, seat.queue.take_all())
+        });
+        gone.collect()
+    }
+
+    pub(super) fn get(&self, name: &Domain) -> Option<&Seat> {
+        self.known.get(name)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &Domain) -> Option<&mut Seat> {
+        self.known.get_mut(name)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Domain, &Seat)> {
+        self.known.iter()
+    }
+
+    /// The names without a connection.
+    pub(super) fn absent(&self) -> Vec<Domain> {
+        let now = clock::now();
+        let absent = self.known.iter().filter(|(_, seat)| seat.absence(now).is_some());
+        absent.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The names for which a stanza may have expired.
+    pub(super) fn due(&self, now: Instant) -> Vec<Domain> {
+        if self.weight == 0 {
+            return Vec::new();
+        }
+        let due = self.known.iter().filter(|(_, seat)| seat.queue.next_expiry().is_some_and(|at| at <= now));
+        due.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Appends a batch to the queue of its component. Gives back what does not fit, and the limit.
+    pub(super) fn append(&mut self, name: &Domain, batch: Batch) -> Option<(Batch, Limit)> {
+        let free = self.total_bytes.saturating_sub(self.weight);
+        let seat = self.known.get_mut(name)?;
+        let before = seat.queue.weight();
+        let terms = Terms { rules: &seat.rules, is_served: seat.state.is_served() };
+        let rest = seat.queue.append(batch, Room { bounds: &terms, free }, Fit::Each);
+        self.weight = self.weight - before + seat.queue.weight();
+        let rest = rest?;
+        let length = rest.stanzas.first().map_or(0, |stanza| stanza.bytes().len());
+        let limit = if seat.queue.len() >= terms.max_stanzas() {
+            Limit::Stanzas
+        } else if seat.queue.bytes() + length > terms.max_bytes() {
+            Limit::Bytes
+        } else {
+            Limit::TotalBytes
+        };
+        Some((rest, limit))
+    }
+
+    /// Puts stanzas that a connection returned in front. They were accepted once, so they are not refused.
+    pub(super) fn put_back(&mut self, name: &Domain, unwritten: Vec<Batch>) {
+        let Some(seat) = self.known.get_mut(name) else { return };
+        let before = seat.queue.weight();
+        let terms = Terms { rules: &seat.rules, is_served: seat.state.is_served() };
+        seat.queue.put_back(LeftBehind { unwritten, ..LeftBehind::default() }, &terms);
+        self.weight = self.weight - before + seat.queue.weight();
+    }
+
+    /// Takes out all stanzas, in order.
+    pub(super) fn take_all(&mut self, name: &Domain) -> Vec<Batch> {
+        self.take(name, Queue::take_all)
+    }
+
+    /// Takes out the first stanzas: about so many bytes.
+    pub(super) fn take_first(&mut self, name: &Domain, bytes: usize) -> Vec<Batch> {
+        self.take(name, |queue| queue.take_first(bytes))
+    }
+
+    /// Takes out the stanzas whose time is over.
+    pub(super) fn take_expired(&mut self, name: &Domain, now: Instant) -> Vec<Batch> {
+        self.take(name, |queue| queue.take_expired(now))
+    }
+
+    fn take(&mut self, name: &Domain, take: impl FnOnce(&mut Queue) -> Vec<Batch>) -> Vec<Batch> {
+        let Some(seat) = self.known.get_mut(name) else { return Vec::new() };
+        let before = seat.queue.weight();
+        let batches = take(&mut seat.queue);
+        self.weight = self.weight - before + seat.queue.weight();
+        batches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use xmpp::{Stanza, xml::Element};
+
+    use super::{super::seat::tests::rules, *};
+
+    fn name(name: &str) -> Domain {
+        Domain::new(name).unwrap()
+    }
+
+    fn batch(to: &str, count: usize) -> Batch {
+        let stanza = |id: usize| {
+            let element = Element::new("message", "jabber:server").with("from", "a@a.example");
+            Stanza::from_element(&element.with("to", format!("b@{to}")).with("id", id.to_string())).unwrap()
+        };
+        Batch::between(name("a.example"), name(to), (0..count).map(stanza).collect())
+    }
+
+    fn seats(rules: Absence, total_bytes: usize) -> Seats {
+        let mut seats = Seats::new(total_bytes);
+        let names = ["b.example", "c.example"].map(|known| (name(known), rules.clone()));
+        assert!(seats.adopt(names, total_bytes, clock::now()).is_empty());
+        seats
+    }
+
+    #[test]
+    fn each_limit_is_named() {
+        let length = batch("b.example", 1).stanzas[0].bytes().len();
+        let full = |rules, total_bytes| {
+            let mut seats = seats(rules, total_bytes);
+            let rest = seats.append(&name("b.example"), batch("b.example", 5)).unwrap();
+            (rest.0.stanzas.len(), rest.1)
+        };
+        assert_eq!(full(Absence { max_stanzas: 3, ..rules() }, 1 << 20), (2, Limit::Stanzas));
+        assert_eq!(full(Absence { max_bytes: 2 * length, ..rules() }, 1 << 20), (3, Limit::Bytes));
+        assert_eq!(full(rules(), 500), (4, Limit::TotalBytes));
+    }
+
+    #[test]
+    fn the_total_is_shared_and_falls_when_stanzas_are_taken_out() {
+        let mut seats = seats(rules(), 1200);
+        assert!(seats.append(&name("b.example"), batch("b.example", 2)).is_none());
+        let (rest, limit) = seats.append(&name("c.example"), batch("c.example", 2)).unwrap();
+        assert_eq!((rest.stanzas.len(), limit), (1, Limit::TotalBytes));
+        assert_eq!(seats.take_all(&name("b.example")).len(), 1);
+        assert!(seats.append(&name("c.example"), batch("c.example", 1)).is_none());
+        let later = clock::now() + Duration::from_secs(301);
+        assert_eq!(seats.due(later), [name("c.example")]);
+        assert_eq!(seats.take_expired(&name("c.example"), later).len(), 2);
+        assert_eq!(seats.weight, 0);
+    }
+
+    #[test]
+    fn a_name_that_is_gone_gives_up_its_queue() {
+        let mut seats = seats(rules(), 1 << 20);
+        assert!(seats.append(&name("b.example"), batch("b.example", 2)).is_none());
+        let gone = seats.adopt([(name("c.example"), rules())], 1 << 20, clock::now());
+        assert_eq!((gone.len(), gone[0].1[0].stanzas.len(), seats.weight), (1, 2, 0));
+    }
+}
