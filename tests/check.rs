@@ -105,7 +105,6 @@ fn a_wrong_key_causes_no_further_findings() {
 }
 
 #[test]
-#[test]
 fn a_journal_that_cannot_be_written_or_that_does_not_survive_is_reported() {
     let desk = Desk::new();
     let text = |journal: &str| {
