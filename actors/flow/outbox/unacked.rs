@@ -36,7 +36,7 @@ pub(super) struct Unacked {
     /// Memory of the kept stanzas in bytes.
     weight: usize,
     /// The kept stanzas that share no memory with other stanzas: so many of the first.
-    detached: usize,
+    detached: u32,
     /// So many of the first were offered to the journal.
     offered: u32,
     /// The stanzas of the current chunk that are acknowledged already: the peer has read a part of the chunk
@@ -167,7 +167,7 @@ impl Unacked {
             amount = amount.plus(kept.amount());
             self.weight -= weight(&kept);
         }
-        self.detached = self.detached.saturating_sub(settled);
+        self.detached = self.detached.saturating_sub(u32_of(settled));
         self.offered = self.offered.saturating_sub(u32_of(settled));
         let early = u32::try_from(acknowledged - settled).unwrap_or(u32::MAX);
         self.early = self.early.saturating_add(early);
@@ -190,10 +190,10 @@ impl Unacked {
         }
         let old = self.seen.wrapping_sub(self.ledger.acked_count());
         let old = if old <= self.count() { usize::try_from(old).unwrap_or(usize::MAX) } else { 0 };
-        for kept in self.kept.iter_mut().take(old).skip(self.detached) {
+        for kept in self.kept.iter_mut().take(old).skip(usize_of(self.detached)) {
             kept.stanza = kept.stanza.clone().detached();
         }
-        self.detached = self.detached.max(old.min(self.kept.len()));
+        self.detached = self.detached.max(u32_of(old.min(self.kept.len())));
         self.seen = self.ledger.sent_count();
         self.window.shrink(now);
     }
