@@ -43,7 +43,8 @@
 //! 5. `routing/promise/waiting.rs` appends the batch to the queue of the pair and releases its read permit, so that
 //!    the component is read again.
 //! 6. `routing/promise/slots.rs` has a free slot, so `promise/attempts.rs` starts an `outgoing` actor for the pair.
-//! 7. `dial/attempt/walk.rs` walks over targets and addresses; `attempt/tcp.rs` connects, with a permit of the dial limit.
+//! 7. `dial/attempt/walk.rs` walks over targets and addresses, and tries the next one beside one that makes no progress;
+//!    `attempt/tcp.rs` connects, with a permit of the dial limit.
 //! 8. `dial/attempt/negotiation.rs` starts TLS and authenticates, until the handshake of [`xmpp`] is an open stream.
 //! 9. `streams/outgoing.rs` reports `Established`; `routing/promise/handover.rs` answers with `SendFirst`.
 //! 10. `streams/outgoing/writing.rs` puts the batch into the outbox, and `streams/connection.rs` feeds the link, which
@@ -233,6 +234,8 @@
 //!   unchanged: the peer is asked again.
 //! - *A resumed stream is lost before everything was sent again.* What was sent is open under the numbers of the
 //!   resumed stream, the rest is unwritten; both in order.
+//! - *Two targets authenticate at the same time.* The first asks for the lost stream; the other is closed before it asks
+//!   for anything.
 //! - *The peer does not answer `<resume/>`*, or ends the stream because of it: the next attempt does not ask.
 //! - *The peer has forgotten the stream*, or it is another server: what is open may have arrived.
 //! - *The time for which the peer remembers the stream is over*: it is not asked.

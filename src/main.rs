@@ -53,11 +53,11 @@ enum Command {
     Explain(control::Explain),
     /// Lists the links of the running node
     Sessions(control::List),
-    /// Lists the stanzas that wait for a link in the running node
+    /// Lists the stanzas that wait for a link or a component in the running node
     Queues(control::List),
     /// Shows the stanzas in the file of a journal, also in a damaged one
     Journal(journal_file::Arguments),
-    /// Lists the configured components: connected or not, since when, and why not
+    /// Lists the configured components: connected or not, since when, why not, and what waits
     Components(control::ListComponents),
     /// Retries a domain now, without waiting for the end of the pause after a failed attempt
     Retry(control::Retry),

@@ -107,6 +107,31 @@ fn domains_that_are_away_are_tried_again_at_a_pace() {
     assert!(rate < 700.0, "{rate} a second");
 }
 
+/// The time limits are hours, so only the second target can deliver the stanza.
+#[test]
+fn a_silent_first_target_is_overtaken_by_the_second() {
+    let network = Network::new();
+    let other = Node::start(&network, Setup::of("other.example"));
+    let mut receiver = other.inbox();
+    let domain = receiver.name().to_owned();
+    let (service, address) = (format!("_xmpp-server._tcp.{domain}"), network.address());
+    network.dns.clear(&service);
+    network.dns.srv(&service, 0, 0, 5269, "silent.example");
+    network.dns.a("silent.example", address);
+    network.dns.srv(&service, 1, 0, 5269, &format!("server.{domain}"));
+    let silent = Listener::at(address);
+    let setup = Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"2h\"");
+    let node = Node::start(&network, setup.set("s2s.attempt_timeout", "\"4h\""));
+    let mut sender = node.inbox();
+    sender.sends_message(&domain, "cold", "");
+    let mut peer = silent.accepts();
+    peer.expects_header();
+    receiver.receives_id("cold");
+    node.eventually_logs(&["overtaken", "at=silent.example:5269", "waiting for the stream header"]);
+    peer.expects_closed();
+    peer.finishes();
+}
+
 #[test]
 fn too_many_domains_at_one_dead_address_bounce() {
     let network = Network::new();

@@ -43,6 +43,23 @@ fn a_link_and_its_stanzas_show_in_the_figures() {
 }
 
 #[test]
+fn what_waits_for_a_component_has_a_figure_for_each() {
+    let network = Network::new();
+    let node = Watched::start(&network, Setup::of("nuncio.example"));
+    let mut outbox = node.node.outbox();
+    for number in 0..3 {
+        outbox.sends_message("inbox.nuncio.example", &number.to_string(), "");
+    }
+    for (name, up, waiting) in [("inbox", 0, 3), ("outbox", 1, 0)] {
+        let label = format!("component=\"{name}.nuncio.example\"");
+        node.eventually_shows(&format!("nuncio_component_up{{{label}}} {up}"));
+        node.eventually_shows(&format!("nuncio_absent_waiting{{{label}}} {waiting}"));
+    }
+    let _inbox = node.node.inbox();
+    node.eventually_shows("nuncio_absent_waiting{component=\"inbox.nuncio.example\"} 0");
+}
+
+#[test]
 fn acknowledgements_and_resumptions_have_figures_before_the_first_of_them() {
     let network = Network::new();
     let node = Watched::start(&network, Setup::of("nuncio.example"));

@@ -6,6 +6,9 @@
 //! within its [limits](Limits). RFC 6120 section 3.2.1 requires this for TCP only, but a server that stops
 //! there returns stanzas that the next target would have accepted.
 //!
+//! A target that makes no progress does not hold up the attempt: after 3 s the next one is tried beside it, and
+//! the first that authenticates wins.
+//!
 //! Architecture Invariant: an attempt is a future and not an actor, and nothing outlives it. Dropping it ends
 //! it.
 
@@ -14,12 +17,15 @@ mod dialer;
 mod fallback;
 mod goal;
 mod negotiation;
+mod outrun;
 mod owner;
+mod race;
 mod redirect;
 mod resumption;
 mod session;
 mod targets;
 mod tcp;
+mod visit;
 mod walk;
 
 use std::{
@@ -48,7 +54,8 @@ pub use self::{
     redirect::redirect,
     resumption::Lost,
     session::Session,
-    walk::{Strategy, Visit, Walk},
+    visit::Strategy,
+    walk::{Visit, Walk},
 };
 use crate::{
     dial::{

@@ -2,6 +2,7 @@
 
 mod answer;
 mod diagnosis;
+mod passing;
 mod sentence;
 
 use std::{

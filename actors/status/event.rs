@@ -36,6 +36,8 @@ pub enum EventKind {
     Resolved,
     /// A target could not be used; the next is tried.
     TargetFailed,
+    /// A target made no progress; the next address or target is tried beside it.
+    Overtaken,
     /// The connection was opened.
     Connected,
     /// The TLS handshake succeeded.
@@ -120,6 +122,7 @@ impl EventKind {
             Self::Queued => "queued",
             Self::Resolved => "resolved",
             Self::TargetFailed => "target failed",
+            Self::Overtaken => "overtaken",
             Self::Connected => "connected",
             Self::Secured => "secured",
             Self::Authenticated => "authenticated",
@@ -148,6 +151,7 @@ impl EventKind {
             Self::Queued
                 | Self::Resolved
                 | Self::TargetFailed
+                | Self::Overtaken
                 | Self::Connected
                 | Self::Secured
                 | Self::NoLink

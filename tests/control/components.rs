@@ -63,6 +63,35 @@ fn explain_shows_the_state_of_components_and_local_domains() {
 }
 
 #[test]
+fn what_waits_for_a_component_is_shown_until_it_connects() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup());
+    let mut outbox = node.outbox();
+    for number in 0..3 {
+        outbox.sends_message("inbox.nuncio.example", &number.to_string(), "");
+    }
+    let told = eventually("three stanzas wait", || {
+        let told = place.tells(&["explain", "inbox.nuncio.example"]);
+        told.contains("; 3 stanzas wait, the first is answered in ").then_some(told)
+    });
+    assert!(told.starts_with("inbox.nuncio.example: component not connected for "), "{told}");
+    let told = place.tells(&["queues"]);
+    let line = told.lines().find(|line| line.contains("* > inbox.nuncio.example"));
+    assert!(line.is_some_and(|line| line.contains("component not connected")), "{told}");
+    let json = place.json(&["components", "inbox.nuncio.example"]);
+    assert_eq!(json["components"][0]["waiting"]["stanzas"], 3, "{json}");
+    node.eventually_logs(&["nuncio::mailroom", "queued", "name=inbox.nuncio.example"]);
+
+    let mut inbox = node.inbox();
+    for number in 0..3 {
+        inbox.receives_id(&number.to_string());
+    }
+    node.eventually_logs(&["nuncio::mailroom", "handed over", "name=inbox.nuncio.example", "stanzas=3"]);
+    let told = place.tells(&["queues"]);
+    assert!(!told.contains("inbox.nuncio.example"), "{told}");
+}
+
+#[test]
 fn close_ends_the_connection_of_a_component_and_frees_its_name() {
     let (network, place) = (Network::new(), Place::new());
     let node = Node::start(&network, place.setup());

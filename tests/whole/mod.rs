@@ -14,6 +14,8 @@ mod fixture;
 mod journal;
 mod limits;
 mod liveness;
+mod overtaking;
+mod reconnection;
 mod resumption;
 mod scene;
 mod silence;

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -11,6 +12,8 @@ use super::Limits;
 #[derive(Debug)]
 pub(super) struct Budget {
     limited: bool,
+    /// The budget of the attempt, if this is the share of a target.
+    whole: Option<Rc<Self>>,
     connections: usize,
     lookups: Cell<usize>,
     until: Instant,
@@ -33,6 +36,7 @@ impl Budget {
     fn of(connections: usize, lookups: usize, time: Duration) -> Self {
         Self {
             limited: true,
+            whole: None,
             connections,
             lookups: Cell::new(lookups),
             until: clock::now() + time,
@@ -42,20 +46,14 @@ impl Budget {
     }
 
     /// The share of the next target: half of the rest, so that the targets after it get a share too. The
-    /// last one gets everything.
-    pub(super) fn share(&self, is_last: bool) -> Self {
+    /// last one gets everything. The use of a share counts for the whole, so shares may be used side by side.
+    pub(super) fn share(self: &Rc<Self>, is_last: bool) -> Self {
         let share = if is_last {
             Self::of(self.connections_left(), 0, self.time_left())
         } else {
             Self::of(self.connections_left().div_ceil(2), 0, self.time_left() / 2)
         };
-        Self { limited: self.limited, ..share }
-    }
-
-    /// Subtracts the use of a share.
-    pub(super) fn settle(&self, share: &Self) {
-        self.used.set(self.used.get() + share.used.get());
-        self.add_wait(share.waited.get());
+        Self { limited: self.limited, whole: Some(Rc::clone(self)), ..share }
     }
 
     /// Takes a lookup, if one is left.
@@ -67,7 +65,7 @@ impl Budget {
 
     /// Takes a connection, if one is left.
     pub(super) fn try_take_connection(&self) -> bool {
-        let may = !self.is_spent();
+        let may = !self.is_spent() && self.whole.as_ref().is_none_or(|whole| whole.try_take_connection());
         self.used.set(self.used.get() + usize::from(may));
         may
     }
@@ -87,11 +85,14 @@ impl Budget {
     }
 
     pub(super) fn is_spent(&self) -> bool {
-        self.connections_left() == 0 || self.time_left().is_zero()
+        self.connections_left() == 0
+            || self.time_left().is_zero()
+            || self.whole.as_ref().is_some_and(|whole| whole.is_spent())
     }
 
     pub(super) fn time_left(&self) -> Duration {
-        (self.until + self.waited.get()).saturating_duration_since(clock::now())
+        let left = (self.until + self.waited.get()).saturating_duration_since(clock::now());
+        self.whole.as_ref().map_or(left, |whole| left.min(whole.time_left()))
     }
 
     fn connections_left(&self) -> usize {
@@ -114,15 +115,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_target_gets_half_of_the_rest_and_the_last_gets_all() {
-        let attempt = Budget::of(10, 3, MINUTE);
-        let used = [false, false, false, true].map(|is_last| {
-            let share = attempt.share(is_last);
-            let used = uses_all(&share);
-            attempt.settle(&share);
-            used
-        });
+        let attempt = Rc::new(Budget::of(10, 3, MINUTE));
+        let used = [false, false, false, true].map(|is_last| uses_all(&attempt.share(is_last)));
         assert_eq!(used, [5, 3, 1, 1]);
         assert!(attempt.is_spent());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shares_that_are_used_side_by_side_do_not_exceed_the_whole() {
+        let attempt = Rc::new(Budget::of(3, 3, MINUTE));
+        let [one, other] = [attempt.share(true), attempt.share(true)];
+        assert!(one.try_take_connection() && other.try_take_connection() && one.try_take_connection());
+        assert!(!other.try_take_connection() && other.is_spent() && attempt.is_spent());
     }
 
     #[tokio::test(start_paused = true)]
@@ -134,14 +138,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_is_shared_and_waiting_for_a_permit_does_not_count() {
-        let attempt = Budget::of(10, 3, MINUTE);
+        let attempt = Rc::new(Budget::of(10, 3, MINUTE));
         let first = attempt.share(false);
         assert_eq!(first.time_left(), MINUTE / 2);
         tokio::time::advance(MINUTE).await;
         assert!(first.is_spent() && !first.try_take_connection());
-        first.add_wait(MINUTE);
+        for budget in [&first, &*attempt] {
+            budget.add_wait(MINUTE);
+        }
         assert_eq!((first.time_left(), first.try_take_connection()), (MINUTE / 2, true));
-        attempt.settle(&first);
         tokio::time::advance(MINUTE / 2).await;
         assert_eq!(attempt.share(true).time_left(), MINUTE / 2);
     }

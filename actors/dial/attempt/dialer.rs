@@ -80,6 +80,8 @@ pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<Session, AttemptErr
 pub struct PendingDial {
     /// Begins the attempt.
     pub begin: Box<dyn FnOnce(Owner) -> Dialing + Send>,
+    /// The time until it begins.
+    pub delay: Duration,
     /// The time without a stanza after which the session is closed.
     pub idle_timeout: Duration,
     /// The time of silence after which the connection is checked.
@@ -156,6 +158,7 @@ impl Dial for Dialer {
     fn dial(&self, pair: &DomainPair, lost: Option<Lost>) -> PendingDial {
         let attempt = self.session(pair.clone(), "nuncio::outgoing");
         PendingDial {
+            delay: Duration::ZERO,
             idle_timeout: attempt.remote.idle_timeout,
             keepalive: attempt.remote.keepalive,
             write_timeout: attempt.remote.write_timeout,

@@ -7,25 +7,19 @@
 
 use std::net::SocketAddr;
 
-use super::{
-    Goal, Walk,
-    budget::Budget,
-    negotiation::{Connection, Negotiated},
-};
+use super::{Goal, negotiation::Connection, visit::Visitor};
 use crate::{dial::error::AttemptError, observe::metrics::Phase};
-use net::{dns::Target, happy_eyeballs};
+use net::happy_eyeballs;
 use status::event::{Event, EventKind};
 
-impl<G: Goal> Walk<'_, G> {
+impl<G: Goal> Visitor<'_, G> {
     /// Connects to `address` again, without EXTERNAL.
     pub(super) async fn fall_back(
-        &mut self,
+        &self,
         address: SocketAddr,
-        target: &Target,
         refusal: AttemptError,
-        share: &Budget,
     ) -> Result<G::Outcome, AttemptError> {
-        let attempt = self.attempt;
+        let (attempt, target) = (self.attempt, &self.place.target);
         let sentence = refusal.sentence(&attempt.pair.remote);
         log::log!(
             target: attempt.log, attempt.level(), pair:% = attempt.pair, address:% = address,
@@ -34,7 +28,7 @@ impl<G: Goal> Walk<'_, G> {
         );
         attempt
             .record(Event::now(EventKind::TargetFailed).at(address).saying(format!("{target}: {sentence}")));
-        self.connect_without_external(address, target, share).await.map_err(|dialback| {
+        self.connect_without_external(address).await.map_err(|dialback| {
             log::log!(
                 target: attempt.log, attempt.level(), pair:% = attempt.pair, address:% = address,
                 reason:% = dialback.sentence(&attempt.pair.remote);
@@ -44,30 +38,23 @@ impl<G: Goal> Walk<'_, G> {
         })
     }
 
-    async fn connect_without_external(
-        &mut self,
-        address: SocketAddr,
-        target: &Target,
-        share: &Budget,
-    ) -> Result<G::Outcome, AttemptError> {
+    async fn connect_without_external(&self, address: SocketAddr) -> Result<G::Outcome, AttemptError> {
+        let (attempt, share) = (self.attempt, &self.place.share);
         if !share.try_take_connection() {
             return Err(AttemptError::Late);
         }
-        let attempt = self.attempt;
         let began = clock::now();
         let within = attempt.remote.connect_timeout.min(share.time_left());
         let opened = happy_eyeballs::open(&attempt.dialer.network, address, within).await;
         attempt.count(Phase::Connect, began);
         let connection = Connection {
+            entrant: &self.entrant,
             socket: opened.map_err(|failure| AttemptError::Connect(vec![(address, failure)]))?,
             address,
-            direct_tls: target.direct_tls,
+            direct_tls: self.place.target.direct_tls,
             within: attempt.remote.handshake_timeout.min(share.time_left()),
-            requires_tls: self.requires_tls(),
             without_external: true,
         };
-        let Negotiated { outcome, had_tls, .. } = attempt.negotiate(connection).await;
-        self.note_tls(had_tls);
-        outcome
+        attempt.negotiate(connection).await.outcome
     }
 }

@@ -43,6 +43,10 @@ impl Goal for OpenSession {
         negotiation.into_session(transport, open)
     }
 
+    fn give_up(transport: Transport, open: Box<Open>, _: bool) {
+        transport.close_open(open);
+    }
+
     fn is_success(_: &Session) -> bool {
         true
     }
@@ -67,6 +71,10 @@ impl Goal for VerifyKey {
     ) -> dialback::Answer {
         transport.close(is_open);
         answer
+    }
+
+    fn give_up(transport: Transport, _: dialback::Answer, is_open: bool) {
+        transport.close(is_open);
     }
 
     fn is_success(answer: &dialback::Answer) -> bool {

@@ -4,7 +4,7 @@ mod failure;
 mod transport;
 
 use std::{
-    fmt, mem,
+    fmt, future, mem,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -26,6 +26,8 @@ use self::transport::hang_up;
 pub(crate) use self::transport::secured;
 use super::{
     Attempt,
+    outrun::{self, Claim},
+    race::{Entrant, Point},
     session::{Session, StaticRoute},
 };
 use crate::{
@@ -64,20 +66,23 @@ pub trait Goal: Clone + fmt::Debug {
         is_open: bool,
     ) -> Self::Outcome;
 
+    /// Closes a connection that has reached the goal after another one.
+    fn give_up(transport: Transport, completed: Self::Completed, is_open: bool);
+
     /// Whether the outcome justifies more connections to the same address.
     fn is_success(outcome: &Self::Outcome) -> bool;
 }
 
 /// A connection on which to negotiate, and the terms.
-pub(super) struct Connection {
+pub(super) struct Connection<'a> {
+    /// The visit that has it.
+    pub(super) entrant: &'a Entrant,
     pub(super) socket: Socket,
     pub(super) address: SocketAddr,
     /// TLS comes first (XEP-0368).
     pub(super) direct_tls: bool,
     /// The time limit.
     pub(super) within: Duration,
-    /// TLS is required, even if the policy does not require it.
-    pub(super) requires_tls: bool,
     /// EXTERNAL is left out.
     pub(super) without_external: bool,
 }
@@ -85,8 +90,6 @@ pub(super) struct Connection {
 /// The result of a negotiation.
 pub(super) struct Negotiated<T> {
     pub(super) outcome: Result<T, AttemptError>,
-    /// The peer has TLS.
-    pub(super) had_tls: bool,
     /// EXTERNAL was refused, and dialback may succeed on another connection.
     pub(super) dialback_left: bool,
 }
@@ -103,21 +106,20 @@ impl<G: Goal> Attempt<G> {
         address: SocketAddr,
         direct_tls: bool,
     ) -> Result<G::Outcome, AttemptError> {
-        let within = self.remote.handshake_timeout;
-        let (requires_tls, without_external) = (false, false);
-        let connection = Connection { socket, address, direct_tls, within, requires_tls, without_external };
+        let (within, entrant) = (self.remote.handshake_timeout, &Entrant::alone());
+        let connection = Connection { entrant, socket, address, direct_tls, within, without_external: false };
         self.negotiate(connection).await.outcome
     }
 
-    pub(super) async fn negotiate(&self, connection: Connection) -> Negotiated<G::Outcome> {
-        let Connection { socket, address, direct_tls, within, requires_tls, without_external } = connection;
+    pub(super) async fn negotiate(&self, connection: Connection<'_>) -> Negotiated<G::Outcome> {
+        let Connection { entrant, socket, address, direct_tls, within, without_external } = connection;
         if let Ok(from) = socket.local_addr() {
             self.observe(|| Step::Negotiating { from });
         }
         let mut negotiation = Negotiation {
             attempt: self,
+            entrant,
             address,
-            requires_tls,
             without_external,
             trace: Trace::new(self.log),
             stage: Stage::Tls,
@@ -126,11 +128,10 @@ impl<G: Goal> Attempt<G> {
             usable: clock::now(),
             problem: None,
             distrusted: None,
-            had_tls: false,
             dialback_left: false,
         };
         let result = tokio::time::timeout(within, negotiation.run(socket, direct_tls)).await;
-        let Negotiation { had_tls, dialback_left, .. } = negotiation;
+        let dialback_left = negotiation.dialback_left;
         let outcome = match result {
             Ok(Ok((completed, transport, is_open))) => {
                 Ok(G::complete(negotiation, transport, completed, is_open))
@@ -138,15 +139,15 @@ impl<G: Goal> Attempt<G> {
             Ok(Err(error)) => Err(error),
             Err(_) => Err(AttemptError::TimedOut { at: negotiation.at(), after: within }),
         };
-        Negotiated { outcome, had_tls, dialback_left }
+        Negotiated { outcome, dialback_left }
     }
 }
 
 /// The state of a negotiation.
 pub struct Negotiation<'a, G> {
     attempt: &'a Attempt<G>,
+    entrant: &'a Entrant,
     address: SocketAddr,
-    requires_tls: bool,
     without_external: bool,
     trace: Trace,
     /// The point at which the stream is.
@@ -160,7 +161,6 @@ pub struct Negotiation<'a, G> {
     problem: Option<Problem>,
     /// The same, once it is the reason why dialback is tried instead of EXTERNAL.
     distrusted: Option<Box<Problem>>,
-    had_tls: bool,
     dialback_left: bool,
 }
 
@@ -174,16 +174,32 @@ impl<G: Goal> Negotiation<'_, G> {
     ) -> Result<(G::Completed, Transport, bool), AttemptError> {
         let mut transport = Transport::new(socket);
         let mut direct = None;
+        let (attempt, entrant) = (self.attempt, self.entrant);
         if direct_tls {
             let secured;
             (transport, secured) = self.secure(transport, true).await?;
             direct = Some(secured);
         }
-        let attempt = self.attempt;
         let mut handshake = attempt.goal.handshake(self.plan(direct));
         let allows_external = attempt.remote.policy.allows(Mechanism::External);
         loop {
             while let Some(output) = handshake.poll() {
+                if outrun::is_behind_authentication(&output, handshake.stage(), G::PURPOSE) {
+                    match Claim::of(entrant, &transport.stream) {
+                        Claim::Won => {}
+                        Claim::Outrun => {
+                            transport.give_up::<G>(handshake, output);
+                            // The visit ends here.
+                            return future::pending().await;
+                        }
+                        Claim::Downgraded => {
+                            transport.give_up::<G>(handshake, output);
+                            let remote = attempt.pair.remote.clone();
+                            let cause = Cause::TlsUnavailable;
+                            return Err(self.failed(initiating::Failure { remote, cause }));
+                        }
+                    }
+                }
                 match output {
                     Output::Transmit(bytes) => {
                         if let Some(shown) = self.trace.sent(&bytes) {
@@ -234,7 +250,17 @@ impl<G: Goal> Negotiation<'_, G> {
                 continue;
             }
             self.stage = handshake.stage();
-            let Some(read) = self.read(&mut transport.stream, &mut bytes).await else {
+            entrant.reach(Point::Negotiating(self.address, self.stage));
+            let read = tokio::select! {
+                biased;
+                read = self.read(&mut transport.stream, &mut bytes) => read,
+                () = entrant.outrun() => {
+                    outrun::close_handshake(handshake, transport.stream);
+                    // The visit ends here.
+                    return future::pending().await;
+                }
+            };
+            let Some(read) = read else {
                 hang_up(transport.stream, CloseMode::AtOnce);
                 return Err(AttemptError::TimedOut { at: self.at(), after: ANSWER_WITHIN });
             };
@@ -257,7 +283,7 @@ impl<G: Goal> Negotiation<'_, G> {
     fn plan(&self, direct_tls: Option<Secured>) -> Plan {
         let attempt = self.attempt;
         let mut policy = attempt.remote.policy.clone();
-        if self.requires_tls || self.had_tls {
+        if self.entrant.requires_tls() {
             policy.tls = policy::Tls::Required;
         }
         Plan {

@@ -4,7 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::sync::oneshot;
 
-use super::{Attempt, Goal, Resumed, Waiting, budget::Budget};
+use super::{
+    Attempt, Goal,
+    budget::Budget,
+    race::{Entrant, Point},
+};
 use crate::{
     dial::{dial_limit, error::AttemptError},
     observe::metrics::Phase,
@@ -43,17 +47,20 @@ impl<G: Goal> Attempt<G> {
         &self,
         addresses: &[SocketAddr],
         share: &Budget,
+        entrant: &Entrant,
     ) -> Result<(Option<Connected>, Failed), AttemptError> {
         let (began, waited) = (clock::now(), share.waited());
+        let connecting = addresses.first().copied().map(Point::Connecting);
+        connecting.into_iter().for_each(|point| entrant.reach(point));
         let (mut connected, mut errors) =
-            happy_eyeballs::race(addresses, |address| self.open(address, false, share)).await;
+            happy_eyeballs::race(addresses, |address| self.open(address, None, share)).await;
         let full: Vec<SocketAddr> =
             errors.iter().filter(|(_, error)| matches!(error, OpenError::Full)).map(|(at, _)| *at).collect();
         for address in full {
             if connected.is_some() || share.is_spent() {
                 break;
             }
-            match self.open(address, true, share).await {
+            match self.open(address, Some(entrant), share).await {
                 Ok(opened) => connected = Some(opened),
                 Err(error) => errors.push((address, error)),
             }
@@ -75,18 +82,26 @@ impl<G: Goal> Attempt<G> {
         }
     }
 
-    async fn open(&self, address: SocketAddr, waits: bool, share: &Budget) -> Result<Connected, OpenError> {
+    /// Connects to `address`. `waiting` is the visit that waits for a permit if the limit is reached.
+    async fn open(
+        &self,
+        address: SocketAddr,
+        waiting: Option<&Entrant>,
+        share: &Budget,
+    ) -> Result<Connected, OpenError> {
         // Without a route nothing is sent, so this uses up no connection of a limited budget.
         if share.is_limited() && !self.dialer.network.has_route_to(address) {
             return Err(OpenError::Failed(happy_eyeballs::ConnectError::Unreachable));
         }
-        let permit = if waits {
-            let began = clock::now();
-            let permit = self.wait_for_permit(address.ip()).await;
-            share.add_wait(clock::since(began));
-            permit?
-        } else {
-            self.permit(address.ip(), false).await?
+        let permit = match waiting {
+            Some(entrant) => {
+                let began = clock::now();
+                let permit = self.wait_for_permit(address.ip(), entrant).await;
+                share.add_wait(clock::since(began));
+                entrant.reach(Point::Connecting(address));
+                permit?
+            }
+            None => self.permit(address.ip(), false).await?,
         };
         if !share.try_take_connection() {
             return Err(OpenError::Spent);
@@ -96,16 +111,15 @@ impl<G: Goal> Attempt<G> {
         Ok(Connected { socket: socket.map_err(OpenError::Failed)?, permit })
     }
 
-    /// Waits for a permit. The owner knows meanwhile.
-    async fn wait_for_permit(&self, address: IpAddr) -> Result<Option<dial_limit::DialPermit>, OpenError> {
-        if let Some(owner) = &self.owner {
-            // An owner that is gone needs to know nothing.
-            let _ = owner.waiting.signal(Waiting { pair: self.pair.clone() });
-        }
+    /// Waits for a permit.
+    async fn wait_for_permit(
+        &self,
+        address: IpAddr,
+        entrant: &Entrant,
+    ) -> Result<Option<dial_limit::DialPermit>, OpenError> {
+        entrant.wait_begins();
         let permit = self.permit(address, true).await;
-        if let Some(owner) = &self.owner {
-            let _ = owner.resumed.signal(Resumed { pair: self.pair.clone() });
-        }
+        entrant.wait_ended();
         permit
     }
 

@@ -173,7 +173,7 @@ mod tests {
         Batch::between(name("a.example"), name(to), (0..count).map(stanza).collect())
     }
 
-    fn seats(rules: Absence, total_bytes: usize) -> Seats {
+    fn seats(rules: &Absence, total_bytes: usize) -> Seats {
         let mut seats = Seats::new(total_bytes);
         let names = ["b.example", "c.example"].map(|known| (name(known), rules.clone()));
         assert!(seats.adopt(names, total_bytes, clock::now()).is_empty());
@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn each_limit_is_named() {
         let length = batch("b.example", 1).stanzas[0].bytes().len();
-        let full = |rules, total_bytes| {
-            let mut seats = seats(rules, total_bytes);
+        let full = |rules: Absence, total_bytes| {
+            let mut seats = seats(&rules, total_bytes);
             let rest = seats.append(&name("b.example"), batch("b.example", 5)).unwrap();
             (rest.0.stanzas.len(), rest.1)
         };
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_total_is_shared_and_falls_when_stanzas_are_taken_out() {
-        let mut seats = seats(rules(), 1200);
+        let mut seats = seats(&rules(), 1200);
         assert!(seats.append(&name("b.example"), batch("b.example", 2)).is_none());
         let (rest, limit) = seats.append(&name("c.example"), batch("c.example", 2)).unwrap();
         assert_eq!((rest.stanzas.len(), limit), (1, Limit::TotalBytes));
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_gone_gives_up_its_queue() {
-        let mut seats = seats(rules(), 1 << 20);
+        let mut seats = seats(&rules(), 1 << 20);
         assert!(seats.append(&name("b.example"), batch("b.example", 2)).is_none());
         let gone = seats.adopt([(name("c.example"), rules())], 1 << 20, clock::now());
         assert_eq!((gone.len(), gone[0].1[0].stanzas.len(), seats.weight), (1, 2, 0));

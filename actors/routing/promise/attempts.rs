@@ -1,13 +1,16 @@
 //! Attempts to connect: each waits for a slot, and a failed one is followed by a pause.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{Context, Handler};
 use xmpp::{Domain, DomainPair};
 
 use super::{LOG, Promise, State, answers::count};
 use crate::{
-    dial::{attempt, error::AttemptError},
+    dial::{
+        attempt::{self, PendingDial},
+        error::AttemptError,
+    },
     flow::account::Outcome,
     streams::{
         incoming,
@@ -24,21 +27,26 @@ impl Promise {
     /// Starts an attempt, or waits for a slot. An attempt that an operator `requested` is made even if
     /// nothing waits.
     pub(super) fn begin(&mut self, pair: &DomainPair, requested: bool) {
+        self.begin_after(pair, requested, Duration::ZERO);
+    }
+
+    /// The same; the attempt holds its slot during the `delay`.
+    pub(super) fn begin_after(&mut self, pair: &DomainPair, requested: bool, delay: Duration) {
         if !self.pairs.contains(pair) {
             return;
         }
         let state = if self.slots.acquire(pair, self.schedule.failures(pair), clock::now()) {
-            State::Attempting(self.start_session(pair))
+            State::Attempting(self.start_session(pair, delay))
         } else {
             State::AwaitingSlot { requested }
         };
         self.enter(pair, state);
     }
 
-    /// Starts the actor that makes the attempt and becomes the session.
-    fn start_session(&self, pair: &DomainPair) -> Mailbox<Outgoing> {
+    /// Starts the actor that makes the attempt after `delay` and becomes the session.
+    fn start_session(&self, pair: &DomainPair, delay: Duration) -> Mailbox<Outgoing> {
         let lost = self.pairs.lost(pair).filter(|_| self.waiting.has_open(pair)).cloned();
-        let dialing = self.dial.dial(pair, lost);
+        let dialing = PendingDial { delay, ..self.dial.dial(pair, lost) };
         let owners = outgoing::Owners {
             attempt: attempt::Owner { waiting: self.own.outlet(), resumed: self.own.outlet() },
             established: self.own.outlet(),

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use actix::{Context, Handler};
+use xmpp::DomainPair;
 
 use super::{Expect, Fulfilled, LOG, Promise, Release, State, answers::count, waiting::LeftBehind};
 use crate::{
-    dial::error::AttemptError,
+    dial::{backoff, error::AttemptError},
     flow::{account::Outcome, batch::Batch},
     streams::outgoing::{self, Outgoing},
 };
@@ -77,7 +78,7 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
     type Result = ();
 
     fn handle(&mut self, returned: Queued<outgoing::Returned>, _: &mut Context<Self>) {
-        let outgoing::Returned { pair, open, interruption, batches, lived, cut, tokens: _tokens } =
+        let outgoing::Returned { pair, open, interruption, batches, lived, carried, cut, tokens: _tokens } =
             returned.into_message();
         if !matches!(self.pairs.state(&pair), Some(State::AwaitingReturn)) {
             // The session panicked, and the router has reported its return already.
@@ -118,7 +119,8 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
         if !idle {
             log::info!(target: LOG, pair:% = pair, stanzas = self.waiting.queued(&pair); "queued again");
         }
-        if lived.is_some_and(|lived| lived < SHORT_LIVED) && (cut || !idle) {
+        let ended_early = lived.filter(|_| cut || !idle);
+        if ended_early.is_some_and(|lived| !self.may_dial_at_once(&pair, lived, carried)) {
             // RFC 6120 3.3: the pause grows; after a cut also when nothing waits.
             self.schedule.set_failures(&pair, failures);
             if self.retries_since_seen(&pair, &AttemptError::ShortLived) {
@@ -129,9 +131,18 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
         } else if idle {
             self.remove(&pair);
         } else {
-            self.begin(&pair, false);
+            let delay = lived.map_or(Duration::ZERO, |_| backoff::after_loss());
+            self.begin_after(&pair, false, delay);
         }
         self.plan(&pair);
+    }
+}
+
+impl Promise {
+    /// Whether an attempt may follow the end of a link without a pause: it lasted, or it `carried` stanzas and the
+    /// pair has not lost too many links lately.
+    fn may_dial_at_once(&mut self, pair: &DomainPair, lived: Duration, carried: bool) -> bool {
+        lived >= SHORT_LIVED || carried && self.schedule.may_dial_at_once(pair, clock::now())
     }
 }
 
@@ -142,5 +153,6 @@ pub(super) fn send_first(session: &Mailbox<Outgoing>, batch: Batch) {
     let _ = session.signal(outgoing::SendFirst { batch });
 }
 
-/// A connection that ends sooner than this is followed by a pause: the next one may end as soon.
+/// A connection that ends sooner than this and carries nothing is followed by a pause: the next one may end as
+/// soon.
 const SHORT_LIVED: Duration = Duration::from_secs(1);

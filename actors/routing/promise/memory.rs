@@ -35,7 +35,7 @@ impl Promise {
     pub(super) fn tidy(&mut self) {
         self.waiting.tidy();
         self.relieve();
-        self.schedule.tidy();
+        self.schedule.tidy(clock::now());
         self.pairs.tidy();
     }
 }

@@ -5,6 +5,10 @@
 //! not urgent, and when a hundred thousand domains are unreachable, their attempts would take the processor
 //! from the domains that are reachable.
 //!
+//! Pauses grow while no connection can be opened, and while the remote server says that it lacks resources. While it
+//! accepts connections otherwise, they stay short, as it is most often being started. A link that was lost after it had carried stanzas is followed by an attempt at
+//! once, as long as the pair has tokens for that.
+//!
 //! Architecture Invariant: plain data. The caller passes the time, makes the attempts and answers the
 //! stanzas.
 
@@ -21,7 +25,7 @@ use xmpp::DomainPair;
 
 use super::priority::PriorityQueue;
 use crate::{
-    dial::{backoff, error::AttemptError},
+    dial::{backoff, error::AttemptError, token_bucket::TokenBucket},
     routing::capacity,
     settings::Promise as Bounds,
 };
@@ -38,6 +42,10 @@ pub(super) struct Schedule {
     /// The failures in a row of the pairs that have a session now. They count again if the session is
     /// short-lived.
     before_session: HashMap<DomainPair, u32>,
+    /// The attempts without a pause that are left to pairs whose link was lost lately.
+    at_once: HashMap<DomainPair, TokenBucket>,
+    /// The pairs in a short pause.
+    short_pauses: usize,
 }
 
 /// The schedule of one pair.
@@ -49,6 +57,8 @@ struct Entry {
     last_failure: Option<Box<AttemptError>>,
     /// The end of the pause after a failure; `None`: the pair is not in a pause.
     pause_ends: Option<Instant>,
+    /// The pause is a short one: the remote server accepts connections.
+    is_short: bool,
     /// The pair is in the retry queue.
     in_retries: bool,
     contact: RemoteContact,
@@ -93,6 +103,8 @@ impl Schedule {
             timers: BinaryHeap::new(),
             retries: PriorityQueue::default(),
             before_session: HashMap::new(),
+            at_once: HashMap::new(),
+            short_pauses: 0,
         }
     }
 
@@ -106,11 +118,13 @@ impl Schedule {
     }
 
     pub(super) fn remove(&mut self, pair: &DomainPair) {
+        self.end_pause(pair);
         self.entries.remove(pair);
     }
 
     /// Removes a pair that has a session now, and keeps its failures in case the session is short-lived.
     pub(super) fn remove_connected(&mut self, pair: &DomainPair) {
+        self.end_pause(pair);
         let Some((pair, entry)) = self.entries.remove_entry(pair) else { return };
         if entry.failures > 0 {
             self.before_session.insert(pair, entry.failures);
@@ -144,18 +158,39 @@ impl Schedule {
         failure: AttemptError,
         now: Instant,
     ) -> Option<Instant> {
+        self.end_pause(pair);
         let entry = self.entries.get_mut(pair)?;
         entry.failures += 1;
-        entry.last_failure = Some(Box::new(failure));
         entry.contact = RemoteContact::None;
-        entry.pause_ends = Some(now + backoff::pause(&self.bounds, entry.failures));
+        entry.is_short = failure.may_pass_soon();
+        entry.last_failure = Some(Box::new(failure));
+        let longest = if entry.is_short {
+            self.short_pauses += 1;
+            let spread = BETWEEN_SHORT.saturating_mul(u32::try_from(self.short_pauses).unwrap_or(u32::MAX));
+            SHORT.max(self.bounds.backoff_first).max(spread).min(self.bounds.backoff_longest)
+        } else {
+            self.bounds.backoff_longest
+        };
+        entry.pause_ends = Some(now + backoff::pause(&self.bounds, longest, entry.failures));
         entry.pause_ends
+    }
+
+    /// Whether an attempt may follow the loss of a link at once. It counts.
+    pub(super) fn may_dial_at_once(&mut self, pair: &DomainPair, now: Instant) -> bool {
+        let new = || TokenBucket::new(AT_ONCE, AT_ONCE_PER_SECOND, now);
+        let bucket = self.at_once.entry(pair.clone()).or_insert_with(new);
+        let may = bucket.has_room(now);
+        if may {
+            bucket.take(now);
+        }
+        may
     }
 
     /// Ends the pause of a pair, if it is in one.
     pub(super) fn end_pause(&mut self, pair: &DomainPair) {
         if let Some(entry) = self.entries.get_mut(pair) {
             entry.pause_ends = None;
+            self.short_pauses -= usize::from(std::mem::take(&mut entry.is_short));
         }
     }
 
@@ -272,7 +307,9 @@ impl Schedule {
 
     /// Removes timers that no longer count when they are the greater part, and releases memory that is no
     /// longer used. To be called every second.
-    pub(super) fn tidy(&mut self) {
+    pub(super) fn tidy(&mut self, now: Instant) {
+        self.at_once.retain(|_, bucket| !bucket.is_full(now));
+        capacity::shrink_map(&mut self.at_once);
         if self.timers.len() > 4 * self.entries.len() + TIMERS_AT_LEAST {
             let entries = &self.entries;
             self.timers.retain(|Reverse((at, pair))| {
@@ -291,6 +328,20 @@ pub(super) const ENTRY_SIZE: usize = size_of::<Entry>();
 
 /// How long a failure is remembered after its pause. A failure within this time doubles the next pause.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
+
+/// The longest pause while the remote server accepts connections: below two seconds, with [`super::TICK`].
+const SHORT: Duration = Duration::from_millis(1800);
+
+/// Such pauses are longer with more than ninety pairs in one, so that their attempts, each of which may include a
+/// TLS handshake, are no more than about fifty a second.
+const BETWEEN_SHORT: Duration = Duration::from_millis(20);
+
+/// Attempts of one pair in a burst that follow a lost link without a pause. A link that is reset every second is
+/// replaced each time; a peer that ends every link after one stanza is dialled after pauses.
+const AT_ONCE: usize = 10;
+
+/// Such attempts of one pair a second, over a long time.
+const AT_ONCE_PER_SECOND: f64 = 0.2;
 
 /// Timers below this number are not searched for those that no longer count.
 const TIMERS_AT_LEAST: usize = 1024;

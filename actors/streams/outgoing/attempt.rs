@@ -17,10 +17,15 @@ impl Outgoing {
     pub(super) fn begin(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Failed) {
             State::New(pending) => {
-                let lost = pending.lost.clone();
-                let own = self.own.clone();
+                let (lost, delay) = (pending.lost.clone(), pending.delay);
+                let (own, owner) = (self.own.clone(), self.owners.attempt.clone());
                 // In a task of its own, so that a panic in it is an outcome too.
-                let task = actix_rt::spawn((pending.begin)(self.owners.attempt.clone()));
+                let task = actix_rt::spawn(async move {
+                    if !delay.is_zero() {
+                        tokio::time::sleep(delay).await;
+                    }
+                    (pending.begin)(owner).await
+                });
                 let attempt = task.abort_handle();
                 actix_rt::spawn(async move {
                     let outcome = match task.await {

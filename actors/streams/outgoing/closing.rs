@@ -302,6 +302,7 @@ impl Outgoing {
         if ending.handback == Handback::Retired {
             ending.handback = Handback::Returned;
             let (cut, redial, lived) = (!ending.is_orderly, ending.redial, ending.lived);
+            let carried = ending.logged.stanzas_out > 0;
             let mut tokens = std::mem::take(&mut self.shutdown.flushing);
             if is_down {
                 tokens.append(&mut self.shutdown.finishing);
@@ -314,6 +315,7 @@ impl Outgoing {
                 interruption,
                 batches: unwritten,
                 lived: (redial == Redial::AfterPause).then_some(lived),
+                carried,
                 cut,
                 tokens,
             });

@@ -147,6 +147,8 @@ pub struct Returned {
     pub batches: Vec<Batch>,
     /// The lifetime of the stream. `None`: we closed it ourselves, so the next attempt needs no pause.
     pub lived: Option<Duration>,
+    /// Stanzas were written on the stream.
+    pub carried: bool,
     /// The stream ended without closing tags on both sides.
     pub cut: bool,
     /// Tokens of those that wait for the end of this session: dropped when all that it left has been answered
@@ -158,7 +160,7 @@ impl Returned {
     /// Reports a session that panicked, and so gives back nothing.
     pub fn nothing(pair: DomainPair, lived: Option<Duration>) -> Self {
         let (open, batches, tokens) = Default::default();
-        Self { pair, open, interruption: None, batches, lived, cut: true, tokens }
+        Self { pair, open, interruption: None, batches, lived, carried: false, cut: true, tokens }
     }
 }
 

@@ -4,12 +4,15 @@ use std::time::SystemTime;
 
 use xmpp::{
     certificate::Problem,
-    stream::{End, Secured},
+    stream::{
+        End, Secured, Stage,
+        initiating::{Handshake, Open, Output},
+    },
 };
 
-use super::{Goal, Negotiation};
+use super::{Goal, Negotiation, outrun};
 use crate::{
-    dial::{error::AttemptError, observer::Step},
+    dial::{attempt::race::Point, error::AttemptError, observer::Step},
     flow::close::{self, CloseMode},
     observe::metrics::{Count, Phase},
 };
@@ -39,6 +42,19 @@ impl Transport {
     pub(in crate::dial::attempt) fn close(self, is_open: bool) {
         hang_up(self.stream, CloseMode::after(&End::Closed, is_open));
     }
+
+    /// Closes a connection that has authenticated and is not used. `output` is the step that it would make next.
+    pub(super) fn give_up<G: Goal>(self, handshake: Handshake<G::Handshake>, output: Output<G::Completed>) {
+        match output {
+            Output::Completed(completed) => G::give_up(self, completed, handshake.is_open()),
+            _ => outrun::close_handshake(handshake, self.stream),
+        }
+    }
+
+    /// Closes the connection of a stream that has just opened, in the background.
+    pub(in crate::dial::attempt) fn close_open(self, machine: Box<Open>) {
+        outrun::close_open(machine, self.stream);
+    }
 }
 
 impl<G: Goal> Negotiation<'_, G> {
@@ -50,12 +66,15 @@ impl<G: Goal> Negotiation<'_, G> {
     ) -> Result<(Transport, Secured), AttemptError> {
         let attempt = self.attempt;
         let Stream::Tcp(socket) = transport.stream else { return Err(AttemptError::Crashed) };
+        self.entrant.reach(Point::Negotiating(self.address, Stage::Tls));
         let began = clock::now();
         let handshake = attempt.dialer.tls.connect(socket, &attempt.pair, direct).await;
         attempt.count(Phase::Tls, began);
         self.usable = clock::now();
         // A peer that refuses the handshake with an alert has TLS too.
-        self.had_tls |= matches!(handshake, Ok(_) | Err(tls::Error::Alert(_)));
+        if matches!(handshake, Ok(_) | Err(tls::Error::Alert(_))) {
+            self.entrant.note_tls();
+        }
         let (stream, mut session) =
             handshake.map_err(|error| AttemptError::Tls { address: self.address, error })?;
         attempt.observe(|| Step::Secured { session: &session, ssl: stream.ssl() });

@@ -4,7 +4,7 @@
 //! A second connection for dialback, and TLS that is required after the first, need a peer: the tests of
 //! whole nodes have both.
 
-use std::{sync::mpsc, time::Duration};
+use std::sync::mpsc;
 
 use actix::Arbiter;
 use xmpp::{
@@ -21,7 +21,7 @@ use crate::{
     dial::{
         attempt::{Dialer, Limits, OpenSession, VerifyKey},
         error::At,
-        observer::Observer,
+        observer::{Observer, Step},
         remote_policy::RemotePolicies,
         resolver::Resolver,
     },
@@ -106,15 +106,17 @@ fn targets(ports: &[u16]) -> Vec<Target> {
     ports.iter().copied().map(target).collect()
 }
 
-/// A target whose addresses were looked up.
-fn entered(port: u16, addresses: &[u16]) -> Option<Current> {
+/// Begins the walk at a target whose addresses were looked up.
+fn enter<G: Goal>(walk: &mut Walk<'_, G>, port: u16, addresses: &[u16]) {
     let addresses = addresses.iter().copied().map(address).collect();
-    Some(Current { target: target(port), addresses, error: None })
+    walk.places.push(Place::located(target(port), walk.race.budget.share(true), addresses));
 }
 
-/// A target whose visit has failed.
-fn failed(port: u16, error: AttemptError) -> Option<Current> {
-    Some(Current { target: target(port), addresses: VecDeque::new(), error: Some(error) })
+/// Ends the visit of a target with this error.
+fn fail<G: Goal>(walk: &mut Walk<'_, G>, port: u16, error: AttemptError) {
+    let place = Place::located(target(port), walk.race.budget.share(true), Vec::new());
+    place.note(error, walk.race.had_tls());
+    walk.leave(&place);
 }
 
 fn stream_error(cause: Cause) -> AttemptError {
@@ -141,7 +143,7 @@ async fn targets_visited<G: Goal>(walk: &mut Walk<'_, G>) -> Vec<u16> {
 async fn a_node_visits_each_target_once_with_all_of_its_addresses() {
     let attempt = attempt(OpenSession);
     let mut walk = Walk::over(&attempt, Strategy::FirstSuccess, targets(&[2, 3]));
-    walk.current = entered(1, &[11, 12]);
+    enter(&mut walk, 1, &[11, 12]);
     assert_eq!(visits(&mut walk).await, [(1, None, true), (2, Some(2), true), (3, Some(3), true)]);
     assert!(matches!(walk.into_error(), AttemptError::Connect(_)));
 }
@@ -150,7 +152,7 @@ async fn a_node_visits_each_target_once_with_all_of_its_addresses() {
 async fn a_probe_visits_each_address_of_each_target() {
     let attempt = attempt(OpenSession);
     let mut walk = Walk::over(&attempt, Strategy::EveryAddress, targets(&[2, 2]));
-    walk.current = entered(1, &[11, 12]);
+    enter(&mut walk, 1, &[11, 12]);
     let expected = [(1, Some(11), false), (1, Some(12), true), (2, Some(2), true), (2, Some(2), true)];
     assert_eq!(visits(&mut walk).await, expected);
 }
@@ -166,8 +168,8 @@ async fn a_node_does_not_connect_again_to_an_address_that_has_failed() {
 async fn a_redirect_is_visited_next_even_if_its_address_was_tried_before() {
     let attempt = attempt(OpenSession);
     let mut walk = Walk::over(&attempt, Strategy::FirstSuccess, targets(&[2]));
-    walk.tried = vec![(address(7), false)];
-    walk.current = failed(1, stream_error(Cause::Redirected { host: "0.0.0.0:7".to_owned(), secured: true }));
+    walk.race.tried.borrow_mut().push((address(7), false));
+    fail(&mut walk, 1, stream_error(Cause::Redirected { host: "0.0.0.0:7".to_owned(), secured: true }));
     assert_eq!(targets_visited(&mut walk).await, [7, 2]);
     assert!(
         matches!(walk.into_error(), AttemptError::Connect(_)),
@@ -179,8 +181,7 @@ async fn a_redirect_is_visited_next_even_if_its_address_was_tried_before() {
 async fn a_redirect_in_clear_text_is_an_error_like_others() {
     let attempt = attempt(OpenSession);
     let mut walk = Walk::over(&attempt, Strategy::FirstSuccess, targets(&[2]));
-    walk.current =
-        failed(1, stream_error(Cause::Redirected { host: "0.0.0.0:7".to_owned(), secured: false }));
+    fail(&mut walk, 1, stream_error(Cause::Redirected { host: "0.0.0.0:7".to_owned(), secured: false }));
     assert_eq!(targets_visited(&mut walk).await, [2]);
     assert!(matches!(walk.into_error(), AttemptError::Stream { .. }));
 }
@@ -189,7 +190,7 @@ async fn a_redirect_in_clear_text_is_an_error_like_others() {
 async fn the_error_of_the_visit_that_got_furthest_is_reported() {
     let attempt = attempt(OpenSession);
     let mut walk = Walk::over(&attempt, Strategy::FirstSuccess, targets(&[2]));
-    walk.current = failed(1, stream_error(Cause::NoMechanism));
+    fail(&mut walk, 1, stream_error(Cause::NoMechanism));
     assert_eq!(targets_visited(&mut walk).await, [2]);
     assert!(matches!(walk.into_error(), AttemptError::Stream { .. }));
 }
@@ -199,8 +200,11 @@ async fn missing_tls_is_not_reported_once_the_remote_had_tls() {
     for (had_tls, is_reported) in [(false, true), (true, false)] {
         let attempt = attempt(OpenSession);
         let mut walk = Walk::over(&attempt, Strategy::FirstSuccess, Vec::new());
-        (walk.had_tls, walk.error) = (had_tls, Some(AttemptError::Connect(Vec::new())));
-        walk.current = failed(1, stream_error(Cause::TlsUnavailable));
+        if had_tls {
+            Entrant::new(&walk.race, 0).note_tls();
+        }
+        walk.error = Some(AttemptError::Connect(Vec::new()));
+        fail(&mut walk, 1, stream_error(Cause::TlsUnavailable));
         assert!(targets_visited(&mut walk).await.is_empty());
         assert_eq!(walk.into_error().is_without_tls(), is_reported);
     }

@@ -102,6 +102,52 @@ fn pauses_grow_with_the_failures_and_failures_before_a_session_count_when_it_is_
 }
 
 #[test]
+fn pauses_stay_below_two_seconds_while_the_remote_accepts_connections() {
+    let mut schedule = Schedule::new(Bounds { backoff_first: Duration::from_secs(1), ..schedule().bounds });
+    let (pair, now) = (pair("b.example"), clock::now());
+    schedule.insert(pair.clone());
+    for _ in 0..20 {
+        let ends = schedule.pause(&pair, AttemptError::ShortLived, now).unwrap();
+        assert!(ends + super::super::TICK < now + Duration::from_secs(2));
+    }
+    // Many such pairs share a rate.
+    for number in 0..1000 {
+        let pair = self::pair(&format!("d{number}.example"));
+        schedule.insert(pair.clone());
+        schedule.pause(&pair, AttemptError::ShortLived, now);
+    }
+    let ends = |schedule: &mut Schedule| {
+        (0..50).filter_map(|_| schedule.pause(&pair, AttemptError::ShortLived, now)).max().unwrap()
+    };
+    let longest = ends(&mut schedule).duration_since(now);
+    assert!((Duration::from_secs(5)..Duration::from_secs(21)).contains(&longest), "{longest:?}");
+    for number in 0..1000 {
+        let pair = self::pair(&format!("d{number}.example"));
+        schedule.end_pause(&pair);
+        schedule.remove(&pair);
+    }
+    assert!(ends(&mut schedule) < now + Duration::from_secs(2));
+    let refused = AttemptError::TlsForbidden;
+    assert!(!refused.may_pass_soon() && schedule.short_pauses == 1);
+    schedule.pause(&pair, refused, now);
+    assert_eq!(schedule.short_pauses, 0);
+}
+
+#[test]
+fn a_lost_link_is_followed_by_an_attempt_at_once_until_the_burst_is_over() {
+    let (mut schedule, pair, now) = with_pair();
+    let burst = |schedule: &mut Schedule, now| {
+        std::iter::repeat_with(|| schedule.may_dial_at_once(&pair, now)).take_while(|may| *may).count()
+    };
+    assert_eq!(burst(&mut schedule, now), AT_ONCE);
+    assert_eq!(burst(&mut schedule, now + Duration::from_secs(11)), 2);
+    schedule.tidy(now + Duration::from_secs(12));
+    assert_eq!(burst(&mut schedule, now + Duration::from_secs(12)), 0, "the tokens are remembered");
+    schedule.tidy(now + Duration::from_secs(100));
+    assert!(schedule.at_once.is_empty());
+}
+
+#[test]
 fn a_remote_that_is_seen_during_an_attempt_is_tried_again_once() {
     let (mut schedule, pair, now) = with_pair();
     schedule.set_failures(&pair, 3);
@@ -154,7 +200,7 @@ fn timers_that_no_longer_count_are_removed() {
         schedule.plan(&pair, Some(now + Duration::from_nanos(nanos)), false);
     }
     assert_eq!(schedule.timers.len(), 3000);
-    schedule.tidy();
+    schedule.tidy(now);
     assert_eq!(schedule.timers.len(), 1);
     assert_eq!(schedule.next_wake_up(now), Some(pair));
 }
