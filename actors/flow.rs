@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod account;
 pub(crate) mod batch;
 pub(crate) mod close;
+pub(crate) mod journal;
 pub mod link;
 pub(crate) mod outbox;
 pub(crate) mod refused;

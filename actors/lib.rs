@@ -15,6 +15,7 @@
 //! | resumer | remembers the counts of resumable incoming streams, and which connection has each (XEP-0198) |
 //! | resolver | asks the DNS for all attempts, with one cache |
 //! | dial_limit | limits the attempts to one address |
+//! | journal | writes what waits for a while to a file, on a thread of its own |
 //! | service | answers pings and service discovery for domains without a component |
 //! | recorder, fingerprints, metrics | history of remote domains, their last certificates, counts |
 //! | control, monitor | commands of the operator; the mailbox lines of the log |
@@ -22,14 +23,14 @@
 //! # The rooms
 //!
 //! The modules lie in rooms. A room uses only the rooms before it in this list; `.ci/rooms.txt` has the table, and the
-//! crates [`mailbox`], [`net`], [`status`], [`clock`] and [`xmpp`] lie below all of them.
+//! crates [`mailbox`], [`net`], [`::journal`] (files), [`status`], [`clock`] and [`xmpp`] lie below all of them.
 //!
 //! - [`settings`]: the configuration as plain values.
 //! - [`observe`]: recorder, fingerprints, metrics, limits on log lines.
 //! - [`flow`]: stanzas on their way: link, batch, outbox, account, and the messages to the router.
 //! - [`dial`]: attempts to connect: targets, addresses, TLS, negotiation, and the errors of all these.
 //! - [`streams`]: the actors that own a stream, on one core (`streams/connection.rs`), and the listener.
-//! - [`routing`]: router, promise, mailroom and service.
+//! - [`routing`]: router, promise, mailroom, journal and service.
 //! - [`node`]: starts, reloads and stops the others; the control socket and the metrics port.
 //!
 //! # The way of a stanza, from a component to a domain without a link
@@ -116,6 +117,23 @@
 //! | incoming, component | [`accepted::Ended`], [`accepted::Authenticated`], [`accepted::WrongSecret`] | listener | signal |
 //! | tasks that accept | `Accepted` | listener | kept and offered again; the next connection waits in the kernel |
 //! | other tasks | `Detected`, `Heard`, `Attempted`, `Done` | listener, listener, outgoing, verifier | signal |
+//!
+//! ## The journal
+//!
+//! | from | message | to | if the mailbox is full |
+//! |---|---|---|---|
+//! | promise | [`journal::Write`] | journal | the stanzas count as not kept, and are offered again in ten seconds |
+//! | entries that are dropped | [`journal::Forget`] | journal | signal: one for each record |
+//! | journal | `Commit` to itself | journal | signal: one at a time |
+//! | a timer of the promise | `WriteDue` | promise | signal: one at a time |
+//! | node | [`router::Restore`] | router | signal: one at the start, before all others |
+//! | router | [`promise::Restore`] | promise | signal: the same |
+//! | promise | [`Sync`](routing::journal::Sync) | journal | signal: one for each group of stanzas that are left at the stop |
+//! | journal | [`Synced`](routing::journal::Synced) | promise | signal: one for each question |
+//! | node | [`Close`](routing::journal::Close) | journal | signal |
+//!
+//! The promise attaches an entry to each stanza that it gives to the journal. It goes where the stanza goes, and when it is
+//! dropped, the record is removed.
 //!
 //! ## Reload
 //!
@@ -385,6 +403,8 @@
 //! [`incoming::Adopt`]: streams::incoming::Adopt
 //! [`incoming::Authorized`]: streams::incoming::Authorized
 //! [`incoming::Drain`]: streams::incoming::Drain
+//! [`journal::Forget`]: flow::journal::Forget
+//! [`journal::Write`]: flow::journal::Write
 //! [`link::Event`]: flow::link::Event
 //! [`listener::Dismiss`]: streams::listener::Dismiss
 //! [`listener::Drain`]: streams::listener::Drain
@@ -432,6 +452,7 @@
 //! [`promise::Fulfilled`]: routing::promise::Fulfilled
 //! [`promise::Linked`]: routing::promise::Linked
 //! [`promise::Release`]: routing::promise::Release
+//! [`promise::Restore`]: routing::promise::Restore
 //! [`promise::Retry`]: routing::promise::Retry
 //! [`promise::ShowFigures`]: routing::promise::ShowFigures
 //! [`promise::Show`]: routing::promise::Show
@@ -457,6 +478,7 @@
 //! [`router::Dismiss`]: routing::router::Dismiss
 //! [`router::LogAccount`]: routing::router::LogAccount
 //! [`router::Report`]: routing::router::Report
+//! [`router::Restore`]: routing::router::Restore
 //! [`router::ShowComponents`]: routing::router::ShowComponents
 //! [`router::ShowDomain`]: routing::router::ShowDomain
 //! [`router::ShowFigures`]: routing::router::ShowFigures
@@ -484,8 +506,9 @@ mod scenario;
 pub mod settings;
 mod streams;
 
-pub use flow::account::Totals;
+pub use flow::account::{Outcome, Totals};
 pub use node::{Node, StartError, control::socket as control_socket, heartbeat::Heartbeat, identities};
+pub use routing::journal::OpenError as JournalError;
 
 /// Attempts to connect to a remote domain, as `nuncio probe` makes them without a node.
 pub mod attempt {

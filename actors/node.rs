@@ -26,9 +26,10 @@ use tokio::{
 
 use self::listeners::Listeners;
 use crate::{
-    flow::account::Totals,
+    flow::{account::Totals, journal::Writer},
     node::control::{Sources, socket},
     routing::{
+        journal::{Journal, OpenError},
         mailroom::Mailroom,
         promise::Promise,
         router::{self, Router},
@@ -57,6 +58,7 @@ pub struct Node {
     /// The actors that answer commands.
     sources: Sources,
     monitor: Mailbox<Monitor>,
+    journal: Option<(Mailbox<Journal>, Writer)>,
     panics: mpsc::Receiver<&'static str>,
     listeners: Listeners,
     settings: Box<Settings>,
@@ -88,6 +90,13 @@ pub enum StartError {
     Tls(tls::Error),
     /// The DNS client cannot be set up.
     Dns(dns::SetupError),
+    /// The journal cannot be opened.
+    Journal {
+        /// Its path.
+        path: PathBuf,
+        /// The reason.
+        error: OpenError,
+    },
 }
 
 impl fmt::Display for StartError {
@@ -118,6 +127,9 @@ impl fmt::Display for StartError {
             ),
             Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
             Self::Dns(error) => write!(f, "cannot set up the DNS client: {error}"),
+            Self::Journal { path, error } => {
+                write!(f, "cannot open the journal {} (journal.path): {error}", path.display())
+            }
         }
     }
 }
@@ -178,6 +190,9 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        if let Some((_, writer)) = &self.journal {
+            writer.freeze();
+        }
         self.scrapes.iter().for_each(JoinHandle::abort);
     }
 }

@@ -2,6 +2,7 @@
 //! the node's own service.
 
 mod capacity;
+pub(crate) mod journal;
 pub mod mailroom;
 pub mod promise;
 mod queue;

@@ -44,6 +44,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Bounds and times of the queues.
     pub promise: Promise,
+    /// The journal; `None`: what waits is lost in a crash.
+    pub journal: Option<Journal>,
     /// Bytes in the queues of all components.
     pub absence_bytes: usize,
     /// Name resolution.
@@ -275,6 +277,21 @@ pub struct Promise {
     pub backoff_first: Duration,
     /// The longest pause.
     pub backoff_longest: Duration,
+}
+
+/// The journal: stanzas that wait are written to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// The file.
+    pub path: PathBuf,
+    /// Stanzas that wait longer are written.
+    pub after: Duration,
+    /// Bytes of records in the file.
+    pub max_bytes: u64,
+    /// The time that a message has at least after a restart.
+    pub grace: Duration,
+    /// The file with the key, if the records are encrypted.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Service discovery information of the node.

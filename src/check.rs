@@ -3,6 +3,7 @@
 mod addresses;
 mod control_socket;
 mod dns;
+mod journal;
 mod permissions;
 mod render;
 mod service_user;
@@ -57,6 +58,9 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         .read
         .as_ref()
         .map(|(settings, _)| control_socket::check(source, &settings.listen, arguments.offline));
+    if let Some((settings, _)) = &examined.read {
+        journal::check(source, settings.journal.as_ref());
+    }
     let control = socket.as_ref().is_some_and(|socket| socket.usable);
     if let Some((settings, _)) = examined.read.as_ref().filter(|_| !arguments.offline) {
         let node = socket.and_then(|socket| socket.node);

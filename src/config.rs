@@ -8,6 +8,7 @@ mod acks;
 pub(crate) mod default_path;
 pub(crate) mod finding;
 mod identity;
+mod journal;
 mod limits;
 pub(crate) mod listen;
 mod local;
@@ -160,6 +161,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
     let shutdown_timeout = top.read("shutdown_timeout", value::duration).unwrap_or(Duration::from_secs(10));
     let listen = listen::listen(top.section("listen"));
     let promise = promise::promise(top.section("promise"));
+    let journal = journal::read(top.section("journal"));
     let absence = absence::defaults(top.section("absence"), absence::has_journal());
 
     let mut stores = identity::Stores::default();
@@ -208,6 +210,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
         max_connections_per_address,
         limits,
         promise,
+        journal,
         absence_bytes: absence.total_bytes,
         dns,
         service,

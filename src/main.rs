@@ -5,6 +5,7 @@ mod config;
 mod config_path;
 mod control;
 mod demo;
+mod journal_file;
 mod logging;
 mod mailboxes;
 mod manual;
@@ -54,6 +55,8 @@ enum Command {
     Sessions(control::List),
     /// Lists the stanzas that wait for a link or a component in the running node
     Queues(control::List),
+    /// Shows the stanzas in the file of a journal, also in a damaged one
+    Journal(journal_file::Arguments),
     /// Lists the configured components: connected or not, since when, why not, and what waits
     Components(control::ListComponents),
     /// Retries a domain now, without waiting for the end of the pause after a failed attempt
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Explain(command) => control::explain(&command),
         Command::Sessions(command) => control::sessions(&command),
         Command::Queues(command) => control::queues(&command),
+        Command::Journal(arguments) => journal_file::run(&arguments),
         Command::Components(command) => control::components(&command),
         Command::Retry(command) => control::retry(&command),
         Command::Close(command) => control::close(&command),

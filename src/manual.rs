@@ -100,6 +100,7 @@ Parts of the node (kinds of actors), as mailbox lines and log targets name them:
   listener      accepts connections and limits their number
   dial_limit    limits simultaneous connection attempts to one address
   resolver      looks up DNS records
+  journal       writes what waits for a while to a file
   resumer       remembers lost streams of other servers, so that they can be resumed
   verifier      verifies dialback keys with authoritative servers
   fingerprints  remembers the certificates of remote domains and logs changes

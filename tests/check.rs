@@ -105,6 +105,30 @@ fn a_wrong_key_causes_no_further_findings() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_written_or_that_does_not_survive_is_reported() {
+    let desk = Desk::new();
+    let text = |journal: &str| {
+        format!(
+            "[listen]\ncontrol = \"\"\n[journal]\n{journal}\n[[domain]]\nname = \"localhost\"\n\
+             [[component]]\nname = \"echo.localhost\"\nsecret = \"sixteen letters!\"\n"
+        )
+    };
+    let screen = desk.fails(&text("path = \"/nowhere/at/all\""), &["--offline"]);
+    assert!(
+        screen.contains("error: journal.path: the directory of /nowhere/at/all does not exist"),
+        "{screen}"
+    );
+    let screen = desk.fails(&text("path = \".\""), &["--offline"]);
+    assert!(screen.contains("is a directory: journal.path is the path of a file"), "{screen}");
+    let screen = desk.passes(&text("path = \"/dev/shm/waiting.redb\""), &["--offline"]);
+    assert!(screen.contains("warning: journal.path: /dev/shm is in memory"), "{screen}");
+    let screen = desk.passes(&text("path = \"w.redb\"\nmax_bytes = \"1000000 GiB\""), &["--offline"]);
+    assert!(screen.contains("warning: journal.max_bytes: ") && screen.contains("of free space"), "{screen}");
+    let screen = desk.passes(&text("path = \"w.redb\"\nmax_bytes = \"1 KiB\""), &["--offline"]);
+    assert!(!screen.contains("journal"), "{screen}");
+}
+
+#[test]
 fn valid_values_that_are_probably_not_intended_are_warnings() {
     let desk = Desk::new();
     let text = |s2s: &str| {

@@ -27,6 +27,7 @@ mod hosters;
 mod hostile_text;
 mod identities;
 mod jabberd2;
+mod journal;
 mod logs;
 mod long;
 mod mailboxes;

@@ -2,7 +2,7 @@
 //!
 //! The router takes a stanza in and counts it for the destination domain. From then on a [`Entry`]
 //! counts it; the entry moves with the stanza from batch to queue, and records its outcome. At every moment
-//! `taken = written + uncertain + answered + expired + dropped + waiting`. The difference between both sides
+//! `taken = written + uncertain + answered + expired + dropped + kept + waiting`. The difference between both sides
 //! is the number of stanzas that were dropped without an outcome: 0, or a bug. It is counted where it
 //! happens, because counters that change cannot all be read at one moment.
 //!
@@ -21,8 +21,7 @@ use std::{
 use xmpp::stanza::{Condition, Reason};
 
 use self::totals::CONDITIONS;
-pub(crate) use self::totals::Outcome;
-pub use self::totals::Totals;
+pub use self::totals::{Outcome, Totals};
 use status::amount::Amount;
 
 /// Counts the stanzas in one place. Stanzas that the node itself makes, such as error answers, are not
@@ -159,6 +158,20 @@ impl Entry {
     pub fn repeat(&self, amount: Amount) {
         for totals in self.totals.iter().flatten() {
             totals.repeated.add(amount.stanzas, amount.bytes);
+        }
+    }
+
+    /// Counts all of these stanzas as restored: they were taken in from the file of the journal.
+    pub fn mark_restored(&self) {
+        for totals in self.totals.iter().flatten() {
+            totals.restored.add(self.held.stanzas, self.held.bytes);
+        }
+    }
+
+    /// Counts stanzas that are given to the journal.
+    pub fn journal(&self, amount: Amount) {
+        for totals in self.totals.iter().flatten() {
+            totals.journaled.add(amount.stanzas, amount.bytes);
         }
     }
 

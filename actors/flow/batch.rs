@@ -4,12 +4,17 @@ use std::{
     collections::HashMap,
     sync::{Arc, Weak},
     time::Instant,
+    vec,
 };
 
+use journal::record::{Flags, Source};
 use tokio::sync::OwnedSemaphorePermit;
 use xmpp::{Domain, DomainPair, Stanza, stanza};
 
-use crate::flow::account::{self, Outcome};
+use crate::flow::{
+    account::{self, Outcome},
+    journal::{Entries, Entry, Group, is_worth_keeping},
+};
 use status::amount::Amount;
 
 /// A read permit. Every batch made from one read holds a clone; the socket is read again when the last clone
@@ -71,6 +76,8 @@ pub struct Batch {
     pub returning: bool,
     /// How often each of them was sent.
     pub sends: Sends,
+    /// Their records in the journal, of those that have one.
+    pub(crate) entries: Entries,
 }
 
 /// How often a stanza was sent on links with acknowledgements (XEP-0198), and whether it may have arrived.
@@ -131,6 +138,7 @@ impl Batch {
             entry: account::Entry::none(),
             returning: false,
             sends: Sends::default(),
+            entries: Entries::default(),
         }
     }
 
@@ -147,19 +155,40 @@ impl Batch {
     /// Splits off the stanzas after the first `count`.
     pub fn split_off(&mut self, count: usize) -> Self {
         let stanzas = self.stanzas.split_off(count);
-        self.part(stanzas)
+        let entries = self.entries.split_off(count);
+        self.part(stanzas, entries)
     }
 
     /// Splits off the `wanted` stanzas. The order within each part is kept.
-    pub fn extract(&mut self, wanted: impl FnMut(&Stanza) -> bool) -> Self {
-        let (stanzas, left) = std::mem::take(&mut self.stanzas).into_iter().partition(wanted);
-        self.stanzas = left;
-        self.part(stanzas)
+    pub fn extract(&mut self, mut wanted: impl FnMut(&Stanza) -> bool) -> Self {
+        let (mut stanzas, mut entries) = (Vec::new(), Entries::default());
+        for (stanza, entry) in self.take_stanzas() {
+            if wanted(&stanza) {
+                entries.push(stanzas.len(), entry);
+                stanzas.push(stanza);
+            } else {
+                self.push(stanza, entry);
+            }
+        }
+        self.part(stanzas, entries)
     }
 
-    fn part(&mut self, stanzas: Vec<Stanza>) -> Self {
+    /// Takes out all stanzas, each with its record in the journal, if it has one.
+    pub(crate) fn take_stanzas(&mut self) -> Taken {
+        let stanzas = std::mem::take(&mut self.stanzas);
+        let entries = std::mem::take(&mut self.entries).of(stanzas.len());
+        Taken { stanzas: stanzas.into_iter(), entries }
+    }
+
+    /// Adds a stanza with its record in the journal.
+    pub(crate) fn push(&mut self, stanza: Stanza, entry: Option<Entry>) {
+        self.entries.push(self.stanzas.len(), entry);
+        self.stanzas.push(stanza);
+    }
+
+    fn part(&mut self, stanzas: Vec<Stanza>, entries: Entries) -> Self {
         let entry = self.entry.split(Amount::of(&stanzas));
-        self.with(stanzas, entry)
+        Self { entries, ..self.with(stanzas, entry) }
     }
 
     /// A batch like this one with other stanzas, which `entry` counts.
@@ -197,6 +226,28 @@ impl Batch {
     }
 }
 
+/// The stanzas of a batch with their records in the journal.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    stanzas: vec::IntoIter<Stanza>,
+    /// Empty, or one for each stanza.
+    entries: vec::IntoIter<Option<Entry>>,
+}
+
+impl Iterator for Taken {
+    type Item = (Stanza, Option<Entry>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some((self.stanzas.next()?, self.entries.next().flatten()))
+    }
+}
+
+impl DoubleEndedIterator for Taken {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        Some((self.stanzas.next_back()?, self.entries.next_back().flatten()))
+    }
+}
+
 /// The error answers to a batch.
 #[derive(Debug)]
 pub struct Answers {
@@ -219,9 +270,24 @@ pub(crate) struct Kept {
     pub since: Instant,
     /// How often it was sent.
     pub sends: Sends,
+    /// Its record in the journal, which is removed when it is settled.
+    pub(crate) entry: Option<Entry>,
 }
 
 impl Kept {
+    /// Gives the journal a stanza that it does not have, if it keeps such a stanza. Gives the amount that was written.
+    pub(crate) fn journal(&mut self, may_have_arrived: bool, group: &mut Group<'_>) -> Amount {
+        let has_it = self.entry.as_ref().is_some_and(|entry| !entry.is_lost());
+        if has_it || !is_worth_keeping(&self.stanza) {
+            return Amount::default();
+        }
+        let source = if self.taken { Source::Component } else { Source::Node };
+        let may_have_arrived = may_have_arrived || self.sends.may_have_arrived;
+        let flags = Flags { may_have_arrived, ..Flags::default() };
+        self.entry = Some(group.add(&self.stanza, self.since, source, flags));
+        self.amount()
+    }
+
     /// The amount that it adds to the account: zero if the node itself made it.
     pub(crate) fn amount(&self) -> Amount {
         if self.taken { Amount::of([&self.stanza]) } else { Amount::default() }
@@ -232,7 +298,7 @@ impl Kept {
 pub(crate) fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut account::Entry) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut last_taken = false;
-    for Kept { stanza, taken, since, sends } in kept {
+    for Kept { stanza, taken, since, sends, entry: record } in kept {
         let part = if taken { entry.split(Amount::of([&stanza])) } else { account::Entry::none() };
         match batches.last_mut() {
             Some(batch)
@@ -242,10 +308,15 @@ pub(crate) fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut account:
                     && batch.from == *stanza.from_domain()
                     && batch.to == *stanza.to_domain() =>
             {
-                batch.stanzas.push(stanza);
+                batch.push(stanza, record);
                 batch.entry.merge(part);
             }
-            _ => batches.push(Batch { entry: part, since, sends, ..Batch::of(stanza) }),
+            _ => {
+                let (from, to) = (stanza.from_domain().clone(), stanza.to_domain().clone());
+                let mut batch = Batch { entry: part, since, sends, ..Batch::between(from, to, Vec::new()) };
+                batch.push(stanza, record);
+                batches.push(batch);
+            }
         }
         last_taken = taken;
     }

@@ -13,6 +13,7 @@
 mod acks;
 mod in_flight;
 mod item;
+mod journal;
 mod lately;
 mod recent;
 mod remains;
@@ -106,12 +107,12 @@ impl Outbox {
     }
 
     /// Queues stanzas, however many wait already: the owner looks at the room that is left.
-    pub(crate) fn accept(&mut self, batch: Batch) {
+    pub(crate) fn accept(&mut self, mut batch: Batch) {
         let taken = batch.entry.held().stanzas > 0;
         let (since, sends) = (batch.since, batch.sends);
-        for stanza in batch.stanzas {
+        for (stanza, entry) in batch.take_stanzas() {
             let recast = if self.to_component { stanza.bytes_for_component() } else { None };
-            let kept = Kept { stanza, taken, since, sends };
+            let kept = Kept { stanza, taken, since, sends, entry };
             let item = match recast {
                 Some(bytes) => Item::Recast(Box::new((kept, bytes))),
                 None => Item::Stanza(kept),

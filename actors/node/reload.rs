@@ -69,6 +69,7 @@ impl Node {
             listen: before.listen.clone(),
             workers: before.workers,
             log_mailboxes: before.log_mailboxes,
+            journal: before.journal.clone(),
             limits: Limits { recording: before.limits.recording, ..settings.limits },
             ..settings
         };
@@ -82,6 +83,7 @@ fn fixed(before: &Settings, now: &Settings) -> Vec<&'static str> {
     let differs = [
         ("listen", before.listen != now.listen),
         ("workers", before.workers != now.workers),
+        ("journal", before.journal != now.journal),
         ("log_mailboxes", before.log_mailboxes != now.log_mailboxes),
         ("limits.recorded_domains", recorded(before).domains != recorded(now).domains),
         ("limits.recorded_events", recorded(before).events != recorded(now).events),

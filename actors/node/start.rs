@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     dial::{attempt::Dialer, dial_limit::DialLimit, remote_policy::RemotePolicies, resolver::Resolver},
+    flow::journal::Keeping,
     node::control::{Control, Sources},
     observe::{
         fingerprints::Fingerprints,
@@ -22,6 +23,7 @@ use crate::{
         recorder::{Recorder, RecorderHandle},
     },
     routing::{
+        journal::{self, Opened, Restoring},
         mailroom::{self, Mailroom},
         promise::{self, Promise},
         router::{self, Router},
@@ -68,10 +70,18 @@ impl Node {
         let sockets = Sockets::bind(&settings, &network)?;
         let addresses = sockets.addresses();
         let (control_socket, control_file) = bind_control(&settings)?.unzip();
+        let opened = settings.journal.as_ref().map(|settings| {
+            // Nothing else runs yet: it may block.
+            let opened = journal::open(settings);
+            opened.map_err(|error| StartError::Journal { path: settings.path.clone(), error })
+        });
+        let opened = opened.transpose()?;
 
         let workers = threads.start_workers(settings.workers);
         let starter = Starter::new(&mut threads, settings.log_mailboxes);
         let observers = Observers::start(&starter, &settings);
+        let mut opened =
+            opened.map(|opened| opened.start(&starter.meter("journal", 65_536), &threads.start()));
         let bound = addresses.iter().map(|(_, address)| *address).collect();
         let dialer = start_dialer(&starter, &settings, &observers, tls, dns, network.clone(), bound);
         let verifier = start_verifier(&starter, &settings, dialer.clone());
@@ -83,13 +93,25 @@ impl Node {
         // stanzas that each component may have.
         let (promise, promise_inbox) = starter.open("promise", 65_536);
         let (panic, panics) = mpsc::channel(1);
-        let routing = Routing { starter: &starter, settings: &settings, router: &router, panic };
+        let routing = Routing {
+            starter: &starter,
+            settings: &settings,
+            router: &router,
+            journal: opened.as_ref(),
+            panic,
+        };
         routing.start_promise(promise_inbox, promise.clone(), dialer.clone(), workers.clone());
         let service = routing.start_service();
         let mailroom = routing.start_mailroom();
         let routed = router::Receivers { promise: promise.clone(), mailroom: mailroom.clone(), service };
         routing.start_router(router_inbox, routed, dialer.recorder.clone());
 
+        if let Some((opened, journal)) = opened.as_mut().zip(settings.journal.as_ref()) {
+            let restoring = Restoring { grace: journal.grace, message: settings.promise.message };
+            let batches = opened.take_batches(restoring);
+            // Before the listeners start, so that nothing overtakes them.
+            let _ = router.signal(router::Restore { batches });
+        }
         let receivers = Receivers {
             router: router.clone(),
             promise: promise.clone(),
@@ -106,6 +128,7 @@ impl Node {
             monitor: monitor.clone(),
             router: router.clone(),
             promise: promise.clone(),
+            journal: opened.as_ref().map(|opened| opened.writer.clone()),
             mailroom: mailroom.clone(),
             metrics: observers.metrics,
             highest: Arc::default(),
@@ -137,6 +160,7 @@ impl Node {
             mailroom,
             sources,
             monitor,
+            journal: opened.map(|opened| (opened.mailbox, opened.writer)),
             panics,
             listeners,
             settings: Box::new(settings),
@@ -217,6 +241,7 @@ struct Routing<'a> {
     starter: &'a Starter,
     settings: &'a Settings,
     router: &'a Mailbox<Router>,
+    journal: Option<&'a Opened>,
     /// Receives the kind of an actor that panics.
     panic: mpsc::Sender<&'static str>,
 }
@@ -233,6 +258,10 @@ impl Routing<'_> {
             bounces: self.router.outlet(),
             routes: self.router.outlet(),
             recorder: dialer.recorder.clone(),
+            journal: self.journal.zip(self.settings.journal.as_ref()).map(|(opened, settings)| {
+                let keeping = Keeping { writer: opened.writer.clone(), after: settings.after };
+                (keeping, opened.mailbox.outlet())
+            }),
         };
         let guard = self.guard("promise");
         inbox.start_on(&self.starter.dial, move || {

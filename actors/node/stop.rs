@@ -10,7 +10,7 @@ use actix::Handler;
 use super::{LOG, Node};
 use crate::{
     flow::account::Totals,
-    routing::{mailroom, promise, router},
+    routing::{journal, mailroom, promise, router},
     streams::{
         listener,
         outgoing::{self, Outgoing},
@@ -87,6 +87,13 @@ impl Node {
         self.signal_sessions(outgoing::Finish { within: deadline.part(budget::FINISH), token });
         if !finished.within(deadline.left()).await {
             log::warn!(target: LOG, "some links were not closed in time");
+        }
+        if let Some((journal, _)) = &self.journal {
+            let (token, closed) = drain::tokens();
+            let _ = journal.signal(journal::Close { token });
+            if !closed.within(deadline.left().max(ACCOUNT)).await {
+                log::error!(target: LOG, "the journal could not be written in time");
+            }
         }
         let (token, logged) = drain::tokens();
         let _ = self.router.signal(router::LogAccount { token });

@@ -16,6 +16,7 @@ mod commands;
 mod fair_queue;
 mod figures;
 mod handover;
+mod journal;
 mod memory;
 mod messages;
 mod open;
@@ -39,6 +40,7 @@ use xmpp::DomainPair;
 use self::{
     answers::count,
     handover::send_first,
+    journal::Keeper,
     pairs::{Pairs, State},
     schedule::{Due, Schedule},
     slots::Slots,
@@ -46,6 +48,7 @@ use self::{
 };
 pub use self::{
     figures::{Figures, ShowFigures},
+    journal::Restore,
     messages::{
         Adopt, Deliver, Drain, Expect, Fulfilled, Linked, Owners, Release, Retried, Retry, Show, Shown,
         TakeOver, Unlinked,
@@ -75,6 +78,8 @@ pub struct Promise {
     slots: Slots,
     /// Limits the log lines about full queues.
     refusals: Arc<LogLimiter>,
+    /// `None` without a journal.
+    keeper: Option<Keeper>,
     stopping: bool,
     _guard: PanicGuard,
 }
@@ -96,6 +101,7 @@ impl Promise {
             workers,
             outgoing,
             own,
+            keeper: owners.journal.clone().map(Keeper::new),
             owners,
             pairs: Pairs::default(),
             waiting: Waiting::new(bounds.clone()),
@@ -114,7 +120,7 @@ impl Promise {
     fn deliver(&mut self, batch: Batch, arrival: Arrival) {
         let pair = batch.pair();
         if self.stopping {
-            return self.answer(vec![batch], &AttemptError::Stopping, Outcome::Answered);
+            return self.leave_or_answer(vec![batch]);
         }
         if !self.permits(&pair) {
             return self.answer(vec![batch], &AttemptError::Denied, Outcome::Answered);
@@ -204,6 +210,7 @@ impl Promise {
     fn plan(&mut self, pair: &DomainPair) {
         let (deadline, idle) = self.waiting.outlook(pair);
         self.schedule.plan(pair, deadline, idle);
+        self.note_unwritten(pair);
     }
 
     /// Looks at a pair at the time that was planned.
@@ -248,6 +255,7 @@ impl Promise {
         self.admit_held(now);
         self.start_retries(now);
         self.reclaim_slots(now);
+        self.offer_again(now);
     }
 
     fn insert(&mut self, pair: DomainPair, state: State, now: Instant) {
@@ -285,18 +293,19 @@ impl Handler<Queued<Drain>> for Promise {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
-        let Drain { token: _token } = drain.into_message();
+        let Drain { token } = drain.into_message();
         self.stopping = true;
         let pairs: Vec<DomainPair> = self.pairs.iter().map(|(pair, _)| pair.clone()).collect();
+        let mut waiting = Vec::new();
         for pair in pairs {
-            let batches = self.waiting.take_all(&pair);
-            self.answer(batches, &AttemptError::Stopping, Outcome::Answered);
+            waiting.extend(self.waiting.take_all(&pair));
             if matches!(self.pairs.state(&pair), Some(State::AwaitingSlot { .. })) {
                 self.remove(&pair);
             }
         }
-        let held = self.waiting.take_held();
-        self.answer(held, &AttemptError::Stopping, Outcome::Answered);
+        waiting.extend(self.waiting.take_held());
+        self.leave_or_answer(waiting);
+        self.hold_until_left(token);
     }
 }
 

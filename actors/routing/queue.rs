@@ -4,6 +4,7 @@
 //! Architecture Invariant: plain data. The caller knows why the stanzas wait, and answers those that are
 //! taken out.
 
+mod journal;
 mod open;
 
 use std::{
@@ -23,7 +24,6 @@ use crate::{
     },
     settings,
 };
-use status::amount::Amount;
 
 /// The stanzas that wait.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Queue {
     open: usize,
     /// No stanza expires before this time.
     earliest_expiry: Option<Instant>,
+    /// Everything in front of this place was offered to the journal.
+    offered: i64,
     /// The entry of all stanzas in the account.
     entry: account::Entry,
 }
@@ -106,6 +108,7 @@ impl Queue {
             bytes: 0,
             open: 0,
             earliest_expiry: None,
+            offered: i64::MIN,
             entry: account::Entry::none(),
         }
     }
@@ -139,26 +142,31 @@ impl Queue {
         let taken = batch.entry.held().stanzas > 0;
         self.entry.merge(mem::take(&mut batch.entry));
         let room = Room { free: self.weight() + room.free, ..room };
-        let mut rest: Vec<(Bound, Vec<Stanza>)> = Vec::new();
-        for stanza in mem::take(&mut batch.stanzas) {
+        let mut rest: Vec<(Bound, Batch)> = Vec::new();
+        for (stanza, entry) in batch.take_stanzas() {
             let is_behind = matches!(rest.last(), Some((Bound::Memory, _)));
             let bound = if is_behind { Some(Bound::Memory) } else { self.make_room_for(&stanza, room) };
             match (bound, rest.last_mut()) {
                 (None, _) => {
                     // A few bytes that wait must not keep the whole buffer of one read in memory.
-                    let kept =
-                        Kept { stanza: stanza.detached(), taken, since: batch.since, sends: batch.sends };
+                    let (since, sends) = (batch.since, batch.sends);
+                    let kept = Kept { stanza: stanza.detached(), taken, since, sends, entry };
                     let place = self.items.last_key_value().map_or(0, |(last, _)| last + 1);
                     self.put(place, Item::new(kept, room.bounds));
                 }
-                (Some(bound), Some((last, stanzas))) if bound == *last => stanzas.push(stanza),
-                (Some(bound), _) => rest.push((bound, vec![stanza])),
+                (Some(bound), Some((last, part))) if bound == *last => part.push(stanza, entry),
+                (Some(bound), _) => {
+                    let mut part = batch.with(Vec::new(), account::Entry::none());
+                    part.push(stanza, entry);
+                    rest.push((bound, part));
+                }
             }
         }
         let mut parts = Rest::default();
-        for (bound, stanzas) in rest {
-            let entry = if taken { self.entry.split(Amount::of(&stanzas)) } else { account::Entry::none() };
-            let part = batch.with(stanzas, entry);
+        for (bound, mut part) in rest {
+            if taken {
+                part.entry = self.entry.split(part.amount());
+            }
             match bound {
                 Bound::Memory => parts.without_memory = Some(part),
                 Bound::Stanzas | Bound::Bytes => parts.refused.push((bound, part)),
@@ -297,6 +305,7 @@ impl Queue {
             self.presences.insert(key, place);
         }
         self.open += usize::from(item.open.is_some());
+        self.offered = self.offered.min(place);
         self.items.insert(place, Box::new(item));
     }
 

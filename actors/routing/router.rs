@@ -9,6 +9,7 @@ mod local;
 mod messages;
 mod refusal;
 mod registration;
+mod restore;
 mod sessions;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -27,7 +28,7 @@ use self::{
 pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
-        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, LogAccount, Report,
+        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, LogAccount, Report, Restore,
         ShowComponents, ShowDomain, ShowSessions,
     },
 };

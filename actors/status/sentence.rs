@@ -180,7 +180,13 @@ impl Facts<'_> {
     /// `12 stanzas wait (3 of them may have arrived)`
     fn waits(&self) -> String {
         let open: u64 = self.queues.iter().map(|queue| queue.open.stanzas).sum();
-        let waits = waits(self.waiting());
+        let waiting = self.waiting();
+        let waits = waits(waiting);
+        let waits = match self.queues.iter().map(|queue| queue.kept).sum::<u64>() {
+            0 => waits,
+            kept if kept >= waiting.stanzas => format!("{waits}, all of them in the journal"),
+            kept => format!("{waits}, {kept} of them in the journal"),
+        };
         match open {
             0 => waits,
             some => format!("{waits} ({some} of them may have arrived)"),
@@ -291,6 +297,7 @@ mod tests {
             remote: "b.example".to_owned(),
             state,
             waiting: Amount { stanzas, bytes: 100 * stanzas },
+            kept: 0,
             open: Amount::default(),
             oldest: None,
             next_attempt: next.map(|seconds| Seconds(Duration::from_secs(seconds))),

@@ -10,6 +10,7 @@ mod attempt;
 mod closing;
 mod deadlines;
 mod inbound;
+mod journal;
 mod last_ack;
 mod leftovers;
 mod loss_answers;
@@ -55,6 +56,7 @@ use crate::{
     },
     flow::{
         batch::ReadPermit,
+        journal::Keeping,
         link,
         outbox::Timer,
         route::{Return, Route},
@@ -93,6 +95,8 @@ pub struct Owners {
     pub routes: Outlet<Route>,
     /// The history of the remote domain.
     pub recorder: RecorderHandle,
+    /// Takes what waits for a while; `None`: it is in memory only.
+    pub journal: Option<Keeping>,
 }
 
 /// The actor of one domain pair.
@@ -108,6 +112,8 @@ pub struct Outgoing {
     look_timer: Timer,
     /// The timer for a look at a peer that reads slowly.
     stall_timer: Timer,
+    /// The timer for stanzas that the journal is to get.
+    journal_timer: Timer,
     state: State,
     supply: Supply,
     leftovers: Leftovers,
@@ -203,6 +209,7 @@ impl Outgoing {
             ticking: None,
             look_timer: Timer::default(),
             stall_timer: Timer::default(),
+            journal_timer: Timer::default(),
             state: State::New(pending),
             supply: Supply::new(),
             leftovers: Leftovers::default(),
@@ -298,6 +305,7 @@ impl Outgoing {
         let Some(session) = self.state.session_mut() else { return };
         session.connection.flush();
         if self.has_unsettled() {
+            self.watch_unwritten(context);
             return self.watch_unacked(context);
         }
         self.shutdown.flushing.clear();

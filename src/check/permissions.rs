@@ -36,10 +36,11 @@ fn is_readable_by_all(path: &Path) -> bool {
 }
 
 /// The keys with the paths of secret files.
-const SECRET_FILES: [&str; 5] = [
+const SECRET_FILES: [&str; 6] = [
     "domain.key",
     "component.key",
     "component.secret_file",
+    "journal.key_file",
     "s2s.dialback_secret_file",
     "remote.dialback_secret_file",
 ];

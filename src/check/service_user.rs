@@ -60,12 +60,13 @@ fn user_of(unit: &str) -> Option<String> {
 }
 
 /// The keys with paths of files that the node reads.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "domain.certificate",
     "domain.key",
     "component.certificate",
     "component.key",
     "component.secret_file",
+    "journal.key_file",
     "s2s.trust",
     "remote.trust",
     "s2s.dialback_secret_file",

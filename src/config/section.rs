@@ -379,7 +379,7 @@ const SYNONYMS: [(&str, &str, &str); 41] = [
 ];
 
 /// The keys whose values `nuncio check` compares with the machine and the DNS.
-const REMEMBERED: [&str; 19] = [
+const REMEMBERED: [&str; 22] = [
     "domain.certificate",
     "component.certificate",
     "s2s.trust",
@@ -399,4 +399,7 @@ const REMEMBERED: [&str; 19] = [
     "component.secret_file",
     "s2s.dialback_secret_file",
     "remote.dialback_secret_file",
+    "journal.path",
+    "journal.max_bytes",
+    "journal.key_file",
 ];

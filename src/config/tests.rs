@@ -3,6 +3,7 @@
 mod absence;
 mod acks;
 mod hints;
+mod journal;
 mod served;
 
 use std::{

@@ -13,6 +13,7 @@ mod intake;
 mod memento;
 mod names;
 pub(crate) mod refusal;
+mod restore;
 
 use crate::{
     Domain, DomainPair,

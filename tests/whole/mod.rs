@@ -11,6 +11,7 @@ mod absence;
 mod dialback;
 mod federation;
 mod fixture;
+mod journal;
 mod limits;
 mod liveness;
 mod overtaking;

@@ -23,6 +23,8 @@ pub enum Outcome {
     /// Dropped by a rule: an error, result or presence that cannot be delivered, a presence replaced by a
     /// newer one, a stanza that the node itself handled, or a refused stanza that may not be answered.
     Dropped,
+    /// It waits in the file of the journal for the next start of the node.
+    Kept,
 }
 
 /// A number of stanzas, and of their bytes.
@@ -53,13 +55,17 @@ impl Figure {
 pub struct Totals {
     pub(super) taken: Figure,
     pub(super) waiting: Figure,
-    pub(super) outcomes: [Figure; 5],
+    pub(super) outcomes: [Figure; 6],
     /// Written and acknowledged by the peer (XEP-0198). Part of the written ones.
     pub(super) acknowledged: Figure,
     /// Written to a stream with acknowledgements, and not acknowledged yet. Part of the written ones.
     pub(super) unacked: Figure,
     /// Sent again although the first copy may have arrived. Part of no sum.
     pub(super) repeated: Figure,
+    /// Taken in from the file of the journal at the start. Part of the taken ones.
+    pub(super) restored: Figure,
+    /// Given to the journal while they waited. Part of no sum.
+    pub(super) journaled: Figure,
     /// Dropped without an outcome.
     pub(super) unaccounted: Figure,
     /// Stanzas that their stream refused, in the order of [`Reason::ALL`].
@@ -94,6 +100,16 @@ impl Totals {
         self.repeated.read()
     }
 
+    /// The amount that was taken in from the file of the journal at the start.
+    pub fn restored(&self) -> Amount {
+        self.restored.read()
+    }
+
+    /// The amount that was given to the journal while it waited.
+    pub fn journaled(&self) -> Amount {
+        self.journaled.read()
+    }
+
     /// The amount that is in the node.
     pub fn waiting(&self) -> Amount {
         self.waiting.read()
@@ -123,6 +139,7 @@ impl Totals {
             domain = domain,
             taken = self.taken().stanzas,
             taken_bytes = self.taken().bytes,
+            restored = self.restored().stanzas,
             written = count(Outcome::Written),
             acknowledged = self.acknowledged().stanzas,
             unacked = self.unacked().stanzas,
@@ -131,6 +148,8 @@ impl Totals {
             answered = count(Outcome::Answered),
             expired = count(Outcome::Expired),
             dropped = count(Outcome::Dropped),
+            kept = count(Outcome::Kept),
+            journaled = self.journaled().stanzas,
             waiting = self.waiting().stanzas,
             waiting_bytes = self.waiting().bytes,
             difference = self.difference().stanzas,
@@ -140,13 +159,14 @@ impl Totals {
     }
 
     pub(super) fn figure(&self, outcome: Outcome) -> &Figure {
-        let [written, uncertain, answered, expired, dropped] = &self.outcomes;
+        let [written, uncertain, answered, expired, dropped, kept] = &self.outcomes;
         match outcome {
             Outcome::Written => written,
             Outcome::Uncertain => uncertain,
             Outcome::Answered => answered,
             Outcome::Expired => expired,
             Outcome::Dropped => dropped,
+            Outcome::Kept => kept,
         }
     }
 }
@@ -173,6 +193,9 @@ impl From<&Totals> for Account {
             answered: totals.settled(Outcome::Answered),
             expired: totals.settled(Outcome::Expired),
             dropped: totals.settled(Outcome::Dropped),
+            kept: totals.settled(Outcome::Kept),
+            restored: totals.restored(),
+            journaled: totals.journaled(),
             waiting: totals.waiting(),
         }
     }

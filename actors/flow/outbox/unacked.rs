@@ -17,6 +17,7 @@ use super::{
 use crate::flow::{
     account::{self, UnackedEntry},
     batch::Kept,
+    journal::{Entry, Group},
 };
 use status::{
     amount::Amount,
@@ -35,7 +36,9 @@ pub(super) struct Unacked {
     /// Memory of the kept stanzas in bytes.
     weight: usize,
     /// The kept stanzas that share no memory with other stanzas: so many of the first.
-    detached: usize,
+    detached: u32,
+    /// So many of the first were offered to the journal.
+    offered: u32,
     /// The stanzas of the current chunk that are acknowledged already: the peer has read a part of the chunk
     /// before the link reported all of it as written.
     early: u32,
@@ -60,6 +63,7 @@ impl Unacked {
             kept: VecDeque::new(),
             weight: 0,
             detached: 0,
+            offered: 0,
             early: 0,
             sends_last: false,
             seen: counted,
@@ -163,7 +167,8 @@ impl Unacked {
             amount = amount.plus(kept.amount());
             self.weight -= weight(&kept);
         }
-        self.detached = self.detached.saturating_sub(settled);
+        self.detached = self.detached.saturating_sub(u32_of(settled));
+        self.offered = self.offered.saturating_sub(u32_of(settled));
         let early = u32::try_from(acknowledged - settled).unwrap_or(u32::MAX);
         self.early = self.early.saturating_add(early);
         self.entry.acknowledge(amount);
@@ -185,12 +190,26 @@ impl Unacked {
         }
         let old = self.seen.wrapping_sub(self.ledger.acked_count());
         let old = if old <= self.count() { usize::try_from(old).unwrap_or(usize::MAX) } else { 0 };
-        for kept in self.kept.iter_mut().take(old).skip(self.detached) {
+        for kept in self.kept.iter_mut().take(old).skip(usize_of(self.detached)) {
             kept.stanza = kept.stanza.clone().detached();
         }
-        self.detached = self.detached.max(old.min(self.kept.len()));
+        self.detached = self.detached.max(u32_of(old.min(self.kept.len())));
         self.seen = self.ledger.sent_count();
         self.window.shrink(now);
+    }
+
+    /// Gives the journal what was accepted at `until` or earlier. Gives the amount, and the time at which the first of the
+    /// others was accepted.
+    pub(super) fn write_old(&mut self, until: Instant, group: &mut Group<'_>) -> (Amount, Option<Instant>) {
+        let mut written = Amount::default();
+        for kept in self.kept.iter_mut().skip(usize_of(self.offered)) {
+            if kept.since > until {
+                return (written, Some(kept.since));
+            }
+            self.offered += 1;
+            written = written.plus(kept.journal(true, group));
+        }
+        (written, None)
     }
 
     /// Has the next chunk end with a request, also if nothing is unacknowledged: the answer shows that the
@@ -210,7 +229,7 @@ impl Unacked {
         let mut open = Vec::from(std::mem::take(&mut self.kept));
         let amount = open.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
         entry.take_back(amount, &mut self.entry);
-        (self.weight, self.detached, self.oldest) = (0, 0, None);
+        (self.weight, self.detached, self.offered, self.oldest) = (0, 0, 0, None);
         let early = usize::try_from(std::mem::take(&mut self.early)).unwrap_or(usize::MAX).min(touched.len());
         for (place, mut kept) in touched.into_iter().enumerate() {
             if place < early {
@@ -228,6 +247,7 @@ impl Unacked {
     /// Takes out everything that was written: the peer does not acknowledge stanzas after all.
     pub(super) fn take_written(&mut self) -> Vec<Kept> {
         let written = Vec::from(std::mem::take(&mut self.kept));
+        self.offered = 0;
         self.entry.expect_no_ack(written.iter().map(Kept::amount).fold(Amount::default(), Amount::plus));
         written
     }
@@ -273,5 +293,18 @@ impl Load {
 
 /// Memory of an unacknowledged stanza in bytes.
 fn weight(kept: &Kept) -> usize {
-    kept.stanza.bytes().len() + size_of::<Kept>()
+    kept.stanza.bytes().len() + COST
 }
+
+/// A number of unacknowledged stanzas: a window holds far less than 2^32 of them.
+fn u32_of(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn usize_of(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// Memory of an unacknowledged stanza beside its bytes. The handle of the journal is not counted: the windows are measured
+/// without it, and few stanzas have one.
+const COST: usize = size_of::<Kept>() - size_of::<Option<Entry>>();

@@ -7,7 +7,10 @@ use super::{
     gather::Snapshot,
 };
 use crate::{
-    flow::account::Outcome,
+    flow::{
+        account::{Outcome, Totals},
+        journal::{COMMIT_BOUNDS, Shown},
+    },
     observe::{
         ack_times::ACK_BOUNDS,
         metrics::{PHASE_BOUNDS, Resumption, Role},
@@ -27,6 +30,9 @@ pub(super) fn write(snapshot: &Snapshot, format: Format) -> String {
     mailboxes(&mut out, &snapshot.mailboxes);
     account(&mut out, snapshot);
     acknowledgements(&mut out, snapshot);
+    if let Some(figures) = &snapshot.journal {
+        journal(&mut out, figures, &snapshot.router.account);
+    }
     links(&mut out, snapshot);
     out.end()
 }
@@ -81,7 +87,8 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
         .figure(&[("outcome", "written")], written)
         .figure(&[("outcome", "answered")], settled(Outcome::Answered))
         .figure(&[("outcome", "expired")], settled(Outcome::Expired))
-        .figure(&[("outcome", "dropped")], settled(Outcome::Dropped));
+        .figure(&[("outcome", "dropped")], settled(Outcome::Dropped))
+        .figure(&[("outcome", "kept")], settled(Outcome::Kept));
     out.family(
         "nuncio_stanzas_uncertain",
         Kind::Counter,
@@ -122,6 +129,27 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
     for (condition, stanzas) in sheet.bounces() {
         bounces.figure(&[("reason", condition)], stanzas);
     }
+}
+
+/// The figures of the journal.
+fn journal(out: &mut Exposition, figures: &Shown, account: &Totals) {
+    out.family("nuncio_journal_up", Kind::Gauge, "1 if the file of the journal can be written.")
+        .figure(&[], u64::from(figures.up));
+    out.family("nuncio_journal_records", Kind::Gauge, "Stanzas in the file.").figure(&[], figures.records);
+    out.family("nuncio_journal_bytes", Kind::Gauge, "Bytes of the records in the file.")
+        .figure(&[], figures.bytes);
+    out.family("nuncio_journal_not_kept", Kind::Gauge, "Stanzas that should be in the file and are not.")
+        .figure(&[], figures.not_kept);
+    out.family("nuncio_journal_written", Kind::Counter, "Stanzas that were written to the file.")
+        .figure(&[], figures.written);
+    out.family("nuncio_journal_restored", Kind::Counter, "Stanzas that were in the file at the start.")
+        .figure(&[], account.restored().stanzas);
+    out.family("nuncio_journal_commit_seconds", Kind::Histogram, "Times of the commits.").histogram(
+        &[],
+        &COMMIT_BOUNDS,
+        &figures.commits,
+        figures.commit_seconds,
+    );
 }
 
 /// The figures of acknowledged streams (XEP-0198).

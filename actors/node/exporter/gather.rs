@@ -11,6 +11,7 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
+    flow::journal::{Shown, Writer},
     observe::metrics::{Counts, Metrics, Show},
     routing::{
         mailroom::{self, Mailroom},
@@ -36,6 +37,8 @@ pub(crate) struct Sources {
     pub mailroom: Mailbox<Mailroom>,
     /// For connection attempts.
     pub metrics: Mailbox<Metrics>,
+    /// For the journal, if there is one.
+    pub journal: Option<Writer>,
     /// For counters that are shown.
     pub highest: Arc<Highest>,
     /// The start of the node.
@@ -75,6 +78,7 @@ pub(super) struct Snapshot {
     pub(super) promise: promise::Figures,
     pub(super) mailroom: mailroom::Figures,
     pub(super) counts: Counts,
+    pub(super) journal: Option<Shown>,
     pub(super) highest: Arc<Highest>,
     pub(super) started: SystemTime,
 }
@@ -100,6 +104,7 @@ impl Sources {
                 promise: shown_promise.await.ok()?,
                 mailroom: shown_mailroom.await.ok()?,
                 counts: shown_counts.await.ok()?,
+                journal: self.journal.as_ref().map(|journal| journal.figures().read()),
                 highest: Arc::clone(&self.highest),
                 started: self.started,
             })

@@ -58,6 +58,7 @@ impl Promise {
             state,
             waiting: self.waiting.amount(pair),
             open: self.waiting.open_amount(pair),
+            kept: self.waiting.stored(pair) as u64,
             oldest: self.waiting.oldest(pair).map(Seconds::since),
             next_attempt,
             failures: self.schedule.failures(pair),

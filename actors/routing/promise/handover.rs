@@ -102,6 +102,16 @@ impl Promise {
         } else {
             (!self.permits(&pair)).then_some(AttemptError::Denied)
         };
+        if self.stopping && self.keeper.is_some() {
+            let open = open.into_iter().map(|mut batch| {
+                batch.sends.may_have_arrived = true;
+                batch
+            });
+            let mut left: Vec<Batch> = open.chain(batches).collect();
+            left.extend(self.waiting.take_all(&pair));
+            self.leave_or_answer(left);
+            return self.remove(&pair);
+        }
         if let Some(failure) = forbidden {
             self.answer_in_doubt(open);
             self.answer(batches, &failure, Outcome::Answered);

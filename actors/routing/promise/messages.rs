@@ -7,9 +7,11 @@ use crate::{
     dial::attempt::Dial,
     flow::{
         batch::Batch,
+        journal::Keeping,
         route::{Return, Route},
     },
     observe::recorder::RecorderHandle,
+    routing::journal::Sync,
     settings::Promise as Bounds,
     streams::outgoing::{self, Outgoing},
 };
@@ -46,7 +48,8 @@ pub struct Expect {
     pub pair: DomainPair,
 }
 
-/// Answer everything that waits, and everything that comes, with an error: the node stops.
+/// Answer everything that waits, and everything that comes, with an error: the node stops. With a journal, messages are left
+/// there.
 #[derive(Debug)]
 pub struct Drain {
     /// Dropped when nothing waits.
@@ -152,4 +155,6 @@ pub struct Owners {
     pub routes: Outlet<Route>,
     /// Records the events of remote domains.
     pub recorder: RecorderHandle,
+    /// Takes what waits for a while, and confirms at the stop that it has everything; `None`: it is in memory only.
+    pub(crate) journal: Option<(Keeping, Outlet<Sync>)>,
 }

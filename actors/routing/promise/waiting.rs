@@ -9,6 +9,7 @@
 //! so these queues can be kept elsewhere (on disk, for example) without any change to the actor.
 
 mod hold;
+mod journal;
 #[cfg(test)]
 mod tests;
 

@@ -4,11 +4,19 @@ use tokio::sync::{mpsc, oneshot};
 use xmpp::Domain;
 
 use crate::{
+    flow::batch::Batch,
     settings::{self, Conflict},
     streams::outgoing,
 };
 use mailbox::drain;
 use status::report;
+
+/// Take in these stanzas, which an earlier run of the node has left in the journal. Comes before everything else.
+#[derive(Debug)]
+pub struct Restore {
+    /// In order.
+    pub batches: Vec<Batch>,
+}
 
 /// Log the account and the local domains.
 #[derive(Debug)]

@@ -98,6 +98,7 @@ pub(in crate::scenario) fn settings(denied: &[&str]) -> Settings {
         max_connections_per_address: 1000,
         limits,
         promise: bounds(),
+        journal: None,
         absence_bytes: 1 << 22,
         dns: settings::Dns { nameservers: Vec::new(), timeout: second },
         service: settings::Service::default(),

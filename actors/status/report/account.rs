@@ -30,6 +30,12 @@ pub struct Account {
     pub expired: Amount,
     /// Dropped because the rules forbid an answer.
     pub dropped: Amount,
+    /// Left in the file of the journal, for the next start of the node.
+    pub kept: Amount,
+    /// Taken in from the file of the journal at the start. A part of `taken`.
+    pub restored: Amount,
+    /// Given to the journal while they waited. Not a part of the sum.
+    pub journaled: Amount,
     /// Held in a queue or by an actor of the node.
     pub waiting: Amount,
 }
@@ -48,6 +54,9 @@ impl Account {
             answered: self.answered.plus(other.answered),
             expired: self.expired.plus(other.expired),
             dropped: self.dropped.plus(other.dropped),
+            kept: self.kept.plus(other.kept),
+            restored: self.restored.plus(other.restored),
+            journaled: self.journaled.plus(other.journaled),
             waiting: self.waiting.plus(other.waiting),
         }
     }

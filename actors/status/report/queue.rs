@@ -19,6 +19,9 @@ pub struct QueueReport {
     /// Those of them that a lost link carried, and that were not acknowledged: they may have arrived.
     #[serde(default)]
     pub open: Amount,
+    /// The number of those that are in the file of the journal too.
+    #[serde(default)]
+    pub kept: u64,
     /// The time for which the oldest stanza has been waiting.
     pub oldest: Option<Seconds>,
     /// The time until the next attempt. Without a stanza in the queue there is no attempt.

@@ -52,12 +52,12 @@ impl Outgoing {
     fn refuse_oversized(&self, batch: &mut Batch, limit: usize) {
         while let Some(place) = batch.stanzas.iter().position(|stanza| stanza.bytes().len() > limit) {
             let mut oversized = batch.split_off(place);
-            let after = oversized.split_off(1);
+            let mut after = oversized.split_off(1);
             let text = format!("{} accepts no stanza larger than {limit} bytes", self.pair.remote);
             let error =
                 stanza::Error { type_: ErrorType::Modify, condition: Condition::PolicyViolation, text };
             self.answer(oversized, &error);
-            batch.stanzas.extend(after.stanzas);
+            after.take_stanzas().for_each(|(stanza, entry)| batch.push(stanza, entry));
             batch.entry.merge(after.entry);
         }
     }

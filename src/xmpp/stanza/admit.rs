@@ -100,7 +100,12 @@ pub(super) fn take_own(element: framer::RawElement) -> Result<Stanza, Rejection>
 
 /// Frames text that this node wrote, for the default namespace `jabber:server`.
 pub(super) fn frame(written: &str) -> Result<framer::RawElement, String> {
-    match Framer::inside(own().scope).next(&mut BytesMut::from(written)) {
+    frame_bytes(BytesMut::from(written))
+}
+
+/// Like [`frame`], for bytes that may be anything.
+pub(super) fn frame_bytes(mut written: BytesMut) -> Result<framer::RawElement, String> {
+    match Framer::inside(own().scope).next(&mut written) {
         Ok(Some(framer::Frame::Element(element))) => Ok(element),
         Ok(_) => Err("not one element".into()),
         Err(error) => Err(error.to_string()),

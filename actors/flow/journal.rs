@@ -1,0 +1,338 @@
+//! The way of waiting stanzas to the journal: what is to be written, and the entry that a written stanza carries.
+//!
+//! The writer of a stanza gets its [`Entry`] at once and attaches it to the stanza. The entry goes where the stanza goes,
+//! and when it is dropped, the record is removed: a stanza that is settled takes its record with it. A process that is
+//! killed drops nothing, so its records stay.
+//!
+//! An entry that is dropped sends its message after the one that wrote it, whichever thread drops it: the stanza was
+//! handed on after it was written. So the journal never learns of the end of a record before its begin, and no answer
+//! has to be matched with a stanza that may be elsewhere by then.
+
+mod figures;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
+    },
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use journal::record::{Flags, Source};
+use xmpp::{Stanza, stanza::Kind};
+
+pub(crate) use self::figures::{COMMIT_BOUNDS, Figures, Shown};
+use mailbox::{Outlet, Refused};
+use status::report::Time;
+
+/// Write these stanzas.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) records: Vec<NewRecord>,
+}
+
+/// The record of a stanza that is settled is not needed any more.
+#[derive(Debug)]
+pub(crate) struct Forget {
+    pub(crate) key: u64,
+}
+
+/// A stanza to be written.
+#[derive(Debug)]
+pub(crate) struct NewRecord {
+    pub(crate) key: u64,
+    pub(crate) kind: Kind,
+    pub(crate) stanza: Bytes,
+    pub(crate) accepted: SystemTime,
+    pub(crate) source: Source,
+    pub(crate) flags: Flags,
+    pub(crate) slot: Arc<Slot>,
+}
+
+/// Hands stanzas to the journal. Clones belong to the same journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+}
+
+/// The journal, for those who hold stanzas.
+#[derive(Clone, Debug)]
+pub struct Keeping {
+    /// Takes what waits.
+    pub(crate) writer: Writer,
+    /// Stanzas that wait longer are written.
+    pub(crate) after: Duration,
+}
+
+impl Keeping {
+    /// What was accepted at that time or earlier is to be written now.
+    pub(crate) fn until(&self, now: Instant) -> Instant {
+        now.checked_sub(self.after).unwrap_or(now) + TOGETHER
+    }
+}
+
+/// What the journal, the writers and the entries share. All of it is atomics that tell how far the journal is: a message
+/// for each record would cost more than its place in the file.
+struct Shared {
+    /// The key of the next record.
+    next: AtomicU64,
+    /// Counts the files: after damage a new one is begun, and the records of the old one are lost.
+    generation: AtomicU64,
+    /// The node ends: what is dropped now was not settled.
+    is_frozen: AtomicBool,
+    write: Outlet<Write>,
+    forget: Outlet<Forget>,
+    figures: Figures,
+}
+
+/// How far a record is. The journal writes it, and the entry reads it.
+pub(crate) struct Slot {
+    key: u64,
+    state: AtomicU64,
+    shared: Arc<Shared>,
+}
+
+/// The states of a [`Slot`]; greater ones are [`STORED`] and the generation of the file.
+const PENDING: u64 = 0;
+const REFUSED: u64 = 1;
+const DOUBTFUL: u64 = 2;
+const GONE: u64 = 3;
+const STORED: u64 = 4;
+
+impl Writer {
+    /// A writer for the journal that these outlets reach. `next` is the key of its next record.
+    pub(crate) fn new(next: u64, write: Outlet<Write>, forget: Outlet<Forget>) -> Self {
+        let shared = Shared {
+            next: AtomicU64::new(next),
+            generation: AtomicU64::new(0),
+            is_frozen: AtomicBool::new(false),
+            write,
+            forget,
+            figures: Figures::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Begins a group of stanzas, which are written together and in order.
+    pub(crate) fn group(&self) -> Group<'_> {
+        Group { writer: self, records: Vec::new() }
+    }
+
+    /// The entry of a record that is in the file already.
+    pub(crate) fn entry_of(&self, key: u64, stored: bool) -> Entry {
+        let slot = self.slot(key);
+        if stored {
+            self.set_stored(&slot);
+        } else {
+            self.set_refused(&slot);
+        }
+        Entry { slot: Some(slot) }
+    }
+
+    fn slot(&self, key: u64) -> Arc<Slot> {
+        Arc::new(Slot { key, state: AtomicU64::new(PENDING), shared: Arc::clone(&self.shared) })
+    }
+
+    /// The record is in the file.
+    pub(crate) fn set_stored(&self, slot: &Slot) {
+        let stored = self.shared.stored();
+        // If the entry is gone, its message to forget the record follows.
+        let _ = slot.state.compare_exchange(PENDING, stored, AcqRel, Acquire);
+    }
+
+    /// The record is not in the file.
+    pub(crate) fn set_refused(&self, slot: &Slot) {
+        self.set_failed(slot, REFUSED);
+    }
+
+    /// Nobody knows whether the record is in the file: the commit failed.
+    pub(crate) fn set_doubtful(&self, slot: &Slot) {
+        self.set_failed(slot, DOUBTFUL);
+    }
+
+    fn set_failed(&self, slot: &Slot, state: u64) {
+        if slot.state.compare_exchange(PENDING, state, AcqRel, Acquire).is_ok() {
+            self.shared.figures.not_kept.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// All records are lost: the file was damaged, and a new one is begun.
+    pub(crate) fn begin_generation(&self) {
+        self.shared.generation.fetch_add(1, AcqRel);
+    }
+
+    /// Whether the journal may not have what it was given: it could not take it, or has lost it.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.shared.figures.not_kept.load(Relaxed) > 0 || self.shared.generation.load(Acquire) > 0
+    }
+
+    /// Leaves all records in the file from now on: the node ends, in good order or not. A stanza that is dropped with its
+    /// actor was not settled.
+    pub(crate) fn freeze(&self) {
+        self.shared.is_frozen.store(true, Release);
+    }
+
+    /// The figures of the journal.
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.shared.figures
+    }
+}
+
+/// Stanzas that are written together.
+#[derive(Debug)]
+pub(crate) struct Group<'a> {
+    writer: &'a Writer,
+    records: Vec<NewRecord>,
+}
+
+impl Group<'_> {
+    /// Adds a stanza that was accepted at `since`. Gives its entry.
+    pub(crate) fn add(&mut self, stanza: &Stanza, since: Instant, source: Source, flags: Flags) -> Entry {
+        let key = self.writer.shared.next.fetch_add(1, Relaxed);
+        let slot = self.writer.slot(key);
+        self.records.push(NewRecord {
+            key,
+            kind: stanza.kind(),
+            stanza: stanza.bytes().clone(),
+            accepted: Time::of(since).0,
+            source,
+            flags,
+            slot: Arc::clone(&slot),
+        });
+        Entry { slot: Some(slot) }
+    }
+
+    /// Sends the group to the journal. If the journal has no room, the stanzas count as not written.
+    pub(crate) fn send(self) {
+        let Self { writer, records } = self;
+        if records.is_empty() {
+            return;
+        }
+        if let Err(Refused::Full(Write { records }) | Refused::Gone(Write { records })) =
+            writer.shared.write.tell(Write { records })
+        {
+            records.iter().for_each(|record| writer.set_refused(&record.slot));
+        }
+    }
+}
+
+/// The record of a stanza. It is removed when the entry is dropped.
+pub(crate) struct Entry {
+    /// Taken when it is dropped.
+    slot: Option<Arc<Slot>>,
+}
+
+impl Entry {
+    /// Whether the stanza survives a crash.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.slot.as_ref().is_some_and(|slot| slot.state.load(Acquire) == slot.shared.stored())
+    }
+
+    /// Whether the stanza has to be written again, with another entry.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.slot.as_ref().is_none_or(|slot| {
+            let state = slot.state.load(Acquire);
+            state == REFUSED || state == DOUBTFUL || state >= STORED && state != slot.shared.stored()
+        })
+    }
+
+    /// Leaves the record in the file: the node stops, and the stanza waits there for its next start.
+    pub(crate) fn leave(mut self) {
+        self.slot = None;
+    }
+}
+
+impl Shared {
+    /// The state of a record that is in the present file.
+    fn stored(&self) -> u64 {
+        STORED + self.generation.load(Acquire)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let Some(slot) = self.slot.take() else { return };
+        let state = slot.state.swap(GONE, AcqRel);
+        if matches!(state, REFUSED | DOUBTFUL) {
+            slot.shared.figures.not_kept.fetch_sub(1, Relaxed);
+        }
+        // An actor that panics has not settled what it drops.
+        let is_settled = !thread::panicking() && !slot.shared.is_frozen.load(Acquire);
+        if state != REFUSED && is_settled {
+            // There are as many of these messages as records. If the journal is gone, the record stays, and the stanza is
+            // sent again after the next start.
+            let _ = slot.shared.forget.signal(Forget { key: slot.key });
+        }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("key", &self.key).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Entry").field(&self.slot).finish()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+/// The entries of the stanzas of a batch, in their order. `None` if no stanza has one, as in most batches.
+#[derive(Debug, Default)]
+pub(crate) struct Entries(Option<Box<List>>);
+
+/// Boxed, since a batch is moved often.
+#[derive(Debug, Default)]
+struct List(Vec<Option<Entry>>);
+
+impl Entries {
+    /// Adds the entry of the stanza that follows `before` others.
+    pub(crate) fn push(&mut self, before: usize, entry: Option<Entry>) {
+        if entry.is_some() || self.0.is_some() {
+            let entries = &mut self.0.get_or_insert_default().0;
+            let missing = before.saturating_sub(entries.len());
+            entries.extend((0..missing).map(|_| None));
+            entries.push(entry);
+        }
+    }
+
+    /// Splits off the entries of the stanzas after the first `count`.
+    pub(crate) fn split_off(&mut self, count: usize) -> Self {
+        let entries = self.0.as_mut().filter(|list| count < list.0.len());
+        Self(entries.map(|list| Box::new(List(list.0.split_off(count)))))
+    }
+
+    /// The entries of `count` stanzas: none, or one for each.
+    pub(crate) fn of(self, count: usize) -> std::vec::IntoIter<Option<Entry>> {
+        let mut entries = self.0.map(|list| list.0).unwrap_or_default();
+        if !entries.is_empty() {
+            entries.resize_with(count, || None);
+        }
+        entries.into_iter()
+    }
+}
+
+/// Whether the journal keeps such a stanza: a message that is not forbidden to be stored (XEP-0334 sections 4.1 and 4.2).
+/// A presence is out of date after a restart, and nobody waits for an IQ any more.
+pub(crate) fn is_worth_keeping(stanza: &Stanza) -> bool {
+    let forbids = |hint| stanza.has_child(hint, "urn:xmpp:hints");
+    stanza.kind() == Kind::Message && !["no-store", "no-permanent-store"].into_iter().any(forbids)
+}
+
+/// Stanzas that are due so soon are written together.
+pub(crate) const TOGETHER: Duration = Duration::from_millis(5);

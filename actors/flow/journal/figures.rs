@@ -1,0 +1,66 @@
+//! The figures of the journal for metrics and reports: relaxed atomics, because no decision depends on them, and because
+//! the journal cannot answer while it waits for the disk.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+/// The figures as they change.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// The store works.
+    pub(crate) up: AtomicBool,
+    pub(crate) records: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    /// Stanzas that should be in the file and are not.
+    pub(crate) not_kept: AtomicU64,
+    /// Stanzas that were written since the start.
+    pub(crate) written: AtomicU64,
+    /// Commits by their time: one for each of [`COMMIT_BOUNDS`], and one for longer times.
+    commits: [AtomicU64; BUCKETS],
+    microseconds: AtomicU64,
+}
+
+/// The figures at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) up: bool,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    pub(crate) not_kept: u64,
+    pub(crate) written: u64,
+    /// One for each of [`COMMIT_BOUNDS`], and one for longer times.
+    pub(crate) commits: [u64; BUCKETS],
+    /// The time of all commits in seconds.
+    pub(crate) commit_seconds: f64,
+}
+
+impl Figures {
+    /// Counts a commit.
+    pub(crate) fn committed(&self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let bucket = COMMIT_BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(COMMIT_BOUNDS.len());
+        if let Some(count) = self.commits.get(bucket) {
+            count.fetch_add(1, Relaxed);
+        }
+        self.microseconds.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Shown {
+        Shown {
+            up: self.up.load(Relaxed),
+            records: self.records.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            not_kept: self.not_kept.load(Relaxed),
+            written: self.written.load(Relaxed),
+            commits: std::array::from_fn(|nth| self.commits.get(nth).map_or(0, |count| count.load(Relaxed))),
+            commit_seconds: Duration::from_micros(self.microseconds.load(Relaxed)).as_secs_f64(),
+        }
+    }
+}
+
+/// Upper bounds of the times of commits, in seconds: from a fast disk to one that hangs.
+pub(crate) const COMMIT_BOUNDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
+
+const BUCKETS: usize = COMMIT_BOUNDS.len() + 1;

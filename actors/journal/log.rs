@@ -1,0 +1,263 @@
+//! The journal: collects changes, commits them together, and opens the store again after an error.
+//!
+//! A commit takes from a third of a millisecond to some milliseconds, whatever its size. Everything that arrives during one
+//! commit belongs to the next, so no timer is needed.
+//!
+//! While the store does not work, nothing is collected: the stanzas wait in memory as without a journal, and are written
+//! when it works again.
+
+use std::{
+    collections::BTreeMap,
+    fmt, mem,
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::{
+    cipher::Cipher,
+    record::Record,
+    restore::{self, Again, Restored, SetAside},
+    store::{Amount, Changes, Error, Open, Store},
+};
+
+/// The journal. `T` stands for a record that is not committed yet; its owner learns the result by it.
+#[derive(Debug)]
+pub struct Journal<T> {
+    opener: Box<dyn Open>,
+    cipher: Option<Cipher>,
+    /// Bytes of records that the store may have.
+    max_bytes: u64,
+    state: State,
+    stored: Amount,
+    /// Records for the next commit, by key.
+    pending: BTreeMap<u64, (Vec<u8>, T)>,
+    pending_bytes: u64,
+    /// Keys of stored records to remove with the next commit.
+    forgotten: Vec<u64>,
+}
+
+#[derive(Debug)]
+enum State {
+    Works(Box<dyn Store>),
+    Fails { since: Instant, retry: Instant },
+    Closed,
+}
+
+/// Why a record is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The store does not work.
+    Failing,
+    /// The store has as many bytes as it may have.
+    Full,
+}
+
+/// The result of a commit.
+#[derive(Debug)]
+pub struct Committed<T> {
+    /// These records survive a crash from now on.
+    pub stored: Vec<T>,
+    /// These do not, as far as is known.
+    pub failed: Vec<T>,
+    /// Why the commit failed.
+    pub error: Option<Error>,
+}
+
+/// The store works again.
+#[derive(Debug)]
+pub struct Reopened {
+    /// How long it did not.
+    pub failed_for: Duration,
+    /// It was damaged, and is empty now.
+    pub set_aside: Option<SetAside>,
+}
+
+impl<T> Journal<T> {
+    /// Opens the store and reads what is in it. A damaged store is set aside, and what could be read of it is written to
+    /// a new one. If the disk fails, the journal begins without a store.
+    ///
+    /// # Errors
+    /// The store cannot be used, and an operator has to decide what to do: another process uses it, a newer version has
+    /// written it, its records have another key, or its path cannot be used.
+    pub fn open(
+        mut opener: Box<dyn Open>,
+        cipher: Option<Cipher>,
+        max_bytes: u64,
+        now: Instant,
+    ) -> Result<(Self, Restored), Error> {
+        let (store, mut restored) = match restore::open(&mut *opener, cipher.as_ref()) {
+            Ok(opened) => opened,
+            Err(Error::Io(error)) if !is_for_the_operator(&error) => {
+                let next = key_beyond_all(clock::system());
+                (None, Restored { next, error: Some(error.into()), ..Restored::default() })
+            }
+            Err(error) => return Err(error),
+        };
+        let state = match store {
+            Some(store) => State::Works(store),
+            None => State::Fails { since: now, retry: now + RETRY },
+        };
+        let journal = Self {
+            opener,
+            cipher,
+            max_bytes,
+            state,
+            stored: restored.amount,
+            pending: BTreeMap::new(),
+            pending_bytes: 0,
+            forgotten: mem::take(&mut restored.unwanted),
+        };
+        Ok((journal, restored))
+    }
+
+    /// Takes a record for the next commit. The key is greater than all before.
+    ///
+    /// # Errors
+    /// It is not taken; gives it back.
+    pub fn write(&mut self, key: u64, record: &Record, token: T) -> Result<(), (Refusal, T)> {
+        if !self.works() {
+            return Err((Refusal::Failing, token));
+        }
+        // OpenSSL fails only if the system has no random numbers.
+        let Ok(bytes) = record.encode(key, self.cipher.as_ref()) else {
+            return Err((Refusal::Failing, token));
+        };
+        let size = bytes.len() as u64;
+        if self.stored.bytes + self.pending_bytes + size > self.max_bytes {
+            return Err((Refusal::Full, token));
+        }
+        self.pending_bytes += size;
+        self.pending.insert(key, (bytes, token));
+        Ok(())
+    }
+
+    /// Removes a record with the next commit. A record that is not committed yet is never written.
+    pub fn forget(&mut self, key: u64) {
+        match self.pending.remove(&key) {
+            Some((bytes, _)) => self.pending_bytes -= bytes.len() as u64,
+            None => self.forgotten.push(key),
+        }
+    }
+
+    /// Whether so much is collected that the next commit should not wait for more.
+    pub fn is_due(&self) -> bool {
+        self.pending_bytes >= GROUP
+    }
+
+    /// Whether a commit would change anything.
+    pub fn has_changes(&self) -> bool {
+        self.works() && !(self.pending.is_empty() && self.forgotten.is_empty())
+    }
+
+    /// Commits all changes. After an error the store is closed until [`reopen`](Self::reopen).
+    pub fn commit(&mut self, now: Instant) -> Committed<T> {
+        let mut committed = Committed { stored: Vec::new(), failed: Vec::new(), error: None };
+        let State::Works(store) = &mut self.state else { return committed };
+        let (mut changes, mut added) = (Changes::default(), Amount::default());
+        let mut tokens = Vec::with_capacity(self.pending.len());
+        for (key, (bytes, token)) in mem::take(&mut self.pending) {
+            added = added.plus(Amount::one(bytes.len()));
+            changes.append.push((key, bytes));
+            tokens.push(token);
+        }
+        self.pending_bytes = 0;
+        changes.forget = mem::take(&mut self.forgotten);
+        if changes.is_empty() {
+            return committed;
+        }
+        match store.commit(&changes) {
+            Ok(removed) => {
+                self.stored = self.stored.plus(added).minus(removed);
+                committed.stored = tokens;
+            }
+            Err(error) => {
+                // The records may be in the store or not. Those that nobody writes again are forgotten later.
+                self.forgotten = changes.forget;
+                committed.failed = tokens;
+                committed.error = Some(error);
+                self.state = State::Fails { since: now, retry: now + RETRY };
+            }
+        }
+        committed
+    }
+
+    /// Opens the store again if it does not work and it is time for that. `None`: it works or is closed, or it is too early.
+    ///
+    /// # Errors
+    /// It still does not work.
+    pub fn reopen(&mut self, now: Instant) -> Option<Result<Reopened, Error>> {
+        let State::Fails { since, retry } = &mut self.state else { return None };
+        if *retry > now {
+            return None;
+        }
+        *retry = now + RETRY;
+        let failed_for = now.saturating_duration_since(*since);
+        Some(restore::reopen(&mut *self.opener).map(|Again { store, amount, set_aside }| {
+            self.state = State::Works(store);
+            self.stored = amount;
+            if set_aside.is_some() {
+                self.forgotten.clear();
+            }
+            Reopened { failed_for, set_aside }
+        }))
+    }
+
+    /// Closes the store for good. What was not committed is lost.
+    pub fn close(&mut self) {
+        self.state = State::Closed;
+        self.pending.clear();
+        self.pending_bytes = 0;
+    }
+
+    /// When [`reopen`](Self::reopen) should be called next; `None`: the store works, or is closed.
+    pub fn next_attempt(&self) -> Option<Instant> {
+        match self.state {
+            State::Works(_) | State::Closed => None,
+            State::Fails { retry, .. } => Some(retry),
+        }
+    }
+
+    /// Whether the store works, as far as is known.
+    pub fn works(&self) -> bool {
+        matches!(self.state, State::Works(_))
+    }
+
+    /// The records in the store.
+    pub fn stored(&self) -> Amount {
+        self.stored
+    }
+
+    /// The name of the store.
+    pub fn name(&self) -> String {
+        self.opener.name()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failing => "the journal does not work",
+            Self::Full => "the journal is full",
+        })
+    }
+}
+
+/// Whether an operator has to change the configuration or the permissions. A full or broken disk is no reason not to start.
+fn is_for_the_operator(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), IsADirectory | NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem)
+}
+
+/// A key that is greater than all keys in a store that cannot be read: nobody writes a million records in a millisecond.
+fn key_beyond_all(now: SystemTime) -> u64 {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis() << 20).unwrap_or(u64::MAX >> 1)
+}
+
+/// Bytes of records in one commit, so that the first of them does not wait long for the last.
+const GROUP: u64 = 4 << 20;
+
+/// The interval between attempts to open a store that does not work.
+pub(crate) const RETRY: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

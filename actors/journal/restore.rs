@@ -1,0 +1,165 @@
+//! Reads a store at the start, and saves what can be read of a damaged one.
+
+use std::io;
+
+use crate::{
+    cipher::Cipher,
+    record::Record,
+    store::{Amount, Changes, Error, Open, Store},
+};
+
+/// What was in a store at the start.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// The stanzas with their keys, in order.
+    pub records: Vec<(u64, Record)>,
+    /// Everything in the store.
+    pub amount: Amount,
+    /// The key for the next record. It is greater than all keys in the store.
+    pub next: u64,
+    /// The number of records that cannot be read. They are removed.
+    pub damaged: u64,
+    /// The store was damaged, and is a new one now.
+    pub set_aside: Option<SetAside>,
+    /// Why the store cannot be used at the moment. The stanzas are in memory only, if there are any.
+    pub error: Option<Error>,
+    /// The keys of records that are to be removed.
+    pub(crate) unwanted: Vec<u64>,
+}
+
+/// A damaged store.
+#[derive(Debug)]
+pub struct SetAside {
+    /// Its new name.
+    pub name: String,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
+/// Opens a store and reads everything. A damaged store is replaced by a new one with what could be read. There is no store
+/// if the new one cannot be written.
+pub(crate) fn open(
+    opener: &mut dyn Open,
+    cipher: Option<&Cipher>,
+) -> Result<(Option<Box<dyn Store>>, Restored), Error> {
+    let mut read = Read::default();
+    let damage = match opener.open() {
+        Ok(mut store) => match read.all(&mut *store, cipher) {
+            Ok(()) => return Ok((Some(store), read.restored())),
+            Err(error @ Error::Damaged(_)) => error,
+            Err(error) => return Err(error),
+        },
+        Err(error @ Error::Damaged(_)) => error,
+        Err(error) => return Err(error),
+    };
+    let set_aside = Some(SetAside { name: opener.set_aside()?, error: damage });
+    read.unwanted.clear();
+    let written = opener.open().and_then(|mut store| {
+        read.write_again(&mut *store, cipher)?;
+        Ok(store)
+    });
+    Ok(match written {
+        Ok(store) => (Some(store), Restored { set_aside, ..read.restored() }),
+        Err(error) => {
+            read.amount = Amount::default();
+            (None, Restored { set_aside, error: Some(error), ..read.restored() })
+        }
+    })
+}
+
+/// A store that is open again.
+pub(crate) struct Again {
+    pub(crate) store: Box<dyn Store>,
+    /// Everything in it.
+    pub(crate) amount: Amount,
+    /// The store was damaged, and is a new one now.
+    pub(crate) set_aside: Option<SetAside>,
+}
+
+/// Opens a store again, and counts what is in it. A damaged one is replaced by an empty one.
+pub(crate) fn reopen(opener: &mut dyn Open) -> Result<Again, Error> {
+    let counted = opener.open().and_then(|mut store| {
+        let amount = count(&mut *store)?;
+        Ok(Again { store, amount, set_aside: None })
+    });
+    match counted {
+        Err(error @ Error::Damaged(_)) => {
+            let set_aside = Some(SetAside { name: opener.set_aside()?, error });
+            Ok(Again { store: opener.open()?, amount: Amount::default(), set_aside })
+        }
+        counted => counted,
+    }
+}
+
+fn count(store: &mut dyn Store) -> Result<Amount, Error> {
+    let mut amount = Amount::default();
+    each(store, |_, bytes| amount = amount.plus(Amount::one(bytes.len())))?;
+    Ok(amount)
+}
+
+/// Calls `visit` for each record of a store, in order.
+fn each(store: &mut dyn Store, mut visit: impl FnMut(u64, &[u8])) -> Result<(), Error> {
+    let mut from = 0;
+    loop {
+        let part = store.read(from, PART)?;
+        let Some((last, _)) = part.last() else { return Ok(()) };
+        let next = last.checked_add(1);
+        for (key, bytes) in &part {
+            visit(*key, bytes);
+        }
+        let Some(next) = next else { return Ok(()) };
+        from = next;
+    }
+}
+
+/// The records as they are read.
+#[derive(Debug, Default)]
+struct Read {
+    records: Vec<(u64, Record)>,
+    amount: Amount,
+    last: u64,
+    damaged: u64,
+    unwanted: Vec<u64>,
+}
+
+impl Read {
+    fn all(&mut self, store: &mut dyn Store, cipher: Option<&Cipher>) -> Result<(), Error> {
+        each(store, |key, bytes| {
+            self.last = key;
+            self.amount = self.amount.plus(Amount::one(bytes.len()));
+            match Record::decode(key, bytes, cipher) {
+                // It was on the disk only because the memory was full.
+                Ok(record) if record.flags.overflow => self.unwanted.push(key),
+                Ok(record) => self.records.push((key, record)),
+                Err(_) => {
+                    self.damaged += 1;
+                    self.unwanted.push(key);
+                }
+            }
+        })
+    }
+
+    /// Writes the records to a new store, under their keys.
+    fn write_again(&mut self, store: &mut dyn Store, cipher: Option<&Cipher>) -> Result<(), Error> {
+        self.amount = Amount::default();
+        for part in self.records.chunks(PART) {
+            let mut append = Vec::with_capacity(part.len());
+            for (key, record) in part {
+                let bytes = record.encode(*key, cipher).map_err(io::Error::other)?;
+                self.amount = self.amount.plus(Amount::one(bytes.len()));
+                append.push((*key, bytes));
+            }
+            store.commit(&Changes { append, forget: Vec::new() })?;
+        }
+        Ok(())
+    }
+
+    fn restored(self) -> Restored {
+        let Self { records, amount, last, damaged, unwanted } = self;
+        let next = last.saturating_add(1);
+        Restored { records, amount, next, damaged, unwanted, ..Restored::default() }
+    }
+}
+
+/// Records that are read or written at once.
+const PART: usize = 10_000;

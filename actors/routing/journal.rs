@@ -1,0 +1,207 @@
+//! The journal: an actor that writes waiting stanzas to a file, on a thread of its own.
+//!
+//! It commits what has come since the last commit when its mailbox is empty: the message that asks for the commit is the
+//! last in the mailbox. So one commit serves all that arrived during the one before.
+//!
+//! While the file cannot be written, nothing is refused and nothing is lost: the stanzas wait in memory, and the file is
+//! opened again every ten seconds.
+
+mod messages;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use actix::{Actor, AsyncContext, Context, Handler};
+use journal::{Journal as Log, record::Record};
+
+pub use self::start::OpenError;
+pub(crate) use self::{
+    messages::{Close, Sync, Synced},
+    start::{Opened, Restoring, open},
+};
+use crate::flow::journal::{Forget, NewRecord, Slot, Write, Writer};
+use mailbox::{Mailbox, Queued};
+
+/// The actor.
+pub(crate) struct Journal {
+    log: Log<Arc<Slot>>,
+    writer: Writer,
+    own: Mailbox<Self>,
+    /// A commit is asked for.
+    is_commit_asked: bool,
+    /// A commit for records that are not needed any more is planned.
+    is_removal_planned: bool,
+}
+
+/// Commit what has come.
+#[derive(Debug)]
+struct Commit;
+
+impl Journal {
+    /// The actor over an open file.
+    pub(crate) fn new(log: Log<Arc<Slot>>, writer: Writer, own: Mailbox<Self>) -> Self {
+        Self { log, writer, own, is_commit_asked: false, is_removal_planned: false }
+    }
+
+    fn write(&mut self, new: NewRecord) {
+        let NewRecord { key, kind, stanza, accepted, source, flags, slot } = new;
+        let record = Record { kind, accepted, source, flags, stanza };
+        if let Err((_, slot)) = self.log.write(key, &record, slot) {
+            self.writer.set_refused(&slot);
+        }
+        if self.log.is_due() {
+            self.commit();
+        }
+    }
+
+    fn ask_for_commit(&mut self) {
+        if !self.is_commit_asked && self.log.has_changes() {
+            self.is_commit_asked = true;
+            // If the mailbox is gone, so is the actor.
+            let _ = self.own.signal(Commit);
+        }
+    }
+
+    fn commit(&mut self) {
+        if !self.log.has_changes() {
+            return;
+        }
+        let began = clock::now();
+        let committed = self.log.commit(began);
+        let figures = self.writer.figures();
+        figures.committed(clock::since(began));
+        figures.written.fetch_add(committed.stored.len() as u64, Relaxed);
+        committed.stored.iter().for_each(|slot| self.writer.set_stored(slot));
+        committed.failed.iter().for_each(|slot| self.writer.set_doubtful(slot));
+        self.show();
+        if let Some(error) = committed.error {
+            log::error!(
+                target: LOG, path:% = self.log.name(), error:% = error,
+                not_kept = self.writer.figures().not_kept.load(Relaxed);
+                "journal failing: what waits is in memory only"
+            );
+        }
+    }
+
+    /// Opens a file again that could not be written.
+    fn reopen(&mut self) {
+        match self.log.reopen(clock::now()) {
+            None => {}
+            Some(Ok(reopened)) => {
+                if let Some(set_aside) = &reopened.set_aside {
+                    start::log_set_aside(set_aside, 0);
+                    self.writer.begin_generation();
+                }
+                let failed_for = format!("{:.1}s", reopened.failed_for.as_secs_f64());
+                log::info!(
+                    target: LOG, path:% = self.log.name(), failed_for = failed_for.as_str(),
+                    records = self.log.stored().records;
+                    "journal working again"
+                );
+            }
+            Some(Err(error)) => log::error!(
+                target: LOG, path:% = self.log.name(), error:% = error,
+                not_kept = self.writer.figures().not_kept.load(Relaxed);
+                "journal still failing"
+            ),
+        }
+        self.show();
+    }
+
+    /// Updates the figures.
+    fn show(&self) {
+        let (figures, stored) = (self.writer.figures(), self.log.stored());
+        figures.up.store(self.log.works(), Relaxed);
+        figures.records.store(stored.records, Relaxed);
+        figures.bytes.store(stored.bytes, Relaxed);
+    }
+}
+
+impl Actor for Journal {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        self.show();
+        context.run_interval(TICK, |journal, _| journal.reopen());
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // After a panic nothing is written any more.
+        self.writer.figures().up.store(false, Relaxed);
+    }
+}
+
+impl Handler<Queued<Write>> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, write: Queued<Write>, _: &mut Context<Self>) {
+        let Write { records } = write.into_message();
+        records.into_iter().for_each(|record| self.write(record));
+        self.ask_for_commit();
+    }
+}
+
+impl Handler<Queued<Forget>> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, forget: Queued<Forget>, context: &mut Context<Self>) {
+        let Forget { key } = forget.into_message();
+        self.log.forget(key);
+        if !self.is_removal_planned {
+            self.is_removal_planned = true;
+            context.run_later(REMOVAL, |journal, _| {
+                journal.is_removal_planned = false;
+                journal.commit();
+            });
+        }
+    }
+}
+
+impl Handler<Queued<Commit>> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, commit: Queued<Commit>, _: &mut Context<Self>) {
+        let Commit = commit.into_message();
+        self.is_commit_asked = false;
+        self.commit();
+    }
+}
+
+impl Handler<Queued<Sync>> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, sync: Queued<Sync>, _: &mut Context<Self>) {
+        let Sync { done } = sync.into_message();
+        self.commit();
+        // Whoever asked may have ended.
+        let _ = done.signal(Synced);
+    }
+}
+
+impl Handler<Queued<Close>> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, close: Queued<Close>, _: &mut Context<Self>) {
+        let Close { token: _token } = close.into_message();
+        self.commit();
+        self.log.close();
+        self.show();
+        log::info!(target: LOG, path:% = self.log.name(), records = self.log.stored().records; "journal closed");
+    }
+}
+
+const LOG: &str = "nuncio::journal";
+
+/// The interval at which it is checked whether a file that fails is to be opened again.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The time after which the records of settled stanzas are removed, so that many of them share a commit. A stanza that was
+/// settled within this time before a crash is sent again.
+const REMOVAL: Duration = Duration::from_millis(10);

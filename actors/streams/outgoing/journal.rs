@@ -1,0 +1,27 @@
+//! What a link does not take for a while, or a peer does not acknowledge, is given to the journal.
+
+use std::time::Instant;
+
+use actix::Context;
+
+use super::Outgoing;
+
+impl Outgoing {
+    /// Has the journal get what becomes old, as long as something is not settled.
+    pub(super) fn watch_unwritten(&mut self, context: &mut Context<Self>) {
+        if let Some(keeping) = &self.owners.journal {
+            let first = clock::now() + keeping.after;
+            self.journal_timer.set(Some(first), context, Self::write_old);
+        }
+    }
+
+    fn write_old(&mut self, context: &mut Context<Self>) {
+        let (Some(keeping), Some(session)) = (&self.owners.journal, self.state.session_mut()) else { return };
+        let outbox = &mut session.connection.outbox;
+        let mut group = keeping.writer.group();
+        let younger = outbox.write_old(keeping.until(clock::now()), &mut group);
+        group.send();
+        let next: Option<Instant> = younger.map(|younger| younger + keeping.after);
+        self.journal_timer.set(next, context, Self::write_old);
+    }
+}

@@ -1,0 +1,110 @@
+//! The journal of a process that is killed, stopped or started twice.
+
+use std::{fs, process::Command};
+
+use crate::metrics::Watched;
+use crate::support::{BINARY, Component, Network, Node, SOON, Server, Setup, within};
+
+#[test]
+fn messages_that_wait_survive_sigkill_and_arrive_once_and_in_order() {
+    let network = Network::new();
+    let watched = Watched::start(&network, with_journal());
+    network.publish(REMOTE, network.address());
+    sends(&watched.node.inbox(), 0..COUNT);
+    watched.eventually_shows(&format!("nuncio_journal_records {COUNT}"));
+    let mut node = watched.node;
+    node.process().signal("KILL");
+    node.process().exit_within(SOON);
+    let shown = shows(&node);
+    assert!(shown.ends_with(&format!("{COUNT} stanzas\n")), "{}", tail(&shown));
+
+    node.starts_again();
+    node.eventually_logs(&["nuncio::journal", "journal opened", &format!("records={COUNT}")]);
+    let later = Node::start(&network, Setup::of("later.example"));
+    assert_eq!(received(&mut later.inbox(), COUNT), expected(0..COUNT));
+    let account = node.settled_account();
+    assert!(account.contains(&format!("restored={COUNT} ")), "{account}");
+    assert_eq!(node.terminate(SOON).code(), Some(0));
+    assert!(shows(&node).ends_with("0 stanzas\n"));
+}
+
+#[test]
+fn a_stopped_node_leaves_its_messages_in_the_file_whatever_their_age() {
+    let network = Network::new();
+    let mut node = Node::start(&network, with_journal());
+    network.publish(REMOTE, network.address());
+    let sender = node.inbox();
+    sends(&sender, 0..COUNT);
+    within(SOON, "the node has all messages", || {
+        node.account().contains(&format!("taken={COUNT} ")).then_some(())
+    });
+    assert_eq!(node.terminate(SOON).code(), Some(0));
+    node.eventually_logs(&["nuncio::account", "domain=*", "waiting=0", &format!("kept={COUNT} ")]);
+    node.starts_again();
+    let later = Node::start(&network, Setup::of("later.example"));
+    assert_eq!(received(&mut later.inbox(), COUNT), expected(0..COUNT));
+}
+
+#[test]
+fn a_second_node_does_not_start_with_the_file_of_the_first() {
+    let network = Network::new();
+    let node = Node::start(&network, with_journal());
+    let file = node.file().with_file_name("waiting.redb");
+    let other = node.file().with_file_name("other.toml");
+    let text = fs::read_to_string(node.file()).unwrap();
+    fs::write(&other, text.replace(&node.address().to_string(), &network.address().to_string())).unwrap();
+    let output = Command::new(BINARY).arg("run").arg("--config").arg(&other).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains(&format!("cannot open the journal {}", file.display())), "{errors}");
+    assert!(errors.contains(&format!("process {}", node.process().id())), "{errors}");
+    let shown = Command::new(BINARY).arg("journal").arg(&file).output().unwrap();
+    assert_eq!(shown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("`nuncio queues` shows"), "{shown:?}");
+}
+
+fn with_journal() -> Setup {
+    let setup = Setup::of("nuncio.example").set("journal.path", "\"waiting.redb\"");
+    setup.set("promise.max_stanzas", "100000").set("promise.max_bytes", "\"64 MiB\"")
+}
+
+fn sends(sender: &Component, numbers: std::ops::Range<usize>) {
+    let from = sender.name().to_owned();
+    sender
+        .floods(numbers.len(), move |number| {
+            format!("<message from='a@{from}' to='b@{REMOTE}' id='{number}'><body>{number}</body></message>")
+        })
+        .join()
+        .unwrap();
+}
+
+#[track_caller]
+fn received(receiver: &mut Component, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    while ids.len() < count
+        && let Some(stanza) = receiver.next(SOON)
+    {
+        ids.push(stanza.attribute("id").to_owned());
+    }
+    ids
+}
+
+fn expected(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|number| number.to_string()).collect()
+}
+
+/// The output of `nuncio journal` for the file of a node that has ended.
+fn shows(node: &Node) -> String {
+    let file = node.file().with_file_name("waiting.redb");
+    let output = Command::new(BINARY).arg("journal").arg(file).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn tail(text: &str) -> &str {
+    text.lines().last().unwrap_or_default()
+}
+
+const REMOTE: &str = "inbox.later.example";
+
+const COUNT: usize = 5000;

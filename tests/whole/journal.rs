@@ -1,0 +1,189 @@
+//! The journal: what waits survives a crash and a stop of the node.
+//!
+//! A crash is a copy of the file while the node runs: that is what a killed process leaves.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use actors::Outcome;
+use tokio::time::timeout;
+
+use super::fixture::{Component, Element, Network, Node, Setup, log_has, paused, sleep};
+
+/// A directory that is removed with the value.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("nuncio-whole-{name}-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The node `nuncio.example` with its journal in this file.
+async fn node(network: &Network, file: &Path) -> Node {
+    node_with(network, file, &[]).await
+}
+
+async fn node_with(network: &Network, file: &Path, settings: &[(&str, &str)]) -> Node {
+    let setup = Setup::of("nuncio.example").external().set("journal.path", &format!("{file:?}"));
+    Node::start(network, settings.iter().fold(setup, |setup, (key, value)| setup.set(key, value))).await
+}
+
+/// A remote domain that refuses connections at first.
+fn is_down(network: &Network) {
+    network.publish(REMOTE, network.address());
+}
+
+/// The remote domain comes back: its component.
+async fn comes_back(network: &Network) -> Component {
+    Node::start(network, Setup::of("later.example").external()).await.inbox().await
+}
+
+/// The node is not to deliver what it has.
+async fn is_dead(network: &Network, node: &Node) {
+    node.reloads(network, &Setup::of("nuncio.example").external().set("s2s.deny", "[\"*\"]")).await;
+}
+
+fn ids(stanzas: &[Element]) -> Vec<String> {
+    stanzas.iter().map(|stanza| stanza.attribute("id").to_owned()).collect()
+}
+
+/// The ids of the stanzas that the component receives until nothing comes for a minute.
+async fn received(component: &mut Component) -> Vec<String> {
+    let mut ids = Vec::new();
+    while let Ok(Some(stanza)) = timeout(Duration::from_secs(60), component.next()).await {
+        ids.push(stanza.attribute("id").to_owned());
+    }
+    ids
+}
+
+fn numbers(count: usize) -> Vec<String> {
+    (0..count).map(|number| number.to_string()).collect()
+}
+
+#[test]
+fn messages_that_waited_arrive_after_a_crash_in_order_and_nothing_else_does() {
+    paused(async |network| {
+        let directory = Directory::new("crash");
+        let (file, copy) = (directory.file("a.redb"), directory.file("b.redb"));
+        is_down(network);
+        let first = node(network, &file).await;
+        let sender = first.inbox().await;
+        for number in 0..500 {
+            sender.sends_message(REMOTE, &number.to_string(), "hello");
+        }
+        let from = sender.name();
+        sender.sends(&format!("<presence from='{from}' to='{REMOTE}' id='presence'/>"));
+        sender.sends_request(REMOTE, "request");
+        sender.sends(&format!(
+            "<message from='{from}' to='{REMOTE}' id='secret'><body>x</body><no-store xmlns='urn:xmpp:hints'/></message>"
+        ));
+        sleep(Duration::from_secs(1)).await;
+        fs::copy(&file, &copy).unwrap();
+        is_dead(network, &first).await;
+
+        let second = node(network, &copy).await;
+        let mut receiver = comes_back(network).await;
+        assert_eq!(received(&mut receiver).await, numbers(500));
+        let account = second.account().await;
+        assert_eq!((account.restored().stanzas, account.taken().stanzas), (500, 500));
+    });
+}
+
+#[test]
+fn what_was_delivered_is_not_in_the_file_any_more() {
+    paused(async |network| {
+        let directory = Directory::new("delivered");
+        let (file, copy) = (directory.file("a.redb"), directory.file("b.redb"));
+        is_down(network);
+        let first = node(network, &file).await;
+        let sender = first.inbox().await;
+        for number in 0..100 {
+            sender.sends_message(REMOTE, &number.to_string(), "hello");
+        }
+        sleep(Duration::from_secs(1)).await;
+        let mut receiver = comes_back(network).await;
+        assert_eq!(received(&mut receiver).await, numbers(100));
+        assert_eq!(first.account().await.journaled().stanzas, 100);
+        sleep(Duration::from_secs(60)).await;
+        fs::copy(&file, &copy).unwrap();
+        is_dead(network, &first).await;
+        let second = node(network, &copy).await;
+        assert_eq!(second.account().await.restored().stanzas, 0);
+    });
+}
+
+#[test]
+fn a_stopped_node_keeps_its_messages_and_answers_the_rest() {
+    paused(async |network| {
+        let directory = Directory::new("stop");
+        let file = directory.file("a.redb");
+        is_down(network);
+        let first = node(network, &file).await;
+        let mut sender = first.inbox().await;
+        // Long before the stop, and too late to be written before it.
+        for number in 0..300 {
+            sender.sends_message(REMOTE, &number.to_string(), "hello");
+        }
+        sleep(Duration::from_secs(1)).await;
+        for number in 300..400 {
+            sender.sends_message(REMOTE, &number.to_string(), "hello");
+        }
+        sender.sends(&format!("<presence from='{}' to='{REMOTE}' id='presence'/>", sender.name()));
+        sleep(Duration::from_millis(20)).await;
+        let account = first.stops().await;
+        assert_eq!(account.settled(Outcome::Kept).stanzas, 400);
+        assert_eq!((account.waiting().stanzas, account.difference().stanzas), (0, 0));
+        let answers = sender.rest().await;
+        assert_eq!(ids(&answers), ["presence"]);
+        assert!(answers[0].is("presence", "error"), "{}", answers[0]);
+
+        let second = node(network, &file).await;
+        assert!(log_has(&["journal opened", "records=400"]));
+        let mut receiver = comes_back(network).await;
+        assert_eq!(received(&mut receiver).await, numbers(400));
+        assert_eq!(second.account().await.restored().stanzas, 400);
+    });
+}
+
+#[test]
+fn a_restored_message_has_the_time_of_grace_and_is_then_answered() {
+    paused(async |network| {
+        let directory = Directory::new("grace");
+        let (file, copy) = (directory.file("a.redb"), directory.file("b.redb"));
+        is_down(network);
+        let settings = [("promise.message", "\"2m\""), ("journal.grace", "\"30s\"")];
+        let first = node_with(network, &file, &settings).await;
+        let sender = first.inbox().await;
+        sender.sends_message(REMOTE, "1", "hello");
+        sleep(Duration::from_secs(1)).await;
+        fs::copy(&file, &copy).unwrap();
+        is_dead(network, &first).await;
+        // The node is down for longer than the message may wait.
+        sleep(Duration::from_secs(600)).await;
+        let second = node_with(network, &copy, &settings).await;
+        let mut sender = second.inbox().await;
+        sleep(Duration::from_secs(25)).await;
+        assert_eq!(second.account().await.waiting().stanzas, 1);
+        let answer = sender.receives_id("1").await;
+        assert!(answer.is("message", "error"), "{answer}");
+        assert_eq!(second.account().await.settled(Outcome::Expired).stanzas, 1);
+    });
+}
+
+const REMOTE: &str = "inbox.later.example";
