@@ -4,8 +4,9 @@
 //! peer that never acknowledges costs little memory, and grows while acknowledgements come soon.
 //!
 //! To any other peer, all that is unacknowledged when its link is lost is sent again, and most of it has
-//! arrived already. Its window holds hardly more than the peer works on. It grows while acknowledgements are
-//! as fast as the fastest ones, and is halved as soon as they are slower: then stanzas queue at the peer.
+//! arrived already. As soon as its window is used up, it holds hardly more than the peer works on. It grows
+//! while acknowledgements are as fast as the fastest ones, and is halved when they are slower: then stanzas
+//! queue at the peer.
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ impl Window {
 
     /// For a peer that does not resume streams.
     pub(super) fn narrow() -> Self {
-        Self { size: NARROWEST, narrow: Some(Fastest::default()), ..Self::new() }
+        Self { narrow: Some(Fastest::default()), ..Self::new() }
     }
 
     pub(super) fn size(&self) -> usize {
@@ -59,9 +60,11 @@ impl Window {
             None => after <= SOON,
             Some(fastest) => {
                 if fastest.is_outdated(now) {
-                    // Little is sent for a moment: what the peer takes without a queue is measured again.
                     fastest.begin(after, now);
-                    self.size = NARROWEST;
+                    if was_limit {
+                        // Little is sent for a moment, to measure what the peer takes without a queue.
+                        self.size = NARROWEST;
+                    }
                     return;
                 }
                 let is_soon = after <= fastest.note(after) * 2 + JITTER;
@@ -78,11 +81,10 @@ impl Window {
 
     /// Halves a window of which less was needed for a minute.
     pub(super) fn shrink(&mut self, now: Instant) {
-        let smallest = if self.narrow.is_some() { NARROWEST } else { SMALLEST };
         let unneeded = self.needed.is_some_and(|needed| now.saturating_duration_since(needed) >= UNNEEDED);
         if unneeded && !self.is_limit {
-            self.size = (self.size / 2).max(smallest);
-            self.needed = (self.size > smallest).then_some(now);
+            self.size = (self.size / 2).max(SMALLEST.min(self.size));
+            self.needed = (self.size > SMALLEST).then_some(now);
         }
     }
 }
@@ -110,7 +112,7 @@ impl Fastest {
 /// The first window in bytes, for a peer that has not acknowledged anything yet.
 const SMALLEST: usize = 256 * 1024;
 
-/// The first window in bytes for a peer that does not resume streams: a few short messages.
+/// The window in bytes with which the pace of a peer is measured that does not resume streams: a few short messages.
 const NARROWEST: usize = 2 * 1024;
 
 /// The largest window in bytes: 40 MB/s with a round trip of 100 ms.
@@ -188,6 +190,7 @@ mod tests {
                 window.acknowledged(Some(Duration::from_millis(millis)), now);
             }
         };
+        assert_eq!(window.size(), SMALLEST, "nothing is known yet");
         answers(&mut window, 1, 6);
         assert_eq!(window.size(), NARROWEST << 5);
         answers(&mut window, 20, 3);
@@ -198,6 +201,14 @@ mod tests {
             rounds += 1;
             assert!(rounds < 2000, "{}", window.size());
         }
+    }
+
+    #[test]
+    fn a_peer_that_acknowledges_late_and_gets_little_keeps_a_window_for_many_stanzas() {
+        let (mut window, now) = (Window::narrow(), clock::now());
+        window.acknowledged(Some(Duration::from_millis(1)), now);
+        window.acknowledged(Some(Duration::from_secs(5)), now + Duration::from_secs(5));
+        assert_eq!(window.size(), SMALLEST / 2);
     }
 
     #[test]

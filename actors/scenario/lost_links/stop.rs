@@ -67,7 +67,9 @@ async fn the_last_acknowledgement_of_a_peer_that_closes_the_stream_is_final() {
     node.sends_all("b.example", &[Kind::Message, Kind::Request].repeat(10)).await;
     tokio::time::sleep(MOMENT).await;
     let account = node.account().await;
-    assert_eq!((account.acknowledged().stanzas, account.waiting().stanzas), (7, 13));
+    // The rest waits, or is on the next link already.
+    let rest = account.waiting().stanzas + account.unacked().stanzas;
+    assert_eq!((account.acknowledged().stanzas, rest), (7, 13));
     node.balances().await;
     node.set_acks(Acks::Resumable);
     let asked = node.remotes.counts.clone();
