@@ -95,13 +95,15 @@ async fn converse(mut stream: UnixStream, sources: &Sources, mut ends: oneshot::
     };
     let write = async {
         stream.write_all(document.as_bytes()).await?;
-        stream.shutdown().await?;
-        read_request::discard(&mut stream).await;
-        Ok::<(), std::io::Error>(())
+        stream.shutdown().await
     };
     let write = tokio::time::timeout(WRITE_WITHIN, write);
     // The answer is lost if the client does not read it in time.
     let _ = write_answer(&mut ends, write).await;
+    if !ends.is_terminated() {
+        // A new client that needs the slot does not wait for this.
+        let _ = unless_needed(&mut ends, read_request::discard(&mut stream)).await;
+    }
 }
 
 impl Actor for Control {
