@@ -6,7 +6,7 @@
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 0..4 | [`MAGIC`]; its last byte is the version of the format |
+//! | 0..4 | the magic number; its last byte is the version of the format |
 //! | 4 | the kind: 1 message, 2 presence, 3 IQ |
 //! | 5 | the flags |
 //! | 6 | the source: 1 component, 2 remote server, 3 this node |
