@@ -97,8 +97,9 @@ fn check(transaction: &WriteTransaction, fingerprint: Option<&[u8]>) -> Result<(
     if key.is_some() && key.as_deref() != fingerprint && records > 0 {
         return Err(Error::OtherKey);
     }
+    let current = FORMAT.to_le_bytes();
     let wanted = [
-        ("format", format.map(|format| format.to_le_bytes().to_vec()), Some(&FORMAT.to_le_bytes()[..])),
+        ("format", format.map(|format| format.to_le_bytes().to_vec()), Some(&current[..])),
         ("version", version, Some(env!("CARGO_PKG_VERSION").as_bytes())),
         ("key", key, fingerprint),
     ];
