@@ -101,8 +101,13 @@ impl Mailroom {
                 );
             }
         }
+        let returning = batch.returning;
         for (limit, rest) in self.seats.append(&name, batch) {
-            self.refuse(rest, limit);
+            if returning {
+                self.drop_answers(&rest, limit);
+            } else {
+                self.refuse(rest, limit);
+            }
         }
     }
 

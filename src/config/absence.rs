@@ -13,17 +13,10 @@ pub(super) struct Defaults {
     pub(super) rules: Absence,
     /// Bytes in the queues of all components.
     pub(super) total_bytes: usize,
-    /// Whether stanzas that wait survive a restart of the node.
-    has_journal: bool,
-}
-
-/// Whether stanzas that wait survive a restart of the node. This version has no journal.
-pub(super) const fn has_journal() -> bool {
-    false
 }
 
 /// Reads `[absence]`.
-pub(super) fn defaults(section: Section<'_>, has_journal: bool) -> Defaults {
+pub(super) fn defaults(section: Section<'_>) -> Defaults {
     let rules = rules(&section, &DEFAULT);
     let total_bytes = section.read("total_bytes", value::size).unwrap_or(64 << 20);
     if rules.max_bytes > total_bytes {
@@ -34,7 +27,7 @@ pub(super) fn defaults(section: Section<'_>, has_journal: bool) -> Defaults {
         section.refuse(key, "it belongs in [[component]]: few components want it");
     }
     section.finish();
-    Defaults { rules, total_bytes, has_journal }
+    Defaults { rules, total_bytes }
 }
 
 /// Reads the keys of a `[[component]]`.
@@ -46,7 +39,7 @@ pub(super) fn of_component(section: &Section<'_>, defaults: &Defaults) -> Absenc
     }
     let keep = section.read("keep", value::some_duration);
     if let Some(keep) = keep {
-        check_keep(section, keep, &rules, defaults.has_journal);
+        check_keep(section, keep, &rules);
     }
     let redeliver = section.flag("redeliver").unwrap_or_default();
     Absence { keep: keep.map(|keep| keep.max(rules.message)), redeliver, ..rules }
@@ -64,12 +57,11 @@ fn rules(section: &Section<'_>, defaults: &Absence) -> Absence {
     }
 }
 
-fn check_keep(section: &Section<'_>, keep: Duration, rules: &Absence, has_journal: bool) {
-    if keep > LONGEST_IN_MEMORY && !has_journal {
-        let text = "is longer than 1h, and without a journal stanzas are kept in memory only: a restart of this node \
+fn check_keep(section: &Section<'_>, keep: Duration, rules: &Absence) {
+    if keep > LONGEST_IN_MEMORY {
+        let text = "is longer than 1h, and stanzas for components are kept in memory only: a restart of this node \
                     answers them with an error";
-        let help = "set it to 1h or less, or set journal.path";
-        section.problem("keep", Message::with_help(text, help));
+        section.problem("keep", Message::with_help(text, "set it to 1h or less"));
     } else if keep <= rules.message {
         section.warning("keep", "has no effect: it is not longer than \"message\"");
     }

@@ -100,4 +100,14 @@ impl Mailroom {
         }
         self.answer(vec![batch], &Reason::Full(limit), Outcome::Answered);
     }
+
+    /// Drops error answers to a component that does not read them (RFC 6120 section 8.3.1: an error is never answered).
+    pub(super) fn drop_answers(&self, batch: &Batch, limit: Limit) {
+        if self.refusals.count_line() {
+            log::warn!(
+                target: LOG, name:% = batch.to, stanzas = batch.stanzas.len(), limit = limit.key();
+                "dropped error answers: the component does not read them, and the memory for all components is used up"
+            );
+        }
+    }
 }

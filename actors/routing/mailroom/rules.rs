@@ -14,15 +14,18 @@ pub(super) struct Terms<'a> {
     pub(super) rules: &'a Absence,
     /// A connection serves the name: the stanzas wait for it to read.
     pub(super) is_served: bool,
+    /// Error answers to stanzas of the component itself: only the memory of all queues bounds them. Nobody can be told
+    /// that one was dropped.
+    pub(super) returning: bool,
 }
 
 impl Bounds for Terms<'_> {
     fn max_stanzas(&self) -> usize {
-        self.rules.max_stanzas
+        if self.returning { usize::MAX } else { self.rules.max_stanzas }
     }
 
     fn max_bytes(&self) -> usize {
-        self.rules.max_bytes
+        if self.returning { usize::MAX } else { self.rules.max_bytes }
     }
 
     fn time_of(&self, stanza: &Stanza) -> Duration {
@@ -97,7 +100,7 @@ mod tests {
     #[test]
     fn a_connected_component_gets_time_to_read() {
         let (rules, request) = (rules(), stanza("iq", Some("get"), None));
-        let time = |is_served| Terms { rules: &rules, is_served }.time_of(&request);
+        let time = |is_served| Terms { rules: &rules, is_served, returning: false }.time_of(&request);
         assert_eq!((time(false), time(true)), (Duration::ZERO, READ_WITHIN));
     }
 }

@@ -115,7 +115,8 @@ impl Seats {
         let free = self.total_bytes.saturating_sub(self.weight);
         let Some(seat) = self.known.get_mut(name) else { return Vec::new() };
         let before = seat.queue.weight();
-        let terms = Terms { rules: &seat.rules, is_served: seat.state.is_served() };
+        let (is_served, returning) = (seat.state.is_served(), batch.returning);
+        let terms = Terms { rules: &seat.rules, is_served, returning };
         let rest = seat.queue.append(batch, Room { bounds: &terms, free });
         self.weight = self.weight - before + seat.queue.weight();
         let without_memory = rest.without_memory.map(|batch| (Limit::TotalBytes, batch));
@@ -127,7 +128,7 @@ impl Seats {
     pub(super) fn put_back(&mut self, name: &Domain, unwritten: Vec<Batch>) {
         let Some(seat) = self.known.get_mut(name) else { return };
         let before = seat.queue.weight();
-        let terms = Terms { rules: &seat.rules, is_served: seat.state.is_served() };
+        let terms = Terms { rules: &seat.rules, is_served: seat.state.is_served(), returning: false };
         seat.queue.put_back(LeftBehind { unwritten, ..LeftBehind::default() }, &terms);
         self.weight = self.weight - before + seat.queue.weight();
     }
@@ -194,6 +195,16 @@ mod tests {
         assert_eq!(full(Absence { max_stanzas: 3, ..rules() }, 1 << 20), (2, Limit::Stanzas));
         assert_eq!(full(Absence { max_bytes: 2 * length, ..rules() }, 1 << 20), (3, Limit::Bytes));
         assert_eq!(full(rules(), 500), (4, Limit::TotalBytes));
+    }
+
+    #[test]
+    fn error_answers_obey_the_limit_of_all_components_only() {
+        let returning = |count| Batch { returning: true, ..batch("b.example", count) };
+        let mut seats = seats(&Absence { max_stanzas: 1, max_bytes: 1, ..rules() }, 10_000);
+        assert!(seats.append(&name("b.example"), returning(5)).is_empty());
+        let (limit, rest) = seats.append(&name("b.example"), returning(100)).pop().unwrap();
+        assert_eq!(limit, Limit::TotalBytes);
+        assert!(rest.stanzas.len() < 100);
     }
 
     #[test]
