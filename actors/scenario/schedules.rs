@@ -65,10 +65,10 @@ fn narrow_bounds() -> settings::Promise {
 }
 
 /// A generator of reproducible pseudo-random numbers.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17) ^ (self.0 >> 3) ^ 0x5bd1;
         (self.0 >> 20) as usize % end
     }
