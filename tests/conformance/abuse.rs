@@ -59,9 +59,11 @@ fn before_authentication_bytes_and_elements_are_counted() {
 // rows: E27
 #[test]
 fn a_peer_that_does_not_read_is_closed_and_its_senders_get_errors() {
-    let fixture = Fixture::with(
-        quick().set("s2s.write_timeout", "\"2s\"").set("promise.backoff", "[\"10s\", \"10s\"]"),
-    );
+    let setup = quick()
+        .set("s2s.write_timeout", "\"2s\"")
+        .set("promise.max_bytes", "\"1 MiB\"")
+        .set("promise.backoff", "[\"10s\", \"10s\"]");
+    let fixture = Fixture::with(setup);
     let listener = fixture.listens();
     let mut sender = fixture.node.inbox();
     sender.sends_message("peer.example", "first", "");
@@ -73,8 +75,9 @@ fn a_peer_that_does_not_read_is_closed_and_its_senders_get_errors() {
         let payload = format!("<x xmlns='urn:x'>{}</x>", "x".repeat(64 * 1024));
         format!("<iq type='get' from='{from}' to='peer.example' id='{number}'>{payload}</iq>")
     });
-    let answer = sender.receives("an error for what does not fit", |stanza| stanza.is("iq", "error"));
-    assert!(answer.expect("error").child("resource-constraint").is_some(), "{}", answer.expect("error"));
+    sender.receives("an error for what does not fit", |stanza| {
+        stanza.is("iq", "error") && stanza.expect("error").child("resource-constraint").is_some()
+    });
     fixture.node.eventually_logs(&["nuncio::outgoing", "closed", "does not read"]);
     assert_eq!(flood.join().unwrap(), 300);
     drop(peer);
