@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-pub(crate) use self::nuncio::{both_ways_between_two_nodes, into_a_full_router};
+pub(crate) use self::nuncio::{both_ways_between_two_nodes, to_a_slow_component};
 pub(crate) use self::prosody::{from_prosody, to_prosody};
 pub(crate) use self::restarts::{End, of_a_node, of_prosody};
 pub(crate) use self::tally::Tally;
@@ -42,6 +42,9 @@ fn patient(domain: &str) -> Setup {
         .set("promise.backoff", "[\"50ms\", \"200ms\"]")
         .set("promise.max_stanzas", "100000")
         .set("promise.max_bytes", "\"128 MiB\"")
+        .set("absence.max_stanzas", "100000")
+        .set("absence.max_bytes", "\"256 MiB\"")
+        .set("absence.total_bytes", "\"512 MiB\"")
         .set("s2s.ack_timeout", "\"2s\"")
         .set("shutdown_timeout", "\"60s\"")
 }

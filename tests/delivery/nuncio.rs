@@ -22,8 +22,8 @@ fn resets_that_only_the_receiver_sees_lose_and_repeat_nothing() {
 }
 
 #[test]
-fn resets_with_a_full_router_at_the_receiver_lose_and_repeat_nothing() {
-    into_a_full_router(SHORT);
+fn resets_with_a_slow_component_at_the_receiver_lose_and_repeat_nothing() {
+    to_a_slow_component(SHORT);
 }
 
 /// Messages in both directions at once, each through its own proxy.
@@ -84,8 +84,8 @@ fn carries(mut sender: Component, mut receiver: Component, proxy: &Proxy, plan: 
     assert!(!sender.has_received(), "{:?}", sender.next(A_MOMENT));
 }
 
-/// The receiving component reads more slowly than messages come, so that its queue at the node is full.
-pub(crate) fn into_a_full_router(plan: Plan) {
+/// The receiving component reads more slowly than messages come, so that most of them wait for it at its node.
+pub(crate) fn to_a_slow_component(plan: Plan) {
     let network = Network::new();
     let other = Node::start(&network, patient("other.example"));
     let proxy = Proxy::start(network.address(), other.address());
@@ -115,7 +115,7 @@ pub(crate) fn into_a_full_router(plan: Plan) {
     assert_eq!(flood.join().unwrap(), plan.messages);
     tally.is_exact();
     let account = node.settled_account();
-    println!("full router: {account}");
+    println!("slow component: {account}");
     assert_eq!((figure(&account, "uncertain"), figure(&account, "repeated")), (0, 0), "{account}");
     assert!(!sender.has_received(), "{:?}", sender.next(A_MOMENT));
 }

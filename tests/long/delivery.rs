@@ -1,7 +1,7 @@
 //! Delivery under many interruptions, by the tests of `tests/delivery.rs`, and peers that never acknowledge.
 
 use crate::delivery::{
-    End, Plan, both_ways_between_two_nodes, from_prosody, into_a_full_router, of_a_node, of_prosody,
+    End, Plan, both_ways_between_two_nodes, from_prosody, of_a_node, of_prosody, to_a_slow_component,
     to_prosody,
 };
 use crate::support::Reset;
@@ -28,8 +28,8 @@ fn ten_resets_that_only_the_receiver_sees_lose_and_repeat_nothing() {
 }
 
 #[test]
-fn ten_resets_with_a_full_router_lose_and_repeat_nothing() {
-    into_a_full_router(TEN);
+fn ten_resets_with_a_slow_component_lose_and_repeat_nothing() {
+    to_a_slow_component(TEN);
 }
 
 /// The bound holds on an idle machine: it is what one round trip on loopback leaves unacknowledged.
