@@ -1,24 +1,19 @@
 //! A store in memory that fails on request, for tests. Its content survives that it is closed.
 
-#![expect(
-    clippy::disallowed_types,
-    reason = "the test, the journal and the store that is open share the content"
-)]
 #![expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "for tests only")]
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeMap, io, sync::mpsc, thread};
 
 use crate::store::{Amount, Changes, Error, Open, Store};
 
-/// A store in memory. Clones share the content.
-#[derive(Clone, Debug, Default)]
+/// A store in memory. Clones have the same content, which a thread of its own owns.
+#[derive(Clone, Debug)]
 pub struct Fake {
-    shared: Arc<Mutex<Shared>>,
+    calls: mpsc::Sender<Call>,
 }
+
+/// Something to do with the content.
+type Call = Box<dyn FnOnce(&mut Content) + Send>;
 
 /// How a commit fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +25,7 @@ pub enum Failure {
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Content {
     records: BTreeMap<u64, Vec<u8>>,
     commits: u64,
     /// Every commit with a number that is a multiple of this one fails.
@@ -42,59 +37,78 @@ struct Shared {
     set_aside: Vec<BTreeMap<u64, Vec<u8>>>,
 }
 
+impl Default for Fake {
+    fn default() -> Self {
+        let (calls, received) = mpsc::channel::<Call>();
+        // The thread ends with the last clone.
+        thread::spawn(move || {
+            let mut content = Content::default();
+            received.iter().for_each(|call| call(&mut content));
+        });
+        Self { calls }
+    }
+}
+
 impl Fake {
+    fn with<T: Send + 'static>(&self, act: impl FnOnce(&mut Content) -> T + Send + 'static) -> T {
+        let (answer, answered) = mpsc::channel();
+        self.calls.send(Box::new(move |content| drop(answer.send(act(content))))).unwrap();
+        answered.recv().unwrap()
+    }
+
     /// Has each `n`-th commit fail, and all calls of that open store after it; `None`: no commit.
     pub fn fail_each(&self, n: Option<u64>, failure: Failure) {
-        self.shared.lock().unwrap().fail_each = n.map(|n| (n, failure));
+        self.with(move |content| content.fail_each = n.map(|n| (n, failure)));
     }
 
     /// Has the store refuse to open, or open again.
     pub fn set_broken(&self, is_broken: bool) {
-        self.shared.lock().unwrap().is_broken = is_broken;
+        self.with(move |content| content.is_broken = is_broken);
     }
 
     /// Has the records from this key on be unreadable.
     pub fn damage_from(&self, key: u64) {
-        self.shared.lock().unwrap().damaged_from = Some(key);
+        self.with(move |content| content.damaged_from = Some(key));
     }
 
     /// Changes the bytes of a record.
     pub fn corrupt(&self, key: u64) {
-        let mut shared = self.shared.lock().unwrap();
-        if let Some(last) = shared.records.get_mut(&key).and_then(|record| record.last_mut()) {
-            *last ^= 1;
-        }
+        self.with(move |content| {
+            if let Some(last) = content.records.get_mut(&key).and_then(|record| record.last_mut()) {
+                *last ^= 1;
+            }
+        });
     }
 
     /// The keys of all records, in order.
     pub fn keys(&self) -> Vec<u64> {
-        self.shared.lock().unwrap().records.keys().copied().collect()
+        self.with(|content| content.records.keys().copied().collect())
     }
 
     /// The number of commits.
     pub fn commits(&self) -> u64 {
-        self.shared.lock().unwrap().commits
+        self.with(|content| content.commits)
     }
 
     /// The number of stores that were set aside.
     pub fn set_aside(&self) -> usize {
-        self.shared.lock().unwrap().set_aside.len()
+        self.with(|content| content.set_aside.len())
     }
 }
 
 impl Open for Fake {
     fn open(&mut self) -> Result<Box<dyn Store>, Error> {
-        if self.shared.lock().unwrap().is_broken {
+        if self.with(|content| content.is_broken) {
             return Err(Error::Io(io::ErrorKind::StorageFull.into()));
         }
-        Ok(Box::new(OpenFake { shared: Arc::clone(&self.shared), is_closed: false }))
+        Ok(Box::new(OpenFake { fake: self.clone(), is_closed: false }))
     }
 
     fn set_aside(&mut self) -> io::Result<String> {
-        let mut shared = self.shared.lock().unwrap();
-        let records = std::mem::take(&mut shared.records);
-        shared.set_aside.push(records);
-        shared.damaged_from = None;
+        self.with(|content| {
+            content.set_aside.push(std::mem::take(&mut content.records));
+            content.damaged_from = None;
+        });
         Ok("fake.damaged".into())
     }
 
@@ -105,40 +119,46 @@ impl Open for Fake {
 
 #[derive(Debug)]
 struct OpenFake {
-    shared: Arc<Mutex<Shared>>,
+    fake: Fake,
     is_closed: bool,
 }
 
 impl Store for OpenFake {
     fn commit(&mut self, changes: &Changes) -> Result<Amount, Error> {
-        let mut shared = self.shared.lock().unwrap();
-        shared.commits += 1;
-        let commits = shared.commits;
-        let failure =
-            shared.fail_each.filter(|(n, _)| commits.is_multiple_of(*n)).map(|(_, failure)| failure);
-        if self.is_closed || failure == Some(Failure::Before) {
-            self.is_closed = true;
-            return Err(Error::Io(io::ErrorKind::StorageFull.into()));
-        }
-        shared.records.extend(changes.append.iter().cloned());
-        let mut removed = Amount::default();
-        for key in &changes.forget {
-            if let Some(record) = shared.records.remove(key) {
-                removed = removed.plus(Amount::one(record.len()));
-            }
-        }
-        if failure == Some(Failure::After) {
-            self.is_closed = true;
-            return Err(Error::Io(io::ErrorKind::StorageFull.into()));
-        }
-        Ok(removed)
+        let (changes, is_closed) = (changes.clone(), self.is_closed);
+        let removed = self.fake.with(move |content| content.commit(changes, is_closed));
+        self.is_closed |= removed.is_none();
+        removed.ok_or_else(|| Error::Io(io::ErrorKind::StorageFull.into()))
     }
 
     fn read(&mut self, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, Error> {
-        let shared = self.shared.lock().unwrap();
+        self.fake.with(move |content| content.read(from, limit))
+    }
+}
+
+impl Content {
+    /// Makes the changes, and gives the amount that was removed; `None` if the commit fails.
+    fn commit(&mut self, changes: Changes, is_closed: bool) -> Option<Amount> {
+        self.commits += 1;
+        let failure = self.fail_each.filter(|(n, _)| self.commits.is_multiple_of(*n));
+        let failure = failure.map(|(_, failure)| failure);
+        if is_closed || failure == Some(Failure::Before) {
+            return None;
+        }
+        self.records.extend(changes.append);
+        let mut removed = Amount::default();
+        for key in changes.forget {
+            if let Some(record) = self.records.remove(&key) {
+                removed = removed.plus(Amount::one(record.len()));
+            }
+        }
+        (failure != Some(Failure::After)).then_some(removed)
+    }
+
+    fn read(&self, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, Error> {
         let records: Vec<_> =
-            shared.records.range(from..).take(limit).map(|(key, record)| (*key, record.clone())).collect();
-        match shared.damaged_from {
+            self.records.range(from..).take(limit).map(|(key, record)| (*key, record.clone())).collect();
+        match self.damaged_from {
             Some(damaged) if records.first().is_some_and(|(key, _)| *key >= damaged) => {
                 Err(Error::Damaged("a page of the test".into()))
             }

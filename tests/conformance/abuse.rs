@@ -75,9 +75,8 @@ fn a_peer_that_does_not_read_is_closed_and_its_senders_get_errors() {
         let payload = format!("<x xmlns='urn:x'>{}</x>", "x".repeat(64 * 1024));
         format!("<iq type='get' from='{from}' to='peer.example' id='{number}'>{payload}</iq>")
     });
-    sender.receives("an error for what does not fit", |stanza| {
-        stanza.is("iq", "error") && stanza.expect("error").child("resource-constraint").is_some()
-    });
+    let answer = sender.receives("an error for what does not fit", |stanza| stanza.is("iq", "error"));
+    assert!(answer.expect("error").child("resource-constraint").is_some(), "{}", answer.expect("error"));
     fixture.node.eventually_logs(&["nuncio::outgoing", "closed", "does not read"]);
     assert_eq!(flood.join().unwrap(), 300);
     drop(peer);

@@ -57,7 +57,7 @@ impl Ledger {
             true => acked.wrapping_sub(h) <= h.wrapping_sub(sent),
         };
         match is_lower {
-            true => WrongCount::Decreased(Decreased { h, acked }),
+            true => WrongCount::Decreased(Decreased { h, acked, sent }),
             false => WrongCount::TooHigh(TooHigh { h, sent }),
         }
     }
@@ -99,14 +99,16 @@ pub enum WrongCount {
     Decreased(Decreased),
 }
 
-/// The count of an ack is lower than that of an earlier one. XEP-0198 has no condition for this, so the stream
-/// error has only a text, as that of other servers. `Display` is this text.
+/// The count of an ack is lower than that of an earlier one. Counts wrap, so to the other server it is also a
+/// count that is too high, and the stream error has the same condition (XEP-0198 section 6). `Display` is its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decreased {
     /// The count of the peer.
     pub h: u32,
     /// The count of an earlier ack.
     pub acked: u32,
+    /// The number of stanzas that were sent.
+    pub sent: u32,
 }
 
 /// The peer acknowledges stanzas that were not sent (XEP-0198 section 6). `Display` is the text of the stream

@@ -188,7 +188,8 @@ impl From<acks::WrongCount> for Error {
         match wrong {
             acks::WrongCount::TooHigh(too_high) => too_high.into(),
             acks::WrongCount::Decreased(decreased) => {
-                Self::new(Condition::UndefinedCondition, decreased.to_string())
+                let acks::Decreased { h, sent, .. } = decreased;
+                Self { text: decreased.to_string(), ..acks::TooHigh { h, sent }.into() }
             }
         }
     }
@@ -436,12 +437,13 @@ mod tests {
 
     // H9
     #[test]
-    fn a_count_that_decreases_is_not_called_too_high() {
-        let error = Error::from(acks::WrongCount::Decreased(acks::Decreased { h: 4, acked: 5 }));
+    fn a_count_that_decreases_has_the_condition_of_one_that_is_too_high_and_its_own_text() {
+        let error = Error::from(acks::WrongCount::Decreased(acks::Decreased { h: 4, acked: 5, sent: 8 }));
         assert_eq!(error.condition, Condition::UndefinedCondition);
         assert_eq!(error.text, "'h' is 4, and 5 stanzas were acknowledged before");
         assert_eq!(Error::parse(&error.element()), error);
-        assert_eq!((error.application, error.too_high), (None, None));
+        assert_eq!(error.application.as_deref(), Some("handled-count-too-high"));
+        assert_eq!(error.too_high, Some(acks::TooHigh { h: 4, sent: 8 }));
     }
 
     // B32

@@ -6,8 +6,8 @@ fn too_high(h: u32, sent: u32) -> Result<u32, WrongCount> {
     Err(WrongCount::TooHigh(TooHigh { h, sent }))
 }
 
-fn decreased(h: u32, acked: u32) -> Result<u32, WrongCount> {
-    Err(WrongCount::Decreased(Decreased { h, acked }))
+fn decreased(h: u32, acked: u32, sent: u32) -> Result<u32, WrongCount> {
+    Err(WrongCount::Decreased(Decreased { h, acked, sent }))
 }
 
 // H9
@@ -20,8 +20,8 @@ fn a_count_of_unsent_stanzas_and_a_decreasing_one_are_refused() {
     ledger.sent(8);
     assert_eq!(ledger.acknowledged(5), Ok(5));
     assert_eq!(ledger.acknowledged(5), Ok(0), "the same count again");
-    assert_eq!(ledger.acknowledged(4), decreased(4, 5));
-    assert_eq!(ledger.acknowledged(0), decreased(0, 5));
+    assert_eq!(ledger.acknowledged(4), decreased(4, 5, 8));
+    assert_eq!(ledger.acknowledged(0), decreased(0, 5, 8));
     assert_eq!(ledger.acknowledged(9), too_high(9, 8));
     assert_eq!(ledger.acknowledged(u32::MAX), too_high(u32::MAX, 8), "nothing has wrapped");
     assert_eq!((ledger.unacked(), ledger.acked_count(), ledger.sent_count()), (3, 5, 8));
@@ -37,11 +37,11 @@ fn the_counts_go_from_the_largest_number_to_zero() {
     assert_eq!((ledger.sent_count(), ledger.unacked()), (2, 5));
     assert_eq!(ledger.acknowledged(3), too_high(3, 2));
     assert_eq!(ledger.acknowledged(u32::MAX), Ok(2));
-    assert_eq!(ledger.acknowledged(u32::MAX - 1), decreased(u32::MAX - 1, u32::MAX));
+    assert_eq!(ledger.acknowledged(u32::MAX - 1), decreased(u32::MAX - 1, u32::MAX, 2));
     assert_eq!(ledger.acknowledged(0), Ok(1));
-    assert_eq!(ledger.acknowledged(u32::MAX), decreased(u32::MAX, 0));
+    assert_eq!(ledger.acknowledged(u32::MAX), decreased(u32::MAX, 0, 2));
     assert_eq!(ledger.acknowledged(2), Ok(2));
-    assert_eq!(ledger.acknowledged(1), decreased(1, 2));
+    assert_eq!(ledger.acknowledged(1), decreased(1, 2, 2));
     assert_eq!(ledger.acknowledged(3), too_high(3, 2));
 }
 
@@ -112,7 +112,7 @@ proptest! {
                     let above = above.filter(|count| *count > model.sent).min().unwrap();
                     let has_wrapped = model.sent >= 1 << 32;
                     match below.filter(|below| !has_wrapped || model.acked - below <= above - model.sent) {
-                        Some(_) => decreased(h, low(model.acked)),
+                        Some(_) => decreased(h, low(model.acked), low(model.sent)),
                         None => too_high(h, low(model.sent)),
                     }
                 }
