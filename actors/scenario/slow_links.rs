@@ -171,14 +171,44 @@ async fn a_source_is_paused_while_the_memory_of_all_queues_has_no_room_and_its_s
     tokio::time::sleep(MOMENT).await;
     let (queued, _) = node.queued().await.unwrap();
     assert_eq!(queued, 3, "one of them is held");
-    // More than the socket buffers take: the source cannot write all of it.
-    let paused = tokio::time::timeout(Duration::from_secs(1), node.sends_long("c.example", 20)).await;
-    assert!(paused.is_err(), "the source is paused");
+    // More than the socket buffers take: the source cannot write all of it before the remote servers are up.
+    let (remotes, promise) = (node.remotes.clone(), node.promise.clone());
+    let (began, pause) = (clock::now(), Duration::from_secs(1));
+    let recovery = async {
+        tokio::time::sleep(pause).await;
+        remotes.behaviour.send_modify(|behaviour| behaviour.reachability = Reachability::Up);
+        promise.signal(incoming::Authorized { remote: Domain::new("b.example").unwrap() }).unwrap();
+    };
+    futures_util::future::join(node.sends_long("c.example", 20), recovery).await;
+    assert!(clock::since(began) >= pause, "the source is paused");
     node.is_in_balance().await;
+    let outcomes = node.outcomes().await;
+    outcomes.check_exactly_once();
+    assert_eq!(outcomes.arrived("b.example"), [0, 1, 2]);
+    assert_eq!(outcomes.arrived("c.example"), (0..20).collect::<Vec<_>>());
+}
+
+#[actix::test]
+async fn held_stanzas_are_sent_when_the_remote_contacts_us() {
+    tokio::time::pause();
+    // Room for two pairs with two long messages and two short stanzas, not for a third long one.
+    let total_bytes = 3 * LONG + 2600;
+    let bounds = settings::Promise { total_bytes, iq: Duration::from_millis(200), ..wide_bounds() };
+    let mut node = Node::start_within(4096, bounds).await;
+    node.remotes_are_up(false);
+    node.sends_all("b.example", &[Kind::Result; 2]).await;
+    node.sends_long("c.example", 2).await;
+    tokio::time::sleep(MOMENT / 4).await;
+    node.sends_long("b.example", 1).await;
+    // The results have expired, and the queue of the other pair leaves no room.
+    tokio::time::sleep(2 * MOMENT).await;
+    assert_eq!(node.account().await.waiting().stanzas, 3);
+    assert_eq!(node.queued().await.map(|(queued, _)| queued), Some(1), "it is held");
     node.remotes_are_up(true);
     node.remote_authenticates("b.example");
-    tokio::time::sleep(MOMENT).await;
-    assert_eq!(node.account().await.settled(Outcome::Answered).stanzas, 0);
+    let outcomes = node.outcomes().await;
+    outcomes.check();
+    assert_eq!(outcomes.arrived("b.example"), [2]);
 }
 
 const MOMENT: Duration = Duration::from_millis(200);
