@@ -13,7 +13,7 @@ use xmpp::{Domain, DomainPair, Stanza, stanza};
 
 use crate::flow::{
     account::{self, Outcome},
-    journal::{Entries, Entry, Group, is_worth_keeping},
+    journal::{Group, RecordHandle, RecordHandles, is_worth_keeping},
 };
 use status::amount::Amount;
 
@@ -77,7 +77,7 @@ pub struct Batch {
     /// How often each of them was sent.
     pub sends: Sends,
     /// Their records in the journal, of those that have one.
-    pub(crate) entries: Entries,
+    pub(crate) records: RecordHandles,
 }
 
 /// How often a stanza was sent on links with acknowledgements (XEP-0198), and whether it may have arrived.
@@ -138,7 +138,7 @@ impl Batch {
             entry: account::Entry::none(),
             returning: false,
             sends: Sends::default(),
-            entries: Entries::default(),
+            records: RecordHandles::default(),
         }
     }
 
@@ -155,40 +155,40 @@ impl Batch {
     /// Splits off the stanzas after the first `count`.
     pub fn split_off(&mut self, count: usize) -> Self {
         let stanzas = self.stanzas.split_off(count);
-        let entries = self.entries.split_off(count);
-        self.part(stanzas, entries)
+        let records = self.records.split_off(count);
+        self.part(stanzas, records)
     }
 
     /// Splits off the `wanted` stanzas. The order within each part is kept.
     pub fn extract(&mut self, mut wanted: impl FnMut(&Stanza) -> bool) -> Self {
-        let (mut stanzas, mut entries) = (Vec::new(), Entries::default());
-        for (stanza, entry) in self.take_stanzas() {
+        let (mut stanzas, mut records) = (Vec::new(), RecordHandles::default());
+        for (stanza, record) in self.take_stanzas() {
             if wanted(&stanza) {
-                entries.push(stanzas.len(), entry);
+                records.push(stanzas.len(), record);
                 stanzas.push(stanza);
             } else {
-                self.push(stanza, entry);
+                self.push(stanza, record);
             }
         }
-        self.part(stanzas, entries)
+        self.part(stanzas, records)
     }
 
     /// Takes out all stanzas, each with its record in the journal, if it has one.
     pub(crate) fn take_stanzas(&mut self) -> Taken {
         let stanzas = std::mem::take(&mut self.stanzas);
-        let entries = std::mem::take(&mut self.entries).of(stanzas.len());
-        Taken { stanzas: stanzas.into_iter(), entries }
+        let records = std::mem::take(&mut self.records).of(stanzas.len());
+        Taken { stanzas: stanzas.into_iter(), records }
     }
 
     /// Adds a stanza with its record in the journal.
-    pub(crate) fn push(&mut self, stanza: Stanza, entry: Option<Entry>) {
-        self.entries.push(self.stanzas.len(), entry);
+    pub(crate) fn push(&mut self, stanza: Stanza, record: Option<RecordHandle>) {
+        self.records.push(self.stanzas.len(), record);
         self.stanzas.push(stanza);
     }
 
-    fn part(&mut self, stanzas: Vec<Stanza>, entries: Entries) -> Self {
+    fn part(&mut self, stanzas: Vec<Stanza>, records: RecordHandles) -> Self {
         let entry = self.entry.split(Amount::of(&stanzas));
-        Self { entries, ..self.with(stanzas, entry) }
+        Self { records, ..self.with(stanzas, entry) }
     }
 
     /// A batch like this one with other stanzas, which `entry` counts.
@@ -231,20 +231,20 @@ impl Batch {
 pub(crate) struct Taken {
     stanzas: vec::IntoIter<Stanza>,
     /// Empty, or one for each stanza.
-    entries: vec::IntoIter<Option<Entry>>,
+    records: vec::IntoIter<Option<RecordHandle>>,
 }
 
 impl Iterator for Taken {
-    type Item = (Stanza, Option<Entry>);
+    type Item = (Stanza, Option<RecordHandle>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some((self.stanzas.next()?, self.entries.next().flatten()))
+        Some((self.stanzas.next()?, self.records.next().flatten()))
     }
 }
 
 impl DoubleEndedIterator for Taken {
     fn next_back(&mut self) -> Option<Self::Item> {
-        Some((self.stanzas.next_back()?, self.entries.next_back().flatten()))
+        Some((self.stanzas.next_back()?, self.records.next_back().flatten()))
     }
 }
 
@@ -271,20 +271,20 @@ pub(crate) struct Kept {
     /// How often it was sent.
     pub sends: Sends,
     /// Its record in the journal, which is removed when it is settled.
-    pub(crate) entry: Option<Entry>,
+    pub(crate) record: Option<RecordHandle>,
 }
 
 impl Kept {
     /// Gives the journal a stanza that it does not have, if it keeps such a stanza. Gives the amount that was written.
     pub(crate) fn journal(&mut self, may_have_arrived: bool, group: &mut Group<'_>) -> Amount {
-        let has_it = self.entry.as_ref().is_some_and(|entry| !entry.is_lost());
+        let has_it = self.record.as_ref().is_some_and(|record| !record.is_lost());
         if has_it || !is_worth_keeping(&self.stanza) {
             return Amount::default();
         }
         let source = if self.taken { Source::Component } else { Source::Node };
         let may_have_arrived = may_have_arrived || self.sends.may_have_arrived;
         let flags = Flags { may_have_arrived, ..Flags::default() };
-        self.entry = Some(group.add(&self.stanza, self.since, source, flags));
+        self.record = Some(group.add(&self.stanza, self.since, source, flags));
         self.amount()
     }
 
@@ -298,7 +298,7 @@ impl Kept {
 pub(crate) fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut account::Entry) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut last_taken = false;
-    for Kept { stanza, taken, since, sends, entry: record } in kept {
+    for Kept { stanza, taken, since, sends, record } in kept {
         let part = if taken { entry.split(Amount::of([&stanza])) } else { account::Entry::none() };
         match batches.last_mut() {
             Some(batch)

@@ -1,10 +1,10 @@
-//! The way of waiting stanzas to the journal: what is to be written, and the entry that a written stanza carries.
+//! The way of waiting stanzas to the journal: what is to be written, and the handle that a written stanza carries.
 //!
-//! The writer of a stanza gets its [`Entry`] at once and attaches it to the stanza. The entry goes where the stanza goes,
+//! The writer of a stanza gets its [`RecordHandle`] at once and attaches it to the stanza. The handle goes where the stanza goes,
 //! and when it is dropped, the record is removed: a stanza that is settled takes its record with it. A process that is
 //! killed drops nothing, so its records stay.
 //!
-//! An entry that is dropped sends its message after the one that wrote it, whichever thread drops it: the stanza was
+//! An handle that is dropped sends its message after the one that wrote it, whichever thread drops it: the stanza was
 //! handed on after it was written. So the journal never learns of the end of a record before its begin, and no answer
 //! has to be matched with a stanza that may be elsewhere by then.
 
@@ -79,7 +79,7 @@ impl Keeping {
     }
 }
 
-/// What the journal, the writers and the entries share. All of it is atomics that tell how far the journal is: a message
+/// What the journal, the writers and the handles share. All of it is atomics that tell how far the journal is: a message
 /// for each record would cost more than its place in the file.
 struct Shared {
     /// The key of the next record.
@@ -93,7 +93,7 @@ struct Shared {
     figures: Figures,
 }
 
-/// How far a record is. The journal writes it, and the entry reads it.
+/// How far a record is. The journal writes it, and the handle reads it.
 pub(crate) struct Slot {
     key: u64,
     state: AtomicU64,
@@ -126,15 +126,15 @@ impl Writer {
         Group { writer: self, records: Vec::new() }
     }
 
-    /// The entry of a record that is in the file already.
-    pub(crate) fn entry_of(&self, key: u64, stored: bool) -> Entry {
+    /// The handle of a record that is in the file already.
+    pub(crate) fn handle_of(&self, key: u64, stored: bool) -> RecordHandle {
         let slot = self.slot(key);
         if stored {
             self.set_stored(&slot);
         } else {
             self.set_refused(&slot);
         }
-        Entry { slot: Some(slot) }
+        RecordHandle { slot: Some(slot) }
     }
 
     fn slot(&self, key: u64) -> Arc<Slot> {
@@ -144,7 +144,7 @@ impl Writer {
     /// The record is in the file.
     pub(crate) fn set_stored(&self, slot: &Slot) {
         let stored = self.shared.stored();
-        // If the entry is gone, its message to forget the record follows.
+        // If the handle is gone, its message to forget the record follows.
         let _ = slot.state.compare_exchange(PENDING, stored, AcqRel, Acquire);
     }
 
@@ -194,8 +194,14 @@ pub(crate) struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// Adds a stanza that was accepted at `since`. Gives its entry.
-    pub(crate) fn add(&mut self, stanza: &Stanza, since: Instant, source: Source, flags: Flags) -> Entry {
+    /// Adds a stanza that was accepted at `since`. Gives its handle.
+    pub(crate) fn add(
+        &mut self,
+        stanza: &Stanza,
+        since: Instant,
+        source: Source,
+        flags: Flags,
+    ) -> RecordHandle {
         let key = self.writer.shared.next.fetch_add(1, Relaxed);
         let slot = self.writer.slot(key);
         self.records.push(NewRecord {
@@ -207,7 +213,7 @@ impl Group<'_> {
             flags,
             slot: Arc::clone(&slot),
         });
-        Entry { slot: Some(slot) }
+        RecordHandle { slot: Some(slot) }
     }
 
     /// Sends the group to the journal. If the journal has no room, the stanzas count as not written.
@@ -224,19 +230,19 @@ impl Group<'_> {
     }
 }
 
-/// The record of a stanza. It is removed when the entry is dropped.
-pub(crate) struct Entry {
+/// The record of a stanza. It is removed when the handle is dropped.
+pub(crate) struct RecordHandle {
     /// Taken when it is dropped.
     slot: Option<Arc<Slot>>,
 }
 
-impl Entry {
+impl RecordHandle {
     /// Whether the stanza survives a crash.
     pub(crate) fn is_stored(&self) -> bool {
         self.slot.as_ref().is_some_and(|slot| slot.state.load(Acquire) == slot.shared.stored())
     }
 
-    /// Whether the stanza has to be written again, with another entry.
+    /// Whether the stanza has to be written again, with another handle.
     pub(crate) fn is_lost(&self) -> bool {
         self.slot.as_ref().is_none_or(|slot| {
             let state = slot.state.load(Acquire);
@@ -257,7 +263,7 @@ impl Shared {
     }
 }
 
-impl Drop for Entry {
+impl Drop for RecordHandle {
     fn drop(&mut self) {
         let Some(slot) = self.slot.take() else { return };
         let state = slot.state.swap(GONE, AcqRel);
@@ -280,9 +286,9 @@ impl fmt::Debug for Slot {
     }
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for RecordHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Entry").field(&self.slot).finish()
+        f.debug_tuple("RecordHandle").field(&self.slot).finish()
     }
 }
 
@@ -292,38 +298,38 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// The entries of the stanzas of a batch, in their order. `None` if no stanza has one, as in most batches.
+/// The handles of the stanzas of a batch, in their order. `None` if no stanza has one, as in most batches.
 #[derive(Debug, Default)]
-pub(crate) struct Entries(Option<Box<List>>);
+pub(crate) struct RecordHandles(Option<Box<List>>);
 
 /// Boxed, since a batch is moved often.
 #[derive(Debug, Default)]
-struct List(Vec<Option<Entry>>);
+struct List(Vec<Option<RecordHandle>>);
 
-impl Entries {
-    /// Adds the entry of the stanza that follows `before` others.
-    pub(crate) fn push(&mut self, before: usize, entry: Option<Entry>) {
-        if entry.is_some() || self.0.is_some() {
-            let entries = &mut self.0.get_or_insert_default().0;
-            let missing = before.saturating_sub(entries.len());
-            entries.extend((0..missing).map(|_| None));
-            entries.push(entry);
+impl RecordHandles {
+    /// Adds the handle of the stanza that follows `before` others.
+    pub(crate) fn push(&mut self, before: usize, handle: Option<RecordHandle>) {
+        if handle.is_some() || self.0.is_some() {
+            let handles = &mut self.0.get_or_insert_default().0;
+            let missing = before.saturating_sub(handles.len());
+            handles.extend((0..missing).map(|_| None));
+            handles.push(handle);
         }
     }
 
-    /// Splits off the entries of the stanzas after the first `count`.
+    /// Splits off the handles of the stanzas after the first `count`.
     pub(crate) fn split_off(&mut self, count: usize) -> Self {
-        let entries = self.0.as_mut().filter(|list| count < list.0.len());
-        Self(entries.map(|list| Box::new(List(list.0.split_off(count)))))
+        let handles = self.0.as_mut().filter(|list| count < list.0.len());
+        Self(handles.map(|list| Box::new(List(list.0.split_off(count)))))
     }
 
-    /// The entries of `count` stanzas: none, or one for each.
-    pub(crate) fn of(self, count: usize) -> std::vec::IntoIter<Option<Entry>> {
-        let mut entries = self.0.map(|list| list.0).unwrap_or_default();
-        if !entries.is_empty() {
-            entries.resize_with(count, || None);
+    /// The handles of `count` stanzas: none, or one for each.
+    pub(crate) fn of(self, count: usize) -> std::vec::IntoIter<Option<RecordHandle>> {
+        let mut handles = self.0.map(|list| list.0).unwrap_or_default();
+        if !handles.is_empty() {
+            handles.resize_with(count, || None);
         }
-        entries.into_iter()
+        handles.into_iter()
     }
 }
 

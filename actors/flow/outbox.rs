@@ -110,9 +110,9 @@ impl Outbox {
     pub(crate) fn accept(&mut self, mut batch: Batch) {
         let taken = batch.entry.held().stanzas > 0;
         let (since, sends) = (batch.since, batch.sends);
-        for (stanza, entry) in batch.take_stanzas() {
+        for (stanza, record) in batch.take_stanzas() {
             let recast = if self.to_component { stanza.bytes_for_component() } else { None };
-            let kept = Kept { stanza, taken, since, sends, entry };
+            let kept = Kept { stanza, taken, since, sends, record };
             let item = match recast {
                 Some(bytes) => Item::Recast(Box::new((kept, bytes))),
                 None => Item::Stanza(kept),

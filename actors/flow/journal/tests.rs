@@ -1,4 +1,4 @@
-//! The entries of batches: they stay with their stanzas, and give their records up when these are settled.
+//! The handles of batches: they stay with their stanzas, and give their records up when these are settled.
 
 use actix::{Actor, Context, Handler};
 use xmpp::Domain;
@@ -68,26 +68,26 @@ fn stanza(id: u32, extra: &str) -> Stanza {
     Stanza::restore(text.into()).unwrap()
 }
 
-/// A batch of stanzas with the numbers 0 to `count`, of which those in `written` have an entry.
+/// A batch of stanzas with the numbers 0 to `count`, of which those in `written` have an handle.
 fn batch(writer: &Writer, count: u32, written: &[u32]) -> Batch {
     let domain = |name: &str| Domain::new(name).unwrap();
     let mut batch = Batch::between(domain("a.example"), domain("b.example"), Vec::new());
     let mut group = writer.group();
     for id in 0..count {
         let stanza = stanza(id, "");
-        let entry = written
+        let handle = written
             .contains(&id)
             .then(|| group.add(&stanza, clock::now(), Source::Component, Flags::default()));
-        batch.push(stanza, entry);
+        batch.push(stanza, handle);
     }
     group.send();
     batch
 }
 
-/// The ids of the stanzas, and whether each has an entry.
+/// The ids of the stanzas, and whether each has an handle.
 fn ids(mut batch: Batch) -> Vec<(String, bool)> {
     let taken = batch.take_stanzas();
-    taken.map(|(stanza, entry)| (stanza.id().unwrap().into_owned(), entry.is_some())).collect()
+    taken.map(|(stanza, handle)| (stanza.id().unwrap().into_owned(), handle.is_some())).collect()
 }
 
 fn expected(ids: &[(u32, bool)]) -> Vec<(String, bool)> {
@@ -111,7 +111,8 @@ async fn entries_stay_with_their_stanzas_through_every_split() {
         assert_eq!(ids(odd), expected(&has(&[1, 3])), "{written:?}");
         assert_eq!(ids(even), expected(&has(&[0, 2, 4])), "{written:?}");
         let reversed: Vec<_> = batch(&writer, 5, written).take_stanzas().rev().collect();
-        let reversed = reversed.iter().map(|(stanza, entry)| (stanza.id().unwrap().into(), entry.is_some()));
+        let reversed =
+            reversed.iter().map(|(stanza, handle)| (stanza.id().unwrap().into(), handle.is_some()));
         assert_eq!(reversed.collect::<Vec<_>>(), expected(&has(&[4, 3, 2, 1, 0])), "{written:?}");
     }
 }
@@ -124,7 +125,7 @@ async fn a_settled_stanza_takes_its_record_with_it() {
     assert_eq!(told(&listener).await, (vec![1, 2, 3], vec![]));
     drop(second);
     assert_eq!(told(&listener).await.1, [2, 3]);
-    first.take_stanzas().for_each(|(_, entry)| entry.unwrap().leave());
+    first.take_stanzas().for_each(|(_, handle)| handle.unwrap().leave());
     assert_eq!(told(&listener).await.1, [2, 3], "a record that was left stays in the file");
 }
 
@@ -146,17 +147,17 @@ async fn an_entry_knows_whether_its_record_is_in_the_present_file() {
     let (_listener, writer) = listener(100);
     let stanza = stanza(1, "");
     let mut group = writer.group();
-    let entry = group.add(&stanza, clock::now(), Source::Component, Flags::default());
+    let handle = group.add(&stanza, clock::now(), Source::Component, Flags::default());
     let slot = Arc::clone(&group.records[0].slot);
     group.send();
-    assert!(!entry.is_stored() && !entry.is_lost(), "it is on its way");
+    assert!(!handle.is_stored() && !handle.is_lost(), "it is on its way");
     writer.set_stored(&slot);
-    assert!(entry.is_stored() && !entry.is_lost());
+    assert!(handle.is_stored() && !handle.is_lost());
     writer.begin_generation();
-    assert!(!entry.is_stored() && entry.is_lost(), "the file was damaged");
-    let restored = writer.entry_of(7, true);
+    assert!(!handle.is_stored() && handle.is_lost(), "the file was damaged");
+    let restored = writer.handle_of(7, true);
     assert!(restored.is_stored());
-    assert!(writer.entry_of(7, false).is_lost());
+    assert!(writer.handle_of(7, false).is_lost());
 }
 
 #[test]

@@ -76,7 +76,7 @@ mod tests {
             Element::new("message", "jabber:server").with("from", "a@a.example").with("to", "b@b.example");
         let element = element.with("id", id.to_string()).with_text("x".repeat(length));
         let stanza = Stanza::from_element(&element).unwrap();
-        Kept { stanza, taken: true, since: clock::now(), sends: Sends::default(), entry: None }
+        Kept { stanza, taken: true, since: clock::now(), sends: Sends::default(), record: None }
     }
 
     fn ids(kept: &[Kept]) -> Vec<String> {

@@ -214,7 +214,7 @@ mod tests {
             taken: true,
             since: clock::now(),
             sends: crate::flow::batch::Sends::default(),
-            entry: None,
+            record: None,
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::flow::{
     account::{self, UnackedEntry},
     batch::Kept,
-    journal::{Entry, Group},
+    journal::{Group, RecordHandle},
 };
 use status::{
     amount::Amount,
@@ -307,4 +307,4 @@ fn usize_of(count: u32) -> usize {
 
 /// Memory of an unacknowledged stanza beside its bytes. The handle of the journal is not counted: the windows are measured
 /// without it, and few stanzas have one.
-const COST: usize = size_of::<Kept>() - size_of::<Option<Entry>>();
+const COST: usize = size_of::<Kept>() - size_of::<Option<RecordHandle>>();

@@ -22,7 +22,7 @@ use crate::{
     flow::{
         account,
         batch::{self, Batch, Kept, Sends},
-        journal::{Entry, Slot, Writer},
+        journal::{RecordHandle, Slot, Writer},
     },
     settings,
 };
@@ -38,7 +38,7 @@ pub(crate) struct Opened {
     pub(crate) mailbox: Mailbox<Journal>,
     pub(crate) writer: Writer,
     /// What was in the file, in order.
-    records: Vec<(Record, Entry)>,
+    records: Vec<(Record, RecordHandle)>,
 }
 
 /// How long restored stanzas wait.
@@ -58,7 +58,7 @@ impl Opened {
         let count = records.len();
         let kept: Vec<Kept> = records
             .into_iter()
-            .filter_map(|(record, entry)| restoring.restore(record, entry, now, today))
+            .filter_map(|(record, handle)| restoring.restore(record, handle, now, today))
             .collect();
         if kept.len() < count {
             log::error!(
@@ -71,7 +71,7 @@ impl Opened {
 }
 
 impl Restoring {
-    fn restore(self, record: Record, entry: Entry, now: Instant, today: Time) -> Option<Kept> {
+    fn restore(self, record: Record, handle: RecordHandle, now: Instant, today: Time) -> Option<Kept> {
         let mut stanza = Stanza::restore(record.stanza).ok()?;
         let accepted = Time(record.accepted);
         // A clock that was set back counts as no time.
@@ -83,7 +83,7 @@ impl Restoring {
             let by = stanza.from_domain().clone();
             stanza = stanza.delayed(&by, &accepted.to_string());
         }
-        Some(Kept { stanza, taken: false, since: since.max(earliest).min(now), sends, entry: Some(entry) })
+        Some(Kept { stanza, taken: false, since: since.max(earliest).min(now), sends, record: Some(handle) })
     }
 }
 
@@ -122,7 +122,7 @@ impl Opening {
         let writer = Writer::new(restored.next, mailbox.outlet(), mailbox.outlet());
         let is_stored = log.works();
         let records = restored.records.into_iter();
-        let records = records.map(|(key, record)| (record, writer.entry_of(key, is_stored))).collect();
+        let records = records.map(|(key, record)| (record, writer.handle_of(key, is_stored))).collect();
         let (own, for_actor) = (mailbox.clone(), writer.clone());
         inbox.start_on(arbiter, move || Journal::new(log, for_actor, own));
         Opened { mailbox, writer, records }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use xmpp::Stanza;
 
 use super::*;
-use crate::flow::journal::Entry;
+use crate::flow::journal::RecordHandle;
 use mailbox::{Meter, Outlet, drain};
 
 struct Scene {
@@ -50,14 +50,14 @@ impl Scene {
         Self { fake, journal, writer, synced, asker: asker.outlet() }
     }
 
-    fn write(&self, count: usize) -> Vec<Entry> {
+    fn write(&self, count: usize) -> Vec<RecordHandle> {
         let stanza = Stanza::restore("<message from='a.example' to='b.example'/>".into()).unwrap();
         let mut group = self.writer.group();
-        let entries = (0..count)
+        let handles = (0..count)
             .map(|_| group.add(&stanza, clock::now(), Source::Component, Flags::default()))
             .collect();
         group.send();
-        entries
+        handles
     }
 
     async fn sync(&mut self) {
@@ -66,17 +66,17 @@ impl Scene {
     }
 }
 
-fn stored(entries: &[Entry]) -> usize {
-    entries.iter().filter(|entry| entry.is_stored()).count()
+fn stored(handles: &[RecordHandle]) -> usize {
+    handles.iter().filter(|handle| handle.is_stored()).count()
 }
 
 #[actix::test]
 async fn what_comes_during_a_commit_is_in_the_next_one() {
     let mut scene = Scene::new(1 << 20);
     // All of these messages are in the mailbox before the actor runs.
-    let entries: Vec<Vec<Entry>> = (0..50).map(|_| scene.write(3)).collect();
+    let handles: Vec<Vec<RecordHandle>> = (0..50).map(|_| scene.write(3)).collect();
     scene.sync().await;
-    assert!(entries.iter().all(|entries| stored(entries) == 3));
+    assert!(handles.iter().all(|handles| stored(handles) == 3));
     assert_eq!(scene.fake.commits(), 1);
     assert_eq!(scene.writer.figures().read().records, 150);
 }
@@ -84,11 +84,11 @@ async fn what_comes_during_a_commit_is_in_the_next_one() {
 #[actix::test]
 async fn a_commit_does_not_wait_for_more() {
     let mut scene = Scene::new(1 << 20);
-    let entries = scene.write(1);
+    let handles = scene.write(1);
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(stored(&entries), 1);
+    assert_eq!(stored(&handles), 1);
     scene.sync().await;
     assert_eq!(scene.fake.commits(), 1);
 }
@@ -97,9 +97,9 @@ async fn a_commit_does_not_wait_for_more() {
 async fn records_of_settled_stanzas_are_removed_a_moment_later() {
     tokio::time::pause();
     let mut scene = Scene::new(1 << 20);
-    let entries = scene.write(10);
+    let handles = scene.write(10);
     scene.sync().await;
-    drop(entries);
+    drop(handles);
     tokio::time::sleep(REMOVAL * 2).await;
     assert!(scene.fake.keys().is_empty());
     assert_eq!(scene.fake.commits(), 2);
@@ -115,7 +115,7 @@ async fn after_an_error_nothing_is_lost_and_the_file_is_opened_again() {
     let second = scene.write(3);
     scene.sync().await;
     assert_eq!((stored(&first), stored(&second)), (2, 0));
-    assert!(second.iter().all(Entry::is_lost));
+    assert!(second.iter().all(RecordHandle::is_lost));
     let third = scene.write(1);
     scene.sync().await;
     let shown = scene.writer.figures().read();
@@ -133,23 +133,23 @@ async fn after_an_error_nothing_is_lost_and_the_file_is_opened_again() {
 #[actix::test]
 async fn a_full_journal_refuses_the_newest() {
     let mut scene = Scene::new(500);
-    let entries: Vec<Entry> = (0..20).flat_map(|_| scene.write(1)).collect();
+    let handles: Vec<RecordHandle> = (0..20).flat_map(|_| scene.write(1)).collect();
     scene.sync().await;
-    let kept = stored(&entries);
+    let kept = stored(&handles);
     assert!(kept > 0 && kept < 20, "{kept}");
-    assert!(entries[..kept].iter().all(Entry::is_stored));
-    assert!(entries[kept..].iter().all(Entry::is_lost));
+    assert!(handles[..kept].iter().all(RecordHandle::is_stored));
+    assert!(handles[kept..].iter().all(RecordHandle::is_lost));
     assert_eq!(scene.writer.figures().read().not_kept, 20 - kept as u64);
 }
 
 #[actix::test]
 async fn a_closed_journal_has_committed_what_came_before() {
     let scene = Scene::new(1 << 20);
-    let entries = scene.write(5);
+    let handles = scene.write(5);
     let (token, closed) = drain::tokens();
     assert!(scene.journal.signal(Close { token }).is_ok());
     assert!(closed.within(Duration::from_secs(5)).await);
-    assert_eq!((stored(&entries), scene.fake.keys().len()), (5, 5));
+    assert_eq!((stored(&handles), scene.fake.keys().len()), (5, 5));
     let late = scene.write(1);
     for _ in 0..20 {
         tokio::task::yield_now().await;

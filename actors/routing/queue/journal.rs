@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Queue;
-use crate::flow::journal::{Entry, Group};
+use crate::flow::journal::{Group, RecordHandle};
 use status::amount::Amount;
 
 impl Queue {
@@ -38,7 +38,7 @@ impl Queue {
 
     /// The number of stanzas that survive a crash.
     pub(in crate::routing) fn stored(&self) -> usize {
-        let entries = self.items.values().filter_map(|item| item.kept.entry.as_ref());
-        entries.filter(|entry| Entry::is_stored(entry)).count()
+        let handles = self.items.values().filter_map(|item| item.kept.record.as_ref());
+        handles.filter(|handle| RecordHandle::is_stored(handle)).count()
     }
 }

@@ -130,10 +130,10 @@ impl Queue {
         for mut batch in batches.into_iter().rev() {
             let taken = batch.entry.held().stanzas > 0;
             self.entry.merge(std::mem::take(&mut batch.entry));
-            for (stanza, entry) in batch.take_stanzas().rev() {
+            for (stanza, record) in batch.take_stanzas().rev() {
                 behind = behind.map(|behind| behind.wrapping_sub(1));
                 let (since, sends) = (batch.since, batch.sends);
-                let kept = Kept { stanza: stanza.detached(), taken, since, sends, entry };
+                let kept = Kept { stanza: stanza.detached(), taken, since, sends, record };
                 self.put_first(Item { open: behind, ..Item::new(kept, bounds) });
             }
         }

@@ -208,7 +208,7 @@ mod tests {
             taken: true,
             since: clock::now(),
             sends: crate::flow::batch::Sends::default(),
-            entry: None,
+            record: None,
         };
         for error in [None, Some(stream::Error::new(stream::Condition::SystemShutdown, ""))] {
             let suspects = Outbox::new(BUDGET).take_suspects(std::slice::from_ref(&kept), clock::now());

@@ -57,7 +57,7 @@ impl Outgoing {
             let error =
                 stanza::Error { type_: ErrorType::Modify, condition: Condition::PolicyViolation, text };
             self.answer(oversized, &error);
-            after.take_stanzas().for_each(|(stanza, entry)| batch.push(stanza, entry));
+            after.take_stanzas().for_each(|(stanza, record)| batch.push(stanza, record));
             batch.entry.merge(after.entry);
         }
     }

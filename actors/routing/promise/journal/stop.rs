@@ -8,7 +8,7 @@ use crate::{
     flow::{
         account::Outcome,
         batch::Batch,
-        journal::{Entry, is_worth_keeping},
+        journal::{RecordHandle, is_worth_keeping},
     },
     routing::{
         journal::{Sync, Synced},
@@ -31,12 +31,12 @@ impl Promise {
             let flags = Flags { may_have_arrived: kept.sends.may_have_arrived, ..Flags::default() };
             let (mut written, since) = (Amount::default(), kept.since);
             let source = if kept.entry.held().stanzas > 0 { Source::Component } else { Source::Node };
-            for (stanza, entry) in kept.take_stanzas() {
-                let entry = entry.filter(|entry| !entry.is_lost()).unwrap_or_else(|| {
+            for (stanza, handle) in kept.take_stanzas() {
+                let handle = handle.filter(|handle| !handle.is_lost()).unwrap_or_else(|| {
                     written = written.plus(Amount::of([&stanza]));
                     group.add(&stanza, since, source, flags)
                 });
-                kept.push(stanza, Some(entry));
+                kept.push(stanza, Some(handle));
             }
             kept.entry.journal(written);
             leaving.extend(Some(kept).filter(|batch| !batch.stanzas.is_empty()));
@@ -68,11 +68,11 @@ impl Promise {
         let (mut count, mut answered) = (0, Vec::new());
         for mut batch in part {
             let mut kept = Amount::default();
-            for (stanza, entry) in batch.take_stanzas() {
-                match entry.filter(Entry::is_stored) {
-                    Some(entry) => {
+            for (stanza, handle) in batch.take_stanzas() {
+                match handle.filter(RecordHandle::is_stored) {
+                    Some(handle) => {
                         kept = kept.plus(Amount::of([&stanza]));
-                        entry.leave();
+                        handle.leave();
                     }
                     None => batch.push(stanza, None),
                 }
