@@ -201,6 +201,20 @@ pub struct Absence {
     pub redeliver: bool,
 }
 
+impl Absence {
+    /// The rules without `[absence]`. The sender of an IQ request waits for its answer, so a request waits for a shorter
+    /// time than one for a link.
+    pub const DEFAULT: Self = Self {
+        message: Duration::from_secs(5 * 60),
+        presence: Duration::from_secs(60),
+        iq: Duration::from_secs(10),
+        max_stanzas: 10_000,
+        max_bytes: 16 << 20,
+        keep: None,
+        redeliver: false,
+    };
+}
+
 /// The policy for one remote domain.
 #[derive(Clone, Debug)]
 pub struct Remote {

@@ -174,8 +174,8 @@ impl Writer {
         self.shared.figures.not_kept.load(Relaxed) > 0 || self.shared.generation.load(Acquire) > 0
     }
 
-    /// Leaves all records in the file from now on: the node ends, in good order or not. A stanza that is dropped with its
-    /// actor was not settled.
+    /// Leaves all records in the file from now on, because the node ends. A stanza that is dropped together with its actor
+    /// was not settled.
     pub(crate) fn freeze(&self) {
         self.shared.is_frozen.store(true, Release);
     }
@@ -333,11 +333,10 @@ impl RecordHandles {
     }
 }
 
-/// Whether the journal keeps such a stanza: a message that is not forbidden to be stored (XEP-0334 sections 4.1 and 4.2).
-/// A presence is out of date after a restart, and nobody waits for an IQ any more.
+/// Whether the journal keeps such a stanza: a message that may be stored. A presence is out of date after a restart, and
+/// nobody waits for an IQ any more.
 pub(crate) fn is_worth_keeping(stanza: &Stanza) -> bool {
-    let forbids = |hint| stanza.has_child(hint, "urn:xmpp:hints");
-    stanza.kind() == Kind::Message && !["no-store", "no-permanent-store"].into_iter().any(forbids)
+    stanza.kind() == Kind::Message && !stanza.forbids_storing()
 }
 
 /// Stanzas that are due so soon are written together.

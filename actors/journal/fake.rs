@@ -1,6 +1,6 @@
 //! A store in memory that fails on request, for tests. Its content survives that it is closed.
 
-#![expect(clippy::missing_panics_doc, clippy::unwrap_used, reason = "for tests only")]
+#![expect(clippy::unwrap_used, reason = "for tests only")]
 
 use std::{collections::BTreeMap, io, sync::mpsc, thread};
 

@@ -383,12 +383,7 @@ fn is_presence(item: &Item) -> bool {
 }
 
 fn is_not_to_be_stored(item: &Item) -> bool {
-    is_new(item) && item.kept.stanza.kind() == Kind::Message && forbids_storing(&item.kept.stanza)
-}
-
-/// XEP-0334 4.1 and 4.2. `no-copy` says nothing about storing.
-pub(super) fn forbids_storing(stanza: &Stanza) -> bool {
-    ["no-store", "no-permanent-store"].iter().any(|hint| stanza.has_child(hint, "urn:xmpp:hints"))
+    is_new(item) && item.kept.stanza.kind() == Kind::Message && item.kept.stanza.forbids_storing()
 }
 
 /// No link has carried it.

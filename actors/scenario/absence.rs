@@ -207,7 +207,7 @@ impl Client {
         numbers
     }
 
-    /// Closes the stream in good order, and reads the rest.
+    /// Closes the stream with a closing tag, and reads the rest.
     async fn closes(mut self) -> Vec<usize> {
         // The node may have closed the stream of a component that does not read.
         let _ = self.socket.write_all(FOOTER.as_bytes()).await;

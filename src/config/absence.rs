@@ -17,7 +17,7 @@ pub(super) struct Defaults {
 
 /// Reads `[absence]`.
 pub(super) fn defaults(section: Section<'_>) -> Defaults {
-    let rules = rules(&section, &DEFAULT);
+    let rules = rules(&section, &Absence::DEFAULT);
     let total_bytes = section.read("total_bytes", value::size).unwrap_or(64 << 20);
     if rules.max_bytes > total_bytes {
         let key = if section.has("max_bytes") { "max_bytes" } else { "total_bytes" };
@@ -53,7 +53,7 @@ fn rules(section: &Section<'_>, defaults: &Absence) -> Absence {
         iq: time("iq", defaults.iq),
         max_stanzas: section.count("max_stanzas", 1).unwrap_or(defaults.max_stanzas),
         max_bytes: section.read("max_bytes", value::size).unwrap_or(defaults.max_bytes),
-        ..DEFAULT
+        ..Absence::DEFAULT
     }
 }
 
@@ -67,17 +67,5 @@ fn check_keep(section: &Section<'_>, keep: Duration, rules: &Absence) {
     }
 }
 
-/// The rules without `[absence]`. Whoever asks whether a bot is there wants to know it soon, so requests wait less
-/// than stanzas for a link.
-const DEFAULT: Absence = Absence {
-    message: Duration::from_secs(5 * 60),
-    presence: Duration::from_secs(60),
-    iq: Duration::from_secs(10),
-    max_stanzas: 10_000,
-    max_bytes: 16 << 20,
-    keep: None,
-    redeliver: false,
-};
-
-/// Memory is not a place for messages that somebody relies on for longer.
+/// Messages that have to be kept for longer must survive a restart, and what waits for components does not.
 const LONGEST_IN_MEMORY: Duration = Duration::from_secs(3600);

@@ -188,6 +188,11 @@ impl Stanza {
         may_name_it && self.element().is_ok_and(|element| element.child(name, namespace).is_some())
     }
 
+    /// Whether its sender forbids storing it (XEP-0334 sections 4.1 and 4.2). `no-copy` says nothing about it.
+    pub fn forbids_storing(&self) -> bool {
+        ["no-store", "no-permanent-store"].into_iter().any(|hint| self.has_child(hint, "urn:xmpp:hints"))
+    }
+
     /// The error answer: same kind and id, `to` and `from` swapped, children kept unless the stanza is longer
     /// than [`MAX_ECHO`]. `None` when no error may be sent.
     pub fn bounce(&self, error: &Error) -> Option<Self> {

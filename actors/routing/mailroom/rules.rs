@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use xmpp::{Stanza, stanza::Kind};
 
-use crate::{
-    routing::queue::{Bounds, forbids_storing},
-    settings::Absence,
-};
+use crate::{routing::queue::Bounds, settings::Absence};
 
 /// The bounds of one queue.
 pub(super) struct Terms<'a> {
@@ -50,7 +47,7 @@ pub(super) fn time_of(stanza: &Stanza, rules: &Absence) -> Duration {
 pub(super) fn is_storable(stanza: &Stanza) -> bool {
     stanza.kind() == Kind::Message
         && matches!(stanza.type_(), None | Some("chat" | "normal"))
-        && !forbids_storing(stanza)
+        && !stanza.forbids_storing()
 }
 
 /// How long a stanza waits at least for a connected component to read: `"0s"` means that nothing waits for an absent

@@ -7,7 +7,7 @@ use actix::Context;
 use super::Outgoing;
 
 impl Outgoing {
-    /// Has the journal get what becomes old, as long as something is not settled.
+    /// Sets the timer that gives stanzas to the journal once they have waited for long enough.
     pub(super) fn watch_unwritten(&mut self, context: &mut Context<Self>) {
         if let Some(keeping) = &self.owners.journal {
             let first = clock::now() + keeping.after;
