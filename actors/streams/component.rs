@@ -223,13 +223,7 @@ impl Handler<Queued<link::Event>> for Component {
             }
             link::Event::Ended { written, error } => {
                 if error.is_some() && !self.connection.has_ended() {
-                    // A component that closes has read all. Of one that was cut off this is unknown.
-                    let uncertain = self.connection.outbox.mark_recent_uncertain(clock::now());
-                    log::warn!(
-                        target: LOG, address:% = self.connection.address, name:% = self.binding.shown(),
-                        stanzas = uncertain;
-                        "the connection was reset; stanzas written lately may not have arrived"
-                    );
+                    self.mark_recent_uncertain();
                 }
                 let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
                 let reason = self.closing.cause().unwrap_or(reason);
@@ -301,8 +295,10 @@ impl Drop for Component {
             && self.binding.was_bound()
             && let Some(name) = self.binding.name().cloned()
         {
-            let reason = "internal error of this node".to_owned();
-            let _ = self.environment.owners.gone.signal(Gone { name, component: self.own.clone(), reason });
+            let (component, reason) = (self.own.clone(), "internal error of this node".to_owned());
+            let _ = self.environment.owners.gone.signal(Gone { name: name.clone(), component, reason });
+            // The mailroom may await what this connection has not written.
+            let _ = self.environment.owners.returned.signal(Returned::nothing(name, self.own.clone()));
         }
         let ended = accepted::Ended { caller: self.caller(), is_expected: false };
         let _ = self.environment.ended.signal(ended);

@@ -136,8 +136,14 @@ impl Handler<Queued<component::Returned>> for Mailroom {
     fn handle(&mut self, returned: Queued<component::Returned>, _: &mut Context<Self>) {
         let component::Returned { name, component, doubtful, unwritten } = returned.into_message();
         let now = clock::now();
-        let seat = self.seats.get_mut(&name);
-        let is_expected = seat.is_some_and(|seat| seat.end_return(&component));
+        let is_expected = self.seats.get_mut(&name).is_some_and(|seat| {
+            let is_expected = seat.end_return(&component);
+            if !is_expected {
+                // It has panicked: it returns nothing more when the router reports its end.
+                seat.lose(&component, false, now);
+            }
+            is_expected
+        });
         let absence = self.seats.get(&name).map(|seat| seat.absence(now));
         let reason = match absence {
             None => Some(Reason::Removed),

@@ -63,6 +63,48 @@ async fn what_may_not_have_arrived_is_sent_again_with_a_stamp_if_so_configured()
     house.has_settled().await;
 }
 
+/// Ten messages that were written to a connection before come again; the first of them with a stamp.
+async fn gets_ten_again(house: &House, mut bot: Client) {
+    for expected in 0..10 {
+        let stanza = bot.next().await.unwrap();
+        assert_eq!(number(&stanza), expected);
+        assert!(stanza.contains("urn:xmpp:delay") || expected > 0, "{stanza}");
+    }
+    let account = house.has_settled().await;
+    assert_eq!(
+        (account.settled(Outcome::Written).stanzas, account.settled(Outcome::Uncertain).stanzas),
+        (10, 0)
+    );
+    assert!(account.repeated().stanzas > 0);
+}
+
+#[actix::test]
+async fn what_was_written_to_a_component_that_does_not_answer_a_ping_is_sent_again_if_so_configured() {
+    let house = House::with(Conflict::Refuse, Absence { redeliver: true, ..ABSENCE });
+    let mut sender = house.connect(OURS, WIDE).await;
+    let _old = house.connect(BOT, WIDE).await;
+    sender.sends(BOT, 0..10).await;
+    passes(1).await;
+    assert_eq!(house.balances().await.settled(Outcome::Written).stanzas, 10);
+    let new = house.connect(BOT, WIDE).await;
+    gets_ten_again(&house, new).await;
+}
+
+#[actix::test]
+async fn what_was_written_to_a_component_that_does_not_read_is_sent_again_if_so_configured() {
+    let absence = Absence { redeliver: true, message: Duration::from_secs(3600), ..ABSENCE };
+    let house = House::with(Conflict::Refuse, absence);
+    let mut sender = house.connect(OURS, WIDE).await;
+    let _old = house.connect(BOT, 512).await;
+    sender.sends(BOT, 0..2).await;
+    passes(1).await;
+    sender.sends(BOT, 2..10).await;
+    // The chunk with the others stalls until `write_timeout`.
+    passes(600).await;
+    let new = house.connect(BOT, WIDE).await;
+    gets_ten_again(&house, new).await;
+}
+
 #[actix::test]
 async fn a_stanza_that_is_sent_again_in_vain_is_answered_in_the_end() {
     let house = House::with(Conflict::Refuse, Absence { redeliver: true, ..ABSENCE });

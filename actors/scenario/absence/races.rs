@@ -260,6 +260,25 @@ async fn a_connection_that_panics_keeps_nothing_from_the_next_one() {
     house.has_settled().await;
 }
 
+#[actix::test]
+async fn a_connection_that_panics_after_it_was_replaced_keeps_nothing_from_the_next_one() {
+    let house = House::with(Conflict::Replace, ABSENCE);
+    let mut sender = house.connect(OURS, WIDE).await;
+    let (mut socket, link) = duplex(16);
+    let (stream, address) = (Stream::Tcp(link.into()), ([127, 0, 0, 1], 5347).into());
+    let old = start_component(&house.meter, environment(&house.names, &house.core), stream, address);
+    log_in_as(&mut socket, BOT).await;
+    // The end of the old connection takes seconds, as it reads nothing.
+    let mut new = house.connect(BOT, WIDE).await;
+    sender.sends(BOT, 0..10).await;
+    assert!(new.receives_some().await.is_empty(), "the old connection has not given back yet");
+    old.signal(Crash).unwrap();
+    assert_eq!(new.receives(10).await, (0..10).collect::<Vec<_>>());
+    sender.sends(BOT, 10..20).await;
+    assert_eq!(new.receives(10).await, (10..20).collect::<Vec<_>>());
+    house.has_settled().await;
+}
+
 /// Panic, as a bug in the connection would.
 #[derive(Debug)]
 struct Crash;

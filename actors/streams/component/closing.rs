@@ -141,6 +141,19 @@ impl Component {
         self.give_back(context);
     }
 
+    /// The connection ends, and the component has not closed it. A component that closes it has read everything; of any
+    /// other this is unknown.
+    pub(super) fn mark_recent_uncertain(&mut self) {
+        let uncertain = self.connection.outbox.mark_recent_uncertain(clock::now());
+        if uncertain > 0 {
+            log::warn!(
+                target: LOG, address:% = self.connection.address, name:% = self.binding.shown(),
+                stanzas = uncertain;
+                "the component did not close its connection; stanzas written lately may not have arrived"
+            );
+        }
+    }
+
     /// Gives back what was not written, once the link is down and nothing more comes.
     pub(super) fn give_back(&mut self, context: &mut Context<Self>) {
         let Binding::Retired(name) = &self.binding else { return };
@@ -244,6 +257,7 @@ impl Component {
         if self.connection.has_ended() {
             return self.link_ended(WHOLE_CHUNK, reason, context);
         }
+        self.mark_recent_uncertain();
         self.connection.allow_stall();
         self.machine
             .close(Some(stream::Error::new(Condition::ConnectionTimeout, "no data accepted in time")));

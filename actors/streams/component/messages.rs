@@ -162,6 +162,13 @@ pub struct Returned {
     pub unwritten: Vec<Batch>,
 }
 
+impl Returned {
+    /// Of a connection that has panicked.
+    pub(super) fn nothing(name: Domain, component: Mailbox<Component>) -> Self {
+        Self { name, component, doubtful: Vec::new(), unwritten: Vec::new() }
+    }
+}
+
 /// A component has sent presence.
 #[derive(Debug)]
 pub struct PresenceSent {

@@ -94,6 +94,7 @@ impl Component {
             target: LOG, address:% = self.connection.address, name:% = self.binding.shown();
             "the component does not answer a ping: its connection is closed, and another may serve the name"
         );
+        self.mark_recent_uncertain();
         self.link_ended(WHOLE_CHUNK, "the component did not answer a ping", context);
     }
 }
