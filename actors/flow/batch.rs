@@ -70,9 +70,8 @@ pub struct Batch {
     pub permit: ReadPermit,
     /// Counts them, and their outcome.
     pub entry: account::Entry,
-    /// Error answers on their way back: they wait as long as necessary and are never refused. They hold the
-    /// read permit of the stanzas that they answer, so a peer that does not read its answers is not read
-    /// either.
+    /// Error answers on their way back: no mailbox refuses them. They hold the read permit of the stanzas that they
+    /// answer until they are in a queue.
     pub returning: bool,
     /// How often each of them was sent.
     pub sends: Sends,

@@ -106,7 +106,7 @@ impl Mailroom {
         if self.refusals.count_line() {
             log::warn!(
                 target: LOG, name:% = batch.to, stanzas = batch.stanzas.len(), limit = limit.key();
-                "dropped error answers: the component does not read them, and the memory for all components is used up"
+                "dropped error answers: the component does not read them, and the queue is full"
             );
         }
     }

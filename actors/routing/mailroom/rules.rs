@@ -11,18 +11,20 @@ pub(super) struct Terms<'a> {
     pub(super) rules: &'a Absence,
     /// A connection serves the name: the stanzas wait for it to read.
     pub(super) is_served: bool,
-    /// Error answers to stanzas of the component itself: only the memory of all queues bounds them. Nobody can be told
-    /// that one was dropped.
+    /// For error answers to stanzas of the component itself. More of them may wait, since nobody can be told that one was
+    /// dropped.
     pub(super) returning: bool,
 }
 
 impl Bounds for Terms<'_> {
     fn max_stanzas(&self) -> usize {
-        if self.returning { usize::MAX } else { self.rules.max_stanzas }
+        let factor = if self.returning { MORE_ANSWERS } else { 1 };
+        self.rules.max_stanzas.saturating_mul(factor)
     }
 
     fn max_bytes(&self) -> usize {
-        if self.returning { usize::MAX } else { self.rules.max_bytes }
+        let factor = if self.returning { MORE_BYTES } else { 1 };
+        self.rules.max_bytes.saturating_mul(factor)
     }
 
     fn time_of(&self, stanza: &Stanza) -> Duration {
@@ -49,6 +51,13 @@ pub(super) fn is_storable(stanza: &Stanza) -> bool {
         && matches!(stanza.type_(), None | Some("chat" | "normal"))
         && !stanza.forbids_storing()
 }
+
+/// So many times as many error answers may wait. With the defaults that is a full queue for one remote domain, all of
+/// whose stanzas are answered at once.
+const MORE_ANSWERS: usize = 5;
+
+/// The same for their bytes: half of the memory for all components, with the defaults.
+const MORE_BYTES: usize = 2;
 
 /// How long a stanza waits at least for a connected component to read: `"0s"` means that nothing waits for an absent
 /// one.

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{routing::queue::Queue, settings::Absence, streams::component::Component};
+use crate::{
+    flow::batch::ReadPermit, routing::queue::Queue, settings::Absence, streams::component::Component,
+};
 use mailbox::Mailbox;
 
 /// The seat of one component.
@@ -13,6 +15,8 @@ pub(super) struct Seat {
     pub(super) state: State,
     /// When the last connection ended; before the first one, when the name became known.
     pub(super) absent_since: Instant,
+    /// Read permits of the connection: it does not read its error answers, so it is not read either.
+    unread: Vec<ReadPermit>,
 }
 
 /// The connection of a component.
@@ -60,12 +64,31 @@ impl State {
 impl Seat {
     /// A seat without a connection.
     pub(super) fn new(rules: Absence, now: Instant) -> Self {
-        Self { queue: Queue::new(), rules, state: State::Absent, absent_since: now }
+        Self { queue: Queue::new(), rules, state: State::Absent, absent_since: now, unread: Vec::new() }
     }
 
     /// The time for which no connection has served the name; `None`: one does.
     pub(super) fn absence(&self, now: Instant) -> Option<Duration> {
         (!self.state.is_served()).then(|| now.saturating_duration_since(self.absent_since))
+    }
+
+    /// Error answers of this read of the connection wait in the queue. If they are beyond its limits, the connection is
+    /// not read until it has read some of them.
+    pub(super) fn hold_reader(&mut self, permit: ReadPermit) {
+        if self.state.is_served() && self.is_beyond_limits() {
+            self.unread.push(permit);
+        }
+    }
+
+    /// Has the connection read again, if its queue is within its limits.
+    pub(super) fn release_reader(&mut self) {
+        if !self.unread.is_empty() && !self.is_beyond_limits() {
+            self.unread = Vec::new();
+        }
+    }
+
+    fn is_beyond_limits(&self) -> bool {
+        self.queue.len() > self.rules.max_stanzas || self.queue.bytes() > self.rules.max_bytes
     }
 
     /// A connection serves the name, and gets its stanzas from here.
@@ -109,6 +132,7 @@ impl Seat {
             }
             State::Supplied(_) | State::Direct(_) | State::Absent => return,
         }
+        self.unread = Vec::new();
         self.absent_since = now;
     }
 

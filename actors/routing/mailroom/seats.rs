@@ -70,7 +70,11 @@ impl Seats {
         let mut before = std::mem::take(&mut self.known);
         for (name, rules) in components {
             let seat = match before.remove(&name) {
-                Some(seat) => Seat { rules, ..seat },
+                Some(mut seat) => {
+                    seat.rules = rules;
+                    seat.release_reader();
+                    seat
+                }
                 None => Seat::new(rules, now),
             };
             self.known.insert(name, seat);
@@ -117,7 +121,11 @@ impl Seats {
         let before = seat.queue.weight();
         let (is_served, returning) = (seat.state.is_served(), batch.returning);
         let terms = Terms { rules: &seat.rules, is_served, returning };
+        let reader = returning.then(|| batch.permit.clone());
         let rest = seat.queue.append(batch, Room { bounds: &terms, free });
+        if let Some(reader) = reader {
+            seat.hold_reader(reader);
+        }
         self.weight = self.weight - before + seat.queue.weight();
         let without_memory = rest.without_memory.map(|batch| (Limit::TotalBytes, batch));
         let refused = rest.refused.into_iter().map(|(bound, batch)| (Limit::from(bound), batch));
@@ -153,6 +161,7 @@ impl Seats {
         let before = seat.queue.weight();
         let batches = take(&mut seat.queue);
         self.weight = self.weight - before + seat.queue.weight();
+        seat.release_reader();
         batches
     }
 }
@@ -198,13 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn error_answers_obey_the_limit_of_all_components_only() {
+    fn more_error_answers_wait_than_other_stanzas() {
         let returning = |count| Batch { returning: true, ..batch("b.example", count) };
-        let mut seats = seats(&Absence { max_stanzas: 1, max_bytes: 1, ..rules() }, 10_000);
-        assert!(seats.append(&name("b.example"), returning(5)).is_empty());
-        let (limit, rest) = seats.append(&name("b.example"), returning(100)).pop().unwrap();
-        assert_eq!(limit, Limit::TotalBytes);
-        assert!(rest.stanzas.len() < 100);
+        let mut seats = seats(&Absence { max_stanzas: 2, ..rules() }, 1 << 20);
+        assert!(seats.append(&name("b.example"), returning(10)).is_empty());
+        let (limit, rest) = seats.append(&name("b.example"), returning(10)).pop().unwrap();
+        assert_eq!((limit, rest.stanzas.len()), (Limit::Stanzas, 10));
     }
 
     #[test]

@@ -34,6 +34,35 @@ async fn a_component_that_does_not_read_holds_up_nobody() {
 }
 
 #[actix::test]
+async fn a_component_that_does_not_read_its_error_answers_is_not_read_until_it_does() {
+    tokio::time::pause();
+    let unavailable = Absence { message: Duration::ZERO, ..ABSENCE };
+    let narrow = Absence { max_stanzas: 100, ..ABSENCE };
+    let house = House::of(vec![
+        (domain(BOT), Conflict::Refuse, narrow),
+        (domain(OTHER), Conflict::Refuse, unavailable),
+    ]);
+    let mut bot = house.connect(BOT, 1024).await;
+    let second = Duration::from_secs(1);
+    let mut sent = 0;
+    // Each is answered. It sends nothing while the node does not read: its connection takes nothing then.
+    while tokio::time::timeout(second, bot.sends(OTHER, sent..sent + 1)).await.is_ok() {
+        sent += 1;
+        assert!(sent < MANY, "it is read without end");
+    }
+    let waiting = house.waiting(BOT).await;
+    assert!((101..200).contains(&waiting), "{waiting} answers wait beside those in the outbox");
+    house.balances().await;
+    // It reads: every stanza that was taken has its answer.
+    let taken = house.account().await.taken().stanzas as usize;
+    for number in 0..taken {
+        assert_eq!(bot.is_answered().await.0, number);
+    }
+    assert!(house.account().await.taken().stanzas as usize >= taken);
+    house.has_settled().await;
+}
+
+#[actix::test]
 async fn it_can_be_slow_again_before_everything_was_handed_over() {
     let house = house();
     let mut sender = house.connect(OURS, 4096).await;

@@ -72,7 +72,7 @@ pub(super) struct Silence {
     /// Checks in a row that found nothing new.
     checks: u32,
     /// Watches whether the stanzas of the last read are still being processed. Their error answers count: they hold the
-    /// read permit until they are in the outbox.
+    /// read permit until they are in a queue.
     last_read: batch::Watch,
 }
 
