@@ -64,7 +64,7 @@
 //! |---|---|---|---|
 //! | incoming, component | [`route::Route`] | router | kept and offered again in 25 ms; the socket is not read meanwhile |
 //! | outgoing | [`route::Route`] with error stanzas of the peer | router | signal: as many as one read brought |
-//! | incoming, component | [`route::Refuse`] | router | signal: as many as one read brought |
+//! | incoming, component | [`route::Refuse`] | router | signal: as many as one read brought. An answer to a remote domain without a session starts an attempt |
 //! | router | [`promise::Deliver`] | promise | answered with `resource-constraint` |
 //! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
 //! | router | [`component::Send`] | component | answered with `resource-constraint`; error answers: signal |
@@ -73,7 +73,7 @@
 //! | router | [`service::Serve`] | service | answered with `resource-constraint` |
 //! | service | [`service::Answered`] | router | signal: as many as one read brought |
 //! | promise, outgoing | [`route::Return`] | router | signal: error answers are never refused |
-//! | mailroom | [`mailroom::Bounced`] | router | signal: error answers are never refused |
+//! | mailroom | [`mailroom::Bounced`] | router | signal: error answers are never refused. One to a remote domain without a session starts an attempt |
 //! | mailroom | [`mailroom::Answered`] | router | signal: one for each batch that is answered |
 //! | mailroom | [`mailroom::Notified`] | router | signal: one for a component at each tick |
 //! | component | [`component::PresenceSent`] | mailroom | signal: one for each read |

@@ -95,7 +95,7 @@ Parts of the node (kinds of actors), as mailbox lines and log targets name them:
   promise       queues stanzas until there is a connection, and retries ([promise])
   outgoing      one for each connection that this node opened to a remote server
   incoming      one for each connection that a remote server opened
-  mailroom      keeps stanzas for components that are not connected
+  mailroom      keeps stanzas for components that are not connected or read slowly
   component     one for each connected component
   listener      accepts connections and limits their number
   dial_limit    limits simultaneous connection attempts to one address

@@ -86,7 +86,7 @@ pub fn component(component: &ComponentReport, now: Time) -> String {
         false => format!("component not connected for {time}"),
     }];
     if waiting.stanzas > 0 {
-        let first = first_answered.map(|time| format!(", the first is answered in {time}"));
+        let first = first_answered.map(|time| format!(", the first is answered with an error in {time}"));
         parts.push(format!("{}{}", waits(*waiting), first.unwrap_or_default()));
     }
     match last_end {
@@ -353,7 +353,7 @@ mod tests {
         };
         assert_eq!(
             component(&absent, now),
-            "echo.example.org: component not connected for 12 s; 31 stanzas wait, the first is answered in 4 min; \
+            "echo.example.org: component not connected for 12 s; 31 stanzas wait, the first is answered with an error in 4 min; \
              it has not connected since the start of the node"
         );
         let idle = ComponentReport { waiting: Amount::default(), ..absent };

@@ -72,7 +72,7 @@ fn what_waits_for_a_component_is_shown_until_it_connects() {
     }
     let told = eventually("three stanzas wait", || {
         let told = place.tells(&["explain", "inbox.nuncio.example"]);
-        told.contains("; 3 stanzas wait, the first is answered in ").then_some(told)
+        told.contains("; 3 stanzas wait, the first is answered with an error in ").then_some(told)
     });
     assert!(told.starts_with("inbox.nuncio.example: component not connected for "), "{told}");
     let told = place.tells(&["queues"]);

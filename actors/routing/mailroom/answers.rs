@@ -12,7 +12,7 @@ use crate::flow::{
     account::Outcome,
     batch::{Answers, Batch},
 };
-use status::report::Seconds;
+use status::{amount::Amount, report::Seconds};
 
 /// Why stanzas are not delivered.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +75,9 @@ impl Mailroom {
     /// Answers stanzas.
     pub(super) fn answer(&self, batches: Vec<Batch>, reason: &Reason, outcome: Outcome) {
         for batch in batches {
-            if matches!(reason, Reason::Away(_)) {
-                let answered = Answered { name: batch.to.clone(), amount: batch.amount() };
+            let answerable = Amount::of(batch.stanzas.iter().filter(|stanza| stanza.is_answerable()));
+            if matches!(reason, Reason::Away(_)) && answerable.stanzas > 0 {
+                let answered = Answered { name: batch.to.clone(), amount: answerable };
                 // A router that is gone ends the process.
                 let _ = self.owners.answered.signal(answered);
             }

@@ -110,6 +110,21 @@ async fn an_error_answer_waits_for_a_component_that_is_away() {
 }
 
 #[actix::test]
+async fn what_expires_without_an_answer_does_not_count_as_answered() {
+    let house = House::new();
+    let mut sender = house.connect(OURS, WIDE).await;
+    sender.sends_one(BOT, "message", "error", 0).await;
+    sender.sends_one(BOT, "message", "chat", 1).await;
+    passes(400).await;
+    assert_eq!(sender.is_answered().await.0, 1);
+    let (answer, shown) = oneshot::channel();
+    house.core.router.signal(router::ShowComponents { of: Some(domain(BOT)), answer }).unwrap();
+    let refused: Vec<u64> = shown.await.unwrap().iter().map(|report| report.refused.stanzas).collect();
+    assert_eq!(refused, [1]);
+    assert_eq!(house.has_settled().await.settled(Outcome::Dropped).stanzas, 1);
+}
+
+#[actix::test]
 async fn a_name_that_a_reload_removes_is_answered_for_at_once() {
     let house = House::new();
     let mut sender = house.connect(OURS, WIDE).await;
