@@ -20,6 +20,8 @@ pub(crate) struct Arguments {
     pub(crate) acks: bool,
     /// Run only the comparison of a healthy destination beside bad ones.
     pub(crate) bad: bool,
+    /// Run only the test of a link that is reset many times.
+    pub(crate) resets: bool,
     /// Numbers of domains for the test with many domains behind one address.
     pub(crate) domains: Vec<usize>,
     /// Round-trip times between the two servers for the same test.
@@ -79,6 +81,7 @@ impl Arguments {
             hoster: false,
             acks: false,
             bad: false,
+            resets: false,
             domains: vec![1000, 5000],
             round_trips: vec![Duration::ZERO],
             quick: false,
@@ -103,6 +106,7 @@ impl Arguments {
                 "--hoster" => read.hoster = true,
                 "--acks" => read.acks = true,
                 "--bad" => read.bad = true,
+                "--resets" => read.resets = true,
                 "--domains" => read.domains = list(value()?, number)?,
                 "--round-trips" => {
                     read.round_trips =
@@ -146,5 +150,5 @@ fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--acks] [--bad] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
+const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--acks] [--bad] [--resets] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
     [--only rest,flood,pairs,mix,latency,cold,thousand,handshake] [--kinds nuncio,ejabberd,prosody]";

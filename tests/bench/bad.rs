@@ -8,8 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use memchr::memmem::Finder;
-
+use crate::answers;
 use crate::arguments::Arguments;
 use crate::latency::Clocked;
 use crate::machine;
@@ -156,7 +155,7 @@ impl Bench {
         self.receiver.set_read_timeout(Some(POLL)).expect("a socket");
         let (is_over, scripts, healthy) = (AtomicBool::new(false), &self.scripts, &self.healthy);
         let (took, bounced, largest) = thread::scope(|scope| {
-            let bounced = scope.spawn(|| count_errors(&mut errors, &is_over));
+            let bounced = scope.spawn(|| answers::count(&mut errors, &is_over));
             let largest = scope.spawn(|| largest_memory(&sending, &is_over));
             let sender = &mut self.sender;
             let writer = scope.spawn(|| send(sender, healthy, scripts, &sent));
@@ -201,21 +200,6 @@ fn receive(from: &mut TcpStream, sent: &[OnceLock<Instant>]) -> Vec<f64> {
     took
 }
 
-/// Counts the error answers that the sender gets.
-fn count_errors(from: &mut TcpStream, is_over: &AtomicBool) -> usize {
-    let (finder, mut buffer, mut kept, mut count) = (Finder::new(ANSWER), vec![0; 64 * 1024], 0, 0);
-    while !is_over.load(Ordering::Relaxed) {
-        let Ok(length @ 1..) = from.read(&mut buffer[kept..]) else { continue };
-        let end = kept + length;
-        count += finder.find_iter(&buffer[..end]).count();
-        // An end tag may be in two reads.
-        let keep = end.saturating_sub(ANSWER.len() - 1);
-        buffer.copy_within(keep..end, 0);
-        kept = end - keep;
-    }
-    count
-}
-
 fn largest_memory(processes: &[u32], is_over: &AtomicBool) -> f64 {
     let mut largest = 0.0_f64;
     while !is_over.load(Ordering::Relaxed) {
@@ -231,9 +215,6 @@ fn names(names: &[&str]) -> Vec<String> {
 
 /// The interval between two messages to one destination.
 const EVERY: Duration = Duration::from_millis(1);
-
-/// The end tag of an error answer.
-const ANSWER: &str = "</error>";
 
 /// How long a read waits before the end of the run is looked at.
 const POLL: Duration = Duration::from_millis(100);

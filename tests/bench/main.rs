@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod acks;
+mod answers;
 mod arguments;
 mod bad;
 mod domains;
@@ -15,6 +16,7 @@ mod latency;
 mod machine;
 mod pipeline;
 mod relay;
+mod resets;
 mod rest;
 mod results;
 mod scale;
@@ -61,6 +63,9 @@ fn main() -> ExitCode {
     }
     if arguments.bad {
         return bad::run(&network, &arguments);
+    }
+    if arguments.resets {
+        return resets::run(&network, &arguments);
     }
     if arguments.hoster {
         return hoster::run(&network, &arguments);

@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Nuncio,
     Ejabberd,
     Prosody,
+    /// Prosody with mod_smacks, which acknowledges stanzas.
+    Acknowledging,
     /// Nuncio with its limits lifted, to measure the cost of the limits.
     Lifted,
     /// Nuncio without stream management, to measure the cost of acknowledgements.
@@ -31,6 +33,7 @@ impl Kind {
             Self::Nuncio => "nuncio",
             Self::Ejabberd => "ejabberd",
             Self::Prosody => "prosody",
+            Self::Acknowledging => "prosody with smacks",
             Self::Lifted => "nuncio, limits lifted",
             Self::WithoutAcks => "without acks",
             Self::Bare => "bare",
@@ -101,8 +104,12 @@ impl Pair {
         receiving: &[String],
         round_trip: Duration,
     ) -> Self {
-        let receiving = One::start_at(network, kind, &format!("two.{called}"), receiving, round_trip);
-        let sending = One::start_at(network, kind, &format!("one.{called}"), sending, round_trip);
+        let far = |address| match round_trip {
+            Duration::ZERO => address,
+            _ => relay::start(network, address, round_trip),
+        };
+        let receiving = One::start_at(network, kind, &format!("two.{called}"), receiving, far);
+        let sending = One::start_at(network, kind, &format!("one.{called}"), sending, far);
         Self { kind, sending, receiving }
     }
 
@@ -153,18 +160,19 @@ pub(crate) enum Program {
 impl One {
     /// Starts a server of the given kind. Every component has its own SRV record, as in a real deployment.
     pub(crate) fn start(network: &Network, kind: Kind, domain: &str, components: &[String]) -> Self {
-        Self::start_at(network, kind, domain, components, Duration::ZERO)
+        Self::start_at(network, kind, domain, components, |address| address)
     }
 
-    /// Like `start`, with a round-trip time to other servers.
-    fn start_at(
+    /// Like `start`; other servers reach it at the address that `reached_at` gives for its own.
+    pub(crate) fn start_at(
         network: &Network,
         kind: Kind,
         domain: &str,
         components: &[String],
-        round_trip: Duration,
+        reached_at: impl FnOnce(Ipv4Addr) -> Ipv4Addr,
     ) -> Self {
         let mut setup = Setup::of(domain).auth(Auth::External).unpublished();
+        setup.smacks = kind == Kind::Acknowledging;
         (setup.loaded, setup.wildcard) = (true, true);
         setup.components = components.iter().map(|name| format!("{name}.{domain}")).collect();
         for (key, value) in kind.differences() {
@@ -174,14 +182,12 @@ impl One {
         let server: Box<dyn Server> = match kind {
             Kind::Nuncio | Kind::Lifted | Kind::WithoutAcks => Box::new(Node::start(network, setup)),
             Kind::Ejabberd => Box::new(Ejabberd::start(network, setup)),
-            Kind::Prosody => Box::new(Prosody::start(network, setup)),
+            Kind::Prosody | Kind::Acknowledging => Box::new(Prosody::start(network, setup)),
             Kind::Bare => panic!("the bare pipeline has no domain"),
         };
         let address = server.address();
         let target = address.to_string();
-        let reached_at =
-            if round_trip.is_zero() { address } else { relay::start(network, address, round_trip) };
-        network.dns.a(&target, reached_at);
+        network.dns.a(&target, reached_at(address));
         for name in names {
             network.dns.srv(&format!("_xmpp-server._tcp.{name}"), 0, 0, 5269, &target);
         }
