@@ -156,10 +156,15 @@ fn promtool_finds_nothing_to_complain_about() {
     assert!(output.status.success() && output.stderr.is_empty() && output.stdout.is_empty(), "{output:?}");
 }
 
+/// The metrics of the journal exist only with a journal.
+fn with_all_metrics() -> Setup {
+    Setup::of("nuncio.example").set("journal.path", "\"waiting.redb\"")
+}
+
 #[test]
 fn the_documentation_names_every_metric() {
     let network = Network::new();
-    let node = Watched::start(&network, Setup::of("nuncio.example"));
+    let node = Watched::start(&network, with_all_metrics());
     let documentation = include_str!("../docs/monitoring.md");
     let scrape = node.scrape();
     let names: Vec<_> =
@@ -176,7 +181,7 @@ fn the_documentation_names_every_metric() {
 #[test]
 fn every_name_in_the_dashboard_is_one_of_a_metric() {
     let network = Network::new();
-    let node = Watched::start(&network, Setup::of("nuncio.example"));
+    let node = Watched::start(&network, with_all_metrics());
     let text = node.scrape();
     let mut known = BTreeSet::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
