@@ -79,7 +79,7 @@ fn label(kind: Kind) -> &'static str {
     match kind {
         Kind::Nuncio | Kind::Lifted | Kind::WithoutAcks => "Nuncio",
         Kind::Ejabberd => "ejabberd",
-        Kind::Prosody => "Prosody",
+        Kind::Prosody | Kind::Acknowledging => "Prosody",
         Kind::Bare => "bare",
     }
 }
@@ -89,7 +89,7 @@ fn colour(kind: Kind) -> &'static str {
     match kind {
         Kind::Nuncio | Kind::Lifted | Kind::WithoutAcks => "#0a5cad",
         Kind::Ejabberd => "#b3bac2",
-        Kind::Prosody | Kind::Bare => "#d9c9a5",
+        Kind::Prosody | Kind::Acknowledging | Kind::Bare => "#d9c9a5",
     }
 }
 
