@@ -39,6 +39,8 @@ pub(super) struct Queue {
     earliest_expiry: Option<Instant>,
     /// Everything in front of this place was offered to the journal.
     offered: i64,
+    /// Nothing reads what waits: a newer presence replaces an older one at once.
+    replaces: bool,
     /// The entry of all stanzas in the account.
     entry: account::Entry,
 }
@@ -109,8 +111,36 @@ impl Queue {
             open: 0,
             earliest_expiry: None,
             offered: i64::MIN,
+            replaces: true,
             entry: account::Entry::none(),
         }
+    }
+
+    /// Sets whether a newer presence replaces an older one at once. While a connection reads what waits, it replaces only one
+    /// that is [`STALE`].
+    pub(super) fn set_replacing(&mut self, replaces: bool) {
+        let was_replacing = std::mem::replace(&mut self.replaces, replaces);
+        if replaces && !was_replacing && !self.presences.is_empty() {
+            self.drop_replaced();
+        }
+    }
+
+    /// Drops each presence that a newer one replaces.
+    fn drop_replaced(&mut self) {
+        let replaced = self.items.iter().filter(|(place, item)| self.is_replaced(**place, item));
+        let replaced: Vec<i64> = replaced.map(|(place, _)| *place).collect();
+        replaced.into_iter().for_each(|place| self.drop_from(place));
+    }
+
+    /// Whether a newer presence waits behind this one.
+    fn is_replaced(&self, place: i64, item: &Item) -> bool {
+        let newest = item.presence.and_then(|key| self.presence(key, &item.kept.stanza));
+        newest.is_some_and(|(newest, _)| newest > place)
+    }
+
+    /// Whether a presence may be dropped for a newer one.
+    fn is_replaceable(&self, item: &Item) -> bool {
+        self.replaces || clock::since(item.kept.since) >= STALE
     }
 
     pub(super) fn len(&self) -> usize {
@@ -177,7 +207,8 @@ impl Queue {
 
     /// Puts a stanza in front of all others, unless it is a presence that was replaced in the meantime.
     fn put_first(&mut self, item: Item) {
-        if item.presence.is_some_and(|key| self.presence(key, &item.kept.stanza).is_some()) {
+        let newer = item.presence.and_then(|key| self.presence(key, &item.kept.stanza));
+        if newer.is_some() && self.is_replaceable(&item) {
             self.entry.settle(Outcome::Dropped, item.kept.amount());
             return;
         }
@@ -196,6 +227,10 @@ impl Queue {
         while let Some((&place, item)) = self.items.first_key_value() {
             if item.bytes() > bytes && !kept.is_empty() {
                 break;
+            }
+            if self.is_replaceable(item) && self.is_replaced(place, item) {
+                self.drop_from(place);
+                continue;
             }
             bytes = bytes.saturating_sub(item.bytes());
             kept.extend(self.remove(place).map(|item| item.into_kept()));
@@ -280,6 +315,7 @@ impl Queue {
     /// replaces, so it fits in a full queue as well; the older one is dropped.
     fn make_room_for(&mut self, stanza: &Stanza, room: Room<'_>) -> Option<Bound> {
         let older = presence_key(stanza).and_then(|key| self.presence(key, stanza));
+        let older = older.filter(|(_, item)| self.is_replaceable(item));
         let (stanzas, bytes) = older.map_or((0, 0), |(_, item)| (1, item.bytes()));
         let stanzas = self.len() + 1 - stanzas;
         let bytes = self.bytes + stanza.bytes().len() - bytes;
@@ -302,7 +338,9 @@ impl Queue {
         self.bytes += item.bytes();
         self.earliest_expiry = sooner(self.earliest_expiry, item.expires);
         if let Some(key) = item.presence {
-            self.presences.insert(key, place);
+            // One that is put in front is older than those behind it.
+            let newest = self.presences.entry(key).or_insert(place);
+            *newest = place.max(*newest);
         }
         self.open += usize::from(item.open.is_some());
         self.offered = self.offered.min(place);
@@ -323,7 +361,7 @@ impl Queue {
         }
     }
 
-    /// The waiting presence with the same sender and recipient as `stanza`, and its position.
+    /// The newest waiting presence with the same sender and recipient as `stanza`, and its position.
     fn presence(&self, key: u64, stanza: &Stanza) -> Option<(i64, &Item)> {
         let place = *self.presences.get(&key)?;
         let item = self.items.get(&place)?;
@@ -412,6 +450,9 @@ impl Bounds for settings::Promise {
         }
     }
 }
+
+/// A presence that has waited for so long is out of date once a newer one waits behind it.
+const STALE: Duration = Duration::from_secs(5);
 
 const MUC: &str = "http://jabber.org/protocol/muc";
 

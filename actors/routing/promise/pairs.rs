@@ -49,6 +49,16 @@ pub(super) enum State {
     Pausing,
 }
 
+impl State {
+    /// Whether a session takes what waits.
+    pub(super) fn is_linked(&self) -> bool {
+        match self {
+            Self::HandingOver(_) | Self::Slow(_) => true,
+            Self::AwaitingSlot { .. } | Self::Attempting(_) | Self::AwaitingReturn | Self::Pausing => false,
+        }
+    }
+}
+
 impl Pairs {
     pub(super) fn get(&self, pair: &DomainPair) -> Option<&Pair> {
         self.known.get(pair)

@@ -1,5 +1,6 @@
 //! Sessions whose peers read slowly, or for which much waits: they get their stanzas in portions, as they ask for them.
-//! What waits meanwhile is bounded, expires, and is replaced by newer presence, like all that waits for a link.
+//! What waits meanwhile is bounded and expires, like all that waits for a link. A newer presence replaces only one that has
+//! waited for a while.
 
 use actix::{Context, Handler};
 use xmpp::DomainPair;

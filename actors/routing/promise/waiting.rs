@@ -75,6 +75,15 @@ impl Waiting {
         self.queues.entry(pair).or_insert_with(Queue::new);
     }
 
+    /// Sets whether a newer presence for the pair replaces an older one that waits.
+    pub(super) fn set_replacing(&mut self, pair: &DomainPair, replaces: bool) {
+        if let Some(queue) = self.queues.get_mut(pair) {
+            let before = queue.weight();
+            queue.set_replacing(replaces);
+            self.weight = self.weight - before + queue.weight();
+        }
+    }
+
     /// Removes the queue of a pair, which should be empty.
     pub(super) fn close(&mut self, pair: &DomainPair) {
         if let Some(queue) = self.queues.remove(pair) {

@@ -113,6 +113,47 @@ fn a_returned_presence_does_not_replace_one_that_waits() {
 }
 
 #[test]
+fn while_something_reads_each_presence_stays_and_afterwards_the_newest() {
+    let mut queue = queue_of(&[stanza("message", "", "0")]);
+    queue.set_replacing(false);
+    for id in ["1", "2", "3"] {
+        queue.append(Batch::of(stanza("presence", "", id)), wide(&bounds()));
+    }
+    queue.put_back(unwritten(vec![Batch::of(stanza("presence", "", "before"))]), &bounds());
+    assert_eq!(queue.len(), 5);
+    let weight = queue.weight();
+    queue.set_replacing(true);
+    assert!(queue.weight() < weight);
+    assert_eq!(ids(&queue.take_all()), ["0", "3"]);
+}
+
+#[actix::test]
+async fn a_stale_presence_is_replaced_even_while_something_reads() {
+    tokio::time::pause();
+    let mut queue = queue_of(&[stanza("message", "", "0")]);
+    queue.set_replacing(false);
+    for id in ["1", "2"] {
+        queue.append(Batch::of(stanza("presence", "", id)), wide(&bounds()));
+    }
+    tokio::time::advance(STALE).await;
+    assert_eq!(ids(&queue.take_first(usize::MAX)), ["0", "2"]);
+    queue.append(Batch::of(stanza("presence", "", "3")), wide(&bounds()));
+    tokio::time::advance(STALE).await;
+    queue.append(Batch::of(stanza("presence", "", "4")), wide(&bounds()));
+    assert_eq!((queue.len(), ids(&queue.take_all())), (1, vec!["4".to_owned()]));
+}
+
+#[test]
+fn what_was_put_in_front_does_not_hide_the_newest_presence() {
+    let mut queue = queue_of(&[stanza("presence", "", "1")]);
+    queue.set_replacing(false);
+    queue.put_back(unwritten(vec![Batch::of(stanza("presence", "", "0"))]), &bounds());
+    queue.set_replacing(true);
+    queue.append(Batch::of(stanza("presence", "", "2")), wide(&bounds()));
+    assert_eq!(ids(&queue.take_all()), ["2"]);
+}
+
+#[test]
 fn a_presence_with_other_addresses_is_not_replaced() {
     let mut other = Element::new("presence", "jabber:server").with("from", "a@a.example/x");
     other = other.with("to", "c@b.example").with("id", "1");
