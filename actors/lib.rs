@@ -122,17 +122,17 @@
 //!
 //! | from | message | to | if the mailbox is full |
 //! |---|---|---|---|
-//! | promise | [`journal::Write`] | journal | the stanzas count as not kept, and are offered again in ten seconds |
-//! | entries that are dropped | [`journal::Forget`] | journal | signal: one for each record |
+//! | promise, mailroom, outgoing, component | [`journal::Write`] | journal | the stanzas count as not kept, and are offered again in ten seconds |
+//! | handles that are dropped | [`journal::Forget`] | journal | signal: one for each record |
 //! | journal | `Commit` to itself | journal | signal: one at a time |
-//! | a timer of the promise | `WriteDue` | promise | signal: one at a time |
+//! | a timer of the promise, of the mailroom | `WriteDue` | promise, mailroom | signal: one at a time |
 //! | node | [`router::Restore`] | router | signal: one at the start, before all others |
-//! | router | [`promise::Restore`] | promise | signal: the same |
-//! | promise | [`Sync`](routing::journal::Sync) | journal | signal: one for each group of stanzas that are left at the stop |
-//! | journal | [`Synced`](routing::journal::Synced) | promise | signal: one for each question |
+//! | router | [`promise::Restore`], [`mailroom::Restore`] | promise, mailroom | signal: the same |
+//! | promise, mailroom | [`Sync`](routing::journal::Sync) | journal | signal: one for each group of stanzas that are left at the stop |
+//! | journal | [`Synced`](routing::journal::Synced) | promise, mailroom | signal: one for each question |
 //! | node | [`Close`](routing::journal::Close) | journal | signal |
 //!
-//! The promise attaches an entry to each stanza that it gives to the journal. It goes where the stanza goes, and when it is
+//! Whoever gives a stanza to the journal attaches a handle to it. The handle goes where the stanza goes, and when it is
 //! dropped, the record is removed.
 //!
 //! ## Reload
@@ -225,6 +225,7 @@
 //! [`mailroom::HandedOver`]: routing::mailroom::HandedOver
 //! [`mailroom::Notified`]: routing::mailroom::Notified
 //! [`mailroom::Release`]: routing::mailroom::Release
+//! [`mailroom::Restore`]: routing::mailroom::Restore
 //! [`mailroom::ShowFigures`]: routing::mailroom::ShowFigures
 //! [`mailroom::Show`]: routing::mailroom::Show
 //! [`mailroom::TakeOver`]: routing::mailroom::TakeOver

@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use xmpp::{
-    Domain,
+    Domain, Stanza,
     policy::{Bounds, Pattern, Policy},
+    stanza::Kind,
 };
 
 pub use net::{
@@ -213,6 +214,25 @@ impl Absence {
         keep: None,
         redeliver: false,
     };
+
+    /// The time that a stanza waits for an absent component.
+    pub fn time_of(&self, stanza: &Stanza) -> Duration {
+        match stanza.kind() {
+            Kind::Message => match self.keep {
+                Some(keep) if is_storable(stanza) => keep,
+                _ => self.message,
+            },
+            Kind::Presence => self.presence,
+            Kind::Iq => self.iq,
+        }
+    }
+}
+
+/// Whether a server would store the message for a user who is offline (RFC 6121 section 8.5.2.2, XEP-0334).
+pub(crate) fn is_storable(stanza: &Stanza) -> bool {
+    stanza.kind() == Kind::Message
+        && matches!(stanza.type_(), None | Some("chat" | "normal"))
+        && !stanza.forbids_storing()
 }
 
 /// The policy for one remote domain.
@@ -313,4 +333,45 @@ pub struct Journal {
 pub struct Service {
     /// Contact addresses (XEP-0157): form field (`abuse-addresses` …) and its URIs.
     pub contact: Vec<(String, Vec<String>)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use xmpp::xml::Element;
+
+    use super::*;
+
+    const KEEP: Duration = Duration::from_secs(3600);
+
+    fn rules() -> Absence {
+        Absence { iq: Duration::ZERO, keep: Some(KEEP), ..Absence::DEFAULT }
+    }
+
+    fn stanza(name: &str, type_: Option<&str>, hint: Option<&str>) -> Stanza {
+        let mut element =
+            Element::new(name, "jabber:server").with("from", "a@a.example").with("to", "b@b.example");
+        if let Some(type_) = type_ {
+            element = element.with("type", type_);
+        }
+        if let Some(hint) = hint {
+            element = element.with_child(Element::new(hint, "urn:xmpp:hints"));
+        }
+        Stanza::from_element(&element).unwrap()
+    }
+
+    #[test]
+    fn only_messages_that_servers_store_are_kept() {
+        for type_ in [None, Some("chat"), Some("normal")] {
+            assert_eq!(rules().time_of(&stanza("message", type_, None)), KEEP);
+            assert_eq!(rules().time_of(&stanza("message", type_, Some("no-copy"))), KEEP);
+            for hint in ["no-store", "no-permanent-store"] {
+                assert_eq!(rules().time_of(&stanza("message", type_, Some(hint))), rules().message);
+            }
+        }
+        for type_ in ["groupchat", "headline", "error"] {
+            assert_eq!(rules().time_of(&stanza("message", Some(type_), None)), rules().message);
+        }
+        assert_eq!(rules().time_of(&stanza("presence", None, None)), rules().presence);
+        assert_eq!(rules().time_of(&stanza("iq", Some("get"), None)), Duration::ZERO);
+    }
 }

@@ -162,7 +162,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
     let listen = listen::listen(top.section("listen"));
     let promise = promise::promise(top.section("promise"));
     let journal = journal::read(top.section("journal"));
-    let absence = absence::defaults(top.section("absence"));
+    let absence = absence::defaults(top.section("absence"), journal.is_some());
 
     let mut stores = identity::Stores::default();
     let s2s = top.section("s2s");

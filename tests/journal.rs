@@ -46,6 +46,65 @@ fn a_stopped_node_leaves_its_messages_in_the_file_whatever_their_age() {
 }
 
 #[test]
+fn messages_for_an_absent_component_survive_sigkill_and_arrive_once_and_in_order() {
+    let network = Network::new();
+    let watched = Watched::start(&network, with_journal());
+    let near = watched.node.inbox().name().to_owned();
+    sends_to(&watched.node.outbox(), &near, 0..COUNT);
+    watched.eventually_shows(&format!("nuncio_journal_records {COUNT}"));
+    watched.eventually_shows(&format!("nuncio_absent_waiting{{component=\"{near}\"}} {COUNT}"));
+    let mut node = watched.node;
+    node.process().signal("KILL");
+    node.process().exit_within(SOON);
+
+    node.starts_again();
+    node.eventually_logs(&["nuncio::mailroom", "restored", &format!("stanzas={COUNT}")]);
+    assert_eq!(received(&mut node.inbox(), COUNT), expected(0..COUNT));
+    let account = node.settled_account();
+    assert!(account.contains(&format!("restored={COUNT} ")), "{account}");
+    assert_eq!(node.terminate(SOON).code(), Some(0));
+    assert!(shows(&node).ends_with("0 stanzas\n"));
+}
+
+#[test]
+fn a_stopped_node_leaves_the_messages_for_its_components_in_the_file() {
+    let network = Network::new();
+    let mut node = Node::start(&network, with_journal());
+    let near = node.inbox().name().to_owned();
+    let sender = node.outbox();
+    sends_to(&sender, &near, 0..COUNT);
+    within(SOON, "the node has all messages", || {
+        node.account().contains(&format!("taken={COUNT} ")).then_some(())
+    });
+    assert_eq!(node.terminate(SOON).code(), Some(0));
+    node.eventually_logs(&["nuncio::account", "domain=*", "waiting=0", &format!("kept={COUNT} ")]);
+    node.starts_again();
+    assert_eq!(received(&mut node.inbox(), COUNT), expected(0..COUNT));
+}
+
+#[test]
+fn messages_for_a_component_that_was_removed_are_answered_after_the_start() {
+    let network = Network::new();
+    let mut node = Node::start(&network, with_journal());
+    let near = node.inbox().name().to_owned();
+    let sender = node.outbox();
+    sends_to(&sender, &near, 0..3);
+    within(SOON, "the node has all messages", || node.account().contains("taken=3 ").then_some(()));
+    drop(sender);
+    assert_eq!(node.terminate(SOON).code(), Some(0));
+    let text = fs::read_to_string(node.file()).unwrap();
+    assert!(text.contains(&near));
+    fs::write(node.file(), text.replace(&near, "other.nuncio.example")).unwrap();
+    node.starts_again();
+    let mut sender = node.outbox();
+    for number in 0..3 {
+        let answer = sender.next(SOON).expect("an error answer");
+        assert_eq!((answer.attribute("type"), answer.attribute("id")), ("error", &*number.to_string()));
+        assert!(answer.to_string().contains("is no longer served here"), "{answer}");
+    }
+}
+
+#[test]
 fn a_second_node_does_not_start_with_the_file_of_the_first() {
     let network = Network::new();
     let node = Node::start(&network, with_journal());
@@ -69,10 +128,14 @@ fn with_journal() -> Setup {
 }
 
 fn sends(sender: &Component, numbers: std::ops::Range<usize>) {
-    let from = sender.name().to_owned();
+    sends_to(sender, REMOTE, numbers);
+}
+
+fn sends_to(sender: &Component, to: &str, numbers: std::ops::Range<usize>) {
+    let (from, to) = (sender.name().to_owned(), to.to_owned());
     sender
         .floods(numbers.len(), move |number| {
-            format!("<message from='a@{from}' to='b@{REMOTE}' id='{number}'><body>{number}</body></message>")
+            format!("<message from='a@{from}' to='b@{to}' id='{number}'><body>{number}</body></message>")
         })
         .join()
         .unwrap();

@@ -7,7 +7,7 @@ use std::{
     vec,
 };
 
-use journal::record::{Flags, Source};
+use journal::record::Flags;
 use tokio::sync::OwnedSemaphorePermit;
 use xmpp::{Domain, DomainPair, Stanza, stanza};
 
@@ -280,10 +280,9 @@ impl Kept {
         if has_it || !is_worth_keeping(&self.stanza) {
             return Amount::default();
         }
-        let source = if self.taken { Source::Component } else { Source::Node };
         let may_have_arrived = may_have_arrived || self.sends.may_have_arrived;
         let flags = Flags { may_have_arrived, ..Flags::default() };
-        self.record = Some(group.add(&self.stanza, self.since, source, flags));
+        self.record = Some(group.add(&self.stanza, self.since, self.taken, flags));
         self.amount()
     }
 

@@ -77,6 +77,19 @@ impl Keeping {
     pub(crate) fn until(&self, now: Instant) -> Instant {
         now.checked_sub(self.after).unwrap_or(now) + TOGETHER
     }
+
+    /// Has `write` add to a group what was accepted at a time or earlier, and give the time at which the first of the others
+    /// was accepted. Gives the time at which there is more to write.
+    pub(crate) fn write_old(
+        &self,
+        waits: Waits,
+        write: impl FnOnce(Instant, &mut Group<'_>) -> Option<Instant>,
+    ) -> Option<Instant> {
+        let mut group = self.writer.group(waits);
+        let younger = write(self.until(clock::now()), &mut group);
+        group.send();
+        younger.map(|younger| younger + self.after)
+    }
 }
 
 /// What the journal, the writers and the handles share. All of it is atomics that tell how far the journal is: a message
@@ -122,8 +135,8 @@ impl Writer {
     }
 
     /// Begins a group of stanzas, which are written together and in order.
-    pub(crate) fn group(&self) -> Group<'_> {
-        Group { writer: self, records: Vec::new() }
+    pub(crate) fn group(&self, waits: Waits) -> Group<'_> {
+        Group { writer: self, waits, records: Vec::new() }
     }
 
     /// The handle of a record that is in the file already.
@@ -186,22 +199,38 @@ impl Writer {
     }
 }
 
+/// What the stanzas of a queue wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// A link to their domain.
+    ForLink,
+    /// Their component.
+    ForComponent,
+}
+
 /// Stanzas that are written together.
 #[derive(Debug)]
 pub(crate) struct Group<'a> {
     writer: &'a Writer,
+    waits: Waits,
     records: Vec<NewRecord>,
 }
 
 impl Group<'_> {
-    /// Adds a stanza that was accepted at `since`. Gives its handle.
+    /// Adds a stanza that was accepted at `since`. `is_taken`: it came from a stream. Gives its handle.
     pub(crate) fn add(
         &mut self,
         stanza: &Stanza,
         since: Instant,
-        source: Source,
+        is_taken: bool,
         flags: Flags,
     ) -> RecordHandle {
+        let source = match self.waits {
+            _ if !is_taken => Source::Node,
+            Waits::ForLink => Source::Component,
+            Waits::ForComponent => Source::Server,
+        };
+        let flags = Flags { for_component: self.waits == Waits::ForComponent, ..flags };
         let key = self.writer.shared.next.fetch_add(1, Relaxed);
         let slot = self.writer.slot(key);
         self.records.push(NewRecord {
@@ -218,7 +247,7 @@ impl Group<'_> {
 
     /// Sends the group to the journal. If the journal has no room, the stanzas count as not written.
     pub(crate) fn send(self) {
-        let Self { writer, records } = self;
+        let Self { writer, records, .. } = self;
         if records.is_empty() {
             return;
         }

@@ -10,6 +10,7 @@ pub(super) use self::terms::Terms;
 use super::starter::Starter;
 use crate::{
     dial::attempt::Dialer,
+    flow::journal::Keeping,
     observe::log_limit::{self, LogLimiter},
     routing::{mailroom::Mailroom, promise::Promise, router::Router},
     streams::{
@@ -29,6 +30,8 @@ pub(super) struct Receivers {
     pub(super) mailroom: Mailbox<Mailroom>,
     pub(super) verifier: Mailbox<Verifier>,
     pub(super) resumer: Mailbox<Resumer>,
+    /// Takes what waits for a while, if there is a journal.
+    pub(super) journal: Option<Keeping>,
 }
 
 /// Everything that listeners and their streams need.
@@ -125,7 +128,8 @@ impl Listeners {
 
     /// Everything that the connection of a component needs.
     fn of_components(&self, listener: &Mailbox<Listener>) -> component::Environment {
-        let (policies, Receivers { router, mailroom, .. }) = (&self.dialer.policies, &self.receivers);
+        let (policies, Receivers { router, mailroom, journal, .. }) =
+            (&self.dialer.policies, &self.receivers);
         let remote = policies.default_remote();
         component::Environment {
             names: Arc::clone(&self.terms.secrets),
@@ -153,6 +157,7 @@ impl Listeners {
             log_limits: self.terms.component_log_limits.clone(),
             asker: self.terms.asker.clone(),
             bad_stanzas: Arc::clone(&self.bad_stanzas),
+            journal: journal.clone(),
         }
     }
 

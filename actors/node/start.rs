@@ -103,16 +103,19 @@ impl Node {
         routing.start_promise(promise_inbox, promise.clone(), dialer.clone(), workers.clone());
         let service = routing.start_service();
         let mailroom = routing.start_mailroom();
+        let keeping = routing.store().map(|store| store.keeping);
         let routed = router::Receivers { promise: promise.clone(), mailroom: mailroom.clone(), service };
         routing.start_router(router_inbox, routed, dialer.recorder.clone());
 
         if let Some((opened, journal)) = opened.as_mut().zip(settings.journal.as_ref()) {
-            let restoring = Restoring { grace: journal.grace, message: settings.promise.message };
-            let batches = opened.take_batches(restoring);
+            let absences = absences(&settings).into_iter().collect();
+            let restoring = Restoring { grace: journal.grace, message: settings.promise.message, absences };
+            let journal::Restored { for_links, for_components } = opened.take_batches(&restoring);
             // Before the listeners start, so that nothing overtakes them.
-            let _ = router.signal(router::Restore { batches });
+            let _ = router.signal(router::Restore { for_links, for_components });
         }
         let receivers = Receivers {
+            journal: keeping,
             router: router.clone(),
             promise: promise.clone(),
             mailroom: mailroom.clone(),
@@ -247,6 +250,13 @@ struct Routing<'a> {
 }
 
 impl Routing<'_> {
+    /// The way to the journal, if there is one.
+    fn store(&self) -> Option<journal::Store> {
+        let (opened, settings) = self.journal.zip(self.settings.journal.as_ref())?;
+        let keeping = Keeping { writer: opened.writer.clone(), after: settings.after };
+        Some(journal::Store { keeping, sync: opened.mailbox.outlet() })
+    }
+
     fn start_promise(&self, inbox: Inbox<Promise>, own: Mailbox<Promise>, dialer: Dialer, workers: Workers) {
         let (outgoing, bounds) = (self.starter.meter("outgoing", 1024), self.settings.promise.clone());
         let owners = promise::Owners {
@@ -258,10 +268,7 @@ impl Routing<'_> {
             bounces: self.router.outlet(),
             routes: self.router.outlet(),
             recorder: dialer.recorder.clone(),
-            journal: self.journal.zip(self.settings.journal.as_ref()).map(|(opened, settings)| {
-                let keeping = Keeping { writer: opened.writer.clone(), after: settings.after };
-                (keeping, opened.mailbox.outlet())
-            }),
+            journal: self.store(),
         };
         let guard = self.guard("promise");
         inbox.start_on(&self.starter.dial, move || {
@@ -286,11 +293,12 @@ impl Routing<'_> {
             answered: self.router.outlet(),
             bounced: self.router.outlet(),
             notified: self.router.outlet(),
+            journal: self.store(),
         };
         let (rules, total_bytes) = (absences(self.settings), self.settings.absence_bytes);
         let guard = self.guard("mailroom");
-        self.starter.start(&self.starter.mail, "mailroom", 65_536, move |_| {
-            Mailroom::new(rules, total_bytes, owners, guard)
+        self.starter.start(&self.starter.mail, "mailroom", 65_536, move |own| {
+            Mailroom::new(rules, total_bytes, &own, owners, guard)
         })
     }
 

@@ -6,6 +6,7 @@
 //! While the file cannot be written, nothing is refused and nothing is lost: the stanzas wait in memory, and the file is
 //! opened again every ten seconds.
 
+mod keeper;
 mod messages;
 mod start;
 #[cfg(test)]
@@ -19,10 +20,12 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use journal::{Journal as Log, record::Record};
 
+pub(in crate::routing) use self::keeper::Keeper;
 pub use self::start::OpenError;
 pub(crate) use self::{
+    keeper::{Store, WriteDue},
     messages::{Close, Sync, Synced},
-    start::{Opened, Restoring, open},
+    start::{Opened, Restored, Restoring, open},
 };
 use crate::flow::journal::{Forget, NewRecord, Slot, Write, Writer};
 use mailbox::{Mailbox, Queued};

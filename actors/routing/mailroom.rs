@@ -11,6 +11,7 @@
 mod answers;
 mod delay;
 mod handover;
+mod journal;
 mod messages;
 mod notices;
 mod presences;
@@ -24,20 +25,21 @@ use std::{sync::Arc, time::Duration};
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{Domain, stanza::Kind};
 
-use self::{answers::Reason, presences::Presences, rules::time_of, seats::Seats};
+use self::{answers::Reason, presences::Presences, seats::Seats};
 pub use self::{
     messages::{
-        Adopt, Answered, Bounced, Deliver, Drain, Expect, HandedOver, Notified, Owners, Release, Show, Shown,
-        TakeOver,
+        Adopt, Answered, Bounced, Deliver, Drain, Expect, HandedOver, Notified, Owners, Release, Restore,
+        Show, Shown, TakeOver,
     },
     reports::{Figures, ShowFigures},
 };
 use crate::{
-    flow::{account::Outcome, batch::Batch},
+    flow::{account::Outcome, batch::Batch, journal::Waits},
     observe::log_limit::{self, LogLimiter},
+    routing::journal::Keeper,
     settings::Absence,
 };
-use mailbox::{Queued, panic_guard::PanicGuard};
+use mailbox::{Mailbox, Queued, panic_guard::PanicGuard};
 
 /// The actor.
 pub struct Mailroom {
@@ -46,6 +48,8 @@ pub struct Mailroom {
     owners: Owners,
     /// Limits the log lines about full queues.
     refusals: Arc<LogLimiter>,
+    /// `None` without a journal.
+    keeper: Option<Keeper<Domain>>,
     stopping: bool,
     _guard: PanicGuard,
 }
@@ -55,6 +59,7 @@ impl Mailroom {
     pub fn new(
         components: impl IntoIterator<Item = (Domain, Absence)>,
         total_bytes: usize,
+        own: &Mailbox<Self>,
         owners: Owners,
         guard: PanicGuard,
     ) -> Self {
@@ -63,6 +68,10 @@ impl Mailroom {
         Self {
             seats,
             presences: Presences::default(),
+            keeper: owners
+                .journal
+                .clone()
+                .map(|store| Keeper::new(store, Waits::ForComponent, own.outlet(), own.outlet())),
             owners,
             refusals: LogLimiter::new(
                 LOG,
@@ -81,10 +90,10 @@ impl Mailroom {
         };
         if let Some(absence) = seat.absence(now) {
             if self.stopping {
-                return self.answer(vec![batch], &Reason::Stopping, Outcome::Answered);
+                return self.leave_or_answer(vec![batch]);
             }
             let is_first = seat.queue.is_empty();
-            let late = batch.extract(|stanza| time_of(stanza, &seat.rules) <= absence);
+            let late = batch.extract(|stanza| seat.rules.time_of(stanza) <= absence);
             self.forget_recipients(&name, &batch);
             if !late.stanzas.is_empty() {
                 self.forget_recipients(&name, &late);
@@ -109,6 +118,7 @@ impl Mailroom {
                 self.refuse(rest, limit);
             }
         }
+        self.note_unwritten(&name);
     }
 
     /// A user who tells an absent component that they are unavailable need not learn that the component is.
@@ -149,6 +159,7 @@ impl Actor for Mailroom {
         context.run_interval(TICK, |mailroom, _| {
             mailroom.expire();
             mailroom.notify_some();
+            mailroom.offer_again(clock::now());
         });
     }
 }
@@ -167,12 +178,13 @@ impl Handler<Queued<Drain>> for Mailroom {
 
     /// What waits for a connection is handed over as far as that reads, until it is closed.
     fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
-        let Drain { token: _token } = drain.into_message();
+        let Drain { token } = drain.into_message();
         self.stopping = true;
         for name in self.seats.absent() {
             let waiting = self.seats.take_all(&name);
-            self.answer(waiting, &Reason::Stopping, Outcome::Answered);
+            self.leave_or_answer(waiting);
         }
+        self.hold_until_left(token);
     }
 }
 

@@ -40,7 +40,6 @@ use xmpp::DomainPair;
 use self::{
     answers::count,
     handover::send_first,
-    journal::Keeper,
     pairs::{Pairs, State},
     schedule::{Due, Schedule},
     slots::Slots,
@@ -56,8 +55,9 @@ pub use self::{
 };
 use crate::{
     dial::{attempt::Dial, error::AttemptError},
-    flow::{account::Outcome, batch::Batch},
+    flow::{account::Outcome, batch::Batch, journal::Waits},
     observe::log_limit::{self, LogLimiter},
+    routing::journal::Keeper,
     settings::Promise as Bounds,
 };
 use mailbox::{Mailbox, Meter, Queued, panic_guard::PanicGuard, workers::Workers};
@@ -79,7 +79,7 @@ pub struct Promise {
     /// Limits the log lines about full queues.
     refusals: Arc<LogLimiter>,
     /// `None` without a journal.
-    keeper: Option<Keeper>,
+    keeper: Option<Keeper<DomainPair>>,
     stopping: bool,
     _guard: PanicGuard,
 }
@@ -100,8 +100,11 @@ impl Promise {
             dial,
             workers,
             outgoing,
+            keeper: owners
+                .journal
+                .clone()
+                .map(|store| Keeper::new(store, Waits::ForLink, own.outlet(), own.outlet())),
             own,
-            keeper: owners.journal.clone().map(Keeper::new),
             owners,
             pairs: Pairs::default(),
             waiting: Waiting::new(bounds.clone()),
@@ -194,6 +197,7 @@ impl Promise {
     /// Starts the pause of a pair after a failure. Returns the end of the pause.
     fn pause(&mut self, pair: &DomainPair, failure: AttemptError) -> Option<Instant> {
         let now = clock::now();
+        self.waiting.set_replacing(pair, true);
         self.pairs.set(pair, State::Pausing);
         let ends = self.schedule.pause(pair, failure, now);
         self.plan(pair);
@@ -202,6 +206,7 @@ impl Promise {
 
     /// Sets a state other than a pause.
     fn enter(&mut self, pair: &DomainPair, state: State) {
+        self.waiting.set_replacing(pair, !state.is_linked());
         self.pairs.set(pair, state);
         self.schedule.end_pause(pair);
     }
@@ -260,6 +265,7 @@ impl Promise {
 
     fn insert(&mut self, pair: DomainPair, state: State, now: Instant) {
         self.waiting.open(pair.clone());
+        self.waiting.set_replacing(&pair, !state.is_linked());
         self.schedule.insert(pair.clone());
         self.pairs.insert(pair, state, now);
     }

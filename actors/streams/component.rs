@@ -3,6 +3,7 @@
 mod bind;
 mod closing;
 mod drive;
+mod journal;
 mod log_limits;
 mod machine;
 mod messages;
@@ -43,8 +44,9 @@ pub use self::{
 use crate::{
     flow::{
         batch::ReadPermit,
+        journal::Keeping,
         link,
-        outbox::{self, Outbox},
+        outbox::{self, Outbox, Timer},
         route::{Ingress, Refuse, Route},
         trace::Trace,
     },
@@ -113,6 +115,8 @@ pub struct Environment {
     pub asker: Option<Domain>,
     /// Limits the log lines about refused stanzas, which users of components can cause.
     pub bad_stanzas: Arc<LogLimiter>,
+    /// Takes what waits for a while; `None`: it is in memory only.
+    pub journal: Option<Keeping>,
 }
 
 /// The actor of one component connection.
@@ -124,6 +128,7 @@ pub struct Component {
     intake: Intake,
     binding: Binding,
     supply: Supply,
+    journal_timer: Timer,
     leftovers: Leftovers,
     /// The permit of a read whose answers found no room in the outbox.
     unread_answers: Option<ReadPermit>,
@@ -156,6 +161,7 @@ impl Component {
             intake: Intake::new(Ingress::Local),
             binding: Binding::Unclaimed,
             supply: Supply::new(),
+            journal_timer: Timer::default(),
             leftovers: Leftovers::default(),
             unread_answers: None,
             silence: Silence::default(),

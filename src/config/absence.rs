@@ -13,10 +13,12 @@ pub(super) struct Defaults {
     pub(super) rules: Absence,
     /// Bytes in the queues of all components.
     pub(super) total_bytes: usize,
+    /// What waits survives a restart.
+    pub(super) has_journal: bool,
 }
 
 /// Reads `[absence]`.
-pub(super) fn defaults(section: Section<'_>) -> Defaults {
+pub(super) fn defaults(section: Section<'_>, has_journal: bool) -> Defaults {
     let rules = rules(&section, &Absence::DEFAULT);
     let total_bytes = section.read("total_bytes", value::size).unwrap_or(64 << 20);
     if rules.max_bytes > total_bytes {
@@ -27,7 +29,7 @@ pub(super) fn defaults(section: Section<'_>) -> Defaults {
         section.refuse(key, "it belongs in [[component]]: few components want it");
     }
     section.finish();
-    Defaults { rules, total_bytes }
+    Defaults { rules, total_bytes, has_journal }
 }
 
 /// Reads the keys of a `[[component]]`.
@@ -39,7 +41,7 @@ pub(super) fn of_component(section: &Section<'_>, defaults: &Defaults) -> Absenc
     }
     let keep = section.read("keep", value::some_duration);
     if let Some(keep) = keep {
-        check_keep(section, keep, &rules);
+        check_keep(section, keep, &rules, defaults.has_journal);
     }
     let redeliver = section.flag("redeliver").unwrap_or_default();
     Absence { keep: keep.map(|keep| keep.max(rules.message)), redeliver, ..rules }
@@ -57,15 +59,15 @@ fn rules(section: &Section<'_>, defaults: &Absence) -> Absence {
     }
 }
 
-fn check_keep(section: &Section<'_>, keep: Duration, rules: &Absence) {
-    if keep > LONGEST_IN_MEMORY {
-        let text = "is longer than 1h, and stanzas for components are kept in memory only: a restart of this node \
-                    answers them with an error";
-        section.problem("keep", Message::with_help(text, "set it to 1h or less"));
+fn check_keep(section: &Section<'_>, keep: Duration, rules: &Absence, has_journal: bool) {
+    if keep > LONGEST_IN_MEMORY && !has_journal {
+        let text = "is longer than 1h, and without a journal stanzas are kept in memory only: a restart of this node \
+                    answers them with an error, and a crash loses them";
+        section.problem("keep", Message::with_help(text, "set journal.path, or set it to 1h or less"));
     } else if keep <= rules.message {
         section.warning("keep", "has no effect: it is not longer than \"message\"");
     }
 }
 
-/// Messages that have to be kept for longer must survive a restart, and what waits for components does not.
+/// Messages that have to be kept for longer must survive a restart.
 const LONGEST_IN_MEMORY: Duration = Duration::from_secs(3600);

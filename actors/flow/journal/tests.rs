@@ -72,12 +72,10 @@ fn stanza(id: u32, extra: &str) -> Stanza {
 fn batch(writer: &Writer, count: u32, written: &[u32]) -> Batch {
     let domain = |name: &str| Domain::new(name).unwrap();
     let mut batch = Batch::between(domain("a.example"), domain("b.example"), Vec::new());
-    let mut group = writer.group();
+    let mut group = writer.group(Waits::ForLink);
     for id in 0..count {
         let stanza = stanza(id, "");
-        let handle = written
-            .contains(&id)
-            .then(|| group.add(&stanza, clock::now(), Source::Component, Flags::default()));
+        let handle = written.contains(&id).then(|| group.add(&stanza, clock::now(), true, Flags::default()));
         batch.push(stanza, handle);
     }
     group.send();
@@ -146,8 +144,8 @@ async fn stanzas_that_the_journal_has_no_room_for_count_as_not_kept_until_they_a
 async fn an_entry_knows_whether_its_record_is_in_the_present_file() {
     let (_listener, writer) = listener(100);
     let stanza = stanza(1, "");
-    let mut group = writer.group();
-    let handle = group.add(&stanza, clock::now(), Source::Component, Flags::default());
+    let mut group = writer.group(Waits::ForLink);
+    let handle = group.add(&stanza, clock::now(), true, Flags::default());
     let slot = Arc::clone(&group.records[0].slot);
     group.send();
     assert!(!handle.is_stored() && !handle.is_lost(), "it is on its way");

@@ -113,7 +113,7 @@ impl Sources {
                 remote: kept.name.to_string(),
                 state: if kept.is_served { QueueState::Handover } else { QueueState::Absent },
                 waiting: kept.waiting,
-                kept: 0,
+                kept: kept.kept,
                 open: Amount::default(),
                 oldest: kept.oldest,
                 next_attempt: None,

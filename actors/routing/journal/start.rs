@@ -1,6 +1,7 @@
 //! Opens the journal at the start, and gives the stanzas that were in it.
 
 use std::{
+    collections::HashMap,
     fmt,
     path::Path,
     sync::Arc,
@@ -15,7 +16,7 @@ use journal::{
     record::Record,
     store,
 };
-use xmpp::Stanza;
+use xmpp::{Domain, Stanza};
 
 use super::{Journal, LOG};
 use crate::{
@@ -42,41 +43,57 @@ pub(crate) struct Opened {
 }
 
 /// How long restored stanzas wait.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Restoring {
     /// The time at least.
     pub(crate) grace: Duration,
-    /// The time of a message, from when it was accepted.
+    /// The time of a message for a link, from when it was accepted.
     pub(crate) message: Duration,
+    /// The rules for the components.
+    pub(crate) absences: HashMap<Domain, settings::Absence>,
+}
+
+/// The stanzas that were in the file, in order.
+#[derive(Debug)]
+pub(crate) struct Restored {
+    /// Those that waited for a link.
+    pub(crate) for_links: Vec<Batch>,
+    /// Those that waited for a component.
+    pub(crate) for_components: Vec<Batch>,
 }
 
 impl Opened {
     /// The stanzas that were in the file, in order. The time for which the node was down counts.
-    pub(crate) fn take_batches(&mut self, restoring: Restoring) -> Vec<Batch> {
+    pub(crate) fn take_batches(&mut self, restoring: &Restoring) -> Restored {
         let (now, today) = (clock::now(), Time::now());
-        let records = std::mem::take(&mut self.records);
-        let count = records.len();
-        let kept: Vec<Kept> = records
-            .into_iter()
-            .filter_map(|(record, handle)| restoring.restore(record, handle, now, today))
-            .collect();
-        if kept.len() < count {
+        let (mut for_links, mut for_components, mut without_stanza) = (Vec::new(), Vec::new(), 0);
+        for (record, handle) in std::mem::take(&mut self.records) {
+            let waiting = if record.flags.for_component { &mut for_components } else { &mut for_links };
+            match restoring.restore(record, handle, now, today) {
+                Some(kept) => waiting.push(kept),
+                None => without_stanza += 1,
+            }
+        }
+        if without_stanza > 0 {
             log::error!(
-                target: LOG, records = count - kept.len();
+                target: LOG, records = without_stanza;
                 "records of the journal do not contain a stanza and were removed"
             );
         }
-        batch::batches(kept, &mut account::Entry::none())
+        let [for_links, for_components] =
+            [for_links, for_components].map(|kept| batch::batches(kept, &mut account::Entry::none()));
+        Restored { for_links, for_components }
     }
 }
 
 impl Restoring {
-    fn restore(self, record: Record, handle: RecordHandle, now: Instant, today: Time) -> Option<Kept> {
+    fn restore(&self, record: Record, handle: RecordHandle, now: Instant, today: Time) -> Option<Kept> {
         let mut stanza = Stanza::restore(record.stanza).ok()?;
         let accepted = Time(record.accepted);
         // A clock that was set back counts as no time.
         let since = now.checked_sub(accepted.before(today)).unwrap_or(now);
-        let earliest = (now + self.grace).checked_sub(self.message).unwrap_or(now);
+        let time = self.time_of(&stanza, record.flags.for_component);
+        let earliest = (now + self.grace).checked_sub(time).unwrap_or(now);
         let mut sends = Sends::default();
         if record.flags.may_have_arrived {
             (sends.times, sends.may_have_arrived) = (1, true);
@@ -84,6 +101,15 @@ impl Restoring {
             stanza = stanza.delayed(&by, &accepted.to_string());
         }
         Some(Kept { stanza, taken: false, since: since.max(earliest).min(now), sends, record: Some(handle) })
+    }
+
+    /// The time for which the stanza waits.
+    fn time_of(&self, stanza: &Stanza, for_component: bool) -> Duration {
+        match self.absences.get(stanza.to_domain()) {
+            Some(rules) if for_component => rules.time_of(stanza),
+            // A name that is gone is answered at once.
+            _ => self.message,
+        }
     }
 }
 

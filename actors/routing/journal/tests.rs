@@ -3,13 +3,13 @@
 use actix_rt::Arbiter;
 use journal::{
     fake::{Failure, Fake},
-    record::{Flags, Source},
+    record::Flags,
 };
 use tokio::sync::mpsc;
 use xmpp::Stanza;
 
 use super::*;
-use crate::flow::journal::RecordHandle;
+use crate::flow::journal::{RecordHandle, Waits};
 use mailbox::{Meter, Outlet, drain};
 
 struct Scene {
@@ -52,10 +52,8 @@ impl Scene {
 
     fn write(&self, count: usize) -> Vec<RecordHandle> {
         let stanza = Stanza::restore("<message from='a.example' to='b.example'/>".into()).unwrap();
-        let mut group = self.writer.group();
-        let handles = (0..count)
-            .map(|_| group.add(&stanza, clock::now(), Source::Component, Flags::default()))
-            .collect();
+        let mut group = self.writer.group(Waits::ForLink);
+        let handles = (0..count).map(|_| group.add(&stanza, clock::now(), true, Flags::default())).collect();
         group.send();
         handles
     }

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use xmpp::{Domain, Stanza};
 
-use super::rules::is_storable;
-use crate::{flow::batch::Batch, settings::Absence};
+use crate::{
+    flow::batch::Batch,
+    settings::{Absence, is_storable},
+};
 use status::report::Time;
 
 /// Stamps the messages of a batch that were kept for a while. A message that has a stamp of this component gets no

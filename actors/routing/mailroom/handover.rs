@@ -50,6 +50,7 @@ impl Mailroom {
         }
         if let Err(refused) = component.signal(SendPortion { batches }) {
             self.seats.put_back(name, refused.into_inner().batches);
+            self.note_unwritten(name);
         }
     }
 
@@ -72,7 +73,15 @@ impl Mailroom {
             );
         }
         self.seats.put_back(name, again);
+        self.note_unwritten(name);
     }
+}
+
+/// What a connection returned, in order; the part that may have arrived is marked.
+fn mark_doubtful(mut doubtful: Vec<Batch>, unwritten: Vec<Batch>) -> Vec<Batch> {
+    doubtful.iter_mut().for_each(|batch| batch.sends.may_have_arrived = true);
+    doubtful.extend(unwritten);
+    doubtful
 }
 
 impl Handler<Queued<TakeOver>> for Mailroom {
@@ -147,7 +156,10 @@ impl Handler<Queued<component::Returned>> for Mailroom {
         let absence = self.seats.get(&name).map(|seat| seat.absence(now));
         let reason = match absence {
             None => Some(Reason::Removed),
-            Some(Some(_)) if self.stopping => Some(Reason::Stopping),
+            Some(Some(_)) if self.stopping => {
+                self.leave_or_answer(mark_doubtful(doubtful, unwritten));
+                return;
+            }
             // A name that was removed and added again.
             Some(absence) if !is_expected => Some(Reason::Away(absence.unwrap_or_default())),
             Some(_) => None,

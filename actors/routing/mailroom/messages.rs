@@ -5,6 +5,7 @@ use xmpp::{Domain, Stanza};
 
 use crate::{
     flow::batch::{Batch, ReadPermit},
+    routing::journal,
     settings::Absence,
     streams::component::Component,
 };
@@ -46,11 +47,18 @@ pub struct Expect {
     pub component: Mailbox<Component>,
 }
 
-/// Answer what waits, and what comes, for components that are not connected: the node stops.
+/// Leave in the journal, or answer, what waits and what comes for components that are not connected: the node stops.
 #[derive(Debug)]
 pub struct Drain {
     /// Dropped when nothing waits for them.
     pub token: drain::Token,
+}
+
+/// Let these stanzas wait, which an earlier run of the node has accepted. Comes before everything else.
+#[derive(Debug)]
+pub struct Restore {
+    /// In order. Those for names that are gone are answered.
+    pub batches: Vec<Batch>,
 }
 
 /// Use these rules from now on, and answer what waits for names that are gone. Stanzas that wait already keep their
@@ -81,6 +89,8 @@ pub struct Shown {
     pub is_served: bool,
     /// The stanzas in the queue.
     pub waiting: Amount,
+    /// Those that survive a crash.
+    pub kept: u64,
     /// The time for which the oldest has been waiting.
     pub oldest: Option<Seconds>,
     /// The time until the first is answered with an error.
@@ -133,4 +143,6 @@ pub struct Owners {
     pub bounced: Outlet<Bounced>,
     /// Receives presence for users.
     pub notified: Outlet<Notified>,
+    /// Takes what waits for a while; `None`: it is in memory only.
+    pub(crate) journal: Option<journal::Store>,
 }

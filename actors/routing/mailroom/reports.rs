@@ -32,6 +32,7 @@ impl Seat {
             name: name.clone(),
             is_served: self.absence(clock::now()).is_none(),
             waiting: self.amount(),
+            kept: self.queue.stored() as u64,
             oldest: self.queue.oldest().map(Seconds::since),
             first_answered: self.queue.next_expiry().filter(|_| !self.queue.is_empty()).map(Seconds::until),
         }

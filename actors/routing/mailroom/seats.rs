@@ -122,6 +122,7 @@ impl Seats {
         let (is_served, returning) = (seat.state.is_served(), batch.returning);
         let terms = Terms { rules: &seat.rules, is_served, returning };
         let reader = returning.then(|| batch.permit.clone());
+        seat.queue.set_replacing(!is_served);
         let rest = seat.queue.append(batch, Room { bounds: &terms, free });
         if let Some(reader) = reader {
             seat.hold_reader(reader);
@@ -136,9 +137,16 @@ impl Seats {
     pub(super) fn put_back(&mut self, name: &Domain, unwritten: Vec<Batch>) {
         let Some(seat) = self.known.get_mut(name) else { return };
         let before = seat.queue.weight();
-        let terms = Terms { rules: &seat.rules, is_served: seat.state.is_served(), returning: false };
+        let is_served = seat.state.is_served();
+        let terms = Terms { rules: &seat.rules, is_served, returning: false };
+        seat.queue.set_replacing(!is_served);
         seat.queue.put_back(LeftBehind { unwritten, ..LeftBehind::default() }, &terms);
         self.weight = self.weight - before + seat.queue.weight();
+    }
+
+    /// Offers everything to the journal once more.
+    pub(super) fn offer_again(&mut self) {
+        self.known.values_mut().for_each(|seat| seat.queue.offer_again());
     }
 
     /// Takes out all stanzas, in order.

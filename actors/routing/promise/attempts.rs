@@ -60,7 +60,7 @@ impl Promise {
             bounces: self.owners.bounces.clone(),
             routes: self.owners.routes.clone(),
             recorder: self.owners.recorder.clone(),
-            journal: self.owners.journal.as_ref().map(|(keeping, _)| keeping.clone()),
+            journal: self.owners.journal.as_ref().map(|store| store.keeping.clone()),
         };
         let pair = pair.clone();
         self.workers.start_actor(&self.outgoing, &pair.to_string(), move |own| {

@@ -7,11 +7,10 @@ use crate::{
     dial::attempt::Dial,
     flow::{
         batch::Batch,
-        journal::Keeping,
         route::{Return, Route},
     },
     observe::recorder::RecorderHandle,
-    routing::journal::Sync,
+    routing::journal,
     settings::Promise as Bounds,
     streams::outgoing::{self, Outgoing},
 };
@@ -156,5 +155,5 @@ pub struct Owners {
     /// Records the events of remote domains.
     pub recorder: RecorderHandle,
     /// Takes what waits for a while, and confirms at the stop that it has everything; `None`: it is in memory only.
-    pub(crate) journal: Option<(Keeping, Outlet<Sync>)>,
+    pub(crate) journal: Option<journal::Store>,
 }

@@ -14,8 +14,10 @@ use status::report;
 /// Take in these stanzas, which an earlier run of the node has left in the journal. Comes before everything else.
 #[derive(Debug)]
 pub struct Restore {
-    /// In order.
-    pub batches: Vec<Batch>,
+    /// Those that waited for a link, in order.
+    pub for_links: Vec<Batch>,
+    /// Those that waited for a component, in order.
+    pub for_components: Vec<Batch>,
 }
 
 /// Log the account and the local domains.

@@ -3,23 +3,35 @@
 use actix::{Context, Handler};
 
 use super::{Restore, Router};
-use crate::{flow::route::Ingress, routing::promise};
+use crate::{
+    flow::{batch::Batch, route::Ingress},
+    routing::{mailroom, promise},
+};
 use mailbox::Queued;
 
 impl Handler<Queued<Restore>> for Router {
     type Result = ();
 
     fn handle(&mut self, restore: Queued<Restore>, _: &mut Context<Self>) {
-        let Restore { mut batches } = restore.into_message();
+        let Restore { for_links, for_components } = restore.into_message();
+        let (for_links, for_components) = (self.take_in(for_links), self.take_in(for_components));
+        // If the mailroom or the promise is gone, the process ends.
+        let _ = self.mailroom.signal(mailroom::Restore { batches: for_components });
+        // A reload or a restart may have made a remote domain a local one.
+        let (local, for_links): (Vec<_>, Vec<_>) =
+            for_links.into_iter().partition(|batch| self.local.contains_key(&batch.to));
+        local.into_iter().for_each(|batch| self.route(batch, Ingress::Local));
+        let _ = self.promise.signal(promise::Restore { batches: for_links });
+    }
+}
+
+impl Router {
+    /// Counts restored stanzas in the account.
+    fn take_in(&mut self, mut batches: Vec<Batch>) -> Vec<Batch> {
         for batch in &mut batches {
             self.accounts.take_in(batch);
             batch.entry.mark_restored();
         }
-        // A reload or a restart may have made a remote domain a local one.
-        let (local, batches): (Vec<_>, Vec<_>) =
-            batches.into_iter().partition(|batch| self.local.contains_key(&batch.to));
-        local.into_iter().for_each(|batch| self.route(batch, Ingress::Local));
-        // If the promise is gone, the process ends.
-        let _ = self.promise.signal(promise::Restore { batches });
+        batches
     }
 }

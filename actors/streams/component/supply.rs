@@ -109,7 +109,7 @@ impl Component {
 impl Handler<Queued<Send>> for Component {
     type Result = ();
 
-    fn handle(&mut self, send: Queued<Send>, _: &mut Context<Self>) {
+    fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
         let Send { mut batch } = send.into_message();
         let takes_stanzas = self.takes_stanzas();
         match &mut self.supply {
@@ -124,6 +124,7 @@ impl Handler<Queued<Send>> for Component {
         }
         self.write(batch);
         self.connection.flush();
+        self.watch_unwritten(context);
         self.report_congestion();
     }
 }
@@ -131,7 +132,7 @@ impl Handler<Queued<Send>> for Component {
 impl Handler<Queued<SendPortion>> for Component {
     type Result = ();
 
-    fn handle(&mut self, portion: Queued<SendPortion>, _: &mut Context<Self>) {
+    fn handle(&mut self, portion: Queued<SendPortion>, context: &mut Context<Self>) {
         let SendPortion { batches } = portion.into_message();
         if let Supply::Mailroom { has_asked, .. } = &mut self.supply {
             *has_asked = false;
@@ -140,6 +141,7 @@ impl Handler<Queued<SendPortion>> for Component {
             self.write(batch);
         }
         self.connection.flush();
+        self.watch_unwritten(context);
         self.request();
     }
 }
@@ -147,12 +149,13 @@ impl Handler<Queued<SendPortion>> for Component {
 impl Handler<Queued<Open>> for Component {
     type Result = ();
 
-    fn handle(&mut self, open: Queued<Open>, _: &mut Context<Self>) {
+    fn handle(&mut self, open: Queued<Open>, context: &mut Context<Self>) {
         open.into_message();
         for batch in self.supply.take_held() {
             self.write(batch);
         }
         self.connection.flush();
+        self.watch_unwritten(context);
         self.report_congestion();
     }
 }

@@ -1,10 +1,9 @@
 //! What a link does not take for a while, or a peer does not acknowledge, is given to the journal.
 
-use std::time::Instant;
-
 use actix::Context;
 
 use super::Outgoing;
+use crate::flow::journal::Waits;
 
 impl Outgoing {
     /// Sets the timer that gives stanzas to the journal once they have waited for long enough.
@@ -18,10 +17,7 @@ impl Outgoing {
     fn write_old(&mut self, context: &mut Context<Self>) {
         let (Some(keeping), Some(session)) = (&self.owners.journal, self.state.session_mut()) else { return };
         let outbox = &mut session.connection.outbox;
-        let mut group = keeping.writer.group();
-        let younger = outbox.write_old(keeping.until(clock::now()), &mut group);
-        group.send();
-        let next: Option<Instant> = younger.map(|younger| younger + keeping.after);
+        let next = keeping.write_old(Waits::ForLink, |until, group| outbox.write_old(until, group));
         self.journal_timer.set(next, context, Self::write_old);
     }
 }

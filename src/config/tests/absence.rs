@@ -33,7 +33,7 @@ fn memory_keeps_messages_for_an_hour_at_most() {
     assert_finds(
         &format!("{COMPONENT}keep = \"7d\"\n{}keep = \"1m\"", COMPONENT.replace("x.", "y.")),
         &[
-            "n.toml:4: component.keep: is longer than 1h, and stanzas for components are kept in memory only: a restart of this node answers them with an error; set it to 1h or less",
+            "n.toml:4: component.keep: is longer than 1h, and without a journal stanzas are kept in memory only: a restart of this node answers them with an error, and a crash loses them; set journal.path, or set it to 1h or less",
             "n.toml:8: warning: component.keep: has no effect: it is not longer than \"message\"",
         ],
     );

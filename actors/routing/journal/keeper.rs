@@ -1,0 +1,210 @@
+//! Gives the journal what has waited long enough in the queues of an actor, and leaves in it what waits at the end of the
+//! node.
+//!
+//! Architecture Invariant: the actor owns the queues and answers; this knows which of them are due, and what is leaving.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    hash::Hash,
+    time::{Duration, Instant},
+};
+
+use journal::record::Flags;
+
+use super::{Sync, Synced};
+use crate::flow::{
+    account::Outcome,
+    batch::Batch,
+    journal::{Group, Keeping, RecordHandle, TOGETHER, Waits, is_worth_keeping},
+};
+use mailbox::{Outlet, drain};
+use status::amount::Amount;
+
+/// Give the journal what is due.
+#[derive(Debug)]
+pub(crate) struct WriteDue;
+
+/// The way to the journal, for an actor with queues.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    /// Takes what waits.
+    pub(crate) keeping: Keeping,
+    /// Confirms at the stop that everything was written.
+    pub(crate) sync: Outlet<Sync>,
+}
+
+/// What has to be written, and when. `K` names a queue.
+#[derive(Debug)]
+pub(in crate::routing) struct Keeper<K> {
+    store: Store,
+    waits: Waits,
+    /// The actor's own mailbox.
+    write_due: Outlet<WriteDue>,
+    /// The same.
+    synced: Outlet<Synced>,
+    /// Queues with stanzas that were not offered to the journal, in the order of their times.
+    due: VecDeque<(Instant, K)>,
+    /// The same queues.
+    noted: HashSet<K>,
+    /// A message for the first of them is on its way.
+    is_armed: bool,
+    /// When stanzas that the journal did not take are offered again.
+    offer_again: Instant,
+    /// Stanzas that are left in the journal as soon as it confirms that it has them: a part for each question to it.
+    leaving: VecDeque<Vec<Batch>>,
+    /// Dropped when nothing is leaving.
+    tokens: Vec<drain::Token>,
+}
+
+/// The oldest part of what was leaving.
+#[derive(Debug, Default)]
+pub(in crate::routing) struct Left {
+    /// Stanzas that are in the journal.
+    pub(in crate::routing) stanzas: u64,
+    /// Stanzas that the journal could not take.
+    pub(in crate::routing) not_kept: Vec<Batch>,
+    /// To be dropped when they are answered.
+    pub(in crate::routing) tokens: Vec<drain::Token>,
+}
+
+impl<K: Clone + Eq + Hash> Keeper<K> {
+    /// For queues of stanzas that wait for this.
+    pub(in crate::routing) fn new(
+        store: Store,
+        waits: Waits,
+        write_due: Outlet<WriteDue>,
+        synced: Outlet<Synced>,
+    ) -> Self {
+        Self {
+            store,
+            waits,
+            write_due,
+            synced,
+            due: VecDeque::new(),
+            noted: HashSet::new(),
+            is_armed: false,
+            offer_again: clock::now(),
+            leaving: VecDeque::new(),
+            tokens: Vec::new(),
+        }
+    }
+
+    /// Notes a queue that has stanzas which were not offered to the journal.
+    pub(in crate::routing) fn note(&mut self, queue: &K) {
+        if !self.noted.contains(queue) {
+            self.noted.insert(queue.clone());
+            self.due.push_back((clock::now() + self.store.keeping.after, queue.clone()));
+            self.arm();
+        }
+    }
+
+    /// Has a message sent when the first queue is due.
+    fn arm(&mut self) {
+        let Some((due, _)) = self.due.front().filter(|_| !self.is_armed) else { return };
+        self.is_armed = true;
+        let (actor, due) = (self.write_due.clone(), *due);
+        actix::spawn(async move {
+            tokio::time::sleep_until(due.into()).await;
+            // The actor may have ended.
+            let _ = actor.signal(WriteDue);
+        });
+    }
+
+    /// Gives the journal what has waited long enough. `write_old` adds to the group what came to the queue at a time or
+    /// earlier, and gives the time at which the first of the others came.
+    pub(in crate::routing) fn write_due(
+        &mut self,
+        now: Instant,
+        mut write_old: impl FnMut(&K, Instant, &mut Group<'_>) -> Option<Instant>,
+    ) {
+        self.is_armed = false;
+        let Keeping { writer, after } = self.store.keeping.clone();
+        let until = self.store.keeping.until(now);
+        let mut group = writer.group(self.waits);
+        while self.due.front().is_some_and(|(due, _)| *due <= now + TOGETHER)
+            && let Some((_, queue)) = self.due.pop_front()
+        {
+            match write_old(&queue, until, &mut group) {
+                Some(younger) => self.due.push_back((younger + after, queue)),
+                None => drop(self.noted.remove(&queue)),
+            }
+        }
+        group.send();
+        self.arm();
+    }
+
+    /// Whether stanzas that the journal could not take are to be offered again now. To be asked now and then.
+    pub(in crate::routing) fn is_to_offer_again(&mut self, now: Instant) -> bool {
+        if self.offer_again > now {
+            return false;
+        }
+        self.offer_again = now + OFFER_AGAIN;
+        self.store.keeping.writer.has_lost()
+    }
+
+    /// Leaves messages in the journal, because the node stops. Gives back the rest.
+    pub(in crate::routing) fn leave(&mut self, batches: Vec<Batch>) -> Vec<Batch> {
+        let (mut leaving, mut rest) = (Vec::new(), Vec::new());
+        let mut group = self.store.keeping.writer.group(self.waits);
+        for mut batch in batches {
+            let mut kept = batch.extract(is_worth_keeping);
+            let flags = Flags { may_have_arrived: kept.sends.may_have_arrived, ..Flags::default() };
+            let (mut written, since) = (Amount::default(), kept.since);
+            let is_taken = kept.entry.held().stanzas > 0;
+            for (stanza, handle) in kept.take_stanzas() {
+                let handle = handle.filter(|handle| !handle.is_lost()).unwrap_or_else(|| {
+                    written = written.plus(Amount::of([&stanza]));
+                    group.add(&stanza, since, is_taken, flags)
+                });
+                kept.push(stanza, Some(handle));
+            }
+            kept.entry.journal(written);
+            leaving.extend(Some(kept).filter(|batch| !batch.stanzas.is_empty()));
+            rest.extend(Some(batch).filter(|batch| !batch.stanzas.is_empty()));
+        }
+        group.send();
+        if !leaving.is_empty() {
+            match self.store.sync.signal(Sync { done: self.synced.clone() }) {
+                Ok(()) => self.leaving.push_back(leaving),
+                // The journal has panicked.
+                Err(_) => rest.extend(leaving),
+            }
+        }
+        rest
+    }
+
+    /// Holds the token until the journal has what was left.
+    pub(in crate::routing) fn hold_until_left(&mut self, token: drain::Token) {
+        if !self.leaving.is_empty() {
+            self.tokens.push(token);
+        }
+    }
+
+    /// The journal has everything of the oldest part, or has failed.
+    pub(in crate::routing) fn left(&mut self) -> Left {
+        let part = self.leaving.pop_front().unwrap_or_default();
+        let mut left = Left::default();
+        if self.leaving.is_empty() {
+            left.tokens = std::mem::take(&mut self.tokens);
+        }
+        for mut batch in part {
+            let mut kept = Amount::default();
+            for (stanza, handle) in batch.take_stanzas() {
+                match handle.filter(RecordHandle::is_stored) {
+                    Some(handle) => {
+                        kept = kept.plus(Amount::of([&stanza]));
+                        handle.leave();
+                    }
+                    None => batch.push(stanza, None),
+                }
+            }
+            batch.entry.settle(Outcome::Kept, kept);
+            left.stanzas += kept.stanzas;
+            left.not_kept.extend(Some(batch).filter(|batch| !batch.stanzas.is_empty()));
+        }
+        left
+    }
+}
+
+/// The interval at which stanzas are offered again that the journal could not take: that at which it opens its file again.
+const OFFER_AGAIN: Duration = Duration::from_secs(10);

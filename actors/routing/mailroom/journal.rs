@@ -1,0 +1,110 @@
+//! What waits for a component for a while is given to the journal; what waits at the end of the node is left there.
+
+use std::time::Instant;
+
+use actix::{Context, Handler};
+use xmpp::Domain;
+
+use super::{LOG, Mailroom, answers::Reason, messages::Restore};
+use crate::{
+    flow::{account::Outcome, batch::Batch},
+    routing::journal::{Synced, WriteDue},
+};
+use mailbox::{Queued, drain};
+
+impl Mailroom {
+    /// Notes a name for which stanzas wait that were not offered to the journal. To be called after each change of what
+    /// waits.
+    pub(super) fn note_unwritten(&mut self, name: &Domain) {
+        if let Some(keeper) = &mut self.keeper
+            && self.seats.get(name).is_some_and(|seat| seat.queue.has_unoffered())
+        {
+            keeper.note(name);
+        }
+    }
+
+    /// Offers stanzas again that the journal could not take. To be called now and then.
+    pub(super) fn offer_again(&mut self, now: Instant) {
+        if !self.keeper.as_mut().is_some_and(|keeper| keeper.is_to_offer_again(now)) {
+            return;
+        }
+        self.seats.offer_again();
+        let names: Vec<Domain> = self.seats.iter().map(|(name, _)| name.clone()).collect();
+        names.iter().for_each(|name| self.note_unwritten(name));
+    }
+
+    /// Leaves messages in the journal, and answers the rest: the node stops.
+    pub(super) fn leave_or_answer(&mut self, batches: Vec<Batch>) {
+        let rest = match &mut self.keeper {
+            Some(keeper) => keeper.leave(batches),
+            None => batches,
+        };
+        self.answer(rest, &Reason::Stopping, Outcome::Answered);
+    }
+
+    /// Holds the token until the journal has what was left.
+    pub(super) fn hold_until_left(&mut self, token: drain::Token) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.hold_until_left(token);
+        }
+    }
+}
+
+impl Handler<Queued<Restore>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, restore: Queued<Restore>, _: &mut Context<Self>) {
+        let Restore { batches } = restore.into_message();
+        let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
+        if stanzas > 0 {
+            log::info!(target: LOG, stanzas = stanzas; "restored");
+        }
+        let (known, gone): (Vec<_>, Vec<_>) =
+            batches.into_iter().partition(|batch| self.seats.get(&batch.to).is_some());
+        self.answer(gone, &Reason::Removed, Outcome::Answered);
+        for (name, batches) in by_name(known) {
+            self.seats.put_back(&name, batches);
+            self.note_unwritten(&name);
+        }
+    }
+}
+
+/// The batches of each name, in order.
+fn by_name(batches: Vec<Batch>) -> Vec<(Domain, Vec<Batch>)> {
+    let mut places = std::collections::HashMap::new();
+    let mut names: Vec<(Domain, Vec<Batch>)> = Vec::new();
+    for batch in batches {
+        let place = *places.entry(batch.to.clone()).or_insert_with(|| {
+            names.push((batch.to.clone(), Vec::new()));
+            names.len() - 1
+        });
+        names[place].1.push(batch);
+    }
+    names
+}
+
+impl Handler<Queued<WriteDue>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, write: Queued<WriteDue>, _: &mut Context<Self>) {
+        let WriteDue = write.into_message();
+        if let Some(keeper) = &mut self.keeper {
+            keeper.write_due(clock::now(), |name, until, group| {
+                self.seats.get_mut(name)?.queue.write_old(until, group)
+            });
+        }
+    }
+}
+
+impl Handler<Queued<Synced>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, synced: Queued<Synced>, _: &mut Context<Self>) {
+        let Synced = synced.into_message();
+        let Some(left) = self.keeper.as_mut().map(|keeper| keeper.left()) else { return };
+        if left.stanzas > 0 {
+            log::info!(target: LOG, stanzas = left.stanzas; "left in the journal for the next start");
+        }
+        self.answer(left.not_kept, &Reason::Stopping, Outcome::Answered);
+    }
+}
