@@ -10,6 +10,7 @@ mod links;
 mod lost_links;
 mod outcomes;
 mod pauses;
+mod receipts;
 mod receiver;
 mod remotes;
 mod schedules;

@@ -67,6 +67,35 @@ fn messages_for_an_absent_component_survive_sigkill_and_arrive_once_and_in_order
 }
 
 #[test]
+fn messages_that_a_component_does_not_read_survive_sigkill() {
+    let network = Network::new();
+    let watched = Watched::start(&network, with_journal());
+    let near = watched.node.setup().components[0].clone();
+    let deaf = Component::connect_deaf(watched.node.address(), &near);
+    let sender = watched.node.outbox();
+    let (from, to, body) = (sender.name().to_owned(), near.clone(), "x".repeat(2000));
+    let message = move |number| {
+        format!("<message from='a@{from}' to='b@{to}' id='{number}'><body>{body}</body></message>")
+    };
+    // More than the outbox, the queue behind it and what the system takes.
+    sender.floods(COUNT, message).join().unwrap();
+    // All that waits is in the file: in the outbox, and in the queue behind it.
+    let records = within(SOON, "what waits is in the file", || {
+        let (waiting, records) =
+            (watched.figure("nuncio_stanzas_waiting"), watched.figure("nuncio_journal_records"));
+        (watched.figure("nuncio_stanzas_taken_total") == COUNT && waiting == records && records > COUNT / 4)
+            .then_some(records)
+    });
+    let mut node = watched.node;
+    node.process().signal("KILL");
+    node.process().exit_within(SOON);
+    drop(deaf);
+
+    node.starts_again();
+    assert_eq!(received(&mut node.inbox(), records), expected(COUNT - records..COUNT));
+}
+
+#[test]
 fn a_stopped_node_leaves_the_messages_for_its_components_in_the_file() {
     let network = Network::new();
     let mut node = Node::start(&network, with_journal());

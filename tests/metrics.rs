@@ -294,6 +294,14 @@ impl Watched {
         body.to_owned()
     }
 
+    /// The value of a metric without labels.
+    #[track_caller]
+    pub(crate) fn figure(&self, name: &str) -> usize {
+        let scrape = self.scrape();
+        let value = scrape.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {scrape}"))
+    }
+
     #[track_caller]
     pub(crate) fn eventually_shows(&self, figure: &str) {
         eventually(&format!("the metrics have {figure}"), || self.scrape().contains(figure).then_some(()));

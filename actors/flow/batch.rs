@@ -13,7 +13,7 @@ use xmpp::{Domain, DomainPair, Stanza, stanza};
 
 use crate::flow::{
     account::{self, Outcome},
-    journal::{Group, RecordHandle, RecordHandles, is_worth_keeping},
+    journal::{Group, Place, Places, PlacesOf, Receipt, is_worth_keeping},
 };
 use status::amount::Amount;
 
@@ -75,8 +75,10 @@ pub struct Batch {
     pub returning: bool,
     /// How often each of them was sent.
     pub sends: Sends,
-    /// Their records in the journal, of those that have one.
-    pub(crate) records: RecordHandles,
+    /// Their places in the journal.
+    pub(crate) places: Places,
+    /// Held until they are settled or in the journal.
+    pub(crate) receipt: Receipt,
 }
 
 /// How often a stanza was sent on links with acknowledgements (XEP-0198), and whether it may have arrived.
@@ -137,7 +139,8 @@ impl Batch {
             entry: account::Entry::none(),
             returning: false,
             sends: Sends::default(),
-            records: RecordHandles::default(),
+            places: Places::default(),
+            receipt: Receipt::default(),
         }
     }
 
@@ -154,40 +157,40 @@ impl Batch {
     /// Splits off the stanzas after the first `count`.
     pub fn split_off(&mut self, count: usize) -> Self {
         let stanzas = self.stanzas.split_off(count);
-        let records = self.records.split_off(count);
-        self.part(stanzas, records)
+        let places = self.places.split_off(count);
+        self.part(stanzas, places)
     }
 
     /// Splits off the `wanted` stanzas. The order within each part is kept.
     pub fn extract(&mut self, mut wanted: impl FnMut(&Stanza) -> bool) -> Self {
-        let (mut stanzas, mut records) = (Vec::new(), RecordHandles::default());
-        for (stanza, record) in self.take_stanzas() {
+        let (mut stanzas, mut places) = (Vec::new(), Places::default());
+        for (stanza, place) in self.take_stanzas() {
             if wanted(&stanza) {
-                records.push(stanzas.len(), record);
+                places.push(stanzas.len(), place);
                 stanzas.push(stanza);
             } else {
-                self.push(stanza, record);
+                self.push(stanza, place);
             }
         }
-        self.part(stanzas, records)
+        self.part(stanzas, places)
     }
 
-    /// Takes out all stanzas, each with its record in the journal, if it has one.
+    /// Takes out all stanzas, each with its place in the journal.
     pub(crate) fn take_stanzas(&mut self) -> Taken {
         let stanzas = std::mem::take(&mut self.stanzas);
-        let records = std::mem::take(&mut self.records).of(stanzas.len());
-        Taken { stanzas: stanzas.into_iter(), records }
+        let places = std::mem::take(&mut self.places).of(stanzas.len());
+        Taken { stanzas: stanzas.into_iter(), places }
     }
 
-    /// Adds a stanza with its record in the journal.
-    pub(crate) fn push(&mut self, stanza: Stanza, record: Option<RecordHandle>) {
-        self.records.push(self.stanzas.len(), record);
+    /// Adds a stanza with its place in the journal.
+    pub(crate) fn push(&mut self, stanza: Stanza, place: Place) {
+        self.places.push(self.stanzas.len(), place);
         self.stanzas.push(stanza);
     }
 
-    fn part(&mut self, stanzas: Vec<Stanza>, records: RecordHandles) -> Self {
+    fn part(&mut self, stanzas: Vec<Stanza>, places: Places) -> Self {
         let entry = self.entry.split(Amount::of(&stanzas));
-        Self { records, ..self.with(stanzas, entry) }
+        Self { places, ..self.with(stanzas, entry) }
     }
 
     /// A batch like this one with other stanzas, which `entry` counts.
@@ -199,6 +202,7 @@ impl Batch {
             entry,
             returning: self.returning,
             sends: self.sends,
+            receipt: self.receipt.clone(),
             ..Self::between(self.from.clone(), self.to.clone(), stanzas)
         }
     }
@@ -225,25 +229,25 @@ impl Batch {
     }
 }
 
-/// The stanzas of a batch with their records in the journal.
+/// The stanzas of a batch with their places in the journal.
 #[derive(Debug)]
 pub(crate) struct Taken {
     stanzas: vec::IntoIter<Stanza>,
-    /// Empty, or one for each stanza.
-    records: vec::IntoIter<Option<RecordHandle>>,
+    /// One for each stanza.
+    places: PlacesOf,
 }
 
 impl Iterator for Taken {
-    type Item = (Stanza, Option<RecordHandle>);
+    type Item = (Stanza, Place);
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some((self.stanzas.next()?, self.records.next().flatten()))
+        Some((self.stanzas.next()?, self.places.next().unwrap_or_default()))
     }
 }
 
 impl DoubleEndedIterator for Taken {
     fn next_back(&mut self) -> Option<Self::Item> {
-        Some((self.stanzas.next_back()?, self.records.next_back().flatten()))
+        Some((self.stanzas.next_back()?, self.places.next_back().unwrap_or_default()))
     }
 }
 
@@ -269,20 +273,23 @@ pub(crate) struct Kept {
     pub since: Instant,
     /// How often it was sent.
     pub sends: Sends,
-    /// Its record in the journal, which is removed when it is settled.
-    pub(crate) record: Option<RecordHandle>,
+    /// Its place in the journal. The record is removed when it is settled.
+    pub(crate) place: Place,
+    /// Held until it is settled or in the journal.
+    pub(crate) receipt: Receipt,
 }
 
 impl Kept {
     /// Gives the journal a stanza that it does not have, if it keeps such a stanza. Gives the amount that was written.
     pub(crate) fn journal(&mut self, may_have_arrived: bool, group: &mut Group<'_>) -> Amount {
-        let has_it = self.record.as_ref().is_some_and(|record| !record.is_lost());
-        if has_it || !is_worth_keeping(&self.stanza) {
+        if !self.place.is_unwritten() || !is_worth_keeping(&self.stanza) {
             return Amount::default();
         }
         let may_have_arrived = may_have_arrived || self.sends.may_have_arrived;
         let flags = Flags { may_have_arrived, ..Flags::default() };
-        self.record = Some(group.add(&self.stanza, self.since, self.taken, flags));
+        let receipt = std::mem::take(&mut self.receipt);
+        let handle = group.add(&self.stanza, &self.place, self.since, self.taken, flags, receipt);
+        self.place = Place::Written(handle);
         self.amount()
     }
 
@@ -296,23 +303,25 @@ impl Kept {
 pub(crate) fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut account::Entry) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut last_taken = false;
-    for Kept { stanza, taken, since, sends, record } in kept {
+    for Kept { stanza, taken, since, sends, place, receipt } in kept {
         let part = if taken { entry.split(Amount::of([&stanza])) } else { account::Entry::none() };
         match batches.last_mut() {
             Some(batch)
                 if last_taken == taken
                     && batch.since == since
                     && batch.sends == sends
+                    && batch.receipt.is_of_the_read_of(&receipt)
                     && batch.from == *stanza.from_domain()
                     && batch.to == *stanza.to_domain() =>
             {
-                batch.push(stanza, record);
+                batch.push(stanza, place);
                 batch.entry.merge(part);
             }
             _ => {
                 let (from, to) = (stanza.from_domain().clone(), stanza.to_domain().clone());
-                let mut batch = Batch { entry: part, since, sends, ..Batch::between(from, to, Vec::new()) };
-                batch.push(stanza, record);
+                let mut batch =
+                    Batch { entry: part, since, sends, receipt, ..Batch::between(from, to, Vec::new()) };
+                batch.push(stanza, place);
                 batches.push(batch);
             }
         }

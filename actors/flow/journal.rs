@@ -9,6 +9,8 @@
 //! has to be matched with a stanza that may be elsewhere by then.
 
 mod figures;
+mod places;
+mod receipt;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +31,11 @@ use bytes::Bytes;
 use journal::record::{Flags, Source};
 use xmpp::{Stanza, stanza::Kind};
 
-pub(crate) use self::figures::{COMMIT_BOUNDS, Figures, Shown};
+pub(crate) use self::{
+    figures::{COMMIT_BOUNDS, Figures, Shown},
+    places::{Iter as PlacesOf, Place, Places},
+    receipt::{Receipt, Settled, Watch},
+};
 use mailbox::{Outlet, Refused};
 use status::report::Time;
 
@@ -54,7 +60,16 @@ pub(crate) struct NewRecord {
     pub(crate) accepted: SystemTime,
     pub(crate) source: Source,
     pub(crate) flags: Flags,
+    pub(crate) pending: Pending,
+}
+
+/// Whoever waits for the commit of a record.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// The handle of the stanza.
     pub(crate) slot: Arc<Slot>,
+    /// Dropped after the commit, whether it has failed or not.
+    pub(crate) _receipt: Receipt,
 }
 
 /// Hands stanzas to the journal. Clones belong to the same journal.
@@ -132,6 +147,11 @@ impl Writer {
             figures: Figures::default(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Reserves the keys of so many stanzas, which are in order. Gives the first.
+    pub(crate) fn reserve(&self, count: usize) -> u64 {
+        self.shared.next.fetch_add(count as u64, Relaxed)
     }
 
     /// Begins a group of stanzas, which are written together and in order.
@@ -217,13 +237,15 @@ pub(crate) struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// Adds a stanza that was accepted at `since`. `is_taken`: it came from a stream. Gives its handle.
+    /// Adds a stanza that was accepted at `since`, at its place. `is_taken`: it came from a stream. Gives its handle.
     pub(crate) fn add(
         &mut self,
         stanza: &Stanza,
+        place: &Place,
         since: Instant,
         is_taken: bool,
         flags: Flags,
+        receipt: Receipt,
     ) -> RecordHandle {
         let source = match self.waits {
             _ if !is_taken => Source::Node,
@@ -231,7 +253,7 @@ impl Group<'_> {
             Waits::ForComponent => Source::Server,
         };
         let flags = Flags { for_component: self.waits == Waits::ForComponent, ..flags };
-        let key = self.writer.shared.next.fetch_add(1, Relaxed);
+        let key = place.key().unwrap_or_else(|| self.writer.reserve(1));
         let slot = self.writer.slot(key);
         self.records.push(NewRecord {
             key,
@@ -240,7 +262,7 @@ impl Group<'_> {
             accepted: Time::of(since).0,
             source,
             flags,
-            slot: Arc::clone(&slot),
+            pending: Pending { slot: Arc::clone(&slot), _receipt: receipt },
         });
         RecordHandle { slot: Some(slot) }
     }
@@ -254,7 +276,7 @@ impl Group<'_> {
         if let Err(Refused::Full(Write { records }) | Refused::Gone(Write { records })) =
             writer.shared.write.tell(Write { records })
         {
-            records.iter().for_each(|record| writer.set_refused(&record.slot));
+            records.iter().for_each(|record| writer.set_refused(&record.pending.slot));
         }
     }
 }
@@ -266,6 +288,11 @@ pub(crate) struct RecordHandle {
 }
 
 impl RecordHandle {
+    /// The key of the record.
+    fn key(&self) -> Option<u64> {
+        self.slot.as_ref().map(|slot| slot.key)
+    }
+
     /// Whether the stanza survives a crash.
     pub(crate) fn is_stored(&self) -> bool {
         self.slot.as_ref().is_some_and(|slot| slot.state.load(Acquire) == slot.shared.stored())
@@ -324,41 +351,6 @@ impl fmt::Debug for RecordHandle {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("next", &self.next).finish_non_exhaustive()
-    }
-}
-
-/// The handles of the stanzas of a batch, in their order. `None` if no stanza has one, as in most batches.
-#[derive(Debug, Default)]
-pub(crate) struct RecordHandles(Option<Box<List>>);
-
-/// Boxed, since a batch is moved often.
-#[derive(Debug, Default)]
-struct List(Vec<Option<RecordHandle>>);
-
-impl RecordHandles {
-    /// Adds the handle of the stanza that follows `before` others.
-    pub(crate) fn push(&mut self, before: usize, handle: Option<RecordHandle>) {
-        if handle.is_some() || self.0.is_some() {
-            let handles = &mut self.0.get_or_insert_default().0;
-            let missing = before.saturating_sub(handles.len());
-            handles.extend((0..missing).map(|_| None));
-            handles.push(handle);
-        }
-    }
-
-    /// Splits off the handles of the stanzas after the first `count`.
-    pub(crate) fn split_off(&mut self, count: usize) -> Self {
-        let handles = self.0.as_mut().filter(|list| count < list.0.len());
-        Self(handles.map(|list| Box::new(List(list.0.split_off(count)))))
-    }
-
-    /// The handles of `count` stanzas: none, or one for each.
-    pub(crate) fn of(self, count: usize) -> std::vec::IntoIter<Option<RecordHandle>> {
-        let mut handles = self.0.map(|list| list.0).unwrap_or_default();
-        if !handles.is_empty() {
-            handles.resize_with(count, || None);
-        }
-        handles.into_iter()
     }
 }
 

@@ -110,9 +110,10 @@ impl Outbox {
     pub(crate) fn accept(&mut self, mut batch: Batch) {
         let taken = batch.entry.held().stanzas > 0;
         let (since, sends) = (batch.since, batch.sends);
-        for (stanza, record) in batch.take_stanzas() {
+        for (stanza, place) in batch.take_stanzas() {
             let recast = if self.to_component { stanza.bytes_for_component() } else { None };
-            let kept = Kept { stanza, taken, since, sends, record };
+            let receipt = batch.receipt.of(&stanza);
+            let kept = Kept { stanza, taken, since, sends, place, receipt };
             let item = match recast {
                 Some(bytes) => Item::Recast(Box::new((kept, bytes))),
                 None => Item::Stanza(kept),

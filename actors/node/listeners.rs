@@ -108,7 +108,7 @@ impl Listeners {
 
     /// Everything that the stream of a server needs.
     fn of_servers(&self, listener: &Mailbox<Listener>) -> incoming::Environment {
-        let Receivers { router, promise, verifier, resumer, .. } = &self.receivers;
+        let Receivers { router, promise, verifier, resumer, journal, .. } = &self.receivers;
         incoming::Environment {
             policies: self.dialer.policies.clone(),
             tls: self.dialer.tls.clone(),
@@ -123,6 +123,7 @@ impl Listeners {
             authenticated: listener.outlet(),
             log_limits: self.incoming_log_limits.clone(),
             recorder: self.dialer.recorder.clone(),
+            journal: journal.clone(),
         }
     }
 

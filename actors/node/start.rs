@@ -104,7 +104,9 @@ impl Node {
         let service = routing.start_service();
         let mailroom = routing.start_mailroom();
         let keeping = routing.store().map(|store| store.keeping);
-        let routed = router::Receivers { promise: promise.clone(), mailroom: mailroom.clone(), service };
+        let journal = keeping.as_ref().map(|keeping| keeping.writer.clone());
+        let routed =
+            router::Receivers { promise: promise.clone(), mailroom: mailroom.clone(), service, journal };
         routing.start_router(router_inbox, routed, dialer.recorder.clone());
 
         if let Some((opened, journal)) = opened.as_mut().zip(settings.journal.as_ref()) {

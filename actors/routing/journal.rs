@@ -12,10 +12,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use journal::{Journal as Log, record::Record};
@@ -27,12 +24,12 @@ pub(crate) use self::{
     messages::{Close, Sync, Synced},
     start::{Opened, Restored, Restoring, open},
 };
-use crate::flow::journal::{Forget, NewRecord, Slot, Write, Writer};
+use crate::flow::journal::{Forget, NewRecord, Pending, Write, Writer};
 use mailbox::{Mailbox, Queued};
 
 /// The actor.
 pub(crate) struct Journal {
-    log: Log<Arc<Slot>>,
+    log: Log<Pending>,
     writer: Writer,
     own: Mailbox<Self>,
     /// A commit is asked for.
@@ -47,15 +44,15 @@ struct Commit;
 
 impl Journal {
     /// The actor over an open file.
-    pub(crate) fn new(log: Log<Arc<Slot>>, writer: Writer, own: Mailbox<Self>) -> Self {
+    pub(crate) fn new(log: Log<Pending>, writer: Writer, own: Mailbox<Self>) -> Self {
         Self { log, writer, own, is_commit_asked: false, is_removal_planned: false }
     }
 
     fn write(&mut self, new: NewRecord) {
-        let NewRecord { key, kind, stanza, accepted, source, flags, slot } = new;
+        let NewRecord { key, kind, stanza, accepted, source, flags, pending } = new;
         let record = Record { kind, accepted, source, flags, stanza };
-        if let Err((_, slot)) = self.log.write(key, &record, slot) {
-            self.writer.set_refused(&slot);
+        if let Err((_, pending)) = self.log.write(key, &record, pending) {
+            self.writer.set_refused(&pending.slot);
         }
         if self.log.is_due() {
             self.commit();
@@ -79,8 +76,8 @@ impl Journal {
         let figures = self.writer.figures();
         figures.committed(clock::since(began));
         figures.written.fetch_add(committed.stored.len() as u64, Relaxed);
-        committed.stored.iter().for_each(|slot| self.writer.set_stored(slot));
-        committed.failed.iter().for_each(|slot| self.writer.set_doubtful(slot));
+        committed.stored.iter().for_each(|pending| self.writer.set_stored(&pending.slot));
+        committed.failed.iter().for_each(|pending| self.writer.set_doubtful(&pending.slot));
         self.show();
         if let Some(error) = committed.error {
             log::error!(

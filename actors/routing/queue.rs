@@ -173,21 +173,22 @@ impl Queue {
         self.entry.merge(mem::take(&mut batch.entry));
         let room = Room { free: self.weight() + room.free, ..room };
         let mut rest: Vec<(Bound, Batch)> = Vec::new();
-        for (stanza, record) in batch.take_stanzas() {
+        for (stanza, place) in batch.take_stanzas() {
             let is_behind = matches!(rest.last(), Some((Bound::Memory, _)));
             let bound = if is_behind { Some(Bound::Memory) } else { self.make_room_for(&stanza, room) };
             match (bound, rest.last_mut()) {
                 (None, _) => {
                     // A few bytes that wait must not keep the whole buffer of one read in memory.
                     let (since, sends) = (batch.since, batch.sends);
-                    let kept = Kept { stanza: stanza.detached(), taken, since, sends, record };
-                    let place = self.items.last_key_value().map_or(0, |(last, _)| last + 1);
-                    self.put(place, Item::new(kept, room.bounds));
+                    let receipt = batch.receipt.of(&stanza);
+                    let kept = Kept { stanza: stanza.detached(), taken, since, sends, place, receipt };
+                    let position = self.items.last_key_value().map_or(0, |(last, _)| last + 1);
+                    self.put(position, Item::new(kept, room.bounds));
                 }
-                (Some(bound), Some((last, part))) if bound == *last => part.push(stanza, record),
+                (Some(bound), Some((last, part))) if bound == *last => part.push(stanza, place),
                 (Some(bound), _) => {
                     let mut part = batch.with(Vec::new(), account::Entry::none());
-                    part.push(stanza, record);
+                    part.push(stanza, place);
                     rest.push((bound, part));
                 }
             }

@@ -36,6 +36,7 @@ use crate::{
     flow::{
         account::Outcome,
         batch::{self, Batch, ReadPermit},
+        journal::{Places, Writer},
         route::{Ingress, Return, Route},
     },
     observe::recorder::RecorderHandle,
@@ -56,6 +57,7 @@ pub struct Router {
     promise: Mailbox<Promise>,
     mailroom: Mailbox<Mailroom>,
     service: Mailbox<Service>,
+    journal: Option<Writer>,
     accounts: Accounts,
     _guard: PanicGuard,
 }
@@ -69,6 +71,8 @@ pub struct Receivers {
     pub mailroom: Mailbox<Mailroom>,
     /// Answers for domains without a component.
     pub service: Mailbox<Service>,
+    /// Reserves the places of stanzas in the journal, if there is one.
+    pub(crate) journal: Option<Writer>,
 }
 
 /// Serves a local domain.
@@ -92,16 +96,17 @@ impl Router {
     ) -> Self {
         let accounts =
             Accounts { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, recorder };
-        let Receivers { promise, mailroom, service } = receivers;
+        let Receivers { promise, mailroom, service, journal } = receivers;
         let nodes = domains.into_iter().map(|name| (name, Local::Node));
         let components = components.into_iter().map(|(name, conflict)| (name, Local::component(conflict)));
         let local = nodes.chain(components).collect();
-        Self { local, sessions: HashMap::new(), promise, mailroom, service, accounts, _guard: guard }
+        Self { local, sessions: HashMap::new(), promise, mailroom, service, journal, accounts, _guard: guard }
     }
 
     /// Sends a batch to the local domain, the session or the promise that it is for. A batch of a remote
     /// server never leaves the node again.
-    fn route(&mut self, batch: Batch, ingress: Ingress) {
+    fn route(&mut self, mut batch: Batch, ingress: Ingress) {
+        self.reserve_places(&mut batch);
         match self.local.get(&batch.to) {
             Some(Local::Component(registration)) => {
                 let Some(component) = registration.direct() else { return self.keep(batch) };
@@ -124,6 +129,15 @@ impl Router {
             Some(Local::Node) => self.serve(batch),
             None if ingress == Ingress::Remote => refuse_to_relay(batch),
             None => self.send(batch),
+        }
+    }
+
+    /// Gives the stanzas their places in the journal: they are in the order in which the router takes them.
+    fn reserve_places(&self, batch: &mut Batch) {
+        if let Some(journal) = &self.journal
+            && batch.places.is_none()
+        {
+            batch.places = Places::From(journal.reserve(batch.stanzas.len()));
         }
     }
 
@@ -244,6 +258,7 @@ impl Handler<Queued<Return>> for Router {
         let Return { answers, permit } = answers.into_message();
         for mut batch in batch::sort(answers, &permit) {
             batch.returning = true;
+            self.reserve_places(&mut batch);
             match self.local.get(&batch.to) {
                 // The answers wait for a component that is not connected.
                 Some(Local::Component(_)) => self.route(batch, Ingress::Local),

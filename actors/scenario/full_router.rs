@@ -43,7 +43,14 @@ async fn a_full_router_holds_back_the_count_and_takes_everything_later() {
         let recorder = RecorderHandle::disabled();
         // No component is connected, so each stanza waits in the mailroom, which does not run.
         let name = (Domain::new(OURS).unwrap(), settings::Conflict::Refuse);
-        Router::new([], [name], Receivers { promise, mailroom, service }, None, recorder, guard)
+        Router::new(
+            [],
+            [name],
+            Receivers { promise, mailroom, service, journal: None },
+            None,
+            recorder,
+            guard,
+        )
     });
     assert_eq!(attribute(&last.reads_element("a").await, "h"), "1");
     let (answer, figures) = oneshot::channel();

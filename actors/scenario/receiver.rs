@@ -16,8 +16,13 @@ use super::*;
 use crate::{
     dial::remote_policy::RemotePolicies,
     fixture::NullListener,
-    flow::route::{Refuse, Route},
+    flow::{
+        batch::Batch,
+        journal::{Keeping, Writer},
+        route::{Refuse, Route},
+    },
     observe::metrics::MetricsHandle,
+    routing::journal::Journal,
     streams::{
         incoming::{Incoming, LogLimits, Owners},
         resumer::{self, Resumer},
@@ -41,6 +46,8 @@ struct FakeRouter {
     taken: mpsc::Sender<usize>,
     /// They fill the mailbox.
     ballast: Vec<Queued<Ballast>>,
+    /// What it has taken, if it settles nothing by itself.
+    unsettled: Option<Vec<Batch>>,
 }
 
 /// A message that stays in the mailbox.
@@ -50,6 +57,13 @@ struct Ballast;
 /// Be no longer full.
 #[derive(Debug)]
 struct Unload;
+
+/// Keep what comes, and settle what was taken by this number of reads, the first or the last ones.
+#[derive(Debug)]
+struct Settle {
+    reads: usize,
+    is_last_first: bool,
+}
 
 impl Receiver {
     pub(super) fn start() -> Self {
@@ -62,7 +76,7 @@ impl Receiver {
         let meter = |kind| Meter::new(kind, 4096, None);
         let (noting, taken) = mpsc::channel(1_000_000);
         let router = mailbox::start_on(&here, &Meter::new("router", PLACES, None), "router", |_| {
-            FakeRouter { taken: noting, ballast: Vec::new() }
+            FakeRouter { taken: noting, ballast: Vec::new(), unsettled: None }
         });
         let policies = RemotePolicies::new(&settings(&[]));
         let (own, limit) = (policies.clone(), resumable);
@@ -84,6 +98,7 @@ impl Receiver {
             authenticated: listener.outlet(),
             log_limits: LogLimits::default(),
             recorder: RecorderHandle::disabled(),
+            journal: None,
         };
         Self { environment, streams: meter("incoming"), resumer, router, taken, connections: 0 }
     }
@@ -144,6 +159,26 @@ impl Receiver {
         while self.router.tell(Ballast).is_ok() {}
     }
 
+    /// A node with a journal. Its router settles stanzas only by [`Self::settles`].
+    pub(super) fn start_with_journal(after: Duration) -> Self {
+        let mut node = Self::start();
+        let (journal, _): (Mailbox<Journal>, _) = mailbox::open(&Meter::new("journal", 8, None), "journal");
+        let writer = Writer::new(0, journal.outlet(), journal.outlet());
+        node.environment.journal = Some(Keeping { writer, after });
+        node.settles(0);
+        node
+    }
+
+    /// The stanzas of so many reads are settled, or written.
+    pub(super) fn settles(&self, reads: usize) {
+        self.router.signal(Settle { reads, is_last_first: false }).unwrap();
+    }
+
+    /// The same for the last reads.
+    pub(super) fn settles_last(&self, reads: usize) {
+        self.router.signal(Settle { reads, is_last_first: true }).unwrap();
+    }
+
     pub(super) fn has_room(&self) {
         self.router.signal(Unload).unwrap();
     }
@@ -173,8 +208,15 @@ impl Handler<Queued<Route>> for FakeRouter {
     type Result = ();
 
     fn handle(&mut self, route: Queued<Route>, _: &mut Context<Self>) {
-        for stanza in route.into_message().batches.into_iter().flat_map(|batch| batch.stanzas) {
+        let Route { batches, .. } = route.into_message();
+        for stanza in batches.iter().flat_map(|batch| &batch.stanzas) {
             self.taken.try_send(number(std::str::from_utf8(stanza.bytes()).unwrap())).unwrap();
+        }
+        if let Some(unsettled) = &mut self.unsettled {
+            unsettled.extend(batches.into_iter().map(|mut batch| {
+                batch.release();
+                batch
+            }));
         }
     }
 }
@@ -200,6 +242,17 @@ impl Handler<Queued<Ballast>> for FakeRouter {
 
     fn handle(&mut self, ballast: Queued<Ballast>, _: &mut Context<Self>) {
         self.ballast.push(ballast);
+    }
+}
+
+impl Handler<Queued<Settle>> for FakeRouter {
+    type Result = ();
+
+    fn handle(&mut self, settle: Queued<Settle>, _: &mut Context<Self>) {
+        let Settle { reads, is_last_first } = settle.into_message();
+        let unsettled = self.unsettled.get_or_insert_default();
+        let at = if is_last_first { unsettled.len() - reads } else { 0 };
+        unsettled.drain(at..at + reads);
     }
 }
 

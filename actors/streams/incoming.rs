@@ -9,6 +9,7 @@ mod log_limits;
 mod machine;
 mod messages;
 mod reading;
+mod receipts;
 mod show;
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
@@ -22,7 +23,9 @@ use xmpp::{
     stream::{self, Condition, End, receiving::Handshake},
 };
 
-use self::{acks::Acks, certificate::PeerCertificate, machine::Machine, reading::Reading};
+use self::{
+    acks::Acks, certificate::PeerCertificate, machine::Machine, reading::Reading, receipts::Receipts,
+};
 pub(crate) use self::{
     log_limits::LogLimits,
     messages::{Adopt, Authorized, Dismiss, Drain, Show},
@@ -32,6 +35,7 @@ use crate::{
     flow::{
         batch::ReadPermit,
         close::CloseMode,
+        journal::Keeping,
         link,
         outbox::{self, Outbox},
         route::{Ingress, Refuse, Route},
@@ -96,6 +100,8 @@ pub(crate) struct Environment {
     pub log_limits: LogLimits,
     /// The history of remote domains.
     pub recorder: RecorderHandle,
+    /// Takes what waits for a while, if there is a journal.
+    pub journal: Option<Keeping>,
 }
 
 impl Environment {
@@ -116,6 +122,7 @@ pub(crate) struct Incoming {
     acks: Acks,
     /// The peer has requested an ack, which waits until the router has taken everything that was read before.
     ack_due: bool,
+    receipts: Receipts,
     authentication: Authentication,
     certificate: PeerCertificate,
     /// The policy for the remote: the default one until the remote has authenticated.
@@ -184,6 +191,7 @@ impl Incoming {
             reading: Reading::new(remote.max_rate),
             acks: Acks::default(),
             ack_due: false,
+            receipts: Receipts::new(environment.journal.as_ref(), own.outlet()),
             authentication: Authentication::Pending,
             certificate,
             remote,
@@ -214,8 +222,9 @@ impl Incoming {
         if self.connection.cut() {
             self.log_closed(reason);
         }
-        if self.intake.is_pending() {
-            // The router still has to take the stanzas that were read.
+        while self.report_handled() {}
+        if !self.has_passed_on() {
+            // The router still has to take the stanzas that were read, or they are not settled and not written.
             context.run_later(OFFER_AGAIN, |incoming, context| incoming.link_ended("", context));
         } else {
             self.part();

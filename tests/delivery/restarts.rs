@@ -17,6 +17,8 @@ pub(crate) enum End {
     Stopped,
     /// By SIGKILL.
     Killed,
+    /// By SIGKILL, and it has a journal.
+    KilledWithJournal,
 }
 
 #[test]
@@ -30,6 +32,11 @@ fn a_node_that_is_killed_under_load_leaves_each_message_delivered_or_answered() 
 }
 
 #[test]
+fn a_node_with_a_journal_that_is_killed_under_load_loses_nothing() {
+    of_a_node(SHORT, End::KilledWithJournal);
+}
+
+#[test]
 fn a_prosody_that_stops_under_load_loses_nothing() {
     of_prosody(SHORT);
 }
@@ -37,7 +44,11 @@ fn a_prosody_that_stops_under_load_loses_nothing() {
 /// The receiver is a node that ends so often.
 pub(crate) fn of_a_node(plan: Plan, end: End) {
     let network = Network::new();
-    let mut other = Node::start(&network, patient("other.example"));
+    let mut setup = patient("other.example");
+    if end == End::KilledWithJournal {
+        setup = setup.set("journal.path", "\"waiting.redb\"");
+    }
+    let mut other = Node::start(&network, setup);
     let far = "inbox.other.example";
     let sending = Sending::start(&network, &other, far);
     let mut receiver = other.inbox();
@@ -50,7 +61,7 @@ pub(crate) fn of_a_node(plan: Plan, end: End) {
         sending.proxy.refuses();
         match end {
             End::Stopped => assert!(other.terminate(SOON).success()),
-            End::Killed => {
+            End::Killed | End::KilledWithJournal => {
                 other.process().signal("KILL");
                 other.process().exit_within(SOON);
                 sending.proxy.cuts();
@@ -73,6 +84,15 @@ pub(crate) fn of_a_node(plan: Plan, end: End) {
             println!("{} times SIGTERM: {account}", plan.cuts);
             assert_eq!(figure(&account, "uncertain"), 0, "{account}");
             assert!(!sending.has_answers(), "nothing is answered");
+        }
+        End::KilledWithJournal => {
+            let (lost, answered, account) = sending.outcome(&mut tally, &mut receiver, far);
+            println!(
+                "{} times SIGKILL with a journal: {} repeats, {} of them without a stamp, {} out of order; {account}",
+                plan.cuts, tally.repeats, tally.unstamped, tally.out_of_order
+            );
+            assert_eq!(lost, Vec::<usize>::new(), "what was acknowledged was delivered or in the file");
+            assert_eq!((answered, tally.out_of_order), (0, 0));
         }
         End::Killed => {
             let (lost, answered, account) = sending.outcome(&mut tally, &mut receiver, far);

@@ -60,3 +60,8 @@ fn a_prosody_that_stops_twenty_times_loses_nothing() {
 fn a_node_that_is_killed_twenty_times_leaves_each_message_delivered_or_answered() {
     of_a_node(TWENTY, End::Killed);
 }
+
+#[test]
+fn a_node_with_a_journal_that_is_killed_twenty_times_loses_nothing() {
+    of_a_node(TWENTY, End::KilledWithJournal);
+}

@@ -27,7 +27,7 @@ impl Handler<Queued<Write>> for Listener {
     fn handle(&mut self, write: Queued<Write>, _: &mut Context<Self>) {
         for record in write.into_message().records {
             self.keys.push(record.key);
-            self.written.push(record.slot);
+            self.written.push(record.pending.slot);
         }
     }
 }
@@ -75,8 +75,10 @@ fn batch(writer: &Writer, count: u32, written: &[u32]) -> Batch {
     let mut group = writer.group(Waits::ForLink);
     for id in 0..count {
         let stanza = stanza(id, "");
-        let handle = written.contains(&id).then(|| group.add(&stanza, clock::now(), true, Flags::default()));
-        batch.push(stanza, handle);
+        let handle = written.contains(&id).then(|| {
+            group.add(&stanza, &Place::None, clock::now(), true, Flags::default(), Receipt::default())
+        });
+        batch.push(stanza, handle.into());
     }
     group.send();
     batch
@@ -85,7 +87,11 @@ fn batch(writer: &Writer, count: u32, written: &[u32]) -> Batch {
 /// The ids of the stanzas, and whether each has an handle.
 fn ids(mut batch: Batch) -> Vec<(String, bool)> {
     let taken = batch.take_stanzas();
-    taken.map(|(stanza, handle)| (stanza.id().unwrap().into_owned(), handle.is_some())).collect()
+    taken.map(|(stanza, place)| (stanza.id().unwrap().into_owned(), is_written(&place))).collect()
+}
+
+fn is_written(place: &Place) -> bool {
+    matches!(place, Place::Written(_))
 }
 
 fn expected(ids: &[(u32, bool)]) -> Vec<(String, bool)> {
@@ -110,9 +116,37 @@ async fn entries_stay_with_their_stanzas_through_every_split() {
         assert_eq!(ids(even), expected(&has(&[0, 2, 4])), "{written:?}");
         let reversed: Vec<_> = batch(&writer, 5, written).take_stanzas().rev().collect();
         let reversed =
-            reversed.iter().map(|(stanza, handle)| (stanza.id().unwrap().into(), handle.is_some()));
+            reversed.iter().map(|(stanza, place)| (stanza.id().unwrap().into(), is_written(place)));
         assert_eq!(reversed.collect::<Vec<_>>(), expected(&has(&[4, 3, 2, 1, 0])), "{written:?}");
     }
+}
+
+#[test]
+fn reserved_keys_stay_with_their_stanzas_through_every_split() {
+    let keys = |mut batch: Batch| -> Vec<(String, Option<u64>)> {
+        let taken = batch.take_stanzas();
+        taken.map(|(stanza, place)| (stanza.id().unwrap().into_owned(), place.key())).collect()
+    };
+    let expected =
+        |ids: &[u64]| -> Vec<_> { ids.iter().map(|id| (id.to_string(), Some(100 + id))).collect() };
+    let batch = || {
+        let domain = |name: &str| Domain::new(name).unwrap();
+        let stanzas = (0..5).map(|id| stanza(id, "")).collect();
+        let batch = Batch::between(domain("a.example"), domain("b.example"), stanzas);
+        Batch { places: Places::From(100), ..batch }
+    };
+    for at in 0..=5 {
+        let mut first = batch();
+        let second = first.split_off(at);
+        assert_eq!(keys(first), expected(&(0..at as u64).collect::<Vec<_>>()));
+        assert_eq!(keys(second), expected(&(at as u64..5).collect::<Vec<_>>()));
+    }
+    let mut even = batch();
+    let odd = even.extract(|stanza| matches!(stanza.id().as_deref(), Some("1" | "3")));
+    assert_eq!(keys(odd), expected(&[1, 3]));
+    assert_eq!(keys(even), expected(&[0, 2, 4]));
+    let reversed: Vec<_> = batch().take_stanzas().rev().map(|(_, place)| place.key()).collect();
+    assert_eq!(reversed, [104, 103, 102, 101, 100].map(Some));
 }
 
 #[actix::test]
@@ -123,7 +157,10 @@ async fn a_settled_stanza_takes_its_record_with_it() {
     assert_eq!(told(&listener).await, (vec![1, 2, 3], vec![]));
     drop(second);
     assert_eq!(told(&listener).await.1, [2, 3]);
-    first.take_stanzas().for_each(|(_, handle)| handle.unwrap().leave());
+    first.take_stanzas().for_each(|(_, place)| match place {
+        Place::Written(handle) => handle.leave(),
+        Place::None | Place::Reserved(_) => panic!("{place:?}"),
+    });
     assert_eq!(told(&listener).await.1, [2, 3], "a record that was left stays in the file");
 }
 
@@ -145,8 +182,8 @@ async fn an_entry_knows_whether_its_record_is_in_the_present_file() {
     let (_listener, writer) = listener(100);
     let stanza = stanza(1, "");
     let mut group = writer.group(Waits::ForLink);
-    let handle = group.add(&stanza, clock::now(), true, Flags::default());
-    let slot = Arc::clone(&group.records[0].slot);
+    let handle = group.add(&stanza, &Place::None, clock::now(), true, Flags::default(), Receipt::default());
+    let slot = Arc::clone(&group.records[0].pending.slot);
     group.send();
     assert!(!handle.is_stored() && !handle.is_lost(), "it is on its way");
     writer.set_stored(&slot);

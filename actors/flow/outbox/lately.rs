@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, time::Instant};
 
 use super::in_flight::ACKNOWLEDGED;
-use crate::flow::batch::Kept;
+use crate::flow::{batch::Kept, journal::Receipt};
 
 /// Written stanzas, in order.
 #[derive(Debug, Default)]
@@ -18,7 +18,9 @@ pub(super) struct Lately {
 impl Lately {
     /// Adds what was written, and forgets what has arrived by now.
     pub(super) fn add(&mut self, chunk: Vec<Kept>, now: Instant) {
-        for kept in chunk {
+        for mut kept in chunk {
+            // It is written: the stream that it came from need not wait.
+            kept.receipt = Receipt::default();
             self.bytes += weight(&kept);
             self.written.push_back((now, kept));
         }
@@ -69,14 +71,21 @@ mod tests {
     use xmpp::{Stanza, xml::Element};
 
     use super::*;
-    use crate::flow::batch::Sends;
+    use crate::flow::{batch::Sends, journal::Place};
 
     fn kept(id: usize, length: usize) -> Kept {
         let element =
             Element::new("message", "jabber:server").with("from", "a@a.example").with("to", "b@b.example");
         let element = element.with("id", id.to_string()).with_text("x".repeat(length));
         let stanza = Stanza::from_element(&element).unwrap();
-        Kept { stanza, taken: true, since: clock::now(), sends: Sends::default(), record: None }
+        Kept {
+            stanza,
+            taken: true,
+            since: clock::now(),
+            sends: Sends::default(),
+            place: Place::None,
+            receipt: Receipt::default(),
+        }
     }
 
     fn ids(kept: &[Kept]) -> Vec<String> {

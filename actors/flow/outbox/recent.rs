@@ -214,7 +214,8 @@ mod tests {
             taken: true,
             since: clock::now(),
             sends: crate::flow::batch::Sends::default(),
-            record: None,
+            place: crate::flow::journal::Place::None,
+            receipt: crate::flow::journal::Receipt::default(),
         }
     }
 

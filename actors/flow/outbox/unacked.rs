@@ -17,7 +17,7 @@ use super::{
 use crate::flow::{
     account::{self, UnackedEntry},
     batch::Kept,
-    journal::{Group, RecordHandle},
+    journal::{Group, Place, Receipt},
 };
 use status::{
     amount::Amount,
@@ -305,6 +305,6 @@ fn usize_of(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-/// Memory of an unacknowledged stanza beside its bytes. The handle of the journal is not counted: the windows are measured
-/// without it, and few stanzas have one.
-const COST: usize = size_of::<Kept>() - size_of::<Option<RecordHandle>>();
+/// Memory of an unacknowledged stanza beside its bytes. What belongs to the journal is not counted: the windows are measured
+/// without it.
+const COST: usize = size_of::<Kept>() - size_of::<Place>() - size_of::<Receipt>();

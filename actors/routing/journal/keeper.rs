@@ -15,7 +15,7 @@ use super::{Sync, Synced};
 use crate::flow::{
     account::Outcome,
     batch::Batch,
-    journal::{Group, Keeping, RecordHandle, TOGETHER, Waits, is_worth_keeping},
+    journal::{Group, Keeping, Place, Receipt, TOGETHER, Waits, is_worth_keeping},
 };
 use mailbox::{Outlet, drain};
 use status::amount::Amount;
@@ -151,13 +151,17 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
             let flags = Flags { may_have_arrived: kept.sends.may_have_arrived, ..Flags::default() };
             let (mut written, since) = (Amount::default(), kept.since);
             let is_taken = kept.entry.held().stanzas > 0;
-            for (stanza, handle) in kept.take_stanzas() {
-                let handle = handle.filter(|handle| !handle.is_lost()).unwrap_or_else(|| {
+            for (stanza, place) in kept.take_stanzas() {
+                let place = if place.is_unwritten() {
                     written = written.plus(Amount::of([&stanza]));
-                    group.add(&stanza, since, is_taken, flags)
-                });
-                kept.push(stanza, Some(handle));
+                    let receipt = kept.receipt.clone();
+                    Place::Written(group.add(&stanza, &place, since, is_taken, flags, receipt))
+                } else {
+                    place
+                };
+                kept.push(stanza, place);
             }
+            kept.receipt = Receipt::default();
             kept.entry.journal(written);
             leaving.extend(Some(kept).filter(|batch| !batch.stanzas.is_empty()));
             rest.extend(Some(batch).filter(|batch| !batch.stanzas.is_empty()));
@@ -189,13 +193,13 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
         }
         for mut batch in part {
             let mut kept = Amount::default();
-            for (stanza, handle) in batch.take_stanzas() {
-                match handle.filter(RecordHandle::is_stored) {
-                    Some(handle) => {
+            for (stanza, place) in batch.take_stanzas() {
+                match place {
+                    Place::Written(handle) if handle.is_stored() => {
                         kept = kept.plus(Amount::of([&stanza]));
                         handle.leave();
                     }
-                    None => batch.push(stanza, None),
+                    _ => batch.push(stanza, Place::None),
                 }
             }
             batch.entry.settle(Outcome::Kept, kept);

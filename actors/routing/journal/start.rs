@@ -23,7 +23,7 @@ use crate::{
     flow::{
         account,
         batch::{self, Batch, Kept, Sends},
-        journal::{RecordHandle, Slot, Writer},
+        journal::{Pending, Place, Receipt, RecordHandle, Writer},
     },
     settings,
 };
@@ -100,7 +100,14 @@ impl Restoring {
             let by = stanza.from_domain().clone();
             stanza = stanza.delayed(&by, &accepted.to_string());
         }
-        Some(Kept { stanza, taken: false, since: since.max(earliest).min(now), sends, record: Some(handle) })
+        Some(Kept {
+            stanza,
+            taken: false,
+            since: since.max(earliest).min(now),
+            sends,
+            place: Place::Written(handle),
+            receipt: Receipt::default(),
+        })
     }
 
     /// The time for which the stanza waits.
@@ -136,7 +143,7 @@ pub(crate) fn open(settings: &settings::Journal) -> Result<Opening, OpenError> {
 /// The open file, before the actor runs.
 #[derive(Debug)]
 pub(crate) struct Opening {
-    log: Log<Arc<Slot>>,
+    log: Log<Pending>,
     restored: journal::Restored,
 }
 

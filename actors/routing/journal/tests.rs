@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use xmpp::Stanza;
 
 use super::*;
-use crate::flow::journal::{RecordHandle, Waits};
+use crate::flow::journal::{Place, Receipt, RecordHandle, Waits};
 use mailbox::{Meter, Outlet, drain};
 
 struct Scene {
@@ -53,7 +53,11 @@ impl Scene {
     fn write(&self, count: usize) -> Vec<RecordHandle> {
         let stanza = Stanza::restore("<message from='a.example' to='b.example'/>".into()).unwrap();
         let mut group = self.writer.group(Waits::ForLink);
-        let handles = (0..count).map(|_| group.add(&stanza, clock::now(), true, Flags::default())).collect();
+        let handles = (0..count)
+            .map(|_| {
+                group.add(&stanza, &Place::None, clock::now(), true, Flags::default(), Receipt::default())
+            })
+            .collect();
         group.send();
         handles
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Queue;
-use crate::flow::journal::{Group, RecordHandle};
+use crate::flow::journal::Group;
 use status::amount::Amount;
 
 impl Queue {
@@ -38,7 +38,6 @@ impl Queue {
 
     /// The number of stanzas that survive a crash.
     pub(in crate::routing) fn stored(&self) -> usize {
-        let handles = self.items.values().filter_map(|item| item.kept.record.as_ref());
-        handles.filter(|handle| RecordHandle::is_stored(handle)).count()
+        self.items.values().filter(|item| item.kept.place.is_stored()).count()
     }
 }

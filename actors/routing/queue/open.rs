@@ -130,10 +130,11 @@ impl Queue {
         for mut batch in batches.into_iter().rev() {
             let taken = batch.entry.held().stanzas > 0;
             self.entry.merge(std::mem::take(&mut batch.entry));
-            for (stanza, record) in batch.take_stanzas().rev() {
+            for (stanza, place) in batch.take_stanzas().rev() {
                 behind = behind.map(|behind| behind.wrapping_sub(1));
                 let (since, sends) = (batch.since, batch.sends);
-                let kept = Kept { stanza: stanza.detached(), taken, since, sends, record };
+                let receipt = batch.receipt.of(&stanza);
+                let kept = Kept { stanza: stanza.detached(), taken, since, sends, place, receipt };
                 self.put_first(Item { open: behind, ..Item::new(kept, bounds) });
             }
         }

@@ -101,7 +101,7 @@ mod tests {
                 Router::new(
                     [domain("a.example")],
                     [],
-                    Receivers { promise, mailroom, service },
+                    Receivers { promise, mailroom, service, journal: None },
                     None,
                     RecorderHandle::disabled(),
                     guard,

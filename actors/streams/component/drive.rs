@@ -12,6 +12,7 @@ use super::{Component, LOG, Presence, PresenceSent, machine::Machine};
 use crate::flow::{
     batch::{Batch, ReadPermit},
     close::CloseMode,
+    journal::Receipt,
     refused::{self, RefusedStanzas},
     route::Refuse,
 };
@@ -61,7 +62,9 @@ impl Component {
         if !stanzas.is_empty() {
             self.connection.last_stanza = clock::now();
             let router = &self.environment.owners.routes;
-            self.intake.offer(stanzas, permit, router, context, Self::offer_again);
+            // A component gets no acknowledgement (XEP-0114).
+            let receipt = Receipt::default();
+            self.intake.offer(stanzas, permit, &receipt, router, context, Self::offer_again);
         }
     }
 

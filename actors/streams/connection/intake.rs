@@ -7,6 +7,7 @@ use xmpp::Stanza;
 
 use crate::flow::{
     batch::{self, ReadPermit},
+    journal::Receipt,
     route::{Ingress, Route},
     throttle::{Throttle, UNPRODUCTIVE},
 };
@@ -49,11 +50,13 @@ impl Intake {
         &mut self,
         stanzas: Vec<Stanza>,
         permit: &ReadPermit,
+        receipt: &Receipt,
         router: &Outlet<Route>,
         context: &mut Context<A>,
         offer_again: fn(&mut A, &mut Context<A>),
     ) {
-        let batches = batch::sort(stanzas, permit);
+        let mut batches = batch::sort(stanzas, permit);
+        batches.iter_mut().for_each(|batch| batch.receipt = receipt.clone());
         match &mut self.offered {
             // They come after those that wait.
             Some(route) => route.batches.extend(batches),

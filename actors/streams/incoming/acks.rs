@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use actix::{Context, Handler};
 use xmpp::stream::{self, Condition, receiving::Claim};
 
-use super::{Incoming, LOG, Machine};
+use super::{Incoming, LOG, Machine, receipts::Counted};
 use crate::{
     flow::batch::ReadPermit,
     observe::metrics::{Count, Resumption, Role},
@@ -66,18 +66,20 @@ impl Incoming {
     }
 
     /// Tells the machine that the stanzas it gave are handled, once the router has taken all of them: the count never
-    /// includes one that may still be dropped. Gives whether the machine may have to write now.
+    /// includes one that may still be dropped. With a journal they are handled when they are settled or written. Gives
+    /// whether the machine may have to write now.
     pub(super) fn report_handled(&mut self) -> bool {
         let Machine::Open(open) = &mut self.machine else { return false };
         if self.intake.is_pending() {
             return false;
         }
-        let (handled, is_due) = (open.unhandled(), std::mem::take(&mut self.ack_due));
-        open.handled(handled);
-        if is_due {
+        let is_due = std::mem::take(&mut self.ack_due);
+        let Counted { stanzas, is_ack_due } = self.receipts.count(open.unhandled(), is_due, clock::now());
+        open.handled(stanzas);
+        if is_ack_due {
             open.acknowledge();
         }
-        handled > 0 || is_due
+        stanzas > 0 || is_ack_due
     }
 
     /// The peer claims an earlier stream.
@@ -133,9 +135,14 @@ impl Incoming {
         self.environment.metrics.count(Count::Resumption { role: Role::Receiver, result });
     }
 
+    /// Whether everything that was read counts for the peer.
+    pub(super) fn has_passed_on(&self) -> bool {
+        !self.intake.is_pending() && self.receipts.is_empty()
+    }
+
     /// Gives up the id if another connection claims it and the router has taken everything.
     pub(super) fn yield_if_taken(&mut self) {
-        if matches!(self.acks, Acks::Yielding { .. }) && !self.intake.is_pending() {
+        if matches!(self.acks, Acks::Yielding { .. }) && self.has_passed_on() {
             self.part();
         }
     }

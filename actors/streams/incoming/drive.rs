@@ -11,11 +11,12 @@ use xmpp::{
     stream::receiving::{Output, open},
 };
 
-use super::{Authentication, Authorized, Incoming, LOG, Machine, name};
+use super::{Authentication, Authorized, Incoming, LOG, Machine, acks::Acks, name};
 use crate::{
     dial::error::AttemptError,
     flow::{
         batch::{self, ReadPermit},
+        journal::Receipt,
         refused::{self, RefusedStanzas},
         route::Refuse,
     },
@@ -35,6 +36,7 @@ impl Incoming {
             self.poll(permit, context);
         }
         self.yield_if_taken();
+        self.watch_receipts(context);
         self.connection.flush();
         if !self.connection.outbox.has_room() {
             self.reading.unread = Some(permit.clone());
@@ -81,7 +83,13 @@ impl Incoming {
         if !stanzas.is_empty() {
             self.connection.last_stanza = clock::now();
             let router = &self.environment.owners.routes;
-            self.intake.offer(stanzas, permit, router, context, Self::offer_again);
+            let receipt = match &self.acks {
+                Acks::Off | Acks::Claiming { .. } => Receipt::default(),
+                Acks::On | Acks::Resumable { .. } | Acks::Yielding { .. } | Acks::Parted => {
+                    self.receipts.receipt()
+                }
+            };
+            self.intake.offer(stanzas, permit, &receipt, router, context, Self::offer_again);
         }
     }
 

@@ -208,7 +208,8 @@ mod tests {
             taken: true,
             since: clock::now(),
             sends: crate::flow::batch::Sends::default(),
-            record: None,
+            place: crate::flow::journal::Place::None,
+            receipt: crate::flow::journal::Receipt::default(),
         };
         for error in [None, Some(stream::Error::new(stream::Condition::SystemShutdown, ""))] {
             let suspects = Outbox::new(BUDGET).take_suspects(std::slice::from_ref(&kept), clock::now());
