@@ -124,6 +124,7 @@
 //! |---|---|---|---|
 //! | promise, mailroom, outgoing, component | [`journal::Write`] | journal | the stanzas count as not kept, and are offered again in ten seconds |
 //! | handles that are dropped | [`journal::Forget`] | journal | signal: one for each record |
+//! | a receipt that is dropped | `Settled` | incoming | signal: one for each read, if the stream waits for it |
 //! | journal | `Commit` to itself | journal | signal: one at a time |
 //! | a timer of the promise, of the mailroom | `WriteDue` | promise, mailroom | signal: one at a time |
 //! | node | [`router::Restore`] | router | signal: one at the start, before all others |
@@ -132,6 +133,7 @@
 //! | journal | [`Synced`](routing::journal::Synced) | promise, mailroom | signal: one for each question |
 //! | node | [`Close`](routing::journal::Close) | journal | signal |
 //!
+//! The router reserves the key of each stanza, so records are in the order in which it takes stanzas, whoever writes them.
 //! Whoever gives a stanza to the journal attaches a handle to it. The handle goes where the stanza goes, and when it is
 //! dropped, the record is removed.
 //!

@@ -57,8 +57,8 @@ pub(crate) enum Places {
     None,
     /// Keys are reserved for all of them, one after the other from this on, as in most batches.
     From(u64),
-    /// One for each. Boxed, since a batch is moved often.
-    Each(Box<Vec<Place>>),
+    /// One for each.
+    Each(Vec<Place>),
 }
 
 impl Places {
@@ -80,7 +80,7 @@ impl Places {
             (Self::None | Self::From(_), _) => {
                 let mut places: Vec<Place> = std::mem::take(self).of(before).collect();
                 places.push(place);
-                *self = Self::Each(Box::new(places));
+                *self = Self::Each(places);
             }
         }
     }
@@ -90,7 +90,7 @@ impl Places {
         match self {
             Self::None => Self::None,
             Self::From(first) => Self::From(*first + count as u64),
-            Self::Each(places) if count < places.len() => Self::Each(Box::new(places.split_off(count))),
+            Self::Each(places) if count < places.len() => Self::Each(places.split_off(count)),
             Self::Each(_) => Self::None,
         }
     }
