@@ -27,9 +27,12 @@ pub(crate) fn print(content: impl AsRef<[u8]>, status: ExitCode) -> ExitCode {
 }
 
 /// Writes the message of a panic as one escaped line, since it may contain text of a peer. `RUST_BACKTRACE`
-/// works as usual.
+/// works as usual. A panic that means a damaged journal becomes an error, and is not written.
 pub(crate) fn escape_panics() {
     panic::set_hook(Box::new(|panic| {
+        if journal::disk::is_guarded() {
+            return;
+        }
         print_error(format_args!("nuncio: {panic}"));
         let trace = Backtrace::capture();
         if trace.status() == BacktraceStatus::Captured {

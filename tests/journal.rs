@@ -1,9 +1,9 @@
 //! The journal of a process that is killed, stopped or started twice.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Duration};
 
 use crate::metrics::Watched;
-use crate::support::{BINARY, Component, Network, Node, SOON, Server, Setup, within};
+use crate::support::{BINARY, Component, Network, Node, SOON, Server, Setup, figure, within};
 
 #[test]
 fn messages_that_wait_survive_sigkill_and_arrive_once_and_in_order() {
@@ -131,6 +131,125 @@ fn messages_for_a_component_that_was_removed_are_answered_after_the_start() {
         assert_eq!((answer.attribute("type"), answer.attribute("id")), ("error", &*number.to_string()));
         assert!(answer.to_string().contains("is no longer served here"), "{answer}");
     }
+}
+
+#[test]
+fn a_full_disk_refuses_no_message_and_what_waits_is_written_when_there_is_room_again() {
+    let network = Network::new();
+    let watched = Watched::start(&network, with_journal());
+    network.publish(REMOTE, network.address());
+    let limits = |size: &str| {
+        let process = watched.node.process().id().to_string();
+        let status = Command::new("prlimit").args(["--pid", &process, &format!("--fsize={size}:")]).status();
+        assert!(status.unwrap().success());
+    };
+    // An empty file has about 1.5 MiB.
+    limits("2097152");
+    let mut sender = watched.node.inbox();
+    let (from, body) = (sender.name().to_owned(), "x".repeat(1000));
+    let message = move |number| {
+        format!("<message from='a@{from}' to='b@{REMOTE}' id='{number}'><body>{body}</body></message>")
+    };
+    sender.floods(COUNT, message).join().unwrap();
+    watched.node.eventually_logs(&["ERROR", "nuncio::journal", "journal failing"]);
+    watched.eventually_shows("nuncio_journal_up 0");
+    watched.eventually_shows(&format!("nuncio_stanzas_waiting {COUNT}\n"));
+    assert!(!sender.has_received(), "nothing is answered");
+
+    limits("unlimited");
+    watched.node.eventually_logs(&["nuncio::journal", "journal working again"]);
+    watched.eventually_shows(&format!("nuncio_journal_records {COUNT}\n"));
+    watched.eventually_shows("nuncio_journal_not_kept 0\n");
+    let mut node = watched.node;
+    node.process().signal("KILL");
+    node.process().exit_within(SOON);
+    node.starts_again();
+    let later = Node::start(&network, Setup::of("later.example"));
+    assert_eq!(received(&mut later.inbox(), COUNT), expected(0..COUNT));
+}
+
+#[test]
+fn ten_crashes_under_load_lose_nothing_that_was_in_the_file() {
+    let network = Network::new();
+    let mut watched = Watched::start(&network, with_journal());
+    network.publish(REMOTE, network.address());
+    // Of each run, those that are in the file, and those that were sent.
+    let (mut kept, mut sent) = (Vec::new(), 0..0);
+    for _ in 0..10 {
+        let sender = watched.node.inbox();
+        let (from, first, before) =
+            (sender.name().to_owned(), sent.end, watched.figure("nuncio_journal_records"));
+        let message = move |number| {
+            format!("<message from='a@{from}' to='b@{REMOTE}' id='{}'><body/></message>", first + number)
+        };
+        let flood = sender.floods_evenly(COUNT, Duration::from_millis(2), message);
+        let records = within(SOON, "some are in the file, and more come", || {
+            let records = watched.figure("nuncio_journal_records");
+            (records >= before + 200).then_some(records)
+        });
+        watched.node.process().signal("KILL");
+        watched.node.process().exit_within(SOON);
+        sent = first..first + flood.join().unwrap();
+        // The journal may have got more since.
+        kept.extend(first..first + records - before);
+        watched.node.starts_again();
+    }
+    let later = Node::start(&network, Setup::of("later.example"));
+    let mut receiver = later.inbox();
+    let waiting = watched.figure("nuncio_stanzas_waiting");
+    let mut ids: Vec<usize> = received(&mut receiver, waiting).iter().map(|id| id.parse().unwrap()).collect();
+    assert!(ids.is_sorted_by(|one, next| one < next), "in order, and once");
+    ids.retain(|id| kept.binary_search(id).is_ok());
+    assert_eq!(ids, kept);
+    let account = watched.node.settled_account();
+    assert_eq!(figure(&account, "difference"), 0, "{account}");
+}
+
+#[test]
+fn a_damaged_file_is_read_as_far_as_possible_and_the_log_tells_the_rest() {
+    let network = Network::new();
+    let mut node = Node::start(&network, with_journal());
+    network.publish(REMOTE, network.address());
+    let sender = node.inbox();
+    sends(&sender, 0..COUNT);
+    within(SOON, "the node has all messages", || {
+        node.account().contains(&format!("taken={COUNT} ")).then_some(())
+    });
+    assert_eq!(node.terminate(SOON).code(), Some(0));
+    let file = node.file().with_file_name("waiting.redb");
+    let sound = fs::read(&file).unwrap();
+    // A byte in a record or in a page of the tree, a cut file, and none at all.
+    let damages: [fn(&mut Vec<u8>); 5] = [
+        |bytes| bytes[0] ^= 1,
+        |bytes| {
+            let at = place_of_record(bytes, bytes.len() / 2);
+            bytes[at + 60] ^= 0x20;
+        },
+        |bytes| (4096..bytes.len()).step_by(50_000).for_each(|at| bytes[at] ^= 0xff),
+        |bytes| bytes.truncate(bytes.len() / 2),
+        |bytes| bytes.truncate(0),
+    ];
+    for (number, damage) in damages.iter().enumerate() {
+        let mut bytes = sound.clone();
+        damage(&mut bytes);
+        fs::write(&file, bytes).unwrap();
+        node.starts_again();
+        let account = node.account();
+        let restored = figure(&account, "restored");
+        assert_eq!(figure(&account, "difference"), 0, "{account}");
+        println!("damage {number}: {restored} of {COUNT} restored");
+        assert!(restored < COUNT || number == 0, "damage {number} costs a message");
+        if restored < COUNT && number != 4 {
+            node.eventually_logs(&["ERROR", "nuncio::journal"]);
+        }
+        assert_eq!(node.terminate(SOON).code(), Some(0));
+    }
+}
+
+/// The place of the first record behind `from`.
+fn place_of_record(bytes: &[u8], from: usize) -> usize {
+    let text = b"<message from='a@";
+    from + bytes[from..].windows(text.len()).position(|window| window == text).expect("a record")
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! After an error of the system every further call fails, also when there is space again: the caller opens the file again.
 
 use std::{
+    cell::Cell,
     io,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
@@ -140,7 +141,9 @@ impl Store for OpenDisk {
             {
                 let mut records = transaction.open_table(RECORDS).map_err(explain)?;
                 for (key, record) in &changes.append {
-                    records.insert(key, &**record).map_err(explain)?;
+                    if let Some(replaced) = records.insert(key, &**record).map_err(explain)? {
+                        removed = removed.plus(Amount::one(replaced.value().len()));
+                    }
                 }
                 for key in &changes.forget {
                     if let Some(record) = records.remove(key).map_err(explain)? {
@@ -182,9 +185,23 @@ impl Drop for OpenDisk {
     }
 }
 
+thread_local! {
+    /// This thread calls redb.
+    static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic of this thread is one that means that the file is damaged: it is caught, and the error is reported. For
+/// panic hooks.
+pub fn is_guarded() -> bool {
+    IS_GUARDED.get()
+}
+
 /// Calls redb. Its panics mean that the file is damaged.
 fn guarded<T>(call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    panic::catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+    IS_GUARDED.set(true);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(call));
+    IS_GUARDED.set(false);
+    outcome.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a page is not valid");
         Err(Error::Damaged(text.escape_debug().to_string()))

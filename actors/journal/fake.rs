@@ -137,7 +137,7 @@ impl Store for OpenFake {
 }
 
 impl Content {
-    /// Makes the changes, and gives the amount that was removed; `None` if the commit fails.
+    /// Makes the changes, and gives the amount that was removed or replaced; `None` if the commit fails.
     fn commit(&mut self, changes: Changes, is_closed: bool) -> Option<Amount> {
         self.commits += 1;
         let failure = self.fail_each.filter(|(n, _)| self.commits.is_multiple_of(*n));
@@ -145,8 +145,12 @@ impl Content {
         if is_closed || failure == Some(Failure::Before) {
             return None;
         }
-        self.records.extend(changes.append);
         let mut removed = Amount::default();
+        for (key, record) in changes.append {
+            if let Some(replaced) = self.records.insert(key, record) {
+                removed = removed.plus(Amount::one(replaced.len()));
+            }
+        }
         for key in changes.forget {
             if let Some(record) = self.records.remove(&key) {
                 removed = removed.plus(Amount::one(record.len()));

@@ -7,7 +7,7 @@
 //! when it works again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, mem,
     time::{Duration, Instant, SystemTime},
 };
@@ -29,10 +29,19 @@ pub struct Journal<T> {
     state: State,
     stored: Amount,
     /// Records for the next commit, by key.
-    pending: BTreeMap<u64, (Vec<u8>, T)>,
+    pending: BTreeMap<u64, Pending<T>>,
     pending_bytes: u64,
     /// Keys of stored records to remove with the next commit.
-    forgotten: Vec<u64>,
+    forgotten: BTreeSet<u64>,
+}
+
+/// A record for the next commit.
+#[derive(Debug)]
+struct Pending<T> {
+    bytes: Vec<u8>,
+    token: T,
+    /// The store may have the record already, since a commit has failed.
+    may_be_stored: bool,
 }
 
 #[derive(Debug)]
@@ -104,12 +113,13 @@ impl<T> Journal<T> {
             stored: restored.amount,
             pending: BTreeMap::new(),
             pending_bytes: 0,
-            forgotten: mem::take(&mut restored.unwanted),
+            forgotten: mem::take(&mut restored.unwanted).into_iter().collect(),
         };
         Ok((journal, restored))
     }
 
-    /// Takes a record for the next commit. The key is greater than all before.
+    /// Takes a record for the next commit. The key is a new one, or one that was [forgotten](Self::forget): a stanza is
+    /// written again, under its key, if it is not known to be in the store.
     ///
     /// # Errors
     /// It is not taken; gives it back.
@@ -126,15 +136,19 @@ impl<T> Journal<T> {
             return Err((Refusal::Full, token));
         }
         self.pending_bytes += size;
-        self.pending.insert(key, (bytes, token));
+        let may_be_stored = self.forgotten.remove(&key);
+        self.pending.insert(key, Pending { bytes, token, may_be_stored });
         Ok(())
     }
 
     /// Removes a record with the next commit. A record that is not committed yet is never written.
     pub fn forget(&mut self, key: u64) {
-        match self.pending.remove(&key) {
-            Some((bytes, _)) => self.pending_bytes -= bytes.len() as u64,
-            None => self.forgotten.push(key),
+        let pending = self.pending.remove(&key);
+        if let Some(pending) = &pending {
+            self.pending_bytes -= pending.bytes.len() as u64;
+        }
+        if pending.is_none_or(|pending| pending.may_be_stored) {
+            self.forgotten.insert(key);
         }
     }
 
@@ -154,13 +168,13 @@ impl<T> Journal<T> {
         let State::Works(store) = &mut self.state else { return committed };
         let (mut changes, mut added) = (Changes::default(), Amount::default());
         let mut tokens = Vec::with_capacity(self.pending.len());
-        for (key, (bytes, token)) in mem::take(&mut self.pending) {
+        for (key, Pending { bytes, token, .. }) in mem::take(&mut self.pending) {
             added = added.plus(Amount::one(bytes.len()));
             changes.append.push((key, bytes));
             tokens.push(token);
         }
         self.pending_bytes = 0;
-        changes.forget = mem::take(&mut self.forgotten);
+        changes.forget = mem::take(&mut self.forgotten).into_iter().collect();
         if changes.is_empty() {
             return committed;
         }
@@ -171,7 +185,7 @@ impl<T> Journal<T> {
             }
             Err(error) => {
                 // The records may be in the store or not. Those that nobody writes again are forgotten later.
-                self.forgotten = changes.forget;
+                self.forgotten = changes.forget.into_iter().collect();
                 committed.failed = tokens;
                 committed.error = Some(error);
                 self.state = State::Fails { since: now, retry: now + RETRY };

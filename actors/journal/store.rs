@@ -6,7 +6,8 @@ use std::{fmt, io};
 /// Keeps records by key, durably. It does not read them.
 pub trait Store: fmt::Debug + Send {
     /// Writes and removes records in one durable step: after it, all changes survive a crash, or none of them was made.
-    /// Removing a record that does not exist changes nothing. Gives the bytes of the removed ones.
+    /// Removing a record that does not exist changes nothing. A new record
+    /// replaces one with its key. Gives the amount of those that were removed or replaced.
     ///
     /// # Errors
     /// The changes may have been made or not. The store has to be opened again.

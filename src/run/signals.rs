@@ -146,6 +146,9 @@ struct Handlers {
     interrupt: unix::Signal,
     report: unix::Signal,
     reload: unix::Signal,
+    /// A file would exceed the limit of its size (RLIMIT_FSIZE). By default that ends the process; with a handler the write
+    /// fails, and whoever writes reports it.
+    _file_too_large: unix::Signal,
 }
 
 impl Handlers {
@@ -155,6 +158,7 @@ impl Handlers {
             interrupt: unix::signal(SignalKind::interrupt())?,
             report: unix::signal(SignalKind::user_defined1())?,
             reload: unix::signal(SignalKind::hangup())?,
+            _file_too_large: unix::signal(SignalKind::from_raw(SIGXFSZ))?,
         })
     }
 
@@ -169,6 +173,9 @@ impl Handlers {
 }
 
 const LOG: &str = "nuncio::node";
+
+/// The number of the signal on Linux and on the BSDs; on Linux for MIPS it is another one.
+const SIGXFSZ: i32 = 25;
 
 /// Maximum number of signals that wait for the node to read them.
 const MAX_UNREAD: usize = 16;

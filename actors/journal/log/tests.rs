@@ -102,6 +102,30 @@ fn a_failed_commit_stops_the_journal_until_the_store_is_open_again() {
 }
 
 #[test]
+fn a_record_is_written_again_under_its_key_and_removed_with_its_stanza() {
+    for (failure, is_settled_before) in
+        [(Failure::Before, true), (Failure::Before, false), (Failure::After, true), (Failure::After, false)]
+    {
+        let (fake, now) = (Fake::default(), clock::now());
+        let (mut journal, _) = open(&fake);
+        fake.fail_each(Some(1), failure);
+        write(&mut journal, [1]);
+        assert_eq!(journal.commit(now).failed, [1]);
+        fake.fail_each(None, failure);
+        journal.reopen(now + RETRY).unwrap().unwrap();
+        journal.forget(1);
+        write(&mut journal, [1]);
+        if !is_settled_before {
+            assert_eq!(journal.commit(now).stored, [1]);
+            assert_eq!((fake.keys(), journal.stored().records), (vec![1], 1), "{failure:?}");
+        }
+        journal.forget(1);
+        journal.commit(now);
+        assert_eq!((fake.keys(), journal.stored()), (vec![], Amount::default()), "{failure:?}");
+    }
+}
+
+#[test]
 fn records_are_never_lost_by_commits_that_fail_now_and_then() {
     let (fake, mut now) = (Fake::default(), clock::now());
     fake.fail_each(Some(3), Failure::Before);
