@@ -11,7 +11,7 @@ use clap::Args;
 use journal::{
     cipher::Cipher,
     disk::Disk,
-    record::Record,
+    record::{Damage, Record},
     scan::scan,
     store::{Error, Open as _},
 };
@@ -79,8 +79,8 @@ fn show(arguments: &Arguments) -> Result<(String, ExitCode), String> {
 fn help(error: &Error) -> &'static str {
     match error {
         Error::InUse(_) => ": `nuncio queues` shows what waits in a running node",
-        Error::OtherKey => ": --key-file names the file with the key",
-        Error::Newer { .. } | Error::Damaged(_) | Error::Io(_) => "",
+        Error::OtherKey | Error::NoKey => ": --key-file names the file with the key",
+        Error::Newer { .. } | Error::Foreign | Error::Damaged(_) | Error::Io(_) => "",
     }
 }
 
@@ -105,6 +105,9 @@ impl Found {
             for (key, bytes) in &part {
                 match Record::decode(*key, bytes, cipher) {
                     Ok(record) => drop(found.records.insert(*key, Some(record))),
+                    Err(Damage::Sealed) => {
+                        return Err(if cipher.is_some() { Error::OtherKey } else { Error::NoKey });
+                    }
                     Err(_) => found.damaged += 1,
                 }
             }

@@ -95,9 +95,6 @@ fn check(transaction: &WriteTransaction, fingerprint: Option<&[u8]>) -> Result<(
         let by = version.map(|version| String::from_utf8_lossy(&version).escape_debug().to_string());
         return Err(Error::Newer { format, by });
     }
-    if key.is_some() && key.as_deref() != fingerprint && records > 0 {
-        return Err(Error::OtherKey);
-    }
     let current = FORMAT.to_le_bytes();
     let wanted = [
         ("format", format.map(|format| format.to_le_bytes().to_vec()), Some(&current[..])),

@@ -9,10 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::store::Error;
 use status::report::Time;
 
-/// Opens a file that only its owner can read; makes it, and its directory, if they do not exist.
-pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+/// Opens a file that only its owner can read; makes it, and its directory, if they do not exist. A file that is not a journal
+/// is left as it is.
+pub(crate) fn open_private(path: &Path) -> Result<File, Error> {
     if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
         && !directory.exists()
     {
@@ -20,10 +22,22 @@ pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     }
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(MODE).open(path)?;
+    if is_foreign(&file)? {
+        return Err(Error::Foreign);
+    }
     if file.metadata()?.permissions().mode() & 0o777 != MODE {
         file.set_permissions(Permissions::from_mode(MODE))?;
     }
     Ok(file)
+}
+
+/// Whether the file has something else in it: a wrong path must not move other files away. A damaged journal has most of the
+/// magic number, or zeros in its place.
+fn is_foreign(file: &File) -> io::Result<bool> {
+    let mut head = [0; REDB.len()];
+    let length = file.read_at(&mut head, 0)?;
+    let wrong = head.iter().zip(REDB).filter(|(found, wanted)| found != wanted).count();
+    Ok(length > 0 && wrong > REDB.len() / 2 && head != [0; REDB.len()])
 }
 
 /// The format of a file that a newer redb has written. redb reports such a file as damaged.

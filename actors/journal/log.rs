@@ -162,7 +162,8 @@ impl<T> Journal<T> {
         self.works() && !(self.pending.is_empty() && self.forgotten.is_empty())
     }
 
-    /// Commits all changes. After an error the store is closed until [`reopen`](Self::reopen).
+    /// Commits the new records, and removes some of the forgotten ones: [`has_changes`](Self::has_changes) tells whether
+    /// more are left. After an error the store is closed until [`reopen`](Self::reopen).
     pub fn commit(&mut self, now: Instant) -> Committed<T> {
         let mut committed = Committed { stored: Vec::new(), failed: Vec::new(), error: None };
         let State::Works(store) = &mut self.state else { return committed };
@@ -174,7 +175,11 @@ impl<T> Journal<T> {
             tokens.push(token);
         }
         self.pending_bytes = 0;
-        changes.forget = mem::take(&mut self.forgotten).into_iter().collect();
+        while changes.forget.len() < REMOVALS
+            && let Some(key) = self.forgotten.pop_first()
+        {
+            changes.forget.push(key);
+        }
         if changes.is_empty() {
             return committed;
         }
@@ -185,7 +190,7 @@ impl<T> Journal<T> {
             }
             Err(error) => {
                 // The records may be in the store or not. Those that nobody writes again are forgotten later.
-                self.forgotten = changes.forget.into_iter().collect();
+                self.forgotten.extend(changes.forget);
                 committed.failed = tokens;
                 committed.error = Some(error);
                 self.state = State::Fails { since: now, retry: now + RETRY };
@@ -266,6 +271,9 @@ fn key_beyond_all(now: SystemTime) -> u64 {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis() << 20).unwrap_or(u64::MAX >> 1)
 }
+
+/// Records that one commit removes: some milliseconds of work, so that new records do not wait for long.
+const REMOVALS: usize = 5_000;
 
 /// Bytes of records in one commit, so that the first of them does not wait long for the last.
 const GROUP: u64 = 4 << 20;

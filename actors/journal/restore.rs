@@ -4,7 +4,7 @@ use std::io;
 
 use crate::{
     cipher::Cipher,
-    record::Record,
+    record::{Damage, Record},
     store::{Amount, Changes, Error, Open, Store},
 };
 
@@ -97,18 +97,35 @@ fn count(store: &mut dyn Store) -> Result<Amount, Error> {
     Ok(amount)
 }
 
-/// Calls `visit` for each record of a store, in order.
+/// Calls `visit` for each record of a store, in order. Behind a damaged part it goes on with the records that can be read,
+/// and gives the error in the end.
 fn each(store: &mut dyn Store, mut visit: impl FnMut(u64, &[u8])) -> Result<(), Error> {
-    let mut from = 0;
+    let (mut from, mut limit, mut gap) = (0_u64, PART, 1_u64);
+    let mut damage = Ok(());
     loop {
-        let part = store.read(from, PART)?;
-        let Some((last, _)) = part.last() else { return Ok(()) };
-        let next = last.checked_add(1);
-        for (key, bytes) in &part {
-            visit(*key, bytes);
+        match store.read(from, limit) {
+            Ok(part) => {
+                let Some((last, _)) = part.last() else { return damage };
+                let next = last.checked_add(1);
+                for (key, bytes) in &part {
+                    visit(*key, bytes);
+                }
+                let Some(next) = next else { return damage };
+                (from, limit, gap) = (next, PART.min(limit * 2), 1);
+            }
+            // The damage may be at the end of the part.
+            Err(Error::Damaged(_)) if limit > 1 => limit /= 2,
+            Err(error @ Error::Damaged(_)) => {
+                damage = damage.and(Err(error));
+                // The keys of the damaged page are not known. A page has some dozens of records.
+                from = from.saturating_add(gap);
+                gap *= 2;
+                if gap > LARGEST_GAP {
+                    return damage;
+                }
+            }
+            Err(error) => return Err(error),
         }
-        let Some(next) = next else { return Ok(()) };
-        from = next;
     }
 }
 
@@ -124,19 +141,26 @@ struct Read {
 
 impl Read {
     fn all(&mut self, store: &mut dyn Store, cipher: Option<&Cipher>) -> Result<(), Error> {
-        each(store, |key, bytes| {
+        let mut is_sealed = false;
+        let read = each(store, |key, bytes| {
             self.last = key;
             self.amount = self.amount.plus(Amount::one(bytes.len()));
             match Record::decode(key, bytes, cipher) {
                 // It was on the disk only because the memory was full.
                 Ok(record) if record.flags.overflow => self.unwanted.push(key),
                 Ok(record) => self.records.push((key, record)),
+                Err(Damage::Sealed) => is_sealed = true,
                 Err(_) => {
                     self.damaged += 1;
                     self.unwanted.push(key);
                 }
             }
-        })
+        });
+        match (is_sealed, cipher) {
+            (false, _) => read,
+            (true, None) => Err(Error::NoKey),
+            (true, Some(_)) => Err(Error::OtherKey),
+        }
     }
 
     /// Writes the records to a new store, under their keys.
@@ -160,6 +184,10 @@ impl Read {
         Restored { records, amount, next, damaged, unwanted, ..Restored::default() }
     }
 }
+
+/// Keys that are skipped at most behind damage: far more than a page has. If there is nothing to read behind it, the file
+/// has lost its root.
+const LARGEST_GAP: u64 = 1 << 16;
 
 /// Records that are read or written at once.
 const PART: usize = 10_000;

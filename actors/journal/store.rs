@@ -100,9 +100,15 @@ pub enum Error {
         /// The version that has written it, if the file says so.
         by: Option<String>,
     },
-    /// Its records are encrypted with another key, or are encrypted and there is no key.
-    #[error("the records are encrypted with another key")]
+    /// Its records are encrypted with another key.
+    #[error("records are encrypted with another key")]
     OtherKey,
+    /// Its records are encrypted, and no key is given.
+    #[error("records are encrypted, and no key file is given")]
+    NoKey,
+    /// It has something else in it.
+    #[error("the file is not a journal; move it away, or correct the path")]
+    Foreign,
     /// Its content is not consistent.
     #[error("the file is damaged: {0}")]
     Damaged(String),

@@ -81,7 +81,7 @@ impl Node {
         let starter = Starter::new(&mut threads, settings.log_mailboxes);
         let observers = Observers::start(&starter, &settings);
         let mut opened =
-            opened.map(|opened| opened.start(&starter.meter("journal", 65_536), &threads.start()));
+            opened.map(|opened| opened.start(&starter.meter("journal", JOURNAL), &threads.start()));
         let bound = addresses.iter().map(|(_, address)| *address).collect();
         let dialer = start_dialer(&starter, &settings, &observers, tls, dns, network.clone(), bound);
         let verifier = start_verifier(&starter, &settings, dialer.clone());
@@ -316,3 +316,7 @@ impl Routing<'_> {
         PanicGuard::new(kind, self.panic.clone())
     }
 }
+
+/// Messages in the mailbox of the journal. Each stanza that is settled sends one, and the stanzas that are to be written
+/// must not be refused for it: as many as all queues hold, with one message more for each.
+const JOURNAL: usize = 1 << 20;

@@ -77,12 +77,16 @@ impl Node {
         // The mailroom answers what the components did not read.
         let (token, answered) = drain::tokens();
         let _ = self.mailroom.signal(mailroom::Drain { token });
-        answered.within(deadline.part(budget::REST)).await;
+        if !answered.within(deadline.part(budget::REST)).await {
+            self.give_up_on_journal();
+        }
         // The last stanzas of the components may still be with the router, or with the promise, which answers them.
         self.pass_router(deadline.part(budget::REST)).await;
         let (token, answered) = drain::tokens();
         let _ = self.promise.signal(promise::Drain { token });
-        answered.within(deadline.part(budget::REST)).await;
+        if !answered.within(deadline.part(budget::REST)).await {
+            self.give_up_on_journal();
+        }
         let (token, finished) = drain::tokens();
         self.signal_sessions(outgoing::Finish { within: deadline.part(budget::FINISH), token });
         if !finished.within(deadline.left()).await {
@@ -118,6 +122,16 @@ impl Node {
             let (token, given_back) = drain::tokens();
             self.signal_sessions(outgoing::Abandon { token });
             given_back.within(deadline.part(budget::ABANDON)).await;
+            self.give_up_on_journal();
+        }
+    }
+
+    /// Has the promise and the mailroom answer what they wanted to leave in the journal, if that has not confirmed by now
+    /// that it has everything: the disk does not answer.
+    fn give_up_on_journal(&self) {
+        if self.journal.is_some() {
+            let _ = self.promise.signal(journal::GiveUp);
+            let _ = self.mailroom.signal(journal::GiveUp);
         }
     }
 

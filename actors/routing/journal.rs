@@ -17,10 +17,10 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use actix::{Actor, AsyncContext, Context, Handler};
 use journal::{Journal as Log, record::Record};
 
-pub(in crate::routing) use self::keeper::Keeper;
+pub(in crate::routing) use self::keeper::{Keeper, Left};
 pub use self::start::OpenError;
 pub(crate) use self::{
-    keeper::{Store, WriteDue},
+    keeper::{GiveUp, Store, WriteDue},
     messages::{Close, Sync, Synced},
     start::{Opened, Restored, Restoring, open},
 };
@@ -36,6 +36,8 @@ pub(crate) struct Journal {
     is_commit_asked: bool,
     /// A commit for records that are not needed any more is planned.
     is_removal_planned: bool,
+    /// The file was opened again, and there are stanzas to write, and none has been written.
+    is_on_trial: bool,
 }
 
 /// Commit what has come.
@@ -45,7 +47,7 @@ struct Commit;
 impl Journal {
     /// The actor over an open file.
     pub(crate) fn new(log: Log<Pending>, writer: Writer, own: Mailbox<Self>) -> Self {
-        Self { log, writer, own, is_commit_asked: false, is_removal_planned: false }
+        Self { log, writer, own, is_commit_asked: false, is_removal_planned: false, is_on_trial: false }
     }
 
     fn write(&mut self, new: NewRecord) {
@@ -78,6 +80,7 @@ impl Journal {
         figures.written.fetch_add(committed.stored.len() as u64, Relaxed);
         committed.stored.iter().for_each(|pending| self.writer.set_stored(&pending.slot));
         committed.failed.iter().for_each(|pending| self.writer.set_doubtful(&pending.slot));
+        self.is_on_trial &= committed.stored.is_empty();
         self.show();
         if let Some(error) = committed.error {
             log::error!(
@@ -86,6 +89,8 @@ impl Journal {
                 "journal failing: what waits is in memory only"
             );
         }
+        // More is to be removed: behind what has come meanwhile.
+        self.ask_for_commit();
     }
 
     /// Opens a file again that could not be written.
@@ -103,6 +108,9 @@ impl Journal {
                     records = self.log.stored().records;
                     "journal working again"
                 );
+                self.is_on_trial = self.writer.figures().not_kept.load(Relaxed) > 0;
+                // What was settled meanwhile is removed.
+                self.ask_for_commit();
             }
             Some(Err(error)) => log::error!(
                 target: LOG, path:% = self.log.name(), error:% = error,
@@ -116,7 +124,7 @@ impl Journal {
     /// Updates the figures.
     fn show(&self) {
         let (figures, stored) = (self.writer.figures(), self.log.stored());
-        figures.up.store(self.log.works(), Relaxed);
+        figures.up.store(self.log.works() && !self.is_on_trial, Relaxed);
         figures.records.store(stored.records, Relaxed);
         figures.bytes.store(stored.bytes, Relaxed);
     }
@@ -190,7 +198,9 @@ impl Handler<Queued<Close>> for Journal {
 
     fn handle(&mut self, close: Queued<Close>, _: &mut Context<Self>) {
         let Close { token: _token } = close.into_message();
-        self.commit();
+        while self.log.has_changes() {
+            self.commit();
+        }
         self.log.close();
         self.show();
         log::info!(target: LOG, path:% = self.log.name(), records = self.log.stored().records; "journal closed");

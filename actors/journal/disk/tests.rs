@@ -1,6 +1,10 @@
 //! The store in a file: reopened, damaged, locked, full, and of another version.
 
-use std::{fs, fs::OpenOptions, os::unix::fs::FileExt as _, process};
+use std::{
+    fs::{self, OpenOptions, Permissions},
+    os::unix::fs::{FileExt as _, PermissionsExt as _},
+    process,
+};
 
 use xmpp::stanza::Kind;
 
@@ -49,7 +53,12 @@ fn records_are_read_in_order_after_the_file_was_closed() {
     assert_eq!(keys(&restored), (1..=25_000).collect::<Vec<_>>());
     assert_eq!((restored.next, restored.damaged, restored.set_aside.is_none()), (25_001, 0, true));
     (1..25_000).for_each(|key| journal.forget(key));
-    journal.commit(clock::now());
+    let mut commits = 0;
+    while journal.has_changes() {
+        journal.commit(clock::now());
+        commits += 1;
+    }
+    assert_eq!(commits, 5, "one commit removes 5,000 records at most");
     assert_eq!(journal.stored().records, 1);
     drop(journal);
     assert_eq!(keys(&open(&path, None).unwrap().1), [25_000]);
@@ -145,15 +154,39 @@ fn flipped_bytes_cost_the_records_that_they_are_in_and_never_change_one() {
 }
 
 #[test]
-fn an_empty_or_foreign_file_is_no_obstacle() {
+fn a_damaged_begin_is_no_obstacle_and_a_foreign_file_is_left_alone() {
     let directory = Directory::new();
-    for (name, content, set_aside) in
-        [("empty", "", false), ("foreign", "not a data base, but a text\n", true)]
-    {
-        let path = directory.file(name);
-        fs::write(&path, content).unwrap();
+    let (empty, zeros, torn) = (directory.file("empty"), directory.file("zeros"), directory.file("torn"));
+    fs::write(&empty, "").unwrap();
+    fs::write(&zeros, [0; 5000]).unwrap();
+    filled(&torn, 3, None);
+    OpenOptions::new().write(true).open(&torn).unwrap().write_all_at(b"xxxx", 0).unwrap();
+    for (path, set_aside) in [(empty, false), (zeros, true), (torn, true)] {
         let (_, restored) = open(&path, None).unwrap();
-        assert_eq!(restored.set_aside.is_some(), set_aside, "{name}");
+        assert_eq!(restored.set_aside.is_some(), set_aside, "{}", path.display());
+    }
+    let foreign = directory.file("foreign");
+    fs::write(&foreign, "not a data base, but a text\n").unwrap();
+    fs::set_permissions(&foreign, Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(open(&foreign, None), Err(Error::Foreign)));
+    assert_eq!(fs::read_to_string(&foreign).unwrap(), "not a data base, but a text\n");
+    assert_eq!(fs::metadata(&foreign).unwrap().permissions().mode() & 0o777, 0o644);
+}
+
+#[test]
+fn behind_a_damaged_page_the_other_records_are_saved() {
+    let directory = Directory::new();
+    for part in 1..8 {
+        let path = directory.file(&part.to_string());
+        filled(&path, 25_000, None);
+        let bytes = fs::read(&path).unwrap();
+        // The page with a record in this part of the file.
+        let record = memchr::memmem::find(&bytes[bytes.len() / 8 * part..], b"xxxx").unwrap();
+        let page = (bytes.len() / 8 * part + record) / 4096 * 4096;
+        OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&[0xff; 8], page as u64).unwrap();
+        let (_, restored) = open(&path, None).unwrap();
+        let saved = restored.records.len();
+        assert!(restored.set_aside.is_some() && (24_000..25_000).contains(&saved), "{part}: {saved}");
     }
 }
 
@@ -192,7 +225,7 @@ fn an_encrypted_file_opens_with_its_key_only() {
     filled(&path, 3, Some(&cipher));
     let bytes = fs::read(&path).unwrap();
     assert!(!bytes.windows(20).any(|window| window == [b'x'; 20]));
-    assert!(matches!(open(&path, None), Err(Error::OtherKey)));
+    assert!(matches!(open(&path, None), Err(Error::NoKey)));
     assert!(matches!(open(&path, Some(&other)), Err(Error::OtherKey)));
     let (mut journal, restored) = open(&path, Some(&cipher)).unwrap();
     assert_eq!(keys(&restored), [1, 2, 3]);
@@ -214,7 +247,13 @@ fn a_key_may_be_added_while_records_are_in_the_file() {
     journal.write(restored.next, &record(3), 3).unwrap();
     journal.commit(clock::now());
     drop(journal);
-    assert_eq!(keys(&open(&path, Some(&cipher)).unwrap().1), [1, 2, 3]);
+    assert!(matches!(open(&path, None), Err(Error::NoKey)));
+    let (mut journal, restored) = open(&path, Some(&cipher)).unwrap();
+    assert_eq!(keys(&restored), [1, 2, 3]);
+    journal.forget(3);
+    journal.commit(clock::now());
+    drop(journal);
+    assert_eq!(keys(&open(&path, None).unwrap().1), [1, 2], "no record needs the key");
 }
 
 #[test]

@@ -24,6 +24,10 @@ use status::amount::Amount;
 #[derive(Debug)]
 pub(crate) struct WriteDue;
 
+/// The journal has not confirmed in time that it has what is left for the next start: answer that. The node stops.
+#[derive(Clone, Debug)]
+pub(crate) struct GiveUp;
+
 /// The way to the journal, for an actor with queues.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -54,6 +58,8 @@ pub(in crate::routing) struct Keeper<K> {
     leaving: VecDeque<Vec<Batch>>,
     /// Dropped when nothing is leaving.
     tokens: Vec<drain::Token>,
+    /// The disk does not answer: nothing is left in the journal any more.
+    has_given_up: bool,
 }
 
 /// The oldest part of what was leaving.
@@ -86,6 +92,7 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
             offer_again: clock::now(),
             leaving: VecDeque::new(),
             tokens: Vec::new(),
+            has_given_up: false,
         }
     }
 
@@ -144,6 +151,9 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
 
     /// Leaves messages in the journal, because the node stops. Gives back the rest.
     pub(in crate::routing) fn leave(&mut self, batches: Vec<Batch>) -> Vec<Batch> {
+        if self.has_given_up {
+            return batches;
+        }
         let (mut leaving, mut rest) = (Vec::new(), Vec::new());
         let mut group = self.store.keeping.writer.group(self.waits);
         for mut batch in batches {
@@ -184,9 +194,21 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
         }
     }
 
+    /// The journal does not answer in time. Gives all that was leaving.
+    pub(in crate::routing) fn give_up(&mut self) -> Left {
+        self.has_given_up = true;
+        let parts = std::mem::take(&mut self.leaving);
+        self.settle(parts.into_iter().flatten().collect())
+    }
+
     /// The journal has everything of the oldest part, or has failed.
     pub(in crate::routing) fn left(&mut self) -> Left {
         let part = self.leaving.pop_front().unwrap_or_default();
+        self.settle(part)
+    }
+
+    /// Settles a part of what was leaving.
+    fn settle(&mut self, part: Vec<Batch>) -> Left {
         let mut left = Left::default();
         if self.leaving.is_empty() {
             left.tokens = std::mem::take(&mut self.tokens);

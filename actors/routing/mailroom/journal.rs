@@ -8,7 +8,7 @@ use xmpp::Domain;
 use super::{LOG, Mailroom, answers::Reason, messages::Restore};
 use crate::{
     flow::{account::Outcome, batch::Batch},
-    routing::journal::{Synced, WriteDue},
+    routing::journal::{GiveUp, Keeper, Left, Synced, WriteDue},
 };
 use mailbox::{Queued, drain};
 
@@ -61,6 +61,12 @@ impl Handler<Queued<Restore>> for Mailroom {
         }
         let (known, gone): (Vec<_>, Vec<_>) =
             batches.into_iter().partition(|batch| self.seats.get(&batch.to).is_some());
+        if !gone.is_empty() {
+            log::warn!(
+                target: LOG, stanzas = gone.iter().map(|batch| batch.stanzas.len()).sum::<usize>();
+                "answered what was restored: its components are not in the configuration any more"
+            );
+        }
         self.answer(gone, &Reason::Removed, Outcome::Answered);
         for (name, batches) in by_name(known) {
             self.seats.put_back(&name, batches);
@@ -101,7 +107,26 @@ impl Handler<Queued<Synced>> for Mailroom {
 
     fn handle(&mut self, synced: Queued<Synced>, _: &mut Context<Self>) {
         let Synced = synced.into_message();
-        let Some(left) = self.keeper.as_mut().map(|keeper| keeper.left()) else { return };
+        if let Some(left) = self.keeper.as_mut().map(Keeper::left) {
+            self.settle(left);
+        }
+    }
+}
+
+impl Handler<Queued<GiveUp>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, give_up: Queued<GiveUp>, _: &mut Context<Self>) {
+        let GiveUp = give_up.into_message();
+        if let Some(left) = self.keeper.as_mut().map(Keeper::give_up) {
+            self.settle(left);
+        }
+    }
+}
+
+impl Mailroom {
+    /// Answers what the journal could not take of the stanzas that were left in it.
+    fn settle(&self, left: Left) {
         if left.stanzas > 0 {
             log::info!(target: LOG, stanzas = left.stanzas; "left in the journal for the next start");
         }

@@ -12,7 +12,7 @@ use super::{LOG, Promise};
 use crate::{
     dial::error::AttemptError,
     flow::{account::Outcome, batch::Batch},
-    routing::journal::{Synced, WriteDue},
+    routing::journal::{GiveUp, Keeper, Left, Synced, WriteDue},
 };
 use mailbox::{Queued, drain};
 
@@ -69,7 +69,26 @@ impl Handler<Queued<Synced>> for Promise {
 
     fn handle(&mut self, synced: Queued<Synced>, _: &mut Context<Self>) {
         let Synced = synced.into_message();
-        let Some(left) = self.keeper.as_mut().map(|keeper| keeper.left()) else { return };
+        if let Some(left) = self.keeper.as_mut().map(Keeper::left) {
+            self.settle(left);
+        }
+    }
+}
+
+impl Handler<Queued<GiveUp>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, give_up: Queued<GiveUp>, _: &mut Context<Self>) {
+        let GiveUp = give_up.into_message();
+        if let Some(left) = self.keeper.as_mut().map(Keeper::give_up) {
+            self.settle(left);
+        }
+    }
+}
+
+impl Promise {
+    /// Answers what the journal could not take of the stanzas that were left in it.
+    fn settle(&self, left: Left) {
         if left.stanzas > 0 {
             log::info!(target: LOG, stanzas = left.stanzas; "left in the journal for the next start");
         }

@@ -8,7 +8,7 @@ use xmpp::DomainPair;
 use crate::{
     dial::error::AttemptError,
     flow::{account::Outcome, batch::Batch},
-    routing::promise::{LOG, Promise, pairs::State, waiting::LeftBehind},
+    routing::promise::{LOG, Promise, answers::count, pairs::State, waiting::LeftBehind},
 };
 use mailbox::Queued;
 
@@ -41,6 +41,10 @@ impl Handler<Queued<Restore>> for Promise {
         for pair in order {
             let unwritten = by_pair.remove(&pair).unwrap_or_default();
             if !self.permits(&pair) {
+                log::warn!(
+                    target: LOG, pair:% = pair, stanzas = count(&unwritten);
+                    "answered what was restored: the pair is not permitted any more"
+                );
                 self.answer(unwritten, &AttemptError::Denied, Outcome::Answered);
                 continue;
             }
