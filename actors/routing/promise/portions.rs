@@ -82,9 +82,11 @@ impl Handler<Queued<outgoing::GivenBack>> for Promise {
             // The router took it for lost.
             return self.answer(batches, &AttemptError::Crashed, Outcome::Answered);
         }
-        if self.stopping || !self.permits(&pair) {
-            let failure = if self.stopping { AttemptError::Stopping } else { AttemptError::Denied };
-            return self.answer(batches, &failure, Outcome::Answered);
+        if self.stopping {
+            return self.leave_or_answer(batches);
+        }
+        if !self.permits(&pair) {
+            return self.answer(batches, &AttemptError::Denied, Outcome::Answered);
         }
         self.waiting.put_back(&pair, LeftBehind { unwritten: batches, ..LeftBehind::default() });
         self.relieve();
