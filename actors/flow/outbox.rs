@@ -226,6 +226,16 @@ impl Outbox {
         self.last_written
     }
 
+    /// The bytes that the link has written.
+    pub(crate) fn bytes_written(&self) -> u64 {
+        self.bytes_written
+    }
+
+    /// Whether more waits than the outbox of a session may hold whose peer reads slowly.
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.bytes > STALLED_BUDGET
+    }
+
     /// The number of stanzas that the link has written completely.
     pub(crate) fn stanzas_written(&self) -> u64 {
         self.stanzas_written

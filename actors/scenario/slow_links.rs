@@ -74,6 +74,30 @@ async fn a_stalled_link_pauses_no_source_and_everything_arrives_in_order_when_it
 }
 
 #[actix::test]
+async fn a_peer_that_stops_reading_before_the_outbox_is_full_leaves_little_in_it() {
+    tokio::time::pause();
+    // Less than half of an outbox, and more.
+    for sent in [AN_OUTBOX / 4, AN_OUTBOX / 4 * 3] {
+        let mut node = Node::with_stalled_link().await;
+        node.sends_long("b.example", sent).await;
+        tokio::time::sleep(MOMENT).await;
+        assert_eq!(node.pairs_known().await, 0, "the outbox has room");
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let (queued, state) = node.queued().await.expect("the promise knows the pair");
+        assert_eq!(state, report::QueueState::Slow);
+        let left = sent - queued;
+        assert!(left <= outbox::STALLED_BUDGET / LONG + 1, "{left} are left in the outbox");
+        node.is_in_balance().await;
+        node.sends("b.example", 3).await;
+        node.set_reading(Reading::Fast);
+        let outcomes = node.outcomes().await;
+        outcomes.check_exactly_once();
+        let all = outcomes.sent["b.example"].len();
+        assert_eq!(outcomes.arrived("b.example"), (0..all).collect::<Vec<_>>());
+    }
+}
+
+#[actix::test]
 async fn a_pair_returns_to_the_direct_path_when_its_queue_is_empty() {
     tokio::time::pause();
     let mut node = Node::with_stalled_link().await;
@@ -215,3 +239,6 @@ const MOMENT: Duration = Duration::from_millis(200);
 
 /// Long messages that weigh three times as much as an outbox takes.
 const MORE_THAN_AN_OUTBOX: usize = 3 * outbox::BUDGET / LONG;
+
+/// Long messages that weigh as much as an outbox takes.
+const AN_OUTBOX: usize = outbox::BUDGET / LONG;

@@ -116,6 +116,8 @@ pub struct Outgoing {
     journal_timer: Timer,
     state: State,
     supply: Supply,
+    /// The bytes that the link had written at the last look at a peer that reads slowly.
+    written_before: u64,
     leftovers: Leftovers,
     shutdown: Shutdown,
 }
@@ -212,6 +214,7 @@ impl Outgoing {
             journal_timer: Timer::default(),
             state: State::New(pending),
             supply: Supply::new(),
+            written_before: 0,
             leftovers: Leftovers::default(),
             shutdown: Shutdown::default(),
         }

@@ -1,7 +1,10 @@
 //! A lost stream with acknowledgements, and the question of the next attempt how many of its stanzas have
 //! arrived (XEP-0198 section 5).
 
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use xmpp::{
     acks::{Ledger, Options, Previous, WrongCount},
@@ -46,18 +49,25 @@ impl Lost {
 }
 
 impl<G: Goal> Attempt<G> {
-    /// Puts the target first that has the address of the lost stream, if one has it.
+    /// Puts the target first that has the address of the lost stream, if one has it and the DNS says so soon.
     pub(super) async fn prefer(&self, address: SocketAddr, mut targets: Vec<Target>) -> Vec<Target> {
-        for place in 0..targets.len() {
-            let Some(target) = targets.get(place) else { break };
-            // The resolver keeps the answer for the visit of the target.
-            if self.addresses(target).await.is_ok_and(|found| found.contains(&address)) {
-                let target = targets.remove(place);
-                targets.insert(0, target);
-                break;
-            }
+        let search = self.place_of(address, &targets);
+        if let Ok(Some(place)) = tokio::time::timeout(SEARCH_WITHIN, search).await {
+            let target = targets.remove(place);
+            targets.insert(0, target);
         }
         targets
+    }
+
+    /// The place of the first target that has this address.
+    async fn place_of(&self, address: SocketAddr, targets: &[Target]) -> Option<usize> {
+        for (place, target) in targets.iter().enumerate() {
+            // The resolver keeps the answer for the visit of the target.
+            if self.addresses(target).await.is_ok_and(|found| found.contains(&address)) {
+                return Some(place);
+            }
+        }
+        None
     }
 
     /// The options of stream management for the stream that the attempt opens.
@@ -108,6 +118,10 @@ fn asks_for_patience(cause: &Cause) -> bool {
     let Cause::Stream(error) = cause else { return false };
     matches!(error.condition, Condition::Conflict | Condition::ResourceConstraint | Condition::SystemShutdown)
 }
+
+/// The time to find the target with the address of the lost stream. The names of the targets are looked up one after the
+/// other, and each of them may take the time limit of the DNS.
+pub(super) const SEARCH_WITHIN: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {

@@ -25,6 +25,15 @@ impl Item {
         }
     }
 
+    /// Copies the bytes of a stanza, so that it keeps no other memory.
+    pub(super) fn detach(&mut self) {
+        match self {
+            Self::Stanza(kept) => kept.stanza = kept.stanza.clone().detached(),
+            Self::Recast(recast) => recast.0.stanza = recast.0.stanza.clone().detached(),
+            Self::Raw(_) => {}
+        }
+    }
+
     /// Whether it is a stanza that was taken in from a stream.
     pub(super) fn is_taken(&self) -> bool {
         match self {

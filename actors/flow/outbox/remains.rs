@@ -64,7 +64,8 @@ impl Outbox {
         remains
     }
 
-    /// Takes out the stanzas at the end, in order: all that are not being written and are behind `keep` bytes.
+    /// Takes out the stanzas at the end, in order: all that are not being written and are behind `keep` bytes. Those that
+    /// stay have to wait as well, so they no longer keep the memory of the reads that brought them.
     pub(crate) fn take_surplus(&mut self, keep: usize) -> Vec<Batch> {
         let (mut kept, mut surplus, mut bytes) = (VecDeque::new(), Vec::new(), 0);
         for (place, item) in std::mem::take(&mut self.items).into_iter().enumerate() {
@@ -75,6 +76,9 @@ impl Outbox {
             } else {
                 surplus.extend(item.into_kept());
             }
+        }
+        if !surplus.is_empty() {
+            kept.iter_mut().skip(self.writing).for_each(Item::detach);
         }
         (self.items, self.bytes) = (kept, bytes);
         batch::batches(surplus, &mut self.entry)

@@ -92,6 +92,19 @@ fn the_surplus_is_what_is_not_being_written_and_does_not_stay() {
 }
 
 #[test]
+fn what_stays_of_a_surplus_keeps_no_memory_of_its_read() {
+    let places = |outbox: &Outbox| outbox.items.iter().map(|item| item.bytes().as_ptr()).collect::<Vec<_>>();
+    let mut outbox = Outbox::new(BUDGET);
+    outbox.accept(batch(0..2));
+    let before = places(&outbox);
+    assert!(outbox.take_surplus(BUDGET).is_empty());
+    assert_eq!(places(&outbox), before, "nothing is copied without need");
+    assert_eq!(outbox.take_surplus(1).len(), 1);
+    assert_eq!(outbox.items.len(), 1);
+    assert!(!before.contains(&places(&outbox)[0]));
+}
+
+#[test]
 fn a_portion_is_asked_for_when_half_of_the_budget_is_free() {
     let one = stanza("0").bytes().len();
     let mut outbox = Outbox::new(4 * one);

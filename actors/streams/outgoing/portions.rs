@@ -1,7 +1,8 @@
 //! The way of stanzas to a session: from the router, or in portions from the promise.
 //!
-//! A session whose outbox is full reports it to the router. From then on the stanzas of the pair wait in the promise,
-//! and the session asks it for a portion whenever its outbox has drained. No source is paused for a slow peer.
+//! A session whose outbox is full, or whose peer reads little of it in a second, reports it to the router. From then on
+//! the stanzas of the pair wait in the promise, and the session asks it for a portion whenever its outbox has drained.
+//! No source is paused for a slow peer.
 
 use std::time::Duration;
 
@@ -15,11 +16,18 @@ use crate::flow::outbox::{BUDGET, STALLED_BUDGET};
 use mailbox::Queued;
 
 impl Outgoing {
-    /// Reports a full outbox to the router.
-    fn report_congestion(&mut self) {
+    /// Reports a full outbox to the router. One that has room is looked at later, if it holds much.
+    fn report_congestion(&mut self, context: &mut Context<Self>) {
         let State::Open(session) = &self.state else { return };
-        let is_running = self.shutdown.phase == Phase::Running;
-        if !is_running || !matches!(self.supply, Supply::Router) || session.connection.outbox.has_room() {
+        if session.connection.outbox.has_room() {
+            return self.watch_stall(context);
+        }
+        self.congested();
+    }
+
+    /// Has the stanzas of the pair wait in the promise.
+    fn congested(&mut self) {
+        if self.shutdown.phase != Phase::Running || !matches!(self.supply, Supply::Router) {
             return;
         }
         log::debug!(target: LOG, pair:% = self.pair; "congested: the peer reads more slowly than stanzas arrive");
@@ -57,15 +65,34 @@ impl Outgoing {
         self.watch_stall(context);
     }
 
-    /// Looks whether the peer reads at all, as long as the promise sends portions.
+    /// Looks whether the peer reads at all, as long as the promise sends portions, or the outbox holds much.
     fn watch_stall(&mut self, context: &mut Context<Self>) {
-        if matches!(self.supply, Supply::Promise { asks: Asks::WhenDrained(_) | Asks::Asked, .. }) {
+        let State::Open(session) = &self.state else { return };
+        let is_due = match self.supply {
+            Supply::Promise { asks, .. } => asks != Asks::Never,
+            Supply::Router => session.connection.outbox.has_surplus(),
+            Supply::Congested { .. } => false,
+        };
+        if is_due {
             self.stall_timer.set(Some(clock::now() + STALLED), context, Self::look_at_stall);
+        }
+    }
+
+    /// Reports a peer that reads little of an outbox that has room.
+    fn look_at_pace(&mut self) {
+        let State::Open(session) = &mut self.state else { return };
+        let outbox = &mut session.connection.outbox;
+        let before = std::mem::replace(&mut self.written_before, outbox.bytes_written());
+        let read = outbox.bytes_written().saturating_sub(before);
+        if matches!(self.supply, Supply::Router) && outbox.has_surplus() && read < SLOW {
+            outbox.set_budget(STALLED_BUDGET);
+            self.congested();
         }
     }
 
     /// Gives back to the promise what a peer that reads nothing leaves in the outbox.
     fn look_at_stall(&mut self, context: &mut Context<Self>) {
+        self.look_at_pace();
         if let State::Open(session) = &mut self.state
             && let Supply::Promise { asks: Asks::WhenDrained(since), .. } = self.supply
             && clock::since(since) >= STALLED
@@ -130,7 +157,7 @@ impl Handler<Queued<Open>> for Outgoing {
             for batch in held {
                 self.write(batch, context);
             }
-            self.report_congestion();
+            self.report_congestion(context);
         }
         if let Some(ending) = self.state.ending_mut().filter(|ending| ending.handback == Handback::Stopped) {
             // The promise had handed over all before it learned of the end. Now the router has to know.
@@ -151,10 +178,13 @@ impl Handler<Queued<Send>> for Outgoing {
             Supply::Congested { permits } => permits.push(batch.permit.clone()),
         }
         self.write(batch, context);
-        self.report_congestion();
+        self.report_congestion(context);
     }
 }
 
 /// How long the outbox of a slow session may be as full as it is before its stanzas go back to the promise. TCP opens the
 /// window of a peer that reads steadily in large steps.
 const STALLED: Duration = Duration::from_secs(1);
+
+/// A peer that reads fewer bytes in [`STALLED`] gets a small outbox: it takes more than that to drain half of a whole one.
+const SLOW: u64 = BUDGET as u64 / 2;

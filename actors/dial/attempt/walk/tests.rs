@@ -19,7 +19,7 @@ use xmpp::{
 use super::*;
 use crate::{
     dial::{
-        attempt::{Dialer, Limits, OpenSession, VerifyKey},
+        attempt::{Dialer, Limits, OpenSession, VerifyKey, resumption::SEARCH_WITHIN},
         error::At,
         observer::{Observer, Step},
         remote_policy::RemotePolicies,
@@ -294,4 +294,22 @@ async fn an_observer_sees_each_target_and_each_address() {
         seen.try_iter().collect::<Vec<_>>(),
         ["entered 0.0.0.0:1", "located [0.0.0.0:1]", "visiting [0.0.0.0:1]"]
     );
+}
+
+#[actix::test]
+async fn the_search_for_the_address_of_a_lost_stream_ends_soon_when_the_dns_is_silent() {
+    tokio::time::pause();
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut attempt = attempt(OpenSession);
+    let dns = settings::Dns { nameservers: vec![silent.local_addr().unwrap()], timeout: SEARCH_WITHIN / 2 };
+    let (here, meter) = (Arbiter::current(), Meter::new("test", 64, None));
+    let dns = Dns::new(&dns, &Network::System).unwrap();
+    attempt.dialer.resolver =
+        mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(dns, own));
+    let named = |port| Target { host: format!("host{port}.example"), ..target(port) };
+    let targets: Vec<Target> = (1..=8).map(named).collect();
+    let began = clock::now();
+    let kept = attempt.prefer(address(5), targets.clone()).await;
+    assert_eq!(clock::since(began).as_secs(), SEARCH_WITHIN.as_secs());
+    assert_eq!(super::list(&kept), super::list(&targets), "the order of the DNS");
 }
