@@ -5,6 +5,7 @@ mod capacity;
 pub(crate) mod journal;
 pub mod mailroom;
 pub mod promise;
+mod overflow;
 mod queue;
 pub mod router;
 pub mod service;
