@@ -4,8 +4,8 @@
 mod capacity;
 pub(crate) mod journal;
 pub mod mailroom;
-pub mod promise;
 mod overflow;
+pub mod promise;
 mod queue;
 pub mod router;
 pub mod service;

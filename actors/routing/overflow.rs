@@ -8,8 +8,6 @@
 //! Architecture Invariant: plain data. The caller asks the journal, and answers the stanzas that are taken out.
 
 mod entries;
-#[cfg(test)]
-mod tests;
 mod unread;
 
 use std::{
@@ -292,7 +290,9 @@ impl Overflow {
     /// The time at which the first stanza came.
     pub(super) fn oldest(&self) -> Option<Instant> {
         let reading = self.reading.as_ref().and_then(|(_, reading)| reading.first());
-        reading.map(|on_disk| on_disk.facts.since).or_else(|| self.entries.first().map(|(_, entry)| entry.facts.since))
+        reading
+            .map(|on_disk| on_disk.facts.since)
+            .or_else(|| self.entries.first().map(|(_, entry)| entry.facts.since))
     }
 
     /// Takes out the stanzas whose time to wait is over. What is being read expires in memory.

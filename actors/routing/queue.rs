@@ -205,7 +205,8 @@ impl Queue {
         for kept in kept {
             let item = Item::new(kept, bounds);
             let older = item.presence.and_then(|key| self.presence(key, &item.kept.stanza));
-            if let Some(place) = older.filter(|(_, older)| self.is_replaceable(older)).map(|(place, _)| place) {
+            if let Some(place) = older.filter(|(_, older)| self.is_replaceable(older)).map(|(place, _)| place)
+            {
                 self.drop_from(place);
             }
             let position = self.items.last_key_value().map_or(0, |(last, _)| last + 1);

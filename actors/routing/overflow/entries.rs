@@ -127,7 +127,10 @@ impl Entries {
     pub(super) fn push(&mut self, kept: Kept, expires: Instant, goes: Goes) -> i64 {
         let number = self.next;
         self.next += 1;
-        self.insert(number, Entry { facts: Facts::of(&kept, expires), state: State::InMemory(Box::new(kept), goes) });
+        self.insert(
+            number,
+            Entry { facts: Facts::of(&kept, expires), state: State::InMemory(Box::new(kept), goes) },
+        );
         number
     }
 
@@ -193,7 +196,9 @@ impl Entries {
     /// Frees the memory of a stanza that is in the file.
     pub(super) fn leave_memory(&mut self, number: i64) {
         self.change(number, |mut kept| match std::mem::take(&mut kept.place) {
-            Place::Written(handle) => handle.into_key().map_or(State::InMemory(kept, Goes::Nowhere), State::OnDisk),
+            Place::Written(handle) => {
+                handle.into_key().map_or(State::InMemory(kept, Goes::Nowhere), State::OnDisk)
+            }
             place => {
                 kept.place = place;
                 State::InMemory(kept, Goes::Nowhere)

@@ -102,7 +102,8 @@ impl Unread {
 
     /// Leaves those in the file that survive a restart: the node stops. Gives their amount.
     pub(in crate::routing) fn leave(&mut self) -> Amount {
-        let (left, rest) = std::mem::take(&mut self.stanzas).into_iter().partition(|on_disk| on_disk.facts.is_durable);
+        let (left, rest) =
+            std::mem::take(&mut self.stanzas).into_iter().partition(|on_disk| on_disk.facts.is_durable);
         let left: Vec<OnDisk> = left;
         self.stanzas = rest;
         let counted = left.iter().map(OnDisk::counted).fold(Amount::default(), Amount::plus);

@@ -124,7 +124,9 @@ impl Bound {
             Self::Bytes => format!("as many bytes wait for {remote} as {key} permits"),
             Self::Memory => format!("as much waits for all domains as {key} permits"),
             Self::Disk => {
-                format!("as much waits for {remote} as there is room in memory, and the journal takes no more ({key})")
+                format!(
+                    "as much waits for {remote} as there is room in memory, and the journal takes no more ({key})"
+                )
             }
         }
     }

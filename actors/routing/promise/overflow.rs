@@ -164,7 +164,9 @@ impl Promise {
         if self.waiting.has_overflow(pair) && !self.waiting.has_in_memory(pair) {
             return;
         }
-        let Some((session, room)) = self.disk.as_mut().and_then(|disk| disk.pulls.remove(pair)) else { return };
+        let Some((session, room)) = self.disk.as_mut().and_then(|disk| disk.pulls.remove(pair)) else {
+            return;
+        };
         if self.gives_portions_to(pair, &session) {
             self.give_portion(pair, session, room);
         }
@@ -196,7 +198,12 @@ impl Promise {
     }
 
     /// Has what is on the disk answered when it is read. Gives what is in memory.
-    pub(super) fn end(&mut self, pair: &DomainPair, taken: TakenOut, why: impl FnOnce() -> Why) -> Vec<Batch> {
+    pub(super) fn end(
+        &mut self,
+        pair: &DomainPair,
+        taken: TakenOut,
+        why: impl FnOnce() -> Why,
+    ) -> Vec<Batch> {
         let TakenOut { batches, unread } = taken;
         if !unread.is_empty() {
             self.answer_when_read(pair, unread, why());

@@ -49,7 +49,12 @@ pub(in crate::routing::promise) enum Why {
 
 impl Promise {
     /// Has stanzas answered when they are read. On a node that stops, those that survive a restart stay in the file.
-    pub(in crate::routing::promise) fn answer_when_read(&mut self, pair: &DomainPair, mut unread: Unread, why: Why) {
+    pub(in crate::routing::promise) fn answer_when_read(
+        &mut self,
+        pair: &DomainPair,
+        mut unread: Unread,
+        why: Why,
+    ) {
         if self.stopping {
             let left = unread.leave();
             if left.stanzas > 0 {

@@ -117,7 +117,9 @@ impl Waiting {
     /// Moves the first stanzas of the overflow to the queue in memory, if that is half empty. Gives the keys of those that
     /// have to be read first; the question has this number.
     pub(in super::super) fn refill(&mut self, pair: &DomainPair, id: u64) -> Vec<u64> {
-        let Some(queue) = self.queues.get(pair).filter(|_| self.has_overflow(pair)) else { return Vec::new() };
+        let Some(queue) = self.queues.get(pair).filter(|_| self.has_overflow(pair)) else {
+            return Vec::new();
+        };
         let free_stanzas = self.bounds.max_stanzas().saturating_sub(queue.len());
         let free_bytes = self.bounds.max_bytes().saturating_sub(queue.bytes());
         let is_half_empty =
@@ -155,7 +157,11 @@ impl Waiting {
     }
 
     /// Takes out the stanzas of the overflow whose time to wait is over.
-    pub(in super::super) fn take_expired_overflow(&mut self, pair: &DomainPair, now: Instant) -> Option<TakenOut> {
+    pub(in super::super) fn take_expired_overflow(
+        &mut self,
+        pair: &DomainPair,
+        now: Instant,
+    ) -> Option<TakenOut> {
         let next = self.overflows.get(pair)?.next_expiry()?;
         (next <= now).then(|| self.with_overflow(pair, |overflow, _| overflow.take_expired(now)))
     }
@@ -183,7 +189,8 @@ impl Waiting {
     /// Changes the overflow of a pair, which is made if there is none, and removed if it is empty.
     fn with_overflow<T>(&mut self, pair: &DomainPair, act: impl FnOnce(&mut Overflow, Room<'_>) -> T) -> T {
         let queue = self.queues.get(pair);
-        let in_memory = queue.map(|queue| Amount { stanzas: queue.len() as u64, bytes: queue.bytes() as u64 });
+        let in_memory =
+            queue.map(|queue| Amount { stanzas: queue.len() as u64, bytes: queue.bytes() as u64 });
         let room = Room {
             bounds: &self.bounds,
             in_memory: in_memory.unwrap_or_default(),
