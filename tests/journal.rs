@@ -50,7 +50,8 @@ fn a_stopped_node_leaves_its_messages_in_the_file_whatever_their_age() {
 fn a_hundred_and_twenty_thousand_messages_wait_beside_a_small_memory_and_arrive_in_order() {
     let network = Network::new();
     let setup = Setup::of("nuncio.example").set("journal.path", "\"waiting.redb\"");
-    let watched = Watched::start(&network, setup.set("promise.max_stanzas", "1000").set("promise.message", "\"2h\""));
+    let watched =
+        Watched::start(&network, setup.set("promise.max_stanzas", "1000").set("promise.message", "\"2h\""));
     network.publish(REMOTE, network.address());
     let sender = watched.node.inbox();
     sends(&sender, 0..MANY);
@@ -58,7 +59,10 @@ fn a_hundred_and_twenty_thousand_messages_wait_beside_a_small_memory_and_arrive_
     watched.eventually_shows(&format!("nuncio_journal_overflow_stanzas {}", MANY - 1000));
     watched.eventually_shows(&format!("nuncio_stanzas_waiting {MANY}"));
     let account = watched.node.account();
-    assert!(account.contains("answered=0 expired=0 dropped=0 ") && account.contains("difference=0 "), "{account}");
+    assert!(
+        account.contains("answered=0 expired=0 dropped=0 ") && account.contains("difference=0 "),
+        "{account}"
+    );
     let later = Node::start(&network, Setup::of("later.example"));
     let mut receiver = later.inbox();
     for number in 0..MANY {

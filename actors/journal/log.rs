@@ -198,6 +198,8 @@ impl<T> Journal<T> {
         }
         self.pending_bytes = 0;
         changes.forget = mem::take(&mut self.forgotten);
+        // A record that is written again under its key replaces the one that was forgotten.
+        changes.forget.retain(|key| changes.append.binary_search_by_key(key, |(key, _)| *key).is_err());
         if changes.is_empty() {
             return committed;
         }

@@ -38,9 +38,20 @@ pub(super) struct Overflow {
     /// The numbers of those that the journal has got and not confirmed.
     unconfirmed: VecDeque<i64>,
     /// Those that are being read, and the number of the question. They are in front of all others.
-    reading: Option<(u64, Vec<OnDisk>)>,
+    reading: Option<Reading>,
     /// The entry of all stanzas in the account.
     account: account::Entry,
+}
+
+/// Stanzas that are being read.
+#[derive(Debug)]
+struct Reading {
+    /// The number of the question.
+    id: u64,
+    stanzas: Vec<OnDisk>,
+    amount: Amount,
+    /// The number of those that survive a crash.
+    durable: usize,
 }
 
 /// Room for new stanzas.
@@ -84,6 +95,14 @@ pub(super) struct TakenOut {
     pub(super) unread: Unread,
 }
 
+impl Reading {
+    fn new(id: u64, stanzas: Vec<OnDisk>) -> Self {
+        let amount = stanzas.iter().map(OnDisk::amount).fold(Amount::default(), Amount::plus);
+        let durable = stanzas.iter().filter(|on_disk| on_disk.facts.is_durable).count();
+        Self { id, stanzas, amount, durable }
+    }
+}
+
 impl Room<'_> {
     /// The bound that leaves no room in memory for one more stanza beside those that are `resident`.
     fn bound_in_memory(&self, resident: Amount, stanza: &Stanza) -> Option<Bound> {
@@ -117,19 +136,17 @@ impl Overflow {
 
     /// What is on the disk only.
     pub(super) fn on_disk(&self) -> Amount {
-        let reading = self.reading.iter().flat_map(|(_, reading)| reading);
-        reading.map(OnDisk::amount).fold(self.entries.on_disk(), Amount::plus)
+        self.reading.iter().map(|reading| reading.amount).fold(self.entries.on_disk(), Amount::plus)
     }
 
     /// Stanzas that survive a crash.
     pub(super) fn stored(&self) -> usize {
-        let reading = self.reading.iter().flat_map(|(_, reading)| reading);
-        self.entries.durable() + reading.filter(|on_disk| on_disk.facts.is_durable).count()
+        self.entries.durable() + self.reading.as_ref().map_or(0, |reading| reading.durable)
     }
 
     /// Bytes of memory of the entries.
     pub(super) fn weight_of_entries(&self) -> usize {
-        let reading = self.reading.as_ref().map_or(0, |(_, reading)| reading.len());
+        let reading = self.reading.as_ref().map_or(0, |reading| reading.stanzas.len());
         (self.entries.len() + reading) * ENTRY_COST
     }
 
@@ -264,15 +281,15 @@ impl Overflow {
         let account = self.account.split(kept.iter().map(Kept::amount).fold(Amount::default(), Amount::plus));
         let keys = reading.iter().map(|on_disk| on_disk.key).collect();
         if !reading.is_empty() {
-            self.reading = Some((id, reading));
+            self.reading = Some(Reading::new(id, reading));
         }
         Front { kept, account, keys }
     }
 
     /// Ends the question with this number: takes out what was asked for.
     pub(super) fn end_reading(&mut self, id: u64) -> Option<Unread> {
-        let (_, reading) = self.reading.take_if(|(known, _)| *known == id)?;
-        Some(Unread::new(reading, &mut self.account))
+        let reading = self.reading.take_if(|reading| reading.id == id)?;
+        Some(Unread::new(reading.stanzas, &mut self.account))
     }
 
     /// The journal cannot read now: what was asked for goes back to its place.
@@ -289,7 +306,7 @@ impl Overflow {
 
     /// The time at which the first stanza came.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        let reading = self.reading.as_ref().and_then(|(_, reading)| reading.first());
+        let reading = self.reading.as_ref().and_then(|reading| reading.stanzas.first());
         reading
             .map(|on_disk| on_disk.facts.since)
             .or_else(|| self.entries.first().map(|(_, entry)| entry.facts.since))
@@ -309,7 +326,7 @@ impl Overflow {
 
     /// Takes out everything.
     pub(super) fn take_all(&mut self) -> TakenOut {
-        let reading = self.reading.take().map(|(_, reading)| reading).unwrap_or_default();
+        let reading = self.reading.take().map(|reading| reading.stanzas).unwrap_or_default();
         let all = self.entries.numbers(|_| true);
         self.unconfirmed = VecDeque::new();
         self.take(all, reading)

@@ -164,7 +164,7 @@ impl Entries {
     pub(super) fn remove(&mut self, number: i64) -> Option<Removed> {
         let entry = self.entries.remove(&number)?;
         self.expiries.remove(&(entry.facts.expires, number));
-        self.count(&entry, minus);
+        self.count(&entry, Amount::minus);
         self.durable -= usize::from(entry.is_on_disk() && entry.facts.is_durable);
         Some(match entry.state {
             State::InMemory(kept, _) => Removed::Kept(*kept),
@@ -209,7 +209,7 @@ impl Entries {
     /// A stanza that the journal could not take stays in memory.
     pub(super) fn stay(&mut self, number: i64) {
         self.change(number, |mut kept| {
-            kept.place = Place::None;
+            kept.place = std::mem::take(&mut kept.place).without_record();
             State::InMemory(kept, Goes::Nowhere)
         });
     }
@@ -240,8 +240,4 @@ impl Entries {
     pub(super) fn numbers(&self, wanted: impl Fn(&Facts) -> bool) -> BTreeSet<i64> {
         self.entries.iter().filter(|(_, entry)| wanted(&entry.facts)).map(|(number, _)| *number).collect()
     }
-}
-
-fn minus(amount: Amount, other: Amount) -> Amount {
-    Amount { stanzas: amount.stanzas - other.stanzas, bytes: amount.bytes - other.bytes }
 }

@@ -127,8 +127,10 @@ impl Unread {
         Read { kept, account: self.account, lost }
     }
 
-    /// They cannot be read any more: the node stops.
+    /// They cannot be read any more: the node stops. Those that survive a restart are left in the file. Gives the number of
+    /// the others, which are lost.
     pub(in crate::routing) fn give_up(mut self) -> u64 {
+        self.leave();
         self.account.settle_rest(Outcome::Dropped);
         self.stanzas.len() as u64
     }

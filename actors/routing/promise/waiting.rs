@@ -42,6 +42,8 @@ pub(super) struct Waiting {
     overflows: HashMap<DomainPair, Overflow>,
     /// Queues that are full overflow to the journal.
     can_overflow: bool,
+    /// What is on the disk of all pairs.
+    on_disk: Amount,
     /// Weight of the entries of all stanzas on the disk.
     weight_of_entries: usize,
     /// Weight of all queues in bytes.
@@ -77,6 +79,7 @@ impl Waiting {
             hold: Hold::default(),
             overflows: HashMap::new(),
             can_overflow: false,
+            on_disk: Amount::default(),
             weight_of_entries: 0,
             weight: 0,
             shed_again_at: None,

@@ -52,7 +52,7 @@ impl Waiting {
 
     /// The same of all pairs.
     pub(in super::super) fn all_on_disk(&self) -> Amount {
-        self.overflows.values().map(Overflow::on_disk).fold(Amount::default(), Amount::plus)
+        self.on_disk
     }
 
     /// Appends a batch. What the queue of the pair has no room for goes to the journal. Gives back what has no room there
@@ -198,10 +198,11 @@ impl Waiting {
             free_for_entries: (self.bounds.total_bytes / 4).saturating_sub(self.weight_of_entries),
         };
         let overflow = self.overflows.entry(pair.clone()).or_insert_with(Overflow::new);
-        let before = (overflow.weight(), overflow.weight_of_entries());
+        let before = (overflow.weight(), overflow.weight_of_entries(), overflow.on_disk());
         let result = act(overflow, room);
         self.weight = self.weight - before.0 + overflow.weight();
         self.weight_of_entries = self.weight_of_entries - before.1 + overflow.weight_of_entries();
+        self.on_disk = self.on_disk.plus(overflow.on_disk()).minus(before.2);
         if overflow.is_empty() {
             self.overflows.remove(pair);
         }
