@@ -76,6 +76,30 @@ fn a_hundred_and_twenty_thousand_messages_wait_beside_a_small_memory_and_arrive_
 }
 
 #[test]
+fn messages_on_the_disk_only_survive_sigkill_and_wait_there_again() {
+    let network = Network::new();
+    let setup = Setup::of("nuncio.example").set("journal.path", "\"waiting.redb\"");
+    let watched = Watched::start(&network, setup.set("promise.max_stanzas", "1000"));
+    network.publish(REMOTE, network.address());
+    sends(&watched.node.inbox(), 0..COUNT);
+    watched.eventually_shows(&format!("nuncio_journal_overflow_stanzas {}", COUNT - 1000));
+    watched.eventually_shows(&format!("nuncio_journal_records {COUNT}"));
+    let mut node = watched.node;
+    node.process().signal("KILL");
+    node.process().exit_within(SOON);
+
+    node.starts_again();
+    node.eventually_logs(&["nuncio::journal", "journal opened", &format!("records={COUNT}")]);
+    let later = Node::start(&network, Setup::of("later.example"));
+    assert_eq!(received(&mut later.inbox(), COUNT), expected(0..COUNT));
+    let account = node.settled_account();
+    assert!(account.contains(&format!("restored={COUNT} ")), "{account}");
+    assert!(account.contains("answered=0 expired=0 dropped=0 "), "{account}");
+    assert_eq!(node.terminate(SOON).code(), Some(0));
+    assert!(shows(&node).ends_with("0 stanzas\n"));
+}
+
+#[test]
 fn messages_for_an_absent_component_survive_sigkill_and_arrive_once_and_in_order() {
     let network = Network::new();
     let watched = Watched::start(&network, with_journal());
