@@ -8,7 +8,7 @@ mod null_listener;
 mod session;
 
 #[cfg(test)]
-pub(crate) use node::{ABSENCE, Core, environment, start_component, start_core};
+pub(crate) use node::{ABSENCE, Core, environment, start_component, start_core, start_with_journal};
 pub use node::{SECRET, Setup, start};
 #[cfg(test)]
 pub(crate) use null_listener::NullListener;

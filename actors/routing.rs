@@ -4,6 +4,7 @@
 mod capacity;
 pub(crate) mod journal;
 pub mod mailroom;
+mod overflow;
 pub mod promise;
 mod queue;
 pub mod router;

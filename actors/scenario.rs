@@ -9,6 +9,7 @@ mod incoming_resumption;
 mod links;
 mod lost_links;
 mod outcomes;
+mod overflow;
 mod pauses;
 mod receipts;
 mod receiver;
@@ -42,6 +43,7 @@ use crate::{
     flow::account::Totals,
     observe::recorder::{Recorder, RecorderHandle},
     routing::{
+        journal,
         promise::{self, Promise},
         router::{self, Router},
     },
@@ -139,6 +141,15 @@ impl Node {
     }
 
     async fn start_with(pipe: usize, bounds: settings::Promise, behaviour: Behaviour) -> Self {
+        Self::start_with_journal(pipe, bounds, behaviour, None).await
+    }
+
+    async fn start_with_journal(
+        pipe: usize,
+        bounds: settings::Promise,
+        behaviour: Behaviour,
+        journal: Option<journal::Store>,
+    ) -> Self {
         let here = Arbiter::current();
         let meter = Meter::new("recorder", CAPACITY, None);
         let (arrived, arrivals) = mpsc::channel(1_000_000);
@@ -151,7 +162,7 @@ impl Node {
             mailbox::start_on(&here, &meter, "recorder", move |_| Recorder::new(recording, counted));
         let recorder = RecorderHandle::new(recorder);
         let (mut socket, link) = duplex(64 * 1024);
-        let (router, promise) = fixture::start(fixture::Setup {
+        let setup = fixture::Setup {
             domain: Domain::new(OURS).unwrap(),
             component: (Stream::Tcp(link.into()), ([127, 0, 0, 1], 5347).into()),
             dial: Box::new(remotes.clone()),
@@ -159,7 +170,8 @@ impl Node {
             bounds,
             capacity: CAPACITY,
             recorder,
-        });
+        };
+        let (router, promise) = fixture::start_with_journal(setup, journal);
         let read = log_in(&mut socket).await;
         let ((reader, component), (answers, answered)) = (split(socket), mpsc::channel(1_000_000));
         actix_rt::spawn(read_answers(reader, read, answers));

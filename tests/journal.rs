@@ -45,6 +45,60 @@ fn a_stopped_node_leaves_its_messages_in_the_file_whatever_their_age() {
     assert_eq!(received(&mut later.inbox(), COUNT), expected(0..COUNT));
 }
 
+// A queue that is full in memory goes on in the file. Its bound is small here: 1,000 stanzas.
+#[test]
+fn a_hundred_and_twenty_thousand_messages_wait_beside_a_small_memory_and_arrive_in_order() {
+    let network = Network::new();
+    let setup = Setup::of("nuncio.example").set("journal.path", "\"waiting.redb\"");
+    let watched =
+        Watched::start(&network, setup.set("promise.max_stanzas", "1000").set("promise.message", "\"2h\""));
+    network.publish(REMOTE, network.address());
+    let sender = watched.node.inbox();
+    sends(&sender, 0..MANY);
+    // All but those that fit into the memory.
+    watched.eventually_shows(&format!("nuncio_journal_overflow_stanzas {}", MANY - 1000));
+    watched.eventually_shows(&format!("nuncio_stanzas_waiting {MANY}"));
+    let account = watched.node.account();
+    assert!(
+        account.contains("answered=0 expired=0 dropped=0 ") && account.contains("difference=0 "),
+        "{account}"
+    );
+    let later = Node::start(&network, Setup::of("later.example"));
+    let mut receiver = later.inbox();
+    for number in 0..MANY {
+        let message = receiver.next(SOON).expect("a message");
+        assert_eq!(message.attribute("id"), number.to_string());
+    }
+    let account = watched.node.settled_account();
+    assert!(account.contains(&format!("written={MANY} ")) && account.contains("difference=0 "), "{account}");
+    watched.eventually_shows("nuncio_journal_overflow_stanzas 0");
+    watched.eventually_shows("nuncio_journal_records 0");
+}
+
+#[test]
+fn messages_on_the_disk_only_survive_sigkill_and_wait_there_again() {
+    let network = Network::new();
+    let setup = Setup::of("nuncio.example").set("journal.path", "\"waiting.redb\"");
+    let watched = Watched::start(&network, setup.set("promise.max_stanzas", "1000"));
+    network.publish(REMOTE, network.address());
+    sends(&watched.node.inbox(), 0..COUNT);
+    watched.eventually_shows(&format!("nuncio_journal_overflow_stanzas {}", COUNT - 1000));
+    watched.eventually_shows(&format!("nuncio_journal_records {COUNT}"));
+    let mut node = watched.node;
+    node.process().signal("KILL");
+    node.process().exit_within(SOON);
+
+    node.starts_again();
+    node.eventually_logs(&["nuncio::journal", "journal opened", &format!("records={COUNT}")]);
+    let later = Node::start(&network, Setup::of("later.example"));
+    assert_eq!(received(&mut later.inbox(), COUNT), expected(0..COUNT));
+    let account = node.settled_account();
+    assert!(account.contains(&format!("restored={COUNT} ")), "{account}");
+    assert!(account.contains("answered=0 expired=0 dropped=0 "), "{account}");
+    assert_eq!(node.terminate(SOON).code(), Some(0));
+    assert!(shows(&node).ends_with("0 stanzas\n"));
+}
+
 #[test]
 fn messages_for_an_absent_component_survive_sigkill_and_arrive_once_and_in_order() {
     let network = Network::new();
@@ -319,3 +373,5 @@ fn tail(text: &str) -> &str {
 const REMOTE: &str = "inbox.later.example";
 
 const COUNT: usize = 5000;
+
+const MANY: usize = 120_000;

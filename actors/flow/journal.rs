@@ -60,7 +60,17 @@ pub(crate) struct NewRecord {
     pub(crate) accepted: SystemTime,
     pub(crate) source: Source,
     pub(crate) flags: Flags,
+    pub(crate) cause: Cause,
     pub(crate) pending: Pending,
+}
+
+/// Why a stanza is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// So that it survives a crash. It is in memory too.
+    Age,
+    /// The queue in memory is full. Such records use a part of the file only.
+    Overflow,
 }
 
 /// Whoever waits for the commit of a record.
@@ -156,7 +166,12 @@ impl Writer {
 
     /// Begins a group of stanzas, which are written together and in order.
     pub(crate) fn group(&self, waits: Waits) -> Group<'_> {
-        Group { writer: self, waits, records: Vec::new() }
+        Group { writer: self, waits, cause: Cause::Age, records: Vec::new() }
+    }
+
+    /// Begins a group of stanzas for which a queue has no room in memory.
+    pub(crate) fn overflow(&self, waits: Waits) -> Group<'_> {
+        Group { cause: Cause::Overflow, ..self.group(waits) }
     }
 
     /// The handle of a record that is in the file already.
@@ -233,6 +248,7 @@ pub(crate) enum Waits {
 pub(crate) struct Group<'a> {
     writer: &'a Writer,
     waits: Waits,
+    cause: Cause,
     records: Vec<NewRecord>,
 }
 
@@ -262,6 +278,7 @@ impl Group<'_> {
             accepted: Time::of(since).0,
             source,
             flags,
+            cause: self.cause,
             pending: Pending { slot: Arc::clone(&slot), _receipt: receipt },
         });
         RecordHandle { slot: Some(slot) }
@@ -307,8 +324,13 @@ impl RecordHandle {
     }
 
     /// Leaves the record in the file: the node stops, and the stanza waits there for its next start.
-    pub(crate) fn leave(mut self) {
-        self.slot = None;
+    pub(crate) fn leave(self) {
+        self.into_key();
+    }
+
+    /// Leaves the record in the file and gives its key, with which it can be read.
+    pub(crate) fn into_key(mut self) -> Option<u64> {
+        self.slot.take().map(|slot| slot.key)
     }
 }
 

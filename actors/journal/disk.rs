@@ -169,6 +169,17 @@ impl Store for OpenDisk {
             Ok(read)
         })
     }
+
+    fn get(&mut self, keys: &[u64]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        guarded(|| {
+            let transaction = self.database()?.begin_read().map_err(explain)?;
+            let records = transaction.open_table(RECORDS).map_err(explain)?;
+            let get = |key: &u64| -> Result<Option<Vec<u8>>, Error> {
+                Ok(records.get(key).map_err(explain)?.map(|record| record.value().to_vec()))
+            };
+            keys.iter().map(get).collect()
+        })
+    }
 }
 
 impl Drop for OpenDisk {

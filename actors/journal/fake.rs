@@ -30,6 +30,10 @@ struct Content {
     commits: u64,
     /// Every commit with a number that is a multiple of this one fails.
     fail_each: Option<(u64, Failure)>,
+    /// Calls that read records by key.
+    reads: u64,
+    /// Every one of them with a number that is a multiple of this one fails.
+    fail_each_read: Option<u64>,
     /// Opening fails.
     is_broken: bool,
     /// Reading fails from this key on.
@@ -59,6 +63,11 @@ impl Fake {
     /// Has each `n`-th commit fail, and all calls of that open store after it; `None`: no commit.
     pub fn fail_each(&self, n: Option<u64>, failure: Failure) {
         self.with(move |content| content.fail_each = n.map(|n| (n, failure)));
+    }
+
+    /// Has each `n`-th call fail that reads records by key, and all calls of that open store after it; `None`: no call.
+    pub fn fail_each_read(&self, n: Option<u64>) {
+        self.with(move |content| content.fail_each_read = n);
     }
 
     /// Has the store refuse to open, or open again.
@@ -134,6 +143,13 @@ impl Store for OpenFake {
     fn read(&mut self, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, Error> {
         self.fake.with(move |content| content.read(from, limit))
     }
+
+    fn get(&mut self, keys: &[u64]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let keys = keys.to_vec();
+        let found = self.fake.with(move |content| content.get(&keys)).filter(|_| !self.is_closed);
+        self.is_closed |= found.is_none();
+        found.ok_or_else(|| Error::Io(io::Error::other("a failure of the test")))
+    }
 }
 
 impl Content {
@@ -157,6 +173,13 @@ impl Content {
             }
         }
         (failure != Some(Failure::After)).then_some(removed)
+    }
+
+    /// The records with these keys; `None` if reading fails.
+    fn get(&mut self, keys: &[u64]) -> Option<Vec<Option<Vec<u8>>>> {
+        self.reads += 1;
+        let fails = self.fail_each_read.is_some_and(|n| self.reads.is_multiple_of(n));
+        (!fails).then(|| keys.iter().map(|key| self.records.get(key).cloned()).collect())
     }
 
     fn read(&self, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, Error> {

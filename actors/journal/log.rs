@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     cipher::Cipher,
-    record::Record,
+    record::{HEAD, Record},
     restore::{self, Again, Restored, SetAside},
     store::{Amount, Changes, Error, Open, Store},
 };
@@ -139,6 +139,43 @@ impl<T> Journal<T> {
         let may_be_stored = self.forgotten.remove(&key);
         self.pending.insert(key, Pending { bytes, token, may_be_stored });
         Ok(())
+    }
+
+    /// Whether there is room for an overflow record of about so many bytes. A quarter of the store is for other records, so
+    /// that a queue that overflows does not use up the room in which the stanzas of others survive a crash.
+    pub fn has_room_for_overflow(&self, stanza: usize) -> bool {
+        let size = (stanza + HEAD + Cipher::OVERHEAD) as u64;
+        self.stored.bytes + self.pending_bytes + size <= self.max_bytes / 4 * 3
+    }
+
+    /// Reads committed records by key. One that is missing or damaged is `None`. After an error the store is closed until
+    /// [`reopen`](Self::reopen).
+    ///
+    /// # Errors
+    /// The store does not work; with the error if it has just failed.
+    pub fn read(&mut self, keys: &[u64], now: Instant) -> Result<Vec<Option<Record>>, Option<Error>> {
+        let State::Works(store) = &mut self.state else { return Err(None) };
+        match store.get(keys) {
+            Ok(found) => {
+                let decode = |(key, bytes): (&u64, Option<Vec<u8>>)| {
+                    Record::decode(*key, &bytes?, self.cipher.as_ref()).ok()
+                };
+                Ok(keys.iter().zip(found).map(decode).collect())
+            }
+            Err(error) => {
+                self.state = State::Fails { since: now, retry: now + RETRY };
+                Err(Some(error))
+            }
+        }
+    }
+
+    /// Gives up what was to be committed, after the store has failed. Gives the tokens of the records.
+    pub fn abandon(&mut self) -> Vec<T> {
+        if self.works() {
+            return Vec::new();
+        }
+        self.pending_bytes = 0;
+        mem::take(&mut self.pending).into_values().map(|pending| pending.token).collect()
     }
 
     /// Removes a record with the next commit. A record that is not committed yet is never written.

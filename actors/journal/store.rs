@@ -3,7 +3,7 @@
 
 use std::{fmt, io};
 
-/// Keeps records by key, durably. It does not read them.
+/// Keeps records by key, durably. It does not look into them.
 pub trait Store: fmt::Debug + Send {
     /// Writes and removes records in one durable step: after it, all changes survive a crash, or none of them was made.
     /// Removing a record that does not exist changes nothing. A new record
@@ -19,6 +19,12 @@ pub trait Store: fmt::Debug + Send {
     /// # Errors
     /// A part of the store cannot be read.
     fn read(&mut self, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, Error>;
+
+    /// The records with these keys, in the order of the keys; `None` for each that is not in the store.
+    ///
+    /// # Errors
+    /// A part of the store cannot be read. The store has to be opened again.
+    fn get(&mut self, keys: &[u64]) -> Result<Vec<Option<Vec<u8>>>, Error>;
 }
 
 /// Opens a store, at the start and after an error.

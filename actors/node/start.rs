@@ -256,7 +256,9 @@ impl Routing<'_> {
     fn store(&self) -> Option<journal::Store> {
         let (opened, settings) = self.journal.zip(self.settings.journal.as_ref())?;
         let keeping = Keeping { writer: opened.writer.clone(), after: settings.after };
-        Some(journal::Store { keeping, sync: opened.mailbox.outlet() })
+        let mailbox = &opened.mailbox;
+        let (sync, confirm, fetch) = (mailbox.outlet(), mailbox.outlet(), mailbox.outlet());
+        Some(journal::Store { keeping, sync, confirm, fetch })
     }
 
     fn start_promise(&self, inbox: Inbox<Promise>, own: Mailbox<Promise>, dialer: Dialer, workers: Workers) {

@@ -15,16 +15,16 @@ mod tests;
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
-use journal::{Journal as Log, record::Record};
+use journal::{Journal as Log, record::Record, store};
 
 pub(in crate::routing) use self::keeper::{Keeper, Left};
 pub use self::start::OpenError;
 pub(crate) use self::{
     keeper::{GiveUp, Store, WriteDue},
-    messages::{Close, Sync, Synced},
+    messages::{Close, Confirm, Confirmed, Fetch, Fetched, Sync, Synced},
     start::{Opened, Restored, Restoring, open},
 };
-use crate::flow::journal::{Forget, NewRecord, Pending, Write, Writer};
+use crate::flow::journal::{Cause, Forget, NewRecord, Pending, Write, Writer};
 use mailbox::{Mailbox, Queued};
 
 /// The actor.
@@ -51,7 +51,10 @@ impl Journal {
     }
 
     fn write(&mut self, new: NewRecord) {
-        let NewRecord { key, kind, stanza, accepted, source, flags, pending } = new;
+        let NewRecord { key, kind, stanza, accepted, source, flags, cause, pending } = new;
+        if cause == Cause::Overflow && !self.log.has_room_for_overflow(stanza.len()) {
+            return self.writer.set_refused(&pending.slot);
+        }
         let record = Record { kind, accepted, source, flags, stanza };
         if let Err((_, pending)) = self.log.write(key, &record, pending) {
             self.writer.set_refused(&pending.slot);
@@ -83,14 +86,33 @@ impl Journal {
         self.is_on_trial &= committed.stored.is_empty();
         self.show();
         if let Some(error) = committed.error {
-            log::error!(
-                target: LOG, path:% = self.log.name(), error:% = error,
-                not_kept = self.writer.figures().not_kept.load(Relaxed);
-                "journal failing: what waits is in memory only"
-            );
+            self.log_failing(&error);
         }
         // More is to be removed: behind what has come meanwhile.
         self.ask_for_commit();
+    }
+
+    fn log_failing(&self, error: &store::Error) {
+        log::error!(
+            target: LOG, path:% = self.log.name(), error:% = error,
+            not_kept = self.writer.figures().not_kept.load(Relaxed);
+            "journal failing: what waits is in memory only"
+        );
+    }
+
+    /// Reads records; `None` if the file cannot be read now.
+    fn read(&mut self, keys: &[u64]) -> Option<Vec<Option<Record>>> {
+        match self.log.read(keys, clock::now()) {
+            Ok(records) => Some(records),
+            Err(error) => {
+                self.log.abandon().iter().for_each(|pending| self.writer.set_refused(&pending.slot));
+                self.show();
+                if let Some(error) = error {
+                    self.log_failing(&error);
+                }
+                None
+            }
+        }
     }
 
     /// Opens a file again that could not be written.
@@ -190,6 +212,28 @@ impl Handler<Queued<Sync>> for Journal {
         self.commit();
         // Whoever asked may have ended.
         let _ = done.signal(Synced);
+    }
+}
+
+impl Handler<Queued<Confirm>> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, confirm: Queued<Confirm>, _: &mut Context<Self>) {
+        let Confirm { done } = confirm.into_message();
+        self.commit();
+        // Whoever asked may have ended.
+        let _ = done.signal(Confirmed);
+    }
+}
+
+impl Handler<Queued<Fetch>> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, fetch: Queued<Fetch>, _: &mut Context<Self>) {
+        let Fetch { id, keys, answer } = fetch.into_message();
+        let records = self.read(&keys);
+        // Whoever asked may have ended.
+        let _ = answer.signal(Fetched { id, records });
     }
 }
 

@@ -20,6 +20,7 @@ mod journal;
 mod memory;
 mod messages;
 mod open;
+mod overflow;
 mod pairs;
 mod portions;
 mod priority;
@@ -40,6 +41,7 @@ use xmpp::DomainPair;
 use self::{
     answers::count,
     handover::send_first,
+    overflow::{Disk, Why},
     pairs::{Pairs, State},
     schedule::{Due, Schedule},
     slots::Slots,
@@ -80,6 +82,8 @@ pub struct Promise {
     refusals: Arc<LogLimiter>,
     /// `None` without a journal.
     keeper: Option<Keeper<DomainPair>>,
+    /// The same.
+    disk: Option<Disk>,
     stopping: bool,
     _guard: PanicGuard,
 }
@@ -95,6 +99,11 @@ impl Promise {
         owners: Owners,
         guard: PanicGuard,
     ) -> Self {
+        let disk = owners.journal.as_ref().map(|store| Disk::new(store, &own));
+        let mut waiting = Waiting::new(bounds.clone());
+        if disk.is_some() {
+            waiting.use_journal();
+        }
         Self {
             slots: Slots::new(dial.dials()),
             dial,
@@ -107,7 +116,8 @@ impl Promise {
             own,
             owners,
             pairs: Pairs::default(),
-            waiting: Waiting::new(bounds.clone()),
+            waiting,
+            disk,
             schedule: Schedule::new(bounds),
             refusals: LogLimiter::new(LOG, log_limit::FEW, "more stanzas were refused: queues are full"),
             stopping: false,
@@ -174,10 +184,10 @@ impl Promise {
         }
     }
 
-    /// Queues a batch. What is beyond the bounds of the pair is answered; what is beyond the bound of all queues is
+    /// Queues a batch. What is beyond the bounds of the pair goes to the journal, or is answered; what is beyond the bound of all queues is
     /// held, and pauses its source.
     fn append(&mut self, pair: &DomainPair, batch: Batch, arrival: Arrival) {
-        for (bound, beyond) in self.waiting.append(pair, batch, arrival) {
+        for (bound, beyond) in self.append_within_bounds(pair, batch, arrival) {
             self.refuse(pair, bound, vec![beyond]);
         }
         self.relieve();
@@ -213,18 +223,26 @@ impl Promise {
 
     /// Plans the next wake-up of a pair. To be called after each change of what waits, and of its pause.
     fn plan(&mut self, pair: &DomainPair) {
+        self.refill(pair);
         let (deadline, idle) = self.waiting.outlook(pair);
         self.schedule.plan(pair, deadline, idle);
         self.note_unwritten(pair);
+        self.serve_pull(pair);
     }
 
     /// Looks at a pair at the time that was planned.
     fn wake_up(&mut self, pair: &DomainPair, now: Instant) {
-        let expired = self.waiting.take_expired(pair, now);
-        if !expired.is_empty() {
+        let mut expired = self.waiting.take_expired(pair, now);
+        let mut on_disk = 0;
+        if let Some(taken) = self.waiting.take_expired_overflow(pair, now) {
+            on_disk = taken.unread.len();
+            let reason = self.reason(pair);
+            expired.extend(self.end(pair, taken, || Why::Expired(reason)));
+        }
+        if !expired.is_empty() || on_disk > 0 {
             let reason = self.reason(pair);
             log::info!(
-                target: LOG, pair:% = pair, stanzas = count(&expired),
+                target: LOG, pair:% = pair, stanzas = count(&expired) + on_disk,
                 reason:% = reason.sentence(&pair.remote);
                 "{}", reason.log_line()
             );
@@ -261,6 +279,7 @@ impl Promise {
         self.start_retries(now);
         self.reclaim_slots(now);
         self.offer_again(now);
+        self.read_endings();
     }
 
     fn insert(&mut self, pair: DomainPair, state: State, now: Instant) {
@@ -274,6 +293,7 @@ impl Promise {
         self.waiting.close(pair);
         self.schedule.remove(pair);
         self.pairs.remove(pair);
+        self.forget_pull(pair);
     }
 }
 
@@ -304,14 +324,15 @@ impl Handler<Queued<Drain>> for Promise {
         let pairs: Vec<DomainPair> = self.pairs.iter().map(|(pair, _)| pair.clone()).collect();
         let mut waiting = Vec::new();
         for pair in pairs {
-            waiting.extend(self.waiting.take_all(&pair));
+            waiting.extend(self.take_all(&pair, &AttemptError::Stopping));
             if matches!(self.pairs.state(&pair), Some(State::AwaitingSlot { .. })) {
                 self.remove(&pair);
             }
         }
         waiting.extend(self.waiting.take_held());
         self.leave_or_answer(waiting);
-        self.hold_until_left(token);
+        self.hold_until_left(token.clone());
+        self.hold_until_answered(token);
     }
 }
 

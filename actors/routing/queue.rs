@@ -6,6 +6,7 @@
 
 mod journal;
 mod open;
+mod rest;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -16,7 +17,10 @@ use std::{
 
 use xmpp::{Stanza, stanza::Kind};
 
-pub(super) use self::open::{LeftBehind, Settled, Verdict};
+pub(super) use self::{
+    open::{LeftBehind, Settled, Verdict},
+    rest::{Collected, Rest},
+};
 use crate::{
     flow::{
         account::{self, Outcome},
@@ -64,15 +68,8 @@ pub(super) enum Bound {
     Bytes,
     /// The memory of all queues.
     Memory,
-}
-
-/// The stanzas of a batch that a queue has not taken.
-#[derive(Debug, Default)]
-pub(super) struct Rest {
-    /// Those for which a bound of the queue leaves no room, with the bound.
-    pub(super) refused: Vec<(Bound, Batch)>,
-    /// The first for which the memory of all queues leaves no room, and all behind it.
-    pub(super) without_memory: Option<Batch>,
+    /// The part of the journal for queues that have no room in memory, or what the journal can write in time.
+    Disk,
 }
 
 /// The bounds of one queue.
@@ -95,11 +92,13 @@ pub(super) struct Room<'a> {
     pub(super) free: usize,
 }
 
-#[cfg(test)]
-impl Rest {
-    fn is_empty(&self) -> bool {
-        self.refused.is_empty() && self.without_memory.is_none()
-    }
+/// The stanzas of a batch that a bound of the queue refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beyond {
+    /// Those that do not fit. Smaller ones behind them may fit.
+    Each,
+    /// The first that does not fit, and all behind it: they wait elsewhere, in order.
+    AllBehindTheFirst,
 }
 
 impl Queue {
@@ -168,16 +167,25 @@ impl Queue {
 
     /// Appends the stanzas of a batch that fit, and returns the others. Each returned batch still holds the read permit
     /// of its source.
-    pub(super) fn append(&mut self, mut batch: Batch, room: Room<'_>) -> Rest {
+    pub(super) fn append(&mut self, batch: Batch, room: Room<'_>) -> Rest {
+        self.add(batch, room, Beyond::Each)
+    }
+
+    /// The same; the stanzas behind the first that does not fit are returned too.
+    pub(super) fn append_in_order(&mut self, batch: Batch, room: Room<'_>) -> Rest {
+        self.add(batch, room, Beyond::AllBehindTheFirst)
+    }
+
+    fn add(&mut self, mut batch: Batch, room: Room<'_>, beyond: Beyond) -> Rest {
         let taken = batch.entry.held().stanzas > 0;
         self.entry.merge(mem::take(&mut batch.entry));
         let room = Room { free: self.weight() + room.free, ..room };
-        let mut rest: Vec<(Bound, Batch)> = Vec::new();
+        let mut rest = Collected::default();
         for (stanza, place) in batch.take_stanzas() {
-            let is_behind = matches!(rest.last(), Some((Bound::Memory, _)));
-            let bound = if is_behind { Some(Bound::Memory) } else { self.make_room_for(&stanza, room) };
-            match (bound, rest.last_mut()) {
-                (None, _) => {
+            let behind =
+                rest.last().filter(|last| *last == Bound::Memory || beyond == Beyond::AllBehindTheFirst);
+            match behind.or_else(|| self.make_room_for(&stanza, room)) {
+                None => {
                     // A few bytes that wait must not keep the whole buffer of one read in memory.
                     let (since, sends) = (batch.since, batch.sends);
                     let receipt = batch.receipt.of(&stanza);
@@ -185,25 +193,25 @@ impl Queue {
                     let position = self.items.last_key_value().map_or(0, |(last, _)| last + 1);
                     self.put(position, Item::new(kept, room.bounds));
                 }
-                (Some(bound), Some((last, part))) if bound == *last => part.push(stanza, place),
-                (Some(bound), _) => {
-                    let mut part = batch.with(Vec::new(), account::Entry::none());
-                    part.push(stanza, place);
-                    rest.push((bound, part));
-                }
+                Some(bound) => rest.push(&batch, bound, stanza, place),
             }
         }
-        let mut parts = Rest::default();
-        for (bound, mut part) in rest {
-            if taken {
-                part.entry = self.entry.split(part.amount());
+        rest.finish(taken, &mut self.entry)
+    }
+
+    /// Appends stanzas that were in the journal. They were accepted once, so no bound refuses them.
+    pub(super) fn take_over(&mut self, kept: Vec<Kept>, entry: account::Entry, bounds: &dyn Bounds) {
+        self.entry.merge(entry);
+        for kept in kept {
+            let item = Item::new(kept, bounds);
+            let older = item.presence.and_then(|key| self.presence(key, &item.kept.stanza));
+            if let Some(place) = older.filter(|(_, older)| self.is_replaceable(older)).map(|(place, _)| place)
+            {
+                self.drop_from(place);
             }
-            match bound {
-                Bound::Memory => parts.without_memory = Some(part),
-                Bound::Stanzas | Bound::Bytes => parts.refused.push((bound, part)),
-            }
+            let position = self.items.last_key_value().map_or(0, |(last, _)| last + 1);
+            self.put(position, item);
         }
-        parts
     }
 
     /// Puts a stanza in front of all others, unless it is a presence that was replaced in the meantime.

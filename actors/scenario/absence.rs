@@ -73,6 +73,7 @@ impl House {
             bounds(),
             CAPACITY,
             RecorderHandle::disabled(),
+            None,
         );
         Self { core, names, meter: Meter::new("component", CAPACITY, None) }
     }

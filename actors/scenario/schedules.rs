@@ -32,7 +32,7 @@ async fn every_stanza_has_one_outcome_in_any_schedule_of_failures() {
     }
 }
 
-async fn one_random_step(node: &mut Node, random: &mut Random) {
+pub(super) async fn one_random_step(node: &mut Node, random: &mut Random) {
     let remote = ["b.example", "c.example", "d.example"][random.below(3)];
     let moment = Duration::from_millis(random.below(100) as u64);
     let while_ = Duration::from_secs(random.below(20) as u64);

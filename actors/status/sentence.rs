@@ -187,6 +187,10 @@ impl Facts<'_> {
             kept if kept >= waiting.stanzas => format!("{waits}, all of them in the journal"),
             kept => format!("{waits}, {kept} of them in the journal"),
         };
+        let waits = match self.queues.iter().map(|queue| queue.on_disk.stanzas).sum::<u64>() {
+            0 => waits,
+            on_disk => format!("{waits}, {on_disk} of them on the disk only, because the queue is full"),
+        };
         match open {
             0 => waits,
             some => format!("{waits} ({some} of them may have arrived)"),
@@ -298,6 +302,7 @@ mod tests {
             state,
             waiting: Amount { stanzas, bytes: 100 * stanzas },
             kept: 0,
+            on_disk: Amount::default(),
             open: Amount::default(),
             oldest: None,
             next_attempt: next.map(|seconds| Seconds(Duration::from_secs(seconds))),

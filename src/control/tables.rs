@@ -179,10 +179,10 @@ fn open(acks: &Acknowledgement) -> String {
 /// The stanzas of a queue: `12 (3 may have arrived)`.
 fn stanzas(queue: &QueueReport) -> String {
     let waiting = queue.waiting.stanzas;
-    match queue.open.stanzas {
-        0 => waiting.to_string(),
-        open => format!("{waiting} ({open} may have arrived)"),
-    }
+    let notes = [(queue.open.stanzas, "may have arrived"), (queue.on_disk.stanzas, "on the disk")];
+    let notes = notes.into_iter().filter(|(count, _)| *count > 0);
+    let notes: Vec<String> = notes.map(|(count, note)| format!("{count} {note}")).collect();
+    if notes.is_empty() { waiting.to_string() } else { format!("{waiting} ({})", notes.join(", ")) }
 }
 
 fn opened_by(direction: Direction) -> &'static str {
@@ -270,6 +270,7 @@ mod tests {
             state: QueueState::Pause,
             waiting: Amount { stanzas, bytes: 100 * stanzas },
             kept: 0,
+            on_disk: Amount::default(),
             open: Amount::default(),
             oldest: None,
             next_attempt: Some(Seconds(Duration::from_secs(3))),

@@ -17,6 +17,10 @@ pub(crate) struct Figures {
     pub(crate) not_kept: AtomicU64,
     /// Stanzas that were written since the start.
     pub(crate) written: AtomicU64,
+    /// Stanzas that are in the file only, because their queues are full in memory.
+    pub(crate) overflow_stanzas: AtomicU64,
+    /// Their bytes.
+    pub(crate) overflow_bytes: AtomicU64,
     /// Commits by their time: one for each of [`COMMIT_BOUNDS`], and one for longer times.
     commits: [AtomicU64; BUCKETS],
     microseconds: AtomicU64,
@@ -30,6 +34,10 @@ pub(crate) struct Shown {
     pub(crate) bytes: u64,
     pub(crate) not_kept: u64,
     pub(crate) written: u64,
+    /// Stanzas that are in the file only.
+    pub(crate) overflow_stanzas: u64,
+    /// Their bytes.
+    pub(crate) overflow_bytes: u64,
     /// One for each of [`COMMIT_BOUNDS`], and one for longer times.
     pub(crate) commits: [u64; BUCKETS],
     /// The time of all commits in seconds.
@@ -54,6 +62,8 @@ impl Figures {
             bytes: self.bytes.load(Relaxed),
             not_kept: self.not_kept.load(Relaxed),
             written: self.written.load(Relaxed),
+            overflow_stanzas: self.overflow_stanzas.load(Relaxed),
+            overflow_bytes: self.overflow_bytes.load(Relaxed),
             commits: std::array::from_fn(|nth| self.commits.get(nth).map_or(0, |count| count.load(Relaxed))),
             commit_seconds: Duration::from_micros(self.microseconds.load(Relaxed)).as_secs_f64(),
         }

@@ -37,6 +37,11 @@ impl Place {
         }
     }
 
+    /// The same place without a record in the journal.
+    pub(crate) fn without_record(self) -> Self {
+        self.key().map_or(Self::None, Self::Reserved)
+    }
+
     /// Whether the stanza survives a crash.
     pub(crate) fn is_stored(&self) -> bool {
         matches!(self, Self::Written(handle) if handle.is_stored())

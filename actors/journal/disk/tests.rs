@@ -65,6 +65,19 @@ fn records_are_read_in_order_after_the_file_was_closed() {
 }
 
 #[test]
+fn records_are_read_by_key_with_and_without_a_cipher() {
+    for cipher in [None, Some(Cipher::new(&[7; 32]))] {
+        let directory = Directory::new();
+        let path = directory.file("waiting.redb");
+        filled(&path, 100, cipher.as_ref());
+        let (mut journal, _) = open(&path, cipher.as_ref()).unwrap();
+        let read = journal.read(&[100, 7, 101], clock::now()).unwrap();
+        let stanzas: Vec<_> = read.into_iter().map(|record| record.map(|record| record.stanza)).collect();
+        assert_eq!(stanzas, [Some(record(100).stanza), Some(record(7).stanza), None]);
+    }
+}
+
+#[test]
 fn a_file_is_readable_as_it_was_at_the_last_commit_if_the_process_is_killed() {
     let directory = Directory::new();
     let (path, copy) = (directory.file("waiting.redb"), directory.file("copy.redb"));

@@ -2,6 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
+use bytes::Bytes;
 use xmpp::stanza::Kind;
 
 use super::*;
@@ -261,4 +262,62 @@ fn a_store_that_is_damaged_while_it_is_used_is_replaced_by_an_empty_one() {
     let reopened = journal.reopen(now + RETRY).unwrap().unwrap();
     assert!(reopened.set_aside.is_some());
     assert_eq!((journal.stored(), fake.keys()), (Amount::default(), vec![]));
+}
+
+#[test]
+fn records_are_read_by_key_and_one_that_is_missing_or_damaged_is_left_out() {
+    let fake = Fake::default();
+    let (mut journal, _) = open(&fake);
+    for key in 1..=3 {
+        journal.write(key, &record(&format!("<message id='{key}'/>")), key).unwrap();
+    }
+    journal.commit(clock::now());
+    fake.corrupt(2);
+    let read = journal.read(&[3, 2, 9, 1], clock::now()).unwrap();
+    let ids: Vec<Option<Bytes>> = read.into_iter().map(|record| record.map(|record| record.stanza)).collect();
+    assert_eq!(ids, [Some("<message id='3'/>".into()), None, None, Some("<message id='1'/>".into())]);
+}
+
+#[test]
+fn after_a_failed_read_the_store_is_opened_again_and_what_was_collected_is_given_back() {
+    let fake = Fake::default();
+    let (mut journal, _) = open(&fake);
+    write(&mut journal, [1]);
+    journal.commit(clock::now());
+    write(&mut journal, [2, 3]);
+    assert!(journal.abandon().is_empty(), "the store works");
+    fake.fail_each_read(Some(1));
+    let now = clock::now();
+    assert!(matches!(journal.read(&[1], now), Err(Some(_))));
+    assert!(matches!(journal.read(&[1], now), Err(None)));
+    assert_eq!((journal.abandon(), journal.works()), (vec![2, 3], false));
+    fake.fail_each_read(None);
+    assert!(journal.reopen(now + RETRY).unwrap().is_ok());
+    assert_eq!(journal.read(&[1], now).unwrap(), [Some(record("<message/>"))]);
+    assert_eq!(fake.keys(), [1]);
+}
+
+#[test]
+fn overflow_records_leave_a_quarter_of_the_room_to_others() {
+    let fake = Fake::default();
+    let (mut journal, _) = Journal::<u64>::open(Box::new(fake), None, 1000, clock::now()).unwrap();
+    assert!(journal.has_room_for_overflow(600) && !journal.has_room_for_overflow(750));
+    journal.write(1, &record(&format!("<message>{}</message>", "x".repeat(500))), 1).unwrap();
+    assert!(journal.has_room_for_overflow(50) && !journal.has_room_for_overflow(250));
+    assert!(journal.write(2, &record(&format!("<message>{}</message>", "x".repeat(250))), 2).is_ok());
+}
+
+#[test]
+fn a_record_that_is_written_again_is_not_removed_for_its_first_copy() {
+    let fake = Fake::default();
+    let (mut journal, _) = open(&fake);
+    write(&mut journal, [1]);
+    journal.commit(clock::now());
+    // Nobody knew whether the first copy was there, so it was forgotten.
+    journal.forget(1);
+    write(&mut journal, [1]);
+    assert_eq!((journal.commit(clock::now()).stored, fake.keys()), (vec![1], vec![1]));
+    journal.forget(1);
+    journal.commit(clock::now());
+    assert!(fake.keys().is_empty());
 }

@@ -114,6 +114,7 @@ impl Sources {
                 state: if kept.is_served { QueueState::Handover } else { QueueState::Absent },
                 waiting: kept.waiting,
                 kept: kept.kept,
+                on_disk: Amount::default(),
                 open: Amount::default(),
                 oldest: kept.oldest,
                 next_attempt: None,

@@ -142,6 +142,14 @@ fn journal(out: &mut Exposition, figures: &Shown, account: &Totals) {
         .figure(&[], figures.not_kept);
     out.family("nuncio_journal_written", Kind::Counter, "Stanzas that were written to the file.")
         .figure(&[], figures.written);
+    out.family(
+        "nuncio_journal_overflow_stanzas",
+        Kind::Gauge,
+        "Stanzas in the file only: their queues are full.",
+    )
+    .figure(&[], figures.overflow_stanzas);
+    out.family("nuncio_journal_overflow_bytes", Kind::Gauge, "Bytes of these stanzas.")
+        .figure(&[], figures.overflow_bytes);
     out.family("nuncio_journal_restored", Kind::Counter, "Stanzas that were in the file at the start.")
         .figure(&[], account.restored().stanzas);
     out.family("nuncio_journal_commit_seconds", Kind::Histogram, "Times of the commits.").histogram(

@@ -11,7 +11,7 @@ use std::{
 
 use journal::record::Flags;
 
-use super::{Sync, Synced};
+use super::{Confirm, Fetch, Sync, Synced};
 use crate::flow::{
     account::Outcome,
     batch::Batch,
@@ -35,6 +35,10 @@ pub(crate) struct Store {
     pub(crate) keeping: Keeping,
     /// Confirms at the stop that everything was written.
     pub(crate) sync: Outlet<Sync>,
+    /// Confirms that what a queue has no room for in memory was written.
+    pub(crate) confirm: Outlet<Confirm>,
+    /// Reads it.
+    pub(crate) fetch: Outlet<Fetch>,
 }
 
 /// What has to be written, and when. `K` names a queue.

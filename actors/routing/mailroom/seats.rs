@@ -49,7 +49,8 @@ impl From<Bound> for Limit {
         match bound {
             Bound::Stanzas => Self::Stanzas,
             Bound::Bytes => Self::Bytes,
-            Bound::Memory => Self::TotalBytes,
+            // The queues of components do not overflow to the disk.
+            Bound::Memory | Bound::Disk => Self::TotalBytes,
         }
     }
 }

@@ -112,6 +112,7 @@ impl Bound {
             Self::Stanzas => "promise.max_stanzas",
             Self::Bytes => "promise.max_bytes",
             Self::Memory => "promise.total_bytes",
+            Self::Disk => "journal.max_bytes",
         }
     }
 
@@ -122,6 +123,11 @@ impl Bound {
             Self::Stanzas => format!("as many stanzas wait for {remote} as {key} permits"),
             Self::Bytes => format!("as many bytes wait for {remote} as {key} permits"),
             Self::Memory => format!("as much waits for all domains as {key} permits"),
+            Self::Disk => {
+                format!(
+                    "as much waits for {remote} as there is room in memory, and the journal takes no more ({key})"
+                )
+            }
         }
     }
 }

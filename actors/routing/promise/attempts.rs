@@ -161,9 +161,9 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
             return self.begin(&pair, false);
         }
         let answered = if failure.is_definitive() || self.stopping {
-            self.waiting.take_all(&pair)
+            self.take_all(&pair, &failure)
         } else {
-            self.waiting.take_requests(&pair)
+            self.take_requests(&pair, &failure)
         };
         let stanzas = count(&answered);
         self.answer(answered, &failure, Outcome::Answered);

@@ -59,6 +59,7 @@ impl Promise {
             waiting: self.waiting.amount(pair),
             open: self.waiting.open_amount(pair),
             kept: self.waiting.stored(pair) as u64,
+            on_disk: self.waiting.on_disk(pair),
             oldest: self.waiting.oldest(pair).map(Seconds::since),
             next_attempt,
             failures: self.schedule.failures(pair),

@@ -34,7 +34,7 @@ impl Handler<Queued<outgoing::Established>> for Promise {
             if !self.permits(&pair) {
                 let _ = session.signal(outgoing::Forbid);
             }
-            if waiting.bytes > outbox::BUDGET as u64 {
+            if waiting.bytes > outbox::BUDGET as u64 || self.waiting.has_overflow(&pair) {
                 self.schedule.connected(&pair);
                 self.link(&pair, &session);
             } else {
@@ -108,14 +108,14 @@ impl Promise {
                 batch
             });
             let mut left: Vec<Batch> = open.chain(batches).collect();
-            left.extend(self.waiting.take_all(&pair));
+            left.extend(self.take_all(&pair, &AttemptError::Stopping));
             self.leave_or_answer(left);
             return self.remove(&pair);
         }
         if let Some(failure) = forbidden {
             self.answer_in_doubt(open);
             self.answer(batches, &failure, Outcome::Answered);
-            let waiting = self.waiting.take_all(&pair);
+            let waiting = self.take_all(&pair, &failure);
             self.answer(waiting, &failure, Outcome::Answered);
             return self.remove(&pair);
         }

@@ -37,5 +37,6 @@ impl Promise {
         self.relieve();
         self.schedule.tidy(clock::now());
         self.pairs.tidy();
+        self.refill_all();
     }
 }

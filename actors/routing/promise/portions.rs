@@ -32,7 +32,7 @@ impl Promise {
     }
 
     /// Whether this session gets the stanzas of the pair in portions.
-    fn gives_portions_to(&self, pair: &DomainPair, session: &Mailbox<Outgoing>) -> bool {
+    pub(super) fn gives_portions_to(&self, pair: &DomainPair, session: &Mailbox<Outgoing>) -> bool {
         matches!(self.pairs.state(pair), Some(State::Slow(known)) if known.is(session))
     }
 }
@@ -58,16 +58,28 @@ impl Handler<Queued<outgoing::Requested>> for Promise {
         if !self.gives_portions_to(&pair, &session) {
             return;
         }
-        let batches = self.waiting.take_portion(&pair, room);
+        self.refill(&pair);
+        self.give_portion(&pair, session, room);
+    }
+}
+
+impl Promise {
+    /// Gives a session a portion, or hands over if nothing waits any more.
+    pub(super) fn give_portion(&mut self, pair: &DomainPair, session: Mailbox<Outgoing>, room: usize) {
+        let batches = self.waiting.take_portion(pair, room);
+        if batches.is_empty() && self.waiting.has_overflow(pair) {
+            // Order is kept: what is on the disk is in front of all that comes.
+            return self.await_refill(pair, session, room);
+        }
         if batches.is_empty() {
-            return self.hand_over(&pair, session);
+            return self.hand_over(pair, session);
         }
         if let Err(refused) = session.signal(outgoing::SendPortion { batches }) {
             // It has panicked, and has reported its end.
             let unwritten = refused.into_inner().batches;
-            self.waiting.put_back(&pair, LeftBehind { unwritten, ..LeftBehind::default() });
+            self.waiting.put_back(pair, LeftBehind { unwritten, ..LeftBehind::default() });
         }
-        self.plan(&pair);
+        self.plan(pair);
         self.admit_held(clock::now());
     }
 }

@@ -19,7 +19,7 @@ impl Handler<Queued<Adopt>> for Promise {
         let pairs = self.pairs.iter().map(|(pair, _)| pair);
         let forbidden: Vec<DomainPair> = pairs.filter(|pair| !self.permits(pair)).cloned().collect();
         for pair in forbidden {
-            let waiting = self.waiting.take_all(&pair);
+            let waiting = self.take_all(&pair, &AttemptError::Denied);
             self.answer(waiting, &AttemptError::Denied, Outcome::Answered);
             match self.pairs.state(&pair) {
                 Some(State::HandingOver(session) | State::Slow(session)) => {

@@ -10,6 +10,7 @@
 
 mod hold;
 mod journal;
+mod overflow;
 #[cfg(test)]
 mod tests;
 
@@ -18,11 +19,13 @@ use std::{cmp::Reverse, collections::HashMap, time::Instant};
 use xmpp::DomainPair;
 
 use self::hold::{HOLD, Held, Hold};
+pub(super) use self::overflow::{READ_BYTES, READ_STANZAS};
 pub(super) use crate::routing::queue::{Bound, LeftBehind, Settled, Verdict};
 use crate::{
     flow::batch::Batch,
     routing::{
         capacity,
+        overflow::{ENTRY_COST, Overflow},
         queue::{Queue, Room},
     },
     settings::Promise as Bounds,
@@ -35,6 +38,14 @@ pub(super) struct Waiting {
     bounds: Bounds,
     queues: HashMap<DomainPair, Queue>,
     hold: Hold,
+    /// The parts of the queues that are in the journal.
+    overflows: HashMap<DomainPair, Overflow>,
+    /// Queues that are full overflow to the journal.
+    can_overflow: bool,
+    /// What is on the disk of all pairs.
+    on_disk: Amount,
+    /// Weight of the entries of all stanzas on the disk.
+    weight_of_entries: usize,
     /// Weight of all queues in bytes.
     weight: usize,
     /// Set while shedding does not suffice: the memory in use at which it is tried again, so that the search
@@ -62,7 +73,17 @@ pub(super) enum FirstHeld {
 
 impl Waiting {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { bounds, queues: HashMap::new(), hold: Hold::default(), weight: 0, shed_again_at: None }
+        Self {
+            bounds,
+            queues: HashMap::new(),
+            hold: Hold::default(),
+            overflows: HashMap::new(),
+            can_overflow: false,
+            on_disk: Amount::default(),
+            weight_of_entries: 0,
+            weight: 0,
+            shed_again_at: None,
+        }
     }
 
     /// Changes the bounds. They apply to new stanzas only.
@@ -105,26 +126,36 @@ impl Waiting {
         arrival: Arrival,
     ) -> Vec<(Bound, Batch)> {
         let room = Room { bounds: &self.bounds, free: self.free() };
-        let queue = match (self.queues.get_mut(pair), arrival) {
-            (Some(queue), Arrival::Held(_)) => queue,
-            // Error answers pause no source, and are behind nothing that does.
-            (Some(queue), Arrival::New(_)) if self.hold.is_empty() || batch.returning => queue,
-            _ => {
-                self.hold(batch, arrival);
-                return Vec::new();
-            }
+        let is_behind = self.is_behind_the_hold(&batch, arrival);
+        let Some(queue) = self.queues.get_mut(pair).filter(|_| !is_behind) else {
+            self.hold(batch, arrival);
+            return Vec::new();
         };
         let before = queue.weight();
         let rest = queue.append(batch, room);
         self.weight = self.weight - before + queue.weight();
         let mut refused = rest.refused;
-        match rest.without_memory {
-            // Error answers are never answered, so this pauses nothing.
-            Some(batch) if batch.returning => refused.push((Bound::Memory, batch)),
-            Some(batch) => self.hold(batch, arrival),
-            None => {}
-        }
+        refused.extend(rest.without_memory.and_then(|batch| self.hold_or_refuse(batch, arrival)));
         refused
+    }
+
+    /// Whether a batch has to wait behind what is held.
+    fn is_behind_the_hold(&self, batch: &Batch, arrival: Arrival) -> bool {
+        match arrival {
+            Arrival::Held(_) => false,
+            // Error answers pause no source, and are behind nothing that does.
+            Arrival::New(_) => !self.hold.is_empty() && !batch.returning,
+        }
+    }
+
+    /// Holds a batch for which there is no memory. Gives it back if it must not be held.
+    fn hold_or_refuse(&mut self, batch: Batch, arrival: Arrival) -> Option<(Bound, Batch)> {
+        if batch.returning {
+            // Error answers are never answered, so this pauses nothing.
+            return Some((Bound::Memory, batch));
+        }
+        self.hold(batch, arrival);
+        None
     }
 
     /// Holds a batch until there is room in the memory of all queues.
@@ -142,7 +173,8 @@ impl Waiting {
             return self.hold.pop().map(|held| FirstHeld::IsLate(held.batch));
         }
         let of_pair = if self.queues.contains_key(&first.batch.pair()) { 0 } else { PAIR_COST };
-        let needed = of_pair + first.batch.stanzas.first().map_or(0, Queue::weight_of);
+        let of_entry = if self.can_overflow { ENTRY_COST } else { 0 };
+        let needed = of_pair + of_entry + first.batch.stanzas.first().map_or(0, Queue::weight_of);
         if self.free() < needed {
             return None;
         }
@@ -192,8 +224,8 @@ impl Waiting {
     /// Takes out the first stanzas of a pair, in order, of so many bytes or one at least.
     pub(super) fn take_portion(&mut self, pair: &DomainPair, bytes: usize) -> Vec<Batch> {
         let portion = self.take(pair, |queue| queue.take_first(bytes));
-        // Held batches are behind the queue.
-        if portion.is_empty() { self.hold.take(pair) } else { portion }
+        // Held batches are behind the queue, and behind its part on the disk.
+        if portion.is_empty() && !self.has_overflow(pair) { self.hold.take(pair) } else { portion }
     }
 
     /// Takes out the IQ requests of a pair that are in the queue.
@@ -216,12 +248,12 @@ impl Waiting {
 
     /// Whether nothing waits for the pair.
     pub(super) fn is_idle(&self, pair: &DomainPair) -> bool {
-        self.queues.get(pair).is_none_or(Queue::is_empty) && !self.hold.has(pair)
+        self.queues.get(pair).is_none_or(Queue::is_empty) && !self.has_overflow(pair) && !self.hold.has(pair)
     }
 
-    /// Stanzas in the queue of the pair.
+    /// Stanzas in the queue of the pair, in memory and in the journal.
     pub(super) fn queued(&self, pair: &DomainPair) -> usize {
-        self.queues.get(pair).map_or(0, Queue::len)
+        self.queues.get(pair).map_or(0, Queue::len) + self.overflow_amount(pair).stanzas as usize
     }
 
     /// Everything that waits for the pair, in the queue and held.
@@ -230,17 +262,20 @@ impl Waiting {
             .queues
             .get(pair)
             .map(|queue| Amount { stanzas: queue.len() as u64, bytes: queue.bytes() as u64 });
-        queued.unwrap_or_default().plus(self.hold.amount(pair))
+        queued.unwrap_or_default().plus(self.overflow_amount(pair)).plus(self.hold.amount(pair))
     }
 
     /// The time at which the oldest stanza in the queue of the pair came.
     pub(super) fn oldest(&self, pair: &DomainPair) -> Option<Instant> {
-        self.queues.get(pair).and_then(Queue::oldest)
+        let in_memory = self.queues.get(pair).and_then(Queue::oldest);
+        in_memory.or_else(|| self.overflows.get(pair).and_then(Overflow::oldest))
     }
 
     /// When a stanza of the pair expires next (possibly nothing happens then), and whether nothing waits for it.
     pub(super) fn outlook(&self, pair: &DomainPair) -> (Option<Instant>, bool) {
-        (self.queues.get(pair).and_then(Queue::next_expiry), self.is_idle(pair))
+        let in_memory = self.queues.get(pair).and_then(Queue::next_expiry);
+        let in_overflow = self.overflows.get(pair).and_then(Overflow::next_expiry);
+        (in_memory.into_iter().chain(in_overflow).min(), self.is_idle(pair))
     }
 
     /// Whether more than four fifths of the memory are in use, and shedding may help.
@@ -279,6 +314,7 @@ impl Waiting {
     pub(super) fn tidy(&mut self) {
         self.shed_again_at = None;
         capacity::shrink_map(&mut self.queues);
+        capacity::shrink_map(&mut self.overflows);
     }
 
     /// Weight that all queues may still grow.

@@ -22,6 +22,9 @@ pub struct QueueReport {
     /// The number of those that are in the file of the journal too.
     #[serde(default)]
     pub kept: u64,
+    /// Those that are in the file of the journal only, because the queue is full in memory.
+    #[serde(default)]
+    pub on_disk: Amount,
     /// The time for which the oldest stanza has been waiting.
     pub oldest: Option<Seconds>,
     /// The time until the next attempt. Without a stanza in the queue there is no attempt.

@@ -8,7 +8,7 @@ use xmpp::DomainPair;
 use crate::{
     dial::error::AttemptError,
     flow::{account::Outcome, batch::Batch},
-    routing::promise::{LOG, Promise, answers::count, pairs::State, waiting::LeftBehind},
+    routing::promise::{LOG, Promise, answers::count, pairs::State},
 };
 use mailbox::Queued;
 
@@ -52,7 +52,7 @@ impl Handler<Queued<Restore>> for Promise {
             if is_new {
                 self.insert(pair.clone(), State::AwaitingSlot { requested: false }, clock::now());
             }
-            self.waiting.put_back(&pair, LeftBehind { unwritten, ..LeftBehind::default() });
+            unwritten.into_iter().for_each(|batch| self.waiting.restore(&pair, batch));
             if is_new {
                 self.begin(&pair, false);
             }

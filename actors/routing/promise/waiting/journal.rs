@@ -6,7 +6,7 @@ use xmpp::DomainPair;
 
 use super::Waiting;
 use crate::flow::journal::Group;
-use crate::routing::queue::Queue;
+use crate::routing::{overflow::Overflow, queue::Queue};
 
 impl Waiting {
     /// Gives the journal what came for the pair at `until` or earlier and is not written yet. Gives the time at which the
@@ -32,6 +32,6 @@ impl Waiting {
 
     /// Stanzas for the pair that survive a crash.
     pub(in super::super) fn stored(&self, pair: &DomainPair) -> usize {
-        self.queues.get(pair).map_or(0, Queue::stored)
+        self.queues.get(pair).map_or(0, Queue::stored) + self.overflows.get(pair).map_or(0, Overflow::stored)
     }
 }
