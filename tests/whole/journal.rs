@@ -11,7 +11,10 @@ use std::{
 use actors::Outcome;
 use tokio::time::timeout;
 
-use super::fixture::{Component, Element, Network, Node, Setup, log_has, paused, sleep};
+use super::{
+    fixture::{Component, Element, Event, Network, Node, Setup, log_has, paused, sleep, timed},
+    scene::{INBOX, PEER, Scene, message, quick},
+};
 
 /// A directory that is removed with the value.
 struct Directory(PathBuf);
@@ -185,5 +188,104 @@ fn a_restored_message_has_the_time_of_grace_and_is_then_answered() {
         assert_eq!(second.account().await.settled(Outcome::Expired).stanzas, 1);
     });
 }
+
+/// The node with its journal, and a stream of the peer with acknowledgements.
+async fn receives<'a>(network: &'a Network, file: &Path) -> (Scene<'a>, super::fixture::Peer) {
+    let scene = Scene::of(network, quick().set("journal.path", &format!("{file:?}"))).await;
+    let mut peer = scene.peer().await;
+    peer.sends("<enable xmlns='urn:xmpp:sm:3'/>").await;
+    peer.expects("enabled").await;
+    (scene, peer)
+}
+
+/// What the peer sends is acknowledged as a whole. Gives the count and the time.
+async fn is_acknowledged(peer: &mut super::fixture::Peer, stanzas: &str) -> (String, Duration) {
+    peer.sends(&format!("{stanzas}<r xmlns='urn:xmpp:sm:3'/>")).await;
+    let (ack, took) = timed(peer.expects("a")).await;
+    (ack.attribute("h").to_owned(), took)
+}
+
+#[test]
+fn what_was_acknowledged_and_waits_for_a_component_is_in_the_file() {
+    paused(async |network| {
+        let directory = Directory::new("acknowledged");
+        let (file, copy) = (directory.file("a.redb"), directory.file("b.redb"));
+        let (scene, mut peer) = receives(network, &file).await;
+        let messages: String = (0..200).map(|number| message(&number.to_string())).collect();
+        let (count, took) = is_acknowledged(&mut peer, &messages).await;
+        // At this moment the node is killed.
+        fs::copy(&file, &copy).unwrap();
+        assert_eq!(count, "200");
+        assert!(took >= AFTER && took < 3 * AFTER, "{took:?}");
+        is_dead(network, &scene.node).await;
+        let second = node(network, &copy).await;
+        assert_eq!(second.account().await.restored().stanzas, 200);
+        assert_eq!(received(&mut second.inbox().await).await, numbers(200));
+    });
+}
+
+#[test]
+fn what_a_component_reads_or_the_journal_never_has_is_acknowledged_at_once() {
+    paused(async |network| {
+        let directory = Directory::new("at-once");
+        let (scene, mut peer) = receives(network, &directory.file("a.redb")).await;
+        let addresses = format!("from='romeo@{PEER}' to='juliet@{INBOX}'");
+        let others =
+            format!("<presence {addresses} id='0'/><iq {addresses} type='get' id='1'><x xmlns='x'/></iq>");
+        let (count, took) = is_acknowledged(&mut peer, &others).await;
+        assert_eq!(count, "2");
+        assert!(took < AFTER / 2, "{took:?}");
+        let mut inbox = scene.node.inbox().await;
+        inbox.receives_id("1").await;
+        let (count, took) = is_acknowledged(&mut peer, &message("2")).await;
+        assert_eq!(count, "3");
+        assert!(took < AFTER / 2, "{took:?}");
+        assert_eq!(scene.node.account().await.journaled().stanzas, 0);
+    });
+}
+
+#[test]
+fn messages_that_a_peer_has_not_acknowledged_at_the_stop_are_sent_again_with_a_stamp() {
+    paused(async |network| {
+        let directory = Directory::new("unacked");
+        let file = directory.file("a.redb");
+        let setup = quick().set("journal.path", &format!("{file:?}"));
+        let scene = Scene::of(network, setup.clone()).await;
+        let listener = scene.listens();
+        let inbox = scene.node.inbox().await;
+        for number in 0..3 {
+            inbox.sends_message(PEER, &number.to_string(), "hello");
+        }
+        inbox.sends_request(PEER, "request");
+        let mut peer = listener.accepts().await;
+        peer.answers_to_tls(PEER, &scene.identity).await;
+        peer.takes_external_and_offers(PEER, "<sm xmlns='urn:xmpp:sm:3'/>").await;
+        peer.expects("enable").await;
+        peer.sends("<enabled xmlns='urn:xmpp:sm:3' id='1' resume='true'/>").await;
+        for number in 0..3 {
+            peer.expects_message(&number.to_string()).await;
+        }
+        peer.expects("iq").await;
+        let account = scene.node.stops().await;
+        let outcomes =
+            [Outcome::Kept, Outcome::Uncertain, Outcome::Answered].map(|it| account.settled(it).stanzas);
+        assert_eq!((outcomes, account.difference().stanzas), ([3, 1, 0], 0));
+
+        drop(peer);
+        let second = Node::start(network, setup).await;
+        let mut peer = scene.accepts(&listener).await;
+        for number in 0..3 {
+            let Ok(Event::Element(message)) = peer.next(super::fixture::DAY).await else {
+                panic!("a message")
+            };
+            assert_eq!(message.attribute("id"), number.to_string());
+            assert!(message.child("delay").is_some(), "{message}");
+        }
+        assert_eq!(second.account().await.restored().stanzas, 3);
+    });
+}
+
+/// `journal.after`, if it is not set.
+const AFTER: Duration = Duration::from_millis(100);
 
 const REMOTE: &str = "inbox.later.example";

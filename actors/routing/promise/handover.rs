@@ -89,8 +89,7 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
 impl Promise {
     /// A session has given back what it has not written, or what was not acknowledged.
     pub(super) fn returned(&mut self, returned: outgoing::Returned) {
-        let outgoing::Returned { pair, open, interruption, batches, lived, carried, cut, tokens: _tokens } =
-            returned;
+        let outgoing::Returned { pair, open, interruption, batches, lived, carried, cut, tokens } = returned;
         if !matches!(self.pairs.state(&pair), Some(State::AwaitingReturn)) {
             // The session panicked, and the router has reported its return already.
             self.answer_in_doubt(open);
@@ -110,6 +109,7 @@ impl Promise {
             let mut left: Vec<Batch> = open.chain(batches).collect();
             left.extend(self.take_all(&pair, &AttemptError::Stopping));
             self.leave_or_answer(left);
+            tokens.into_iter().for_each(|token| self.hold_until_left(token));
             return self.remove(&pair);
         }
         if let Some(failure) = forbidden {

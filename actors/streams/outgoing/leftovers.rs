@@ -11,7 +11,7 @@ use xmpp::{
 use super::{Interruption, LOG, Outgoing, Phase, Session, loss_answers::is_about_content};
 use crate::{
     dial::attempt::Lost,
-    flow::{account::Outcome, batch::Batch},
+    flow::{account::Outcome, batch::Batch, journal::is_worth_keeping},
 };
 
 /// Stanzas that are given back in the end.
@@ -41,7 +41,11 @@ impl Outgoing {
             return;
         }
         if self.shutdown.phase == Phase::Finishing {
-            // There is no next link, and no component to answer.
+            // There is no next link, and no component to answer. The promise leaves messages in the journal, if there is one.
+            if self.owners.journal.is_some() {
+                self.leftovers.open = open.iter_mut().map(|batch| batch.extract(is_worth_keeping)).collect();
+                self.leftovers.open.retain(|batch| !batch.stanzas.is_empty());
+            }
             open.iter_mut().for_each(|batch| batch.entry.settle_rest(Outcome::Uncertain));
             log::warn!(
                 target: LOG, pair:% = self.pair, stanzas = count;
