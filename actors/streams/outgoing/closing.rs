@@ -1,4 +1,4 @@
-//! The end of a stream and of its link, whoever ends it.
+//! The end of a stream and of its link, by us or by the peer.
 
 use actix::Context;
 use xmpp::stream::{self, End};

@@ -1,4 +1,4 @@
-//! What is known about the end of a stream that takes no more stanzas.
+//! The end of a stream that takes no more stanzas: its lifetime and its counts, and when the next attempt follows.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The handback of stanzas at the end of a stream: the end is reported, then the promise gets what was not delivered.
+//! The handback at the end of a stream: the end is reported, then the promise gets the stanzas that were not delivered.
 
 use actix::{ActorContext, Context, Handler};
 
