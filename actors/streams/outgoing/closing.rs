@@ -5,9 +5,7 @@ use xmpp::stream::{self, End};
 
 use super::{
     Outgoing, State, Supply,
-    closing_log::Counts,
-    ending::{Ending, Redial},
-    handback::Handback,
+    ending::{Counts, Ending, Handback, Redial},
     last_ack::LastAck,
 };
 use crate::{

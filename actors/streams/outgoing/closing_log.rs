@@ -2,16 +2,11 @@
 
 use std::time::Duration;
 
-use super::{LOG, Outgoing, Session, ending::Ending};
+use super::{
+    LOG, Outgoing, Session,
+    ending::{Counts, Ending},
+};
 use status::event::{Event, EventKind};
-
-/// Counts of the stanzas of a stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    stanzas_in: u64,
-    dropped_in: u64,
-    pub(super) stanzas_out: u64,
-}
 
 impl Counts {
     pub(super) fn of(session: &Session) -> Self {

@@ -1,6 +1,6 @@
 //! The last message of an outgoing session that panics.
 
-use super::{Closed, Failed, Outgoing, Returned, State, Stopped, Supply, handback::Handback};
+use super::{Closed, Failed, Outgoing, Returned, State, Stopped, Supply, ending::Handback};
 use crate::dial::error::AttemptError;
 
 impl Drop for Outgoing {

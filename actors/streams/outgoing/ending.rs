@@ -1,8 +1,6 @@
-//! The end of a stream that takes no more stanzas: its lifetime and its counts, and when the next attempt follows.
+//! The end of a stream that takes no more stanzas, as plain data: lifetime, counts, handback, next attempt.
 
 use std::time::Duration;
-
-use super::{closing_log::Counts, handback::Handback};
 
 /// The end of a stream that takes no more stanzas.
 pub(super) struct Ending {
@@ -25,4 +23,36 @@ pub(super) enum Redial {
     AtOnce,
     /// After the pause that follows a link of this lifetime.
     AfterPause,
+}
+
+/// How far the handback of stanzas is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handback {
+    /// The router does not know yet that the stream takes no more stanzas.
+    Unreported,
+    /// The router knows, and may still have stanzas on their way.
+    Reported,
+    /// The promise knows, which sends portions, and may still have one on its way.
+    Stopped,
+    /// The router or the promise has sent its last stanza.
+    Retired,
+    /// The promise has the unwritten stanzas.
+    Returned,
+}
+
+impl Ending {
+    /// The router or the promise has sent its last stanza.
+    pub(super) fn retire(&mut self) {
+        if matches!(self.handback, Handback::Reported | Handback::Stopped) {
+            self.handback = Handback::Retired;
+        }
+    }
+}
+
+/// Counts of the stanzas of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) stanzas_in: u64,
+    pub(super) dropped_in: u64,
+    pub(super) stanzas_out: u64,
 }

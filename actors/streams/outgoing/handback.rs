@@ -4,34 +4,10 @@ use actix::{ActorContext, Context, Handler};
 
 use super::{
     Asks, Closed, Outgoing, Retire, Returned, State, Stopped, Supply,
-    ending::{Ending, Redial},
+    ending::{Handback, Redial},
     leftovers::Leftovers,
 };
 use mailbox::Queued;
-
-/// How far the handback of stanzas is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Handback {
-    /// The router does not know yet that the stream takes no more stanzas.
-    Unreported,
-    /// The router knows, and may still have stanzas on their way.
-    Reported,
-    /// The promise knows, which sends portions, and may still have one on its way.
-    Stopped,
-    /// The router or the promise has sent its last stanza.
-    Retired,
-    /// The promise has the unwritten stanzas.
-    Returned,
-}
-
-impl Ending {
-    /// The router or the promise has sent its last stanza.
-    fn retire(&mut self) {
-        if matches!(self.handback, Handback::Reported | Handback::Stopped) {
-            self.handback = Handback::Retired;
-        }
-    }
-}
 
 impl Outgoing {
     /// Reports the end to the router, or to the promise if that sends portions; once. While the promise hands over all

@@ -9,7 +9,7 @@ use actix::{Context, Handler};
 
 use super::{
     Asks, Congested, GivenBack, LOG, Open, Outgoing, Phase, Pull, Requested, Send, SendFirst, SendPortion,
-    State, Supply, handback::Handback,
+    State, Supply, ending::Handback,
 };
 use crate::flow::outbox::{BUDGET, STALLED_BUDGET};
 use mailbox::Queued;
