@@ -46,7 +46,7 @@
 //! 7. `dial/attempt/walk.rs` walks over targets and addresses, and tries the next one beside one that makes no progress;
 //!    `attempt/tcp.rs` connects, with a permit of the dial limit.
 //! 8. `dial/attempt/negotiation.rs` starts TLS and authenticates, until the handshake of [`xmpp`] is an open stream.
-//! 9. `streams/outgoing.rs` reports `Established`; `routing/promise/handover.rs` answers with `SendFirst`.
+//! 9. `streams/outgoing/established.rs` reports `Established`; `routing/promise/handover.rs` answers with `SendFirst`.
 //! 10. `streams/outgoing/writing.rs` puts the batch into the outbox, and `streams/connection.rs` feeds the link, which
 //!     writes it.
 //! 11. If the peer acknowledges stanzas, they stay in `flow/outbox/unacked.rs` until it does (`outgoing/acks.rs`).

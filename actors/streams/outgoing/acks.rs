@@ -11,7 +11,7 @@ use xmpp::{
     },
 };
 
-use super::{Handled, LOG, Outgoing, State, closing::Redial};
+use super::{Handled, LOG, Outgoing, State, ending::Redial};
 use crate::{
     dial::attempt::Lost,
     flow::outbox::{self, Outbox},

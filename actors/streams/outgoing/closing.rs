@@ -1,96 +1,17 @@
-//! The end of a stream and of its link: the router is informed, and unwritten stanzas go back to the
-//! promise.
+//! The end of a stream and of its link, by us or by the peer.
 
-use std::time::Duration;
-
-use actix::{ActorContext, AsyncContext, Context};
-use xmpp::{
-    stanza,
-    stream::{self, Condition, End},
-};
+use actix::Context;
+use xmpp::stream::{self, End};
 
 use super::{
-    Asks, Closed, LOG, Outgoing, Returned, Session, State, Stopped, Supply, last_ack::LastAck,
-    leftovers::Leftovers, loss_answers::LossAnswers,
+    Outgoing, State, Supply,
+    ending::{Counts, Ending, Handback, Redial},
+    last_ack::LastAck,
 };
 use crate::{
-    flow::{
-        batch::ReadPermit,
-        close::CloseMode,
-        outbox::{self, Suspect},
-        route::Return,
-    },
+    flow::{batch::ReadPermit, close::CloseMode},
     streams::connection::{CLOSE_WITHIN, WHOLE_CHUNK, limit_closing},
 };
-use status::{
-    amount::Amount,
-    event::{Event, EventKind},
-};
-
-/// The end of a stream that takes no more stanzas.
-pub(super) struct Ending {
-    /// The lifetime of the stream.
-    pub(super) lived: Duration,
-    /// The counts in the log line about the end.
-    logged: Counts,
-    /// Whether stanzas were acknowledged, for the log.
-    acks: &'static str,
-    redial: Redial,
-    /// Closing tags went both ways.
-    is_orderly: bool,
-    pub(super) handback: Handback,
-}
-
-/// When the next attempt is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Redial {
-    /// At once: we closed the stream ourselves, and nothing failed.
-    AtOnce,
-    /// After the pause that follows a link of this lifetime.
-    AfterPause,
-}
-
-/// How far the handback of stanzas is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Handback {
-    /// The router does not know yet that the stream takes no more stanzas.
-    Unreported,
-    /// The router knows, and may still have stanzas on their way.
-    Reported,
-    /// The promise knows, which sends portions, and may still have one on its way.
-    Stopped,
-    /// The router or the promise has sent its last stanza.
-    Retired,
-    /// The promise has the unwritten stanzas.
-    Returned,
-}
-
-impl Ending {
-    /// The router or the promise has sent its last stanza.
-    pub(super) fn retire(&mut self) {
-        if matches!(self.handback, Handback::Reported | Handback::Stopped) {
-            self.handback = Handback::Retired;
-        }
-    }
-}
-
-/// Counts of the stanzas and bytes of a stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counts {
-    stanzas_in: u64,
-    dropped_in: u64,
-    stanzas_out: u64,
-}
-
-impl Counts {
-    fn of(session: &Session) -> Self {
-        Self {
-            stanzas_in: session.inbound.answers,
-            dropped_in: session.inbound.dropped,
-            stanzas_out: session.connection.outbox.stanzas_written(),
-        }
-    }
-}
 
 impl Outgoing {
     /// Closes our side of the stream; the outbox is written before the closing tag.
@@ -163,63 +84,6 @@ impl Outgoing {
         self.give_back(context);
     }
 
-    /// Keeps stanzas that can be sent again, and answers those that can only be answered. `error` is the
-    /// peer's stream error, if it ended the stream with one.
-    fn leave_behind(&mut self, remains: outbox::Remains, in_flight: usize, error: Option<&stream::Error>) {
-        let now = clock::now();
-        let Some(session) = self.state.session_mut() else { return };
-        let last_written = session.connection.outbox.last_written();
-        let suspects = session.connection.outbox.take_suspects(&remains.touched, now);
-        let LossAnswers { rejected, requests } = LossAnswers::find(&self.pair.remote, error, suspects, now);
-        let mut answered = 0;
-        if let Some((rejected, error)) = rejected {
-            answered += self.answer_uncertain(vec![rejected], &error);
-        }
-        if let Some((requests, error)) = requests {
-            answered += self.answer_uncertain(requests, &error);
-        }
-        let uncertain = (remains.uncertain + in_flight).saturating_sub(answered);
-        if uncertain > 0 {
-            let ago = last_written.map_or(Duration::ZERO, clock::since);
-            // A peer that announces its shutdown is no reason for a warning. It is still unknown
-            // which stanzas it has read.
-            let level = match error {
-                Some(error) if error.condition == Condition::SystemShutdown => log::Level::Info,
-                _ => log::Level::Warn,
-            };
-            log::log!(
-                target: LOG, level, pair:% = self.pair, stanzas = uncertain, answered = answered,
-                last_written_ago:% = rounded(ago);
-                "link lost: stanzas in transit may not have arrived"
-            );
-        }
-        self.keep_open(remains.open, remains.first, error);
-        // Older than those that came after the end.
-        self.leftovers.unwritten.splice(..0, remains.unwritten);
-    }
-
-    /// Answers stanzas that may not have arrived. Gives the number of those that no longer count as
-    /// uncertain.
-    fn answer_uncertain(&mut self, suspects: Vec<Suspect>, error: &stanza::Error) -> usize {
-        let (mut answers, mut counted, mut amount) = (Vec::new(), 0, Amount::default());
-        for suspect in suspects {
-            let Some(answer) = suspect.stanza.bounce(error) else { continue };
-            answers.push(answer);
-            amount = amount.plus(suspect.amount);
-            counted += usize::try_from(suspect.amount.stanzas).unwrap_or(usize::MAX);
-        }
-        if answers.is_empty() {
-            return counted;
-        }
-        self.record(Event::now(EventKind::Bounced).saying(&error.text).of(answers.len()));
-        if let Some(session) = self.state.session_mut() {
-            session.connection.outbox.answered(amount, error.condition, answers.len());
-        }
-        // A router that is gone ends the process.
-        let _ = self.owners.bounces.signal(Return { answers, permit: ReadPermit::free() });
-        counted
-    }
-
     /// From now on stanzas are kept to be given back.
     fn take_no_more(&mut self, reason: &str, redial: Redial, context: &mut Context<Self>) {
         if let State::Open(session) = &mut self.state {
@@ -243,33 +107,6 @@ impl Outgoing {
         self.report_end(context);
     }
 
-    fn log_closed(&self, reason: &str, ending: &Ending, unacked: usize) {
-        let Counts { stanzas_in, dropped_in, stanzas_out } = ending.logged;
-        log::info!(
-            target: LOG, pair:% = self.pair, reason = reason, stanzas_in = stanzas_in,
-            dropped_in = dropped_in,
-            stanzas_out = stanzas_out, acks = ending.acks, unacked = unacked,
-            lived:% = rounded(ending.lived);
-            "closed"
-        );
-        let text = format!("{reason}, after {}", rounded(ending.lived));
-        let count = usize::try_from(stanzas_out).unwrap_or(usize::MAX);
-        self.record(Event::now(EventKind::Closed).saying(text).of(count));
-    }
-
-    /// Logs the final counts if they differ from those in the line about the end: waiting stanzas are written before our
-    /// closing tag, and the peer may answer until its own.
-    fn log_late(&self, counts: Counts, ending: &Ending) {
-        if ending.logged != counts {
-            let Counts { stanzas_in, dropped_in, stanzas_out } = counts;
-            log::info!(
-                target: LOG, pair:% = self.pair, stanzas_in = stanzas_in, dropped_in = dropped_in,
-                stanzas_out = stanzas_out;
-                "link ended: more stanzas went over it while it closed"
-            );
-        }
-    }
-
     /// Closes the link of a peer that has not answered our closing tag, if all is written.
     pub(super) fn close_if_written(&mut self, _: &mut Context<Self>) {
         if let Some(session) = self.state.session() {
@@ -280,111 +117,5 @@ impl Outgoing {
     /// Cuts the link of a peer that has not closed its side.
     pub(super) fn cut(&mut self, context: &mut Context<Self>) {
         self.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
-    }
-
-    /// Reports the end to the router, or to the promise if that sends portions; once. While the promise hands over all
-    /// at once, the router may not know this session yet, and could not forget it. Then `Open` or `Pull` is still to
-    /// come, and its handler calls this again.
-    pub(super) fn report_end(&mut self, context: &mut Context<Self>) {
-        let Some(ending) = self.state.ending_mut() else { return };
-        if ending.handback != Handback::Unreported {
-            return;
-        }
-        let (pair, session) = (self.pair.clone(), self.own.clone());
-        let is_gone = match self.supply {
-            Supply::Promise { asks: Asks::Never, .. } => return,
-            Supply::Promise { .. } => {
-                ending.handback = Handback::Stopped;
-                self.owners.stopped.signal(Stopped { pair, session }).is_err()
-            }
-            Supply::Router | Supply::Congested { .. } => {
-                ending.handback = Handback::Reported;
-                self.owners.closed.signal(Closed { pair, session }).is_err()
-            }
-        };
-        if is_gone {
-            context.stop();
-        }
-    }
-
-    /// Gives back stanzas that were not written or not acknowledged, once the router has sent its last stanza and the
-    /// outcome of all in the outbox is known: all is written and acknowledged, or the link has ended.
-    pub(super) fn give_back(&mut self, context: &mut Context<Self>) {
-        let is_settled = !self.has_unsettled();
-        let is_down = matches!(self.state, State::Closed(_));
-        let Some(ending) = self.state.ending_mut().filter(|_| is_settled) else { return };
-        if ending.handback == Handback::Retired {
-            ending.handback = Handback::Returned;
-            let (cut, redial, lived) = (!ending.is_orderly, ending.redial, ending.lived);
-            let carried = ending.logged.stanzas_out > 0;
-            let mut tokens = std::mem::take(&mut self.shutdown.flushing);
-            if is_down {
-                tokens.append(&mut self.shutdown.finishing);
-            }
-            let Leftovers { open, interruption, unwritten } = std::mem::take(&mut self.leftovers);
-            // A promise that is gone ends the process.
-            let _ = self.owners.returned.signal(Returned {
-                pair: self.pair.clone(),
-                open,
-                interruption,
-                batches: unwritten,
-                lived: (redial == Redial::AfterPause).then_some(lived),
-                carried,
-                cut,
-                tokens,
-            });
-        }
-        if is_down && self.state.ending_mut().is_some_and(|ending| ending.handback == Handback::Returned) {
-            context.stop();
-        }
-    }
-
-    /// Closes the stream because the node stops: once everything is written and acknowledged, or after `within`.
-    /// Without acknowledgements there is nothing to wait for: waiting stanzas are written before the closing tag.
-    pub(super) fn close_when_acknowledged(&mut self, within: Duration, context: &mut Context<Self>) {
-        if self.state.session().is_some_and(|session| session.connection.outbox.has_acks()) {
-            context.run_later(within, |session, context| session.close_for_shutdown(context));
-            self.ask(context);
-        } else {
-            self.close_for_shutdown(context);
-        }
-    }
-
-    /// Closes the stream because the node stops.
-    pub(super) fn close_for_shutdown(&mut self, context: &mut Context<Self>) {
-        if matches!(self.state, State::Open(_)) {
-            let error = stream::Error::new(Condition::SystemShutdown, "");
-            self.close_stream(Some(error), "this server is shutting down", Redial::AfterPause, context);
-        }
-    }
-
-    /// Cuts a link that does not write one chunk in this time, while the node waits for it.
-    pub(super) fn expect_progress(&self, within: Duration, context: &mut Context<Self>) {
-        context.run_later(within, move |session, context| {
-            if session.shutdown.flushing.is_empty() {
-                return;
-            }
-            let writing_since =
-                session.state.session().and_then(|session| session.connection.writing_since());
-            if writing_since.is_some_and(|since| clock::since(since) < within) {
-                return session.expect_progress(within, context);
-            }
-            if !session.has_unwritten() {
-                // Only acknowledgements are missing. They may still come.
-                session.shutdown.flushing.clear();
-                return;
-            }
-            let reason = "this server is shutting down and the peer does not read";
-            session.link_ended(WHOLE_CHUNK, reason, context);
-        });
-    }
-}
-
-/// `7s`, or `70ms` below one second.
-fn rounded(time: Duration) -> String {
-    if time < Duration::from_secs(1) {
-        format!("{}ms", time.as_millis())
-    } else {
-        format!("{}s", time.as_secs())
     }
 }

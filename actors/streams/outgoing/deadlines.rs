@@ -6,7 +6,7 @@ use actix::{AsyncContext, Context};
 use bytes::Bytes;
 use xmpp::{policy::Mechanism, stream};
 
-use super::{Outgoing, State, closing::Redial};
+use super::{Outgoing, State, ending::Redial};
 use crate::{dial::attempt::PendingDial, streams::connection};
 
 /// The configured limits of a stream to this remote domain.

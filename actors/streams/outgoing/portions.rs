@@ -10,7 +10,7 @@ use actix::{Context, Handler};
 
 use super::{
     Asks, Congested, GivenBack, LOG, Open, Outgoing, Phase, Pull, Requested, Send, SendFirst, SendPortion,
-    State, Supply, closing::Handback,
+    State, Supply, ending::Handback,
 };
 use crate::flow::outbox::{BUDGET, STALLED_BUDGET};
 use mailbox::Queued;

@@ -7,7 +7,7 @@ use xmpp::{
     stream::{Condition, Error},
 };
 
-use super::{Adopt, Outgoing, Session, State, closing::Redial, deadlines::Limits};
+use super::{Adopt, Forbid, Outgoing, Session, State, deadlines::Limits, ending::Redial};
 use crate::{dial::attempt::StaticRoute, settings::Remote};
 use mailbox::Queued;
 
@@ -73,5 +73,17 @@ impl Handler<Queued<Adopt>> for Outgoing {
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
         let adopt = adopt.into_message();
         self.adopt(&adopt, context);
+    }
+}
+
+impl Handler<Queued<Forbid>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, forbid: Queued<Forbid>, context: &mut Context<Self>) {
+        forbid.into_message();
+        if matches!(self.state, State::Open(_)) {
+            let error = Error::new(Condition::PolicyViolation, "federation is no longer allowed");
+            self.close_stream(Some(error), "the new configuration forbids it", Redial::AfterPause, context);
+        }
     }
 }

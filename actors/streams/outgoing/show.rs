@@ -2,7 +2,7 @@
 
 use actix::{Context, Handler};
 
-use super::{Dismiss, Outgoing, Show, State, closing::Redial};
+use super::{Dismiss, Outgoing, Show, State, ending::Redial};
 use mailbox::Queued;
 use status::report::{Direction, LinkReport, LinkState, Pair, TlsReport};
 

@@ -1,9 +1,12 @@
 //! The part of an outgoing session in the stop of the node: everything is written and acknowledged, then the
 //! stream is closed.
 
-use actix::{Context, Handler};
+use std::time::Duration;
 
-use super::{Abandon, Finish, Flush, Outgoing, State};
+use actix::{AsyncContext, Context, Handler};
+use xmpp::stream::{self, Condition};
+
+use super::{Abandon, Finish, Flush, Outgoing, State, ending::Redial};
 use crate::streams::connection::{WHOLE_CHUNK, limit_closing};
 use mailbox::{Queued, drain};
 
@@ -27,6 +30,48 @@ pub(super) enum Phase {
     Flushing,
     /// The stream is closed as soon as everything is written and acknowledged. Nobody can be answered any more.
     Finishing,
+}
+
+impl Outgoing {
+    /// Closes the stream because the node stops: once everything is written and acknowledged, or after `within`.
+    /// Without acknowledgements there is nothing to wait for: waiting stanzas are written before the closing tag.
+    fn close_when_acknowledged(&mut self, within: Duration, context: &mut Context<Self>) {
+        if self.state.session().is_some_and(|session| session.connection.outbox.has_acks()) {
+            context.run_later(within, |session, context| session.close_for_shutdown(context));
+            self.ask(context);
+        } else {
+            self.close_for_shutdown(context);
+        }
+    }
+
+    /// Closes the stream because the node stops.
+    pub(super) fn close_for_shutdown(&mut self, context: &mut Context<Self>) {
+        if matches!(self.state, State::Open(_)) {
+            let error = stream::Error::new(Condition::SystemShutdown, "");
+            self.close_stream(Some(error), "this server is shutting down", Redial::AfterPause, context);
+        }
+    }
+
+    /// Cuts a link that does not write one chunk in this time, while the node waits for it.
+    fn expect_progress(&self, within: Duration, context: &mut Context<Self>) {
+        context.run_later(within, move |session, context| {
+            if session.shutdown.flushing.is_empty() {
+                return;
+            }
+            let writing_since =
+                session.state.session().and_then(|session| session.connection.writing_since());
+            if writing_since.is_some_and(|since| clock::since(since) < within) {
+                return session.expect_progress(within, context);
+            }
+            if !session.has_unwritten() {
+                // Only acknowledgements are missing. They may still come.
+                session.shutdown.flushing.clear();
+                return;
+            }
+            let reason = "this server is shutting down and the peer does not read";
+            session.link_ended(WHOLE_CHUNK, reason, context);
+        });
+    }
 }
 
 impl Handler<Queued<Flush>> for Outgoing {

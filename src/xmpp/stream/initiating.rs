@@ -4,22 +4,14 @@
 //! [`Open`] stream, which takes stanzas. A [`Verification`] asks the server of a domain about a dialback key
 //! and gives its [`Answer`](crate::dialback::Answer). Both share everything up to authentication: header,
 //! features, TLS.
-use super::{
-    End, Error, Header, Secured, Stage,
-    error::Fault,
-    features::Features,
-    wire::{self, Wire},
-};
+use super::{End, Error, Header, Secured, error::Fault, features::Features, wire::Wire};
 use crate::{
     DomainPair, acks,
-    certificate::Problem,
-    framer::{self, Frame},
-    policy::{Bounds, Mechanism, Policy},
-    sasl,
-    truncate::truncate,
-    xml::{self, ns},
+    framer::Frame,
+    policy::{Bounds, Policy},
+    xml::ns,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 mod acknowledging;
 mod counted;
@@ -28,18 +20,23 @@ mod failure;
 mod goal;
 mod negotiation;
 pub mod open;
+mod output;
+mod reading;
 mod reason;
 mod session;
+mod state;
 mod stray;
 mod verification;
 
 use goal::{Steps, Waiting};
 use reason::Heard;
+use state::{Protection, State};
 
 pub use counted::{Acks, Resumable, Resumption};
 pub use failure::{Cause, Failure};
 pub use goal::Goal;
 pub use open::Open;
+pub use output::{Note, Output};
 pub use session::Session;
 pub use stray::Stray;
 pub use verification::Verification;
@@ -83,88 +80,6 @@ pub struct Handshake<G: Goal> {
     heard: Heard,
     /// An answer without a question was reported.
     unsolicited: bool,
-}
-
-/// The next thing for the driver to do. `T` is the outcome of the goal.
-#[derive(Debug)]
-pub enum Output<T> {
-    /// Write these bytes.
-    Transmit(Bytes),
-    /// Begin the TLS handshake once everything transmitted is written, then call [`Handshake::secured`].
-    StartTls,
-    /// Whether the peer's certificate proves its domain, for the log.
-    CertificateVerified(Result<(), Problem>),
-    /// A step of the negotiation, for an observer.
-    Noted(Note),
-    /// The peer has sent an answer to a question that we did not ask. It is ignored; reported once, for the
-    /// log.
-    Unsolicited {
-        /// `result` or `verify`.
-        element: String,
-    },
-    /// The goal is reached, and the handshake is over: an [`Open`] stream, or the answer about a dialback
-    /// key.
-    Completed(T),
-    /// The goal cannot be reached. Write what was transmitted, then close.
-    Failed(Failure),
-    /// The stream is over after [`Handshake::close`]. Write what was transmitted, then close.
-    Ended(End),
-}
-
-/// A step of the negotiation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// The peer has answered our header with this one.
-    Greeted(Header),
-    /// The peer offers these features now.
-    Offered(Features),
-    /// We try this mechanism.
-    Tried(Mechanism),
-    /// The peer has refused our certificate. Another mechanism may follow.
-    ExternalRefused(sasl::Failure),
-}
-
-/// The next thing that the handshake needs.
-#[derive(Debug)]
-enum State<G: Goal> {
-    /// The peer's header.
-    Header,
-    /// The end of the received bytes: the peer is from before XMPP 1.0 and has no features, but may have sent
-    /// an error behind its header.
-    Unversioned,
-    /// The peer's features.
-    Features,
-    /// The answer to `<starttls/>`.
-    Proceed,
-    /// The TLS session.
-    Tls,
-    /// The answer that the goal waits for.
-    Goal(G::Waiting),
-    /// The driver: it takes the outcome once it has taken everything that is ready.
-    Reached(G::Reached),
-    /// The peer's reason. The handshake has failed with this cause of ours, and our closing tag is sent.
-    Reason(Cause),
-    /// The peer's closing tag. Ours is sent, and the stream ends like this.
-    Closing(End),
-    /// Nothing.
-    Over,
-}
-
-/// The protection of the connection.
-#[derive(Debug)]
-enum Protection {
-    /// None so far.
-    Clear {
-        /// TLS was requested although it was not offered, and the answer is missing.
-        guessed: bool,
-    },
-    /// TLS.
-    Tls {
-        /// The session.
-        secured: Box<Secured>,
-        /// Whether the certificate proves the remote domain.
-        verdict: Result<(), Problem>,
-    },
 }
 
 impl<G: Goal> Handshake<G> {
@@ -288,24 +203,6 @@ impl<G: Goal> Handshake<G> {
         }
     }
 
-    /// The point at which the handshake is.
-    pub fn stage(&self) -> Stage {
-        match self.state {
-            State::Header => Stage::Header,
-            State::Unversioned | State::Features => Stage::Features,
-            State::Proceed => Stage::StartTls,
-            State::Tls => Stage::Tls,
-            State::Goal(waiting) => waiting.stage(),
-            State::Reached(_) => Stage::Open,
-            State::Reason(_) | State::Closing(_) => Stage::ClosingTag,
-            State::Over => Stage::Over,
-        }
-    }
-
-    fn is_closing(&self) -> bool {
-        matches!(self.state, State::Closing(_))
-    }
-
     /// Whether all received bytes are read, so that authentication goes on.
     fn is_ready(&self) -> bool {
         match self.state {
@@ -343,76 +240,6 @@ impl<G: Goal> Handshake<G> {
         self.begin();
         if let Err(cause) = self.admit() {
             self.fail(cause);
-        }
-    }
-
-    fn header(&mut self, bytes: &[u8]) -> Result<(), Cause> {
-        if !matches!(self.state, State::Header) {
-            return Ok(());
-        }
-        let header = self.wire.header(bytes);
-        self.greeted |= !matches!(header, Err(Fault::NotAStream));
-        self.header = header?;
-        self.wire.emit(Output::Noted(Note::Greeted(self.header.clone())));
-        self.features = Features::default();
-        // COMPAT: servers from before XMPP 1.0 send no features; dialback is all they know.
-        self.state = if self.header.is_modern() { State::Features } else { State::Unversioned };
-        Ok(())
-    }
-
-    fn element(&mut self, element: &framer::RawElement) -> Result<(), Cause> {
-        let closing = self.is_closing();
-        if closing && !open::concerns_the_stream(element, &self.plan.policy) {
-            return Ok(());
-        }
-        if wire::is_stanza(element) {
-            return Err(Fault::AgainstTheStream.into());
-        }
-        self.elements += 1;
-        if self.elements > open::ELEMENTS {
-            return Err(Fault::TooMany("elements that are not an answer").into());
-        }
-        let element = self.wire.read(element, wire::TAGS_OF_FEATURES)?;
-        match (element.namespace.as_str(), element.name.as_str(), &self.state) {
-            (ns::STREAM, "error", _) => self.peer_error(Error::parse(&element)),
-            (_, _, State::Closing(_)) => Ok(()),
-            (ns::STREAM, "features", State::Features | State::Unversioned) => {
-                self.features = Features::parse(&element);
-                self.wire.emit(Output::Noted(Note::Offered(self.features.clone())));
-                self.negotiate()
-            }
-            (ns::STREAM, "features", _) => Ok(()),
-            (ns::TLS, "proceed", State::Proceed) => self.start_tls(),
-            (ns::TLS, "failure", State::Proceed) if self.has_guessed() => Err(Cause::TlsUnavailable),
-            (ns::TLS, "failure", State::Proceed) => Err(Cause::TlsRefused),
-            (_, _, State::Goal(waiting)) => {
-                let waiting = *waiting;
-                match G::answered(self, waiting, &element)? {
-                    true => Ok(()),
-                    false => self.unexpected(&element),
-                }
-            }
-            _ => self.unexpected(&element),
-        }
-    }
-
-    fn unexpected(&mut self, element: &xml::Element) -> Result<(), Cause> {
-        match element.namespace.as_str() {
-            // An answer without a question is ignored (XEP-0220 sections 2.1.1 and 2.1.2).
-            ns::DIALBACK => {
-                self.report_unsolicited(element);
-                Ok(())
-            }
-            // Acks without a request end no stream.
-            ns::ACKS if self.plan.acks.enabled => Ok(()),
-            ns::CLIENT | ns::COMPONENT => Err(Fault::ForeignElement { name: element.name.clone() }.into()),
-            _ => Err(Fault::Unexpected { name: element.name.clone() }.into()),
-        }
-    }
-
-    fn report_unsolicited(&mut self, element: &xml::Element) {
-        if !std::mem::replace(&mut self.unsolicited, true) {
-            self.wire.emit(Output::Unsolicited { element: truncate(&element.name).into_owned() });
         }
     }
 }

@@ -1,12 +1,16 @@
 //! Tests of the opening side as tables of XML: what the remote sends, what it gets, how the stream ends.
 use super::*;
 use crate::{
-    certificate::Certificate,
+    certificate::{Certificate, Problem},
     dialback,
-    policy::{Tls, tests::policy},
-    stream::tests::{
-        fixture::{certificate, initiating_event, pair, secured},
-        machine::{Opening, Opens},
+    policy::{Mechanism, Tls, tests::policy},
+    sasl,
+    stream::{
+        Stage,
+        tests::{
+            fixture::{certificate, initiating_event, pair, secured},
+            machine::{Opening, Opens},
+        },
     },
 };
 use Mechanism::{Dialback, External};

@@ -1,0 +1,37 @@
+//! The sentence about a component: whether it is connected, and the stanzas that wait for it.
+
+use super::{count, waits};
+use crate::report::{ComponentReport, Seconds, Time};
+
+/// Describes the state of a component: `echo.example.org: component not connected for 3 min; its last
+/// connection ended: …`.
+pub fn component(component: &ComponentReport, now: Time) -> String {
+    let ComponentReport {
+        name, connected, since, last_end, refused, waiting, first_answered, rejected, ..
+    } = component;
+    let time = Seconds(since.before(now));
+    let mut parts = vec![match connected {
+        true => format!("component connected for {time}"),
+        false => format!("component not connected for {time}"),
+    }];
+    if waiting.stanzas > 0 {
+        let first = first_answered.map(|time| format!(", the first is answered with an error in {time}"));
+        parts.push(format!("{}{}", waits(*waiting), first.unwrap_or_default()));
+    }
+    match last_end {
+        Some(ending) => parts.push(format!("its last connection ended: {}", ending.reason)),
+        None if !connected => parts.push("it has not connected since the start of the node".to_owned()),
+        None => {}
+    }
+    if rejected.count > 0 {
+        let attempts =
+            count(usize::try_from(rejected.count).unwrap_or(usize::MAX), "connection", "connections");
+        let from = rejected.address.map_or_else(String::new, |address| format!(", the last from {address}"));
+        parts.push(format!("{attempts} with a wrong secret since the node started{from}"));
+    }
+    if refused.stanzas > 0 {
+        parts
+            .push(format!("{} stanzas answered with an error because it was not connected", refused.stanzas));
+    }
+    format!("{name}: {}", parts.join("; "))
+}
