@@ -8,6 +8,7 @@
 //! Architecture Invariant: plain data. The caller asks the journal, and answers the stanzas that are taken out.
 
 mod entries;
+mod facts;
 mod unread;
 
 use std::{
@@ -21,7 +22,7 @@ use xmpp::Stanza;
 pub(super) use self::unread::Unread;
 use self::{
     entries::{Entries, Goes, Removed},
-    unread::OnDisk,
+    facts::OnDisk,
 };
 use super::queue::{Bound, Bounds, Collected, Rest, STANZA_COST};
 use crate::flow::{
@@ -296,7 +297,7 @@ impl Overflow {
     pub(super) fn put_back(&mut self, unread: Unread) {
         let (stanzas, account) = unread.into_parts();
         self.account.merge(account);
-        stanzas.into_iter().for_each(|on_disk| self.entries.put_back(on_disk));
+        stanzas.iter().for_each(|on_disk| self.entries.put_back(on_disk));
     }
 
     /// When to call [`Self::take_expired`] next.

@@ -7,11 +7,8 @@ use std::{
 
 use xmpp::Stanza;
 
-use super::unread::OnDisk;
-use crate::flow::{
-    batch::{Kept, Sends},
-    journal::{Place, is_worth_keeping},
-};
+use super::facts::{Facts, OnDisk};
+use crate::flow::{batch::Kept, journal::Place};
 use status::amount::Amount;
 
 /// The stanzas, in order.
@@ -38,21 +35,6 @@ pub(super) struct Entry {
     state: State,
 }
 
-/// What is known of a stanza without its bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Facts {
-    pub(super) since: Instant,
-    pub(super) expires: Instant,
-    /// As on the wire.
-    pub(super) bytes: u32,
-    pub(super) sends: Sends,
-    /// It is counted in the account.
-    pub(super) taken: bool,
-    pub(super) is_request: bool,
-    /// Its record survives a restart.
-    pub(super) is_durable: bool,
-}
-
 #[derive(Debug)]
 enum State {
     /// In memory.
@@ -74,25 +56,6 @@ pub(super) enum Goes {
 pub(super) enum Removed {
     Kept(Kept),
     OnDisk(OnDisk),
-}
-
-impl Facts {
-    fn of(kept: &Kept, expires: Instant) -> Self {
-        Self {
-            since: kept.since,
-            expires,
-            // A stanza has less than 4 GiB: the framer does not accept more.
-            bytes: u32::try_from(kept.stanza.bytes().len()).unwrap_or(u32::MAX),
-            sends: kept.sends,
-            taken: kept.taken,
-            is_request: kept.stanza.is_request(),
-            is_durable: is_worth_keeping(&kept.stanza),
-        }
-    }
-
-    pub(super) fn amount(&self) -> Amount {
-        Amount { stanzas: 1, bytes: self.bytes.into() }
-    }
 }
 
 impl Entry {
@@ -135,8 +98,8 @@ impl Entries {
     }
 
     /// Puts a stanza back to its place.
-    pub(super) fn put_back(&mut self, on_disk: OnDisk) {
-        let OnDisk { number, key, facts } = on_disk;
+    pub(super) fn put_back(&mut self, on_disk: &OnDisk) {
+        let OnDisk { number, key, facts } = *on_disk;
         self.next = self.next.max(number + 1);
         self.insert(number, Entry { facts, state: State::OnDisk(key) });
     }
@@ -221,7 +184,7 @@ impl Entries {
                 let state = change(Box::new(kept));
                 self.insert(number, Entry { facts, state });
             }
-            Some(Removed::OnDisk(on_disk)) => self.put_back(on_disk),
+            Some(Removed::OnDisk(on_disk)) => self.put_back(&on_disk),
             None => {}
         }
     }

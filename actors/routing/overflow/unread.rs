@@ -3,23 +3,13 @@
 use journal::record::Record;
 use xmpp::Stanza;
 
-use super::entries::Facts;
+use super::facts::{Facts, OnDisk};
 use crate::flow::{
     account::{self, Outcome},
     batch::{self, Batch, Kept},
     journal::{Place, Receipt, Writer},
 };
 use status::{amount::Amount, report::Time};
-
-/// A stanza on the disk.
-#[derive(Debug)]
-pub(super) struct OnDisk {
-    /// Its number in the overflow.
-    pub(super) number: i64,
-    /// The key of its record.
-    pub(super) key: u64,
-    pub(super) facts: Facts,
-}
 
 /// Stanzas on the disk, in order.
 #[derive(Debug)]
@@ -40,10 +30,6 @@ pub(in crate::routing) struct Read {
 }
 
 impl OnDisk {
-    pub(super) fn amount(&self) -> Amount {
-        self.facts.amount()
-    }
-
     /// Its amount in the account.
     fn counted(&self) -> Amount {
         if self.facts.taken { self.amount() } else { Amount::default() }
