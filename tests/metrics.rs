@@ -205,6 +205,23 @@ fn every_name_in_the_dashboard_is_one_of_a_metric() {
 }
 
 #[test]
+fn the_alert_rules_are_valid_and_ask_for_metrics_that_exist() {
+    needs("command -v promtool", "prometheus");
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/config/prometheus/alerts.yml");
+    let output = Command::new("promtool").args(["check", "rules", rules]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let network = Network::new();
+    let node = Watched::start(&network, with_all_metrics());
+    let (text, scrape) = (fs::read_to_string(rules).unwrap(), node.scrape());
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let names: BTreeSet<&str> = words.filter(|word| word.starts_with("nuncio_")).collect();
+    assert!(names.len() > 5, "{names:?}");
+    for name in names {
+        assert!(scrape.contains(&format!("\n{name}")), "no metric {name}");
+    }
+}
+
+#[test]
 fn openmetrics_is_served_to_scrapers_that_accept_it() {
     let network = Network::new();
     let node = Watched::start(&network, Setup::of("nuncio.example"));
