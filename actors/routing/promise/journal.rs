@@ -83,6 +83,7 @@ impl Handler<Queued<GiveUp>> for Promise {
         if let Some(left) = self.keeper.as_mut().map(Keeper::give_up) {
             self.settle(left);
         }
+        self.give_up_reading();
     }
 }
 

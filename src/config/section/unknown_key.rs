@@ -1,6 +1,6 @@
 //! The message about an unknown key of the configuration file, with the key that is probably meant.
 
-use crate::config::finding::Message;
+use super::super::finding::Message;
 
 /// The message about the unknown `key` of the section `name`, which has the `known` keys.
 pub(super) fn unknown_key(name: &str, key: &str, known: &[&str]) -> Message {
@@ -31,7 +31,7 @@ fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
 const SIMILAR: f64 = 0.6;
 
 /// Sections that may be repeated.
-pub(in crate::config) const REPEATABLE: [&str; 3] = ["domain", "component", "remote"];
+pub(in super::super) const REPEATABLE: [&str; 3] = ["domain", "component", "remote"];
 
 /// Keys that operators often put in a wrong section, or take for a section, and the right section.
 const ELSEWHERE: [(&str, &str); 23] = [

@@ -127,6 +127,14 @@ impl Promise {
         }
     }
 
+    /// The node stops, and the journal has not answered in time: what is to be read is given up.
+    pub(in crate::routing::promise) fn give_up_reading(&mut self) {
+        let Some(disk) = &self.disk else { return };
+        if disk.endings.reading.is_some() || !disk.endings.waiting.is_empty() {
+            self.not_read();
+        }
+    }
+
     /// Holds the token until everything is answered.
     pub(in crate::routing::promise) fn hold_until_answered(&mut self, token: drain::Token) {
         let Some(disk) = &mut self.disk else { return };
