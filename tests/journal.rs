@@ -103,7 +103,7 @@ fn messages_on_the_disk_only_survive_sigkill_and_wait_there_again() {
 fn messages_for_an_absent_component_survive_sigkill_and_arrive_once_and_in_order() {
     let network = Network::new();
     let watched = Watched::start(&network, with_journal());
-    let near = watched.node.inbox().name().to_owned();
+    let near = watched.node.setup().components[0].clone();
     sends_to(&watched.node.outbox(), &near, 0..COUNT);
     watched.eventually_shows(&format!("nuncio_journal_records {COUNT}"));
     watched.eventually_shows(&format!("nuncio_absent_waiting{{component=\"{near}\"}} {COUNT}"));
@@ -153,7 +153,7 @@ fn messages_that_a_component_does_not_read_survive_sigkill() {
 fn a_stopped_node_leaves_the_messages_for_its_components_in_the_file() {
     let network = Network::new();
     let mut node = Node::start(&network, with_journal());
-    let near = node.inbox().name().to_owned();
+    let near = node.setup().components[0].clone();
     let sender = node.outbox();
     sends_to(&sender, &near, 0..COUNT);
     within(SOON, "the node has all messages", || {
@@ -169,7 +169,7 @@ fn a_stopped_node_leaves_the_messages_for_its_components_in_the_file() {
 fn messages_for_a_component_that_was_removed_are_answered_after_the_start() {
     let network = Network::new();
     let mut node = Node::start(&network, with_journal());
-    let near = node.inbox().name().to_owned();
+    let near = node.setup().components[0].clone();
     let sender = node.outbox();
     sends_to(&sender, &near, 0..3);
     within(SOON, "the node has all messages", || node.account().contains("taken=3 ").then_some(()));
