@@ -12,7 +12,7 @@ use crate::flow::{
 use status::{amount::Amount, report::Time};
 
 /// A stanza on the disk.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct OnDisk {
     /// Its number in the overflow.
     pub(super) number: i64,
