@@ -7,6 +7,7 @@
 //!
 //! Architecture Invariant: plain data. The caller asks the journal, and answers the stanzas that are taken out.
 
+mod confirmation;
 mod entries;
 mod facts;
 mod unread;
@@ -19,7 +20,7 @@ use std::{
 use journal::record::Flags;
 use xmpp::Stanza;
 
-pub(super) use self::unread::Unread;
+pub(super) use self::{confirmation::Confirmation, unread::Unread};
 use self::{
     entries::{Entries, Goes, Removed},
     facts::OnDisk,
@@ -76,15 +77,6 @@ pub(super) struct Front {
     pub(super) account: account::Entry,
     /// The keys of those behind them, which have to be read.
     pub(super) keys: Vec<u64>,
-}
-
-/// What the journal has confirmed.
-#[derive(Debug, Default)]
-pub(super) struct Confirmation {
-    /// Stanzas that it could not write, and for which the memory has no room.
-    pub(super) refused: Vec<Batch>,
-    /// It has not decided on others.
-    pub(super) awaits_more: bool,
 }
 
 /// The stanzas that were taken out.
@@ -223,40 +215,6 @@ impl Overflow {
         }
         let weight = self.weight() + ENTRY_COST + stanza.bytes().len() + STANZA_COST;
         (weight > most).then_some(Bound::Memory)
-    }
-
-    /// The journal has decided on all that it got before it was asked, or is gone.
-    pub(super) fn confirm(&mut self, room: Room<'_>, is_gone: bool) -> Confirmation {
-        let mut refused = Vec::new();
-        loop {
-            self.confirm_stored();
-            let Some(&number) = self.unconfirmed.front() else { break };
-            let place = self.entries.place(number);
-            if !is_gone && place.is_some_and(|place| !place.is_unwritten()) {
-                // It came later.
-                break;
-            }
-            self.unconfirmed.pop_front();
-            let resident = self.entries.resident();
-            let has_room = |stanza| room.bound_in_memory(resident, stanza).is_none();
-            if self.entries.stanza(number).is_some_and(has_room) {
-                self.entries.stay(number);
-            } else if let Some(Removed::Kept(kept)) = self.entries.remove(number) {
-                refused.push(kept);
-            }
-        }
-        let refused = batch::batches(refused, &mut self.account);
-        Confirmation { refused, awaits_more: !self.unconfirmed.is_empty() }
-    }
-
-    /// Frees the memory of the first stanzas that are in the file by now.
-    fn confirm_stored(&mut self) {
-        while let Some(&number) = self.unconfirmed.front()
-            && self.entries.place(number).is_none_or(Place::is_stored)
-        {
-            self.entries.leave_memory(number);
-            self.unconfirmed.pop_front();
-        }
     }
 
     /// Takes out the first stanzas: of so many stanzas and bytes, or one. Those on the disk are to be read: the question has

@@ -125,7 +125,7 @@ impl Bound {
             Self::Memory => format!("as much waits for all domains as {key} permits"),
             Self::Disk => {
                 format!(
-                    "as much waits for {remote} as there is room in memory, and the journal takes no more ({key})"
+                    "the queue for {remote} is full in memory, and the journal takes no more of it ({key})"
                 )
             }
         }
