@@ -215,6 +215,19 @@ impl Absence {
         redeliver: false,
     };
 
+    /// The longest [`keep`](Self::keep) without a journal. Messages that have to be kept for longer must survive a restart.
+    pub const LONGEST_IN_MEMORY: Duration = Duration::from_secs(3600);
+
+    /// Lowers [`keep`](Self::keep) to the longest time without a journal. Tells whether it was longer.
+    pub(crate) fn bound_keep(&mut self) -> bool {
+        let longest = Self::LONGEST_IN_MEMORY.max(self.message);
+        let is_longer = self.keep.is_some_and(|keep| keep > longest);
+        if is_longer {
+            self.keep = Some(longest);
+        }
+        is_longer
+    }
+
     /// The time that a stanza waits for an absent component.
     pub fn time_of(&self, stanza: &Stanza) -> Duration {
         match stanza.kind() {
@@ -357,6 +370,23 @@ mod tests {
             element = element.with_child(Element::new(hint, "urn:xmpp:hints"));
         }
         Stanza::from_element(&element).unwrap()
+    }
+
+    #[test]
+    fn without_a_journal_nothing_is_kept_for_more_than_an_hour() {
+        let longest = Absence::LONGEST_IN_MEMORY;
+        for (keep, bounded) in [
+            (None, None),
+            (Some(longest / 2), Some(longest / 2)),
+            (Some(longest), Some(longest)),
+            (Some(longest * 168), Some(longest)),
+        ] {
+            let mut rules = Absence { keep, ..rules() };
+            assert_eq!((rules.bound_keep(), rules.keep), (keep != bounded, bounded));
+        }
+        let mut rules = Absence { keep: Some(longest * 3), message: longest * 2, ..rules() };
+        assert!(rules.bound_keep());
+        assert_eq!(rules.keep, Some(longest * 2), "as long as any message");
     }
 
     #[test]

@@ -17,7 +17,8 @@ impl Node {
     /// # Errors
     ///
     /// TLS or the DNS client cannot use the settings; nothing has changed then.
-    pub fn reload(&mut self, settings: Settings) -> Result<Vec<&'static str>, StartError> {
+    pub fn reload(&mut self, mut settings: Settings) -> Result<Vec<&'static str>, StartError> {
+        let is_keep_bounded = bound_keep(&self.settings, &mut settings);
         let tls = Tls::new(identities(&settings), &settings.trust)
             .map_err(StartError::Tls)?
             .with_max_handshake(settings.limits.max_handshake);
@@ -62,7 +63,7 @@ impl Node {
         if let Some(components) = &self.components {
             self.listeners.update_components(components);
         }
-        let fixed = fixed(&self.settings, &settings);
+        let fixed = fixed(&self.settings, &settings, is_keep_bounded);
         // The keys that need a restart keep their values, so that the next reload compares with them too.
         let before = &self.settings;
         *self.settings = Settings {
@@ -77,13 +78,21 @@ impl Node {
     }
 }
 
+/// Has messages wait no longer than the memory may keep them, unless the node runs with a journal. Tells whether a component
+/// wants them kept longer.
+fn bound_keep(running: &Settings, now: &mut Settings) -> bool {
+    let components = now.components.iter_mut().filter(|_| running.journal.is_none());
+    components.fold(false, |is_bounded, component| component.absence.bound_keep() || is_bounded)
+}
+
 /// The keys that differ and need a restart.
-fn fixed(before: &Settings, now: &Settings) -> Vec<&'static str> {
+fn fixed(before: &Settings, now: &Settings, is_keep_bounded: bool) -> Vec<&'static str> {
     let recorded = |settings: &Settings| settings.limits.recording;
     let differs = [
         ("listen", before.listen != now.listen),
         ("workers", before.workers != now.workers),
         ("journal", before.journal != now.journal),
+        ("component.keep", is_keep_bounded),
         ("log_mailboxes", before.log_mailboxes != now.log_mailboxes),
         ("limits.recorded_domains", recorded(before).domains != recorded(now).domains),
         ("limits.recorded_events", recorded(before).events != recorded(now).events),

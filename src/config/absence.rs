@@ -60,7 +60,7 @@ fn rules(section: &Section<'_>, defaults: &Absence) -> Absence {
 }
 
 fn check_keep(section: &Section<'_>, keep: Duration, rules: &Absence, has_journal: bool) {
-    if keep > LONGEST_IN_MEMORY && !has_journal {
+    if keep > Absence::LONGEST_IN_MEMORY && !has_journal {
         let text = "is longer than 1h, and without a journal stanzas are kept in memory only: a restart of this node \
                     answers them with an error, and a crash loses them";
         section.problem("keep", Message::with_help(text, "set journal.path, or set it to 1h or less"));
@@ -68,6 +68,3 @@ fn check_keep(section: &Section<'_>, keep: Duration, rules: &Absence, has_journa
         section.warning("keep", "has no effect: it is not longer than \"message\"");
     }
 }
-
-/// Messages that have to be kept for longer must survive a restart.
-const LONGEST_IN_MEMORY: Duration = Duration::from_secs(3600);

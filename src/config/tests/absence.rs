@@ -40,6 +40,16 @@ fn memory_keeps_messages_for_an_hour_at_most() {
 }
 
 #[test]
+fn with_a_journal_messages_are_kept_for_as_long_as_the_operator_wants() {
+    let toml = format!("{COMPONENT}keep = \"7d\"\n[journal]\npath = \"waiting.redb\"\n");
+    let settings = Dir::new().load(&toml).expect("no problems").settings;
+    assert_eq!(settings.components[0].absence.keep, Some(Duration::from_secs(7 * 24 * 3600)));
+    // An empty path is no journal.
+    let toml = toml.replace("waiting.redb", "");
+    assert!(Dir::new().load(&toml).is_err(), "{toml}");
+}
+
+#[test]
 fn each_key_has_its_section() {
     assert_finds(
         &format!(
