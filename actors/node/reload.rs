@@ -81,8 +81,13 @@ impl Node {
 /// Has messages wait no longer than the memory may keep them, unless the node runs with a journal. Tells whether a component
 /// wants them kept longer.
 fn bound_keep(running: &Settings, now: &mut Settings) -> bool {
-    let components = now.components.iter_mut().filter(|_| running.journal.is_none());
-    components.fold(false, |is_bounded, component| component.absence.bound_keep() || is_bounded)
+    let mut is_bounded = false;
+    if running.journal.is_none() {
+        for component in &mut now.components {
+            is_bounded |= component.absence.bound_keep();
+        }
+    }
+    is_bounded
 }
 
 /// The keys that differ and need a restart.
