@@ -46,7 +46,7 @@ use crate::{
         batch::ReadPermit,
         journal::Keeping,
         link,
-        outbox::{self, Outbox, Timer},
+        outbox::{self, Outbox},
         route::{Ingress, Refuse, Route},
         trace::Trace,
     },
@@ -128,7 +128,8 @@ pub struct Component {
     intake: Intake,
     binding: Binding,
     supply: Supply,
-    journal_timer: Timer,
+    /// A timer runs after which old stanzas are given to the journal.
+    is_unwritten_watched: bool,
     leftovers: Leftovers,
     /// The permit of a read whose answers found no room in the outbox.
     unread_answers: Option<ReadPermit>,
@@ -161,7 +162,7 @@ impl Component {
             intake: Intake::new(Ingress::Local),
             binding: Binding::Unclaimed,
             supply: Supply::new(),
-            journal_timer: Timer::default(),
+            is_unwritten_watched: false,
             leftovers: Leftovers::default(),
             unread_answers: None,
             silence: Silence::default(),

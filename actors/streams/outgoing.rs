@@ -72,8 +72,8 @@ pub struct Outgoing {
     look_timer: Timer,
     /// The timer for a look at a peer that reads slowly.
     stall_timer: Timer,
-    /// The timer for stanzas that the journal is to get.
-    journal_timer: Timer,
+    /// A timer runs after which old stanzas are given to the journal.
+    is_unwritten_watched: bool,
     state: State,
     supply: Supply,
     /// The bytes that the link had written at the last look at a peer that reads slowly.
@@ -94,7 +94,7 @@ impl Outgoing {
             ticking: None,
             look_timer: Timer::default(),
             stall_timer: Timer::default(),
-            journal_timer: Timer::default(),
+            is_unwritten_watched: false,
             state: State::New(pending),
             supply: Supply::new(),
             written_before: 0,

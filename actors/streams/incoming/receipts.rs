@@ -21,7 +21,7 @@ use mailbox::{Outlet, Queued};
 /// The reads whose stanzas do not count yet.
 #[derive(Debug)]
 pub(super) struct Receipts {
-    /// The time after which waiting stanzas are written; `None`: there is no journal.
+    /// The time after which waiting stanzas should be written; `None`: there is no journal.
     after: Option<Duration>,
     /// The mailbox of the stream.
     own: Outlet<Settled>,
@@ -55,7 +55,7 @@ pub(super) struct Counted {
 impl Receipts {
     pub(super) fn new(journal: Option<&Keeping>, own: Outlet<Settled>) -> Self {
         Self {
-            after: journal.map(|keeping| keeping.after),
+            after: journal.map(|keeping| keeping.after.min(LONGEST_AFTER)),
             own,
             offered: None,
             reads: VecDeque::new(),
@@ -129,6 +129,10 @@ impl Handler<Queued<Settled>> for Incoming {
         self.drive(&ReadPermit::free(), context);
     }
 }
+
+/// A stanza counts after this time, and that for a commit, also if `journal.after` is longer: servers take a stream for lost
+/// if an acknowledgement does not come for 30 s (mod_smacks of Prosody).
+const LONGEST_AFTER: Duration = Duration::from_secs(5);
 
 /// A commit takes milliseconds. If a stanza is neither settled nor written after this time, the disk does not answer, and
 /// the stanza counts: the peer would take the stream for lost.
