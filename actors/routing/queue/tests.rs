@@ -9,7 +9,7 @@ use xmpp::{
     xml::Element,
 };
 
-use super::*;
+use super::{newer_presence::STALE, *};
 use crate::settings::Promise;
 
 fn bounds() -> Promise {
