@@ -4,6 +4,7 @@
 //! Architecture Invariant: plain data. The caller knows why the stanzas wait, and answers those that are
 //! taken out.
 
+mod bounds;
 mod journal;
 mod newer_presence;
 mod open;
@@ -13,22 +14,23 @@ mod shedding;
 use std::{
     collections::{BTreeMap, HashMap},
     mem,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use xmpp::{Stanza, stanza::Kind};
+use xmpp::Stanza;
 
-use self::newer_presence::{presence_key, unindex};
+use self::{
+    bounds::Beyond,
+    newer_presence::{presence_key, unindex},
+};
 pub(super) use self::{
+    bounds::{Bound, Bounds, Room},
     open::{LeftBehind, Settled, Verdict},
     rest::{Collected, Rest},
 };
-use crate::{
-    flow::{
-        account::{self, Outcome},
-        batch::{self, Batch, Kept},
-    },
-    settings,
+use crate::flow::{
+    account::{self, Outcome},
+    batch::{self, Batch, Kept},
 };
 
 /// The stanzas that wait.
@@ -59,48 +61,6 @@ struct Item {
     presence: Option<u64>,
     /// Set for a stanza that a lost link carried and whose fate is unknown: its number on the stream.
     open: Option<u32>,
-}
-
-/// The bound that leaves no room for a stanza.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bound {
-    /// Stanzas in one queue.
-    Stanzas,
-    /// Bytes in one queue.
-    Bytes,
-    /// The memory of all queues.
-    Memory,
-    /// The part of the journal for queues that have no room in memory, or what the journal can write in time.
-    Disk,
-}
-
-/// The bounds of one queue.
-pub(super) trait Bounds {
-    /// Stanzas in the queue.
-    fn max_stanzas(&self) -> usize;
-
-    /// Bytes in the queue.
-    fn max_bytes(&self) -> usize;
-
-    /// The time that this stanza waits.
-    fn time_of(&self, stanza: &Stanza) -> Duration;
-}
-
-/// Room for new stanzas.
-#[derive(Clone, Copy)]
-pub(super) struct Room<'a> {
-    pub(super) bounds: &'a dyn Bounds,
-    /// Weight that all queues together may still grow.
-    pub(super) free: usize,
-}
-
-/// The stanzas of a batch that a bound of the queue refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Beyond {
-    /// Those that do not fit. Smaller ones behind them may fit.
-    Each,
-    /// The first that does not fit, and all behind it: they wait elsewhere, in order.
-    AllBehindTheFirst,
 }
 
 impl Queue {
@@ -341,24 +301,6 @@ impl Item {
 
 fn sooner(one: Option<Instant>, other: Instant) -> Option<Instant> {
     Some(one.map_or(other, |one| one.min(other)))
-}
-
-impl Bounds for settings::Promise {
-    fn max_stanzas(&self) -> usize {
-        self.max_stanzas
-    }
-
-    fn max_bytes(&self) -> usize {
-        self.max_bytes
-    }
-
-    fn time_of(&self, stanza: &Stanza) -> Duration {
-        match stanza.kind() {
-            Kind::Message => self.message,
-            Kind::Presence => self.presence,
-            Kind::Iq => self.iq,
-        }
-    }
 }
 
 /// Bytes of memory that a waiting stanza takes beside its own: measured 210 to 270 with short messages

@@ -2,6 +2,8 @@
 
 mod open;
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use xmpp::{
     framer::{Frame, Framer, Limits},
