@@ -4,29 +4,33 @@
 //! Architecture Invariant: plain data. The caller knows why the stanzas wait, and answers those that are
 //! taken out.
 
+mod bounds;
 mod journal;
+mod newer_presence;
 mod open;
 mod rest;
+mod shedding;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    hash::{DefaultHasher, Hash, Hasher},
+    collections::{BTreeMap, HashMap},
     mem,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use xmpp::{Stanza, stanza::Kind};
+use xmpp::Stanza;
 
+use self::{
+    bounds::Beyond,
+    newer_presence::{presence_key, unindex},
+};
 pub(super) use self::{
+    bounds::{Bound, Bounds, Room},
     open::{LeftBehind, Settled, Verdict},
     rest::{Collected, Rest},
 };
-use crate::{
-    flow::{
-        account::{self, Outcome},
-        batch::{self, Batch, Kept},
-    },
-    settings,
+use crate::flow::{
+    account::{self, Outcome},
+    batch::{self, Batch, Kept},
 };
 
 /// The stanzas that wait.
@@ -59,48 +63,6 @@ struct Item {
     open: Option<u32>,
 }
 
-/// The bound that leaves no room for a stanza.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bound {
-    /// Stanzas in one queue.
-    Stanzas,
-    /// Bytes in one queue.
-    Bytes,
-    /// The memory of all queues.
-    Memory,
-    /// The part of the journal for queues that have no room in memory, or what the journal can write in time.
-    Disk,
-}
-
-/// The bounds of one queue.
-pub(super) trait Bounds {
-    /// Stanzas in the queue.
-    fn max_stanzas(&self) -> usize;
-
-    /// Bytes in the queue.
-    fn max_bytes(&self) -> usize;
-
-    /// The time that this stanza waits.
-    fn time_of(&self, stanza: &Stanza) -> Duration;
-}
-
-/// Room for new stanzas.
-#[derive(Clone, Copy)]
-pub(super) struct Room<'a> {
-    pub(super) bounds: &'a dyn Bounds,
-    /// Weight that all queues together may still grow.
-    pub(super) free: usize,
-}
-
-/// The stanzas of a batch that a bound of the queue refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Beyond {
-    /// Those that do not fit. Smaller ones behind them may fit.
-    Each,
-    /// The first that does not fit, and all behind it: they wait elsewhere, in order.
-    AllBehindTheFirst,
-}
-
 impl Queue {
     pub(super) fn new() -> Self {
         Self {
@@ -113,33 +75,6 @@ impl Queue {
             replaces: true,
             entry: account::Entry::none(),
         }
-    }
-
-    /// Sets whether a newer presence replaces an older one at once. While a connection reads what waits, it replaces only one
-    /// that is [`STALE`].
-    pub(super) fn set_replacing(&mut self, replaces: bool) {
-        let was_replacing = std::mem::replace(&mut self.replaces, replaces);
-        if replaces && !was_replacing && !self.presences.is_empty() {
-            self.drop_replaced();
-        }
-    }
-
-    /// Drops each presence that a newer one replaces.
-    fn drop_replaced(&mut self) {
-        let replaced = self.items.iter().filter(|(place, item)| self.is_replaced(**place, item));
-        let replaced: Vec<i64> = replaced.map(|(place, _)| *place).collect();
-        replaced.into_iter().for_each(|place| self.drop_from(place));
-    }
-
-    /// Whether a newer presence waits behind this one.
-    fn is_replaced(&self, place: i64, item: &Item) -> bool {
-        let newest = item.presence.and_then(|key| self.presence(key, &item.kept.stanza));
-        newest.is_some_and(|(newest, _)| newest > place)
-    }
-
-    /// Whether a presence may be dropped for a newer one.
-    fn is_replaceable(&self, item: &Item) -> bool {
-        self.replaces || clock::since(item.kept.since) >= STALE
     }
 
     pub(super) fn len(&self) -> usize {
@@ -273,30 +208,6 @@ impl Queue {
         self.items.values().map(|item| item.kept.since).min()
     }
 
-    /// Takes out stanzas until the queue weighs at most `weight`: presence first, then messages that their
-    /// sender does not want stored (XEP-0334), then the rest, and in the end what a lost link carried, which
-    /// may have arrived; of each class the newest first.
-    pub(super) fn shed(&mut self, weight: usize) -> Vec<Batch> {
-        let mut surplus = self.weight().saturating_sub(weight);
-        let mut batches = Vec::new();
-        for class in [is_presence, is_not_to_be_stored, is_new, is_any] {
-            let mut chosen = BTreeSet::new();
-            for (place, item) in self.items.iter().rev() {
-                if surplus == 0 {
-                    break;
-                }
-                if class(item) {
-                    surplus = surplus.saturating_sub(item.bytes() + STANZA_COST);
-                    chosen.insert(*place);
-                }
-            }
-            if !chosen.is_empty() {
-                batches.extend(self.take_where(|place, _| chosen.contains(&place)));
-            }
-        }
-        batches
-    }
-
     fn take_where(&mut self, wanted: impl FnMut(i64, &Item) -> bool) -> Vec<Batch> {
         let kept = self.take_kept(wanted);
         batch::batches(kept, &mut self.entry)
@@ -369,17 +280,6 @@ impl Queue {
             self.entry.settle(Outcome::Dropped, dropped.kept.amount());
         }
     }
-
-    /// The newest waiting presence with the same sender and recipient as `stanza`, and its position.
-    fn presence(&self, key: u64, stanza: &Stanza) -> Option<(i64, &Item)> {
-        let place = *self.presences.get(&key)?;
-        let item = self.items.get(&place)?;
-        // Different addresses may have the same hash. They are compared as written: of two spellings of one
-        // address both presences are delivered, in order, and the recipient's server, which prepares the
-        // addresses, keeps the last.
-        let other = &item.kept.stanza;
-        (other.from() == stanza.from() && other.to() == stanza.to()).then_some((place, &**item))
-    }
 }
 
 impl Item {
@@ -402,68 +302,6 @@ impl Item {
 fn sooner(one: Option<Instant>, other: Instant) -> Option<Instant> {
     Some(one.map_or(other, |one| one.min(other)))
 }
-
-fn unindex(presences: &mut HashMap<u64, i64>, place: i64, item: &Item) {
-    if let Some(key) = item.presence
-        && presences.get(&key) == Some(&place)
-    {
-        presences.remove(&key);
-    }
-}
-
-/// A hash of the sender and the recipient of a presence that replaces an older one: available or unavailable.
-/// Presence that joins a room, which the room answers (XEP-0045 7.2), and presence of a room about its
-/// occupants, of which each says something else (7.6, 8.2), replaces nothing.
-fn presence_key(stanza: &Stanza) -> Option<u64> {
-    let of_a_room = || ["", "#user"].iter().any(|part| stanza.has_child("x", &format!("{MUC}{part}")));
-    if stanza.kind() != Kind::Presence || !matches!(stanza.type_(), None | Some("unavailable")) || of_a_room()
-    {
-        return None;
-    }
-    let mut hasher = DefaultHasher::new();
-    (stanza.from(), stanza.to()).hash(&mut hasher);
-    Some(hasher.finish())
-}
-
-fn is_presence(item: &Item) -> bool {
-    is_new(item) && item.kept.stanza.kind() == Kind::Presence
-}
-
-fn is_not_to_be_stored(item: &Item) -> bool {
-    is_new(item) && item.kept.stanza.kind() == Kind::Message && item.kept.stanza.forbids_storing()
-}
-
-/// No link has carried it.
-fn is_new(item: &Item) -> bool {
-    item.open.is_none()
-}
-
-fn is_any(_: &Item) -> bool {
-    true
-}
-
-impl Bounds for settings::Promise {
-    fn max_stanzas(&self) -> usize {
-        self.max_stanzas
-    }
-
-    fn max_bytes(&self) -> usize {
-        self.max_bytes
-    }
-
-    fn time_of(&self, stanza: &Stanza) -> Duration {
-        match stanza.kind() {
-            Kind::Message => self.message,
-            Kind::Presence => self.presence,
-            Kind::Iq => self.iq,
-        }
-    }
-}
-
-/// A presence that has waited for so long is out of date once a newer one waits behind it.
-const STALE: Duration = Duration::from_secs(5);
-
-const MUC: &str = "http://jabber.org/protocol/muc";
 
 /// Bytes of memory that a waiting stanza takes beside its own: measured 210 to 270 with short messages
 /// (positions and times, the box and the entry in the tree, the allocator's overhead).

@@ -3,113 +3,50 @@
 
 mod acks;
 mod certificate;
+mod closing;
 mod deadlines;
 mod drive;
+mod environment;
 mod log_limits;
 mod machine;
 mod messages;
 mod reading;
 mod receipts;
+mod reload;
 mod show;
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use actix::{Actor, Context, Handler};
 use tokio::sync::watch;
-use xmpp::{
-    Domain, DomainPair,
-    policy::Mechanism,
-    stanza::Reason,
-    stream::{self, Condition, End, receiving::Handshake},
-};
+use xmpp::{Domain, DomainPair, policy::Mechanism, stanza::Reason, stream::receiving::Handshake};
 
 use self::{
     acks::Acks, certificate::PeerCertificate, machine::Machine, reading::Reading, receipts::Receipts,
 };
 pub(crate) use self::{
+    environment::{Environment, Owners},
     log_limits::LogLimits,
     messages::{Adopt, Authorized, Dismiss, Drain, Show},
 };
 use crate::{
-    dial::remote_policy::RemotePolicies,
     flow::{
         batch::ReadPermit,
-        close::CloseMode,
-        journal::Keeping,
         link,
         outbox::{self, Outbox},
-        route::{Ingress, Refuse, Route},
+        route::Ingress,
         trace::Trace,
     },
-    observe::{
-        fingerprints::Fingerprints,
-        metrics::{Count, MetricsHandle, Presence},
-        recorder::RecorderHandle,
-    },
+    observe::metrics::Presence,
     settings::Remote,
     streams::{
         accepted,
-        connection::{self, CLOSE_WITHIN, Connection, Intake, OFFER_AGAIN},
-        resumer::Resumer,
-        verifier::{self, Verifier},
+        connection::{self, Connection, Intake},
+        verifier,
     },
 };
-use mailbox::{Mailbox, Outlet, Queued, drain};
-use net::{
-    stream::Stream,
-    stream_id,
-    tls::{self, Tls},
-};
-use status::{display, report::Direction};
-
-/// The mailboxes of the router that a stream reports to.
-#[derive(Debug)]
-pub(crate) struct Owners {
-    /// Stanzas.
-    pub routes: Outlet<Route>,
-    /// Refused stanzas.
-    pub refused: Outlet<Refuse>,
-}
-
-/// Shared dependencies of all incoming streams.
-#[derive(Clone, Debug)]
-pub(crate) struct Environment {
-    /// The policies towards remote domains.
-    pub policies: RemotePolicies,
-    /// Certificates.
-    pub tls: Tls,
-    /// The mailboxes that streams report to.
-    pub owners: Arc<Owners>,
-    /// Verifies dialback keys.
-    pub verifier: Mailbox<Verifier>,
-    /// Remembers the counts of streams that can be resumed.
-    pub resumer: Mailbox<Resumer>,
-    /// The promise, which tries reachable domains again.
-    pub authorized: Outlet<Authorized>,
-    /// Keeps the fingerprints of certificates.
-    pub fingerprints: Mailbox<Fingerprints>,
-    /// Counts TLS sessions, certificate verdicts and authenticated streams.
-    pub metrics: MetricsHandle,
-    /// The index of the listening socket that accepted the stream.
-    pub socket: usize,
-    /// The listener, which counts the streams of an address.
-    pub ended: Outlet<accepted::Ended>,
-    /// The listener, which counts authenticated streams separately.
-    pub authenticated: Outlet<accepted::Authenticated>,
-    /// Limits of log lines that peers can cause.
-    pub log_limits: LogLimits,
-    /// The history of remote domains.
-    pub recorder: RecorderHandle,
-    /// Takes what waits for a while, if there is a journal.
-    pub journal: Option<Keeping>,
-}
-
-impl Environment {
-    fn count_secured(&self, session: &tls::Session) {
-        let (direction, version) = (Direction::Incoming, session.protocol.clone());
-        self.metrics.count(Count::Secured { direction, version });
-    }
-}
+use mailbox::{Mailbox, Queued, drain};
+use net::{stream::Stream, stream_id, tls};
 
 /// The actor of one accepted stream.
 pub(crate) struct Incoming {
@@ -209,80 +146,12 @@ impl Incoming {
         accepted::Caller { address: self.connection.address, socket: self.environment.socket }
     }
 
-    fn stream_ended(&mut self, end: &End) {
-        self.verifying = None;
-        if self.connection.end(CloseMode::after(end, self.machine.status().is_open)) {
-            self.verify_unopened(end);
-            self.log_closed(&end.to_string());
-        }
-    }
-
-    fn link_ended(&mut self, reason: &str, context: &mut Context<Self>) {
-        self.verifying = None;
-        if self.connection.cut() {
-            self.log_closed(reason);
-        }
-        while self.report_handled() {}
-        if !self.has_passed_on() {
-            // The router still has to take the stanzas that were read, or they are not settled and not written.
-            context.run_later(OFFER_AGAIN, |incoming, context| incoming.link_ended("", context));
-        } else {
-            self.part();
-            context.stop();
-        }
-    }
-
-    /// Ends the protocol without the peer's closing tag.
-    fn end(&mut self, reason: &str) {
-        if self.connection.end(CloseMode::AtOnce) {
-            self.log_closed(reason);
-        }
-    }
-
     /// The pairs of the stream, or those that it had before a reload that closes it.
     fn pairs(&self) -> &[DomainPair] {
         match self.machine.pairs() {
             [] => &self.withdrawn,
             pairs => pairs,
         }
-    }
-
-    fn log_closed(&self, reason: &str) {
-        self.record_end(reason);
-        if matches!(self.authentication, Authentication::Pending)
-            && !self.environment.log_limits.closed.count_line()
-        {
-            return;
-        }
-        let pairs = self.pairs();
-        let verdict = &self.certificate.verdict;
-        log::info!(
-            target: LOG, address:% = self.connection.address,
-            pair:% = pairs.first().map_or_else(|| "-".to_owned(), ToString::to_string),
-            pairs_not_shown = pairs.len().checked_sub(2).map(|more| more + 1), from:% = name(self.machine.status().claimed),
-            to:% = name(self.to.as_ref()),
-            certificate = verdict.as_ref().map_or_else(|| "-".to_owned(), display::certificate).as_str(), reason = reason,
-            acks = self.acks.report().as_str(), stanzas_in = self.intake.stanzas, refused = self.intake.refused,
-            lived:% = format_args!("{}s", clock::since(self.connection.since).as_secs());
-            "closed"
-        );
-    }
-
-    /// Closes our side of the stream.
-    fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
-        self.machine.close(error);
-        self.drive(&ReadPermit::free(), context);
-        connection::limit_closing(CLOSE_WITHIN, context, Self::give_up_on_tag, Self::cut);
-    }
-
-    /// Closes the link of a peer that has not answered our closing tag.
-    fn give_up_on_tag(&mut self, _: &mut Context<Self>) {
-        self.end("the peer did not close its side");
-        self.connection.flush();
-    }
-
-    fn cut(&mut self, context: &mut Context<Self>) {
-        self.link_ended("", context);
     }
 }
 
@@ -348,53 +217,6 @@ impl Handler<Queued<verifier::Verified>> for Incoming {
         let verifier::Verified { request, answer } = verified.into_message();
         self.machine.verified(&request, answer);
         self.drive(&ReadPermit::free(), context);
-    }
-}
-
-impl Handler<Queued<Adopt>> for Incoming {
-    type Result = ();
-
-    fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
-        let Adopt { policies, tls } = adopt.into_message();
-        if let Some(chain) = &self.certificate.peer_chain {
-            self.machine.certificate_verified(tls.verify_chain(chain));
-        }
-        let pairs = self.machine.pairs().to_vec();
-        let forbidden = self.machine.adopt(Arc::clone(policies.rules()));
-        if forbidden.is_some() {
-            self.withdrawn = pairs;
-        }
-        (self.environment.policies, self.environment.tls) = (policies, tls);
-        if let Some(pair) = self.machine.pairs().first() {
-            self.remote = self.environment.policies.remote(&pair.remote).clone();
-            self.reading.throttle.set_rate(self.remote.max_rate);
-        }
-        match forbidden.filter(|_| !self.connection.has_ended()) {
-            Some(error) => self.close(Some(error), context),
-            // Dialback keys that are being verified may have been refused.
-            None => self.drive(&ReadPermit::free(), context),
-        }
-    }
-}
-
-impl Handler<Queued<Drain>> for Incoming {
-    type Result = ();
-
-    fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
-        let Drain { within, token } = drain.into_message();
-        self.draining = Some(token);
-        if !self.connection.has_ended() {
-            self.close(Some(stream::Error::new(Condition::SystemShutdown, "")), context);
-            connection::limit_closing(within / 5 * 4, context, Self::give_up_on_tag, Self::cut);
-        }
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        self.leave_resumer();
-        let is_expected = self.machine.status().has_vouched;
-        let _ = self.environment.ended.signal(accepted::Ended { caller: self.caller(), is_expected });
     }
 }
 

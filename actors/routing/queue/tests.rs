@@ -2,6 +2,8 @@
 
 mod open;
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use xmpp::{
     framer::{Frame, Framer, Limits},
@@ -9,7 +11,7 @@ use xmpp::{
     xml::Element,
 };
 
-use super::*;
+use super::{newer_presence::STALE, *};
 use crate::settings::Promise;
 
 fn bounds() -> Promise {
