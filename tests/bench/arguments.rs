@@ -16,8 +16,10 @@ pub(crate) struct Arguments {
     pub(crate) scale: bool,
     /// Run only the test with many domains behind one address (1,000 and 5,000 by default).
     pub(crate) hoster: bool,
-    /// Run only the comparison with and without acknowledgements.
+    /// Compare only with and without acknowledgements.
     pub(crate) acks: bool,
+    /// Run only the comparison with and without the journal.
+    pub(crate) journal: bool,
     /// Run only the comparison of a healthy destination beside bad ones.
     pub(crate) bad: bool,
     /// Run only the test of a link that is reset many times.
@@ -80,6 +82,7 @@ impl Arguments {
             scale: false,
             hoster: false,
             acks: false,
+            journal: false,
             bad: false,
             resets: false,
             domains: vec![1000, 5000],
@@ -105,6 +108,7 @@ impl Arguments {
                 "--scale" => read.scale = true,
                 "--hoster" => read.hoster = true,
                 "--acks" => read.acks = true,
+                "--journal" => read.journal = true,
                 "--bad" => read.bad = true,
                 "--resets" => read.resets = true,
                 "--domains" => read.domains = list(value()?, number)?,
@@ -150,5 +154,5 @@ fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--acks] [--bad] [--resets] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
+const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--acks] [--journal] [--bad] [--resets] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
     [--only rest,flood,pairs,mix,latency,cold,thousand,handshake] [--kinds nuncio,ejabberd,prosody]";

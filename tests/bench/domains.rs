@@ -47,14 +47,16 @@ pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Result
 }
 
 /// Total cost of all links of one run.
-struct Links {
-    seconds: f64,
-    processor: f64,
+pub(crate) struct Links {
+    pub(crate) seconds: f64,
+    /// Processor seconds of both servers.
+    pub(crate) processor: f64,
     /// Memory of both servers, in KiB.
     memory: f64,
 }
 
-fn links(pair: &Pair, names: &[String]) -> Result<Links, String> {
+/// Sends one message to each domain, and waits until all have arrived.
+pub(crate) fn links(pair: &Pair, names: &[String]) -> Result<Links, String> {
     let mut from = pair.connect_sender("c");
     let receivers: Vec<TcpStream> = names.iter().map(|name| pair.connect_receiver(name)).collect();
     thread::sleep(SETTLED);

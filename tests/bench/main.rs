@@ -3,10 +3,10 @@
 // A benchmark may panic on any failure. Its support modules come from the tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod acks;
 mod answers;
 mod arguments;
 mod bad;
+mod cost;
 mod domains;
 mod figure;
 mod flood;
@@ -59,7 +59,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if arguments.acks {
-        return acks::run(&network, &arguments);
+        return cost::run(&cost::ACKS, &network, &arguments);
+    }
+    if arguments.journal {
+        return cost::run(&cost::JOURNAL, &network, &arguments);
     }
     if arguments.bad {
         return bad::run(&network, &arguments);

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Lifted,
     /// Nuncio without stream management, to measure the cost of acknowledgements.
     WithoutAcks,
+    /// Nuncio with the journal, to measure its cost.
+    Journaled,
     /// The bare pipeline: not a server; it reads, frames, validates and writes over the same TLS.
     Bare,
 }
@@ -36,6 +38,7 @@ impl Kind {
             Self::Acknowledging => "prosody with smacks",
             Self::Lifted => "nuncio, limits lifted",
             Self::WithoutAcks => "without acks",
+            Self::Journaled => "with the journal",
             Self::Bare => "bare",
         }
     }
@@ -44,11 +47,13 @@ impl Kind {
 impl Kind {
     /// Settings of Nuncio that a measurement needs besides names, addresses and certificates. The test
     /// configuration has two workers; the shipped value is 0, one worker per core. All limits keep their
-    /// shipped values, except for `Lifted`; acknowledgements are on, except for `WithoutAcks`.
+    /// shipped values, except for `Lifted`; acknowledgements are on, except for `WithoutAcks`; the journal is
+    /// off, except for `Journaled`.
     fn differences(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Lifted => &LIFTED,
             Self::WithoutAcks => &WITHOUT_ACKS,
+            Self::Journaled => &JOURNALED,
             _ => &LIFTED[..1],
         }
     }
@@ -66,6 +71,8 @@ const LIFTED: [(&str, &str); 7] = [
 ];
 
 const WITHOUT_ACKS: [(&str, &str); 2] = [LIFTED[0], ("s2s.acks", "false")];
+
+const JOURNALED: [(&str, &str); 2] = [LIFTED[0], ("journal.path", "\"waiting.journal\"")];
 
 /// Two servers of one kind.
 pub(crate) struct Pair {
@@ -180,7 +187,9 @@ impl One {
         }
         let names: Vec<String> = setup.names().into_iter().map(str::to_owned).collect();
         let server: Box<dyn Server> = match kind {
-            Kind::Nuncio | Kind::Lifted | Kind::WithoutAcks => Box::new(Node::start(network, setup)),
+            Kind::Nuncio | Kind::Lifted | Kind::WithoutAcks | Kind::Journaled => {
+                Box::new(Node::start(network, setup))
+            }
             Kind::Ejabberd => Box::new(Ejabberd::start(network, setup)),
             Kind::Prosody | Kind::Acknowledging => Box::new(Prosody::start(network, setup)),
             Kind::Bare => panic!("the bare pipeline has no domain"),
