@@ -77,7 +77,7 @@ fn text(svg: &mut String, x: usize, y: usize, style: &str, content: &str) {
 
 fn label(kind: Kind) -> &'static str {
     match kind {
-        Kind::Nuncio | Kind::Lifted | Kind::WithoutAcks => "Nuncio",
+        Kind::Nuncio | Kind::Lifted | Kind::WithoutAcks | Kind::Journaled => "Nuncio",
         Kind::Ejabberd => "ejabberd",
         Kind::Prosody | Kind::Acknowledging => "Prosody",
         Kind::Bare => "bare",
@@ -87,7 +87,7 @@ fn label(kind: Kind) -> &'static str {
 /// Bar colours: one dark and two light, so that they differ in print and for colour-blind readers.
 fn colour(kind: Kind) -> &'static str {
     match kind {
-        Kind::Nuncio | Kind::Lifted | Kind::WithoutAcks => "#0a5cad",
+        Kind::Nuncio | Kind::Lifted | Kind::WithoutAcks | Kind::Journaled => "#0a5cad",
         Kind::Ejabberd => "#b3bac2",
         Kind::Prosody | Kind::Acknowledging | Kind::Bare => "#d9c9a5",
     }
