@@ -1,6 +1,7 @@
 //! Delivery over links that are cut, and to servers that stop: nothing is lost, and what may come twice is marked. The long
 //! tests run the same with more messages and more cuts.
 
+mod components;
 mod nuncio;
 mod others;
 mod prosody;

@@ -138,6 +138,7 @@ impl Listeners {
             max_stanza: remote.policy.max_stanza,
             bounds: *policies.rules().bounds(),
             write_timeout: remote.write_timeout,
+            keepalive: remote.keepalive,
             handshake_timeout: self.terms.servers.handshake_timeout,
             owners: Arc::new(component::Owners {
                 routes: router.outlet(),

@@ -4,6 +4,7 @@ mod bind;
 mod closing;
 mod drive;
 mod journal;
+mod liveness;
 mod log_limits;
 mod machine;
 mod messages;
@@ -30,6 +31,7 @@ use xmpp::{
 use self::{
     bind::Binding,
     closing::{CloseCause, Closing, Leftovers, Silence},
+    liveness::Liveness,
     machine::Machine,
     ping::Ping,
     supply::Supply,
@@ -97,6 +99,8 @@ pub struct Environment {
     pub bounds: Bounds,
     /// A component that does not take one chunk in this time does not read.
     pub write_timeout: Duration,
+    /// A component that has sent nothing for this time is pinged.
+    pub keepalive: Duration,
     /// The time limit of the handshake.
     pub handshake_timeout: Duration,
     /// The mailboxes that connections report to.
@@ -135,6 +139,7 @@ pub struct Component {
     unread_answers: Option<ReadPermit>,
     silence: Silence,
     ping: Ping,
+    liveness: Liveness,
     closing: Closing,
     /// Dropped with the actor.
     draining: Option<drain::Token>,
@@ -167,6 +172,7 @@ impl Component {
             unread_answers: None,
             silence: Silence::default(),
             ping: Ping::default(),
+            liveness: Liveness::new(),
             closing: Closing::default(),
             draining: None,
             environment,
@@ -194,6 +200,7 @@ impl Actor for Component {
                 component.give_up_on_reader(context);
             }
         });
+        context.run_interval(connection::tick(self.environment.keepalive), Self::check_liveness);
         self.drive(&ReadPermit::free(), context);
     }
 }
@@ -208,6 +215,7 @@ impl Handler<Queued<link::Event>> for Component {
                     log::trace!(target: LOG, address:% = self.connection.address; "received {shown}");
                 }
                 self.silence.note_read(&permit, self.machine.is_accepting());
+                self.liveness.note_read();
                 self.report_answer();
                 self.machine.receive(bytes);
                 self.drive(&permit, context);

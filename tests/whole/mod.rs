@@ -11,6 +11,7 @@ mod absence;
 mod dialback;
 mod federation;
 mod fixture;
+mod hang;
 mod journal;
 mod limits;
 mod liveness;

@@ -43,6 +43,11 @@ impl Binding {
         self.name().map_or("-", Domain::as_str)
     }
 
+    /// Whether the connection serves the name.
+    pub(super) fn is_bound(&self) -> bool {
+        matches!(self, Self::Bound { .. })
+    }
+
     /// Whether the connection serves the name, or served it.
     pub(super) fn was_bound(&self) -> bool {
         matches!(self, Self::Bound { .. } | Self::Released(_) | Self::Retired(_))

@@ -324,7 +324,7 @@ impl Component {
     }
 
     /// Whether all stanzas that were taken are written, in a queue, or answered.
-    fn is_processed(&self) -> bool {
+    pub(super) fn is_processed(&self) -> bool {
         !self.silence.last_read.is_held() && !self.intake.is_pending()
     }
 

@@ -36,7 +36,9 @@ impl Component {
                 Machine::Open(open) => match open.poll() {
                     None => break,
                     Some(open::Output::Transmit(bytes)) => self.transmit(bytes),
-                    Some(open::Output::Stanza(stanza)) if self.ping.take_answer(&stanza) => {}
+                    Some(open::Output::Stanza(stanza)) if self.ping.take_answer(&stanza) => {
+                        self.liveness.note_answer();
+                    }
                     // Counted at once: the line about the end of the stream may be the next output.
                     Some(open::Output::Stanza(stanza)) => {
                         self.intake.stanzas += 1;

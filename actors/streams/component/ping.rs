@@ -1,5 +1,5 @@
-//! Pings a component whose name another connection claims: a component that has stopped, or whose machine is
-//! gone, must not keep the name.
+//! Pings of a component (XEP-0199), and what follows if it does not answer. This file has those for a name that another
+//! connection claims: a component that has stopped, or whose machine is gone, must not keep the name.
 
 use std::time::Duration;
 
@@ -36,12 +36,16 @@ impl Ping {
         answers
     }
 
-    fn is_unanswered(&self) -> bool {
-        matches!(self, Self::Unanswered(_))
+    /// The id of the ping, if nothing was read since it was sent.
+    fn unanswered(&self) -> Option<&str> {
+        match self {
+            Self::Unanswered(id) => Some(id),
+            Self::None | Self::Alive(_) => None,
+        }
     }
 
     /// Whether it is the ping with this id, and nothing was read since it was sent.
-    fn is_unanswered_with(&self, id: &str) -> bool {
+    pub(super) fn is_unanswered_with(&self, id: &str) -> bool {
         matches!(self, Self::Unanswered(unanswered) if unanswered == id)
     }
 
@@ -58,10 +62,23 @@ impl Handler<Queued<Prove>> for Component {
 
     fn handle(&mut self, prove: Queued<Prove>, context: &mut Context<Self>) {
         prove.into_message();
-        let Some(name) = self.binding.name() else { return };
-        if self.ping.is_unanswered() || self.connection.has_ended() {
+        if self.connection.has_ended() {
             return;
         }
+        // One that is on its way for another reason is as good.
+        let Some(id) = self.ping.unanswered().map(str::to_owned).or_else(|| self.send_ping()) else { return };
+        context.run_later(ANSWERS_WITHIN, move |component, context| {
+            if component.ping.is_unanswered_with(&id) && !component.connection.has_ended() {
+                component.give_up_on_answer("another connection claims its name", context);
+            }
+        });
+    }
+}
+
+impl Component {
+    /// Sends a ping, and returns its id; `None`: no name has been claimed yet.
+    pub(super) fn send_ping(&mut self) -> Option<String> {
+        let name = self.binding.name()?;
         let from = self.environment.asker.as_ref().unwrap_or(name);
         let (from, to, id) = (from.wire(), name.wire(), format!("alive-{}", stream_id::source()()));
         // Domains and ids have no character that XML would have to escape.
@@ -70,15 +87,9 @@ impl Handler<Queued<Prove>> for Component {
         self.connection.outbox.push_raw(ping.into());
         self.connection.flush();
         self.ping = Ping::Unanswered(id.clone());
-        context.run_later(ANSWERS_WITHIN, move |component, context| {
-            if component.ping.is_unanswered_with(&id) && !component.connection.has_ended() {
-                component.give_up_on_answer(context);
-            }
-        });
+        Some(id)
     }
-}
 
-impl Component {
     /// Something was read: that answers the ping, whatever it is.
     pub(super) fn report_answer(&mut self) {
         if self.ping.note_read()
@@ -89,10 +100,11 @@ impl Component {
         }
     }
 
-    fn give_up_on_answer(&mut self, context: &mut Context<Self>) {
+    /// Closes the connection of a component that has not answered a ping. What was sent to it lately may be lost.
+    pub(super) fn give_up_on_answer(&mut self, reason: &str, context: &mut Context<Self>) {
         log::warn!(
-            target: LOG, address:% = self.connection.address, name:% = self.binding.shown();
-            "the component does not answer a ping: its connection is closed, and another may serve the name"
+            target: LOG, address:% = self.connection.address, name:% = self.binding.shown(), reason = reason;
+            "the component does not answer a ping: its connection is closed"
         );
         self.mark_recent_uncertain();
         self.link_ended(WHOLE_CHUNK, "the component did not answer a ping", context);

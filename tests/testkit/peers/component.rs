@@ -191,6 +191,13 @@ impl Component {
         !self.unread.is_empty()
     }
 
+    /// Closes the stream, waits until the server does the same, and returns the stanzas before that.
+    #[track_caller]
+    pub fn closes(mut self) -> Vec<Element> {
+        self.output.lock().unwrap().close();
+        self.expects_end()
+    }
+
     /// Waits until the server closes the connection, and returns the stanzas before that.
     #[track_caller]
     pub fn expects_end(&mut self) -> Vec<Element> {

@@ -1,0 +1,75 @@
+//! Notices a component that hangs: its process is stopped or blocked, and its connection stays open.
+//!
+//! A component that sends nothing for a while is pinged (XEP-0199). Not every component answers pings, so only one that
+//! has answered one before on this connection is given up if it does not. For the others there are the limits of TCP:
+//! `net::tcp_options`, and the time to take one chunk.
+
+use std::time::{Duration, Instant};
+
+use actix::{AsyncContext, Context};
+
+use super::Component;
+
+/// What is known about the component's answers.
+#[derive(Debug)]
+pub(super) struct Liveness {
+    last_read: Instant,
+    /// The component has answered a ping on this connection.
+    has_answered: bool,
+    /// A ping was sent since the last read.
+    is_asked: bool,
+}
+
+impl Liveness {
+    /// A connection that has just been accepted.
+    pub(super) fn new() -> Self {
+        Self { last_read: clock::now(), has_answered: false, is_asked: false }
+    }
+
+    /// Notes that something was read.
+    pub(super) fn note_read(&mut self) {
+        (self.last_read, self.is_asked) = (clock::now(), false);
+    }
+
+    /// Notes the answer to a ping.
+    pub(super) fn note_answer(&mut self) {
+        self.has_answered = true;
+    }
+
+    /// Whether a ping is due after this time of silence.
+    fn is_due(&self, silence: Duration) -> bool {
+        !self.is_asked && clock::since(self.last_read) >= silence
+    }
+}
+
+impl Component {
+    /// Pings the component if it has sent nothing for a while.
+    pub(super) fn check_liveness(&mut self, context: &mut Context<Self>) {
+        let is_due = self.liveness.is_due(self.environment.keepalive);
+        // Nothing is read while the last stanzas are being processed: that is not the component's silence.
+        if !is_due || !self.binding.is_bound() || !self.is_processed() || self.connection.has_ended() {
+            return;
+        }
+        self.liveness.is_asked = true;
+        if let Some(id) = self.send_ping()
+            && self.liveness.has_answered
+        {
+            Self::await_answer(id, context);
+        }
+    }
+
+    fn await_answer(ping: String, context: &mut Context<Self>) {
+        context.run_later(ANSWERS_WITHIN, move |component, context| {
+            if !component.ping.is_unanswered_with(&ping) || component.connection.has_ended() {
+            } else if component.is_processed() {
+                component.give_up_on_answer("it has answered pings before", context);
+            } else {
+                // The answer may be there and cannot be read yet.
+                Self::await_answer(ping, context);
+            }
+        });
+    }
+}
+
+/// How long a component may take to answer. One that is blocked by its own work for longer hangs for its users too.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
