@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixture::{Element, Network, Node, Setup, eventually_logs, paused, sleep, timed};
+use super::fixture::{Element, Network, Node, Setup, eventually_logs, log_has, paused, sleep, timed};
 
 #[test]
 fn a_component_that_is_restarted_under_traffic_loses_nothing() {
@@ -115,6 +115,24 @@ fn the_stop_of_the_node_answers_what_waits_for_a_component() {
         let answers = near.rest().await;
         assert_eq!(answers.len(), 100);
         answers.iter().for_each(is_unavailable);
+    });
+}
+
+#[test]
+fn the_log_says_once_that_a_component_has_not_come_back() {
+    paused(async |network| {
+        let (one, _other) = pair(network).await;
+        let parts = ["WARN", "component missing", "inbox.one.example", "last_end=closed by the component"];
+        for _ in 0..3 {
+            let near = one.inbox().await;
+            // Longer than the same time after the start of the node.
+            sleep(Duration::from_secs(40)).await;
+            near.closes().await;
+            sleep(Duration::from_secs(29)).await;
+            assert!(!log_has(&parts), "it is not away for long yet");
+        }
+        sleep(Duration::from_secs(2)).await;
+        assert!(log_has(&parts));
     });
 }
 

@@ -87,6 +87,17 @@ impl Router {
             }
         });
     }
+
+    /// Logs that a component is missing, if it has not connected again some time after the end of its connection.
+    fn log_missing_later(&mut self, name: Domain, context: &mut Context<Self>) {
+        let Some(since) = self.registration(&name).map(|registration| registration.since()) else { return };
+        context.run_later(GRACE, move |router, _| {
+            if let Some(registration) = router.registration(&name).filter(|known| known.since() == since) {
+                let detail = format!("not connected for {} s; stanzas for it wait", GRACE.as_secs());
+                registration.log_missing(&name, &detail);
+            }
+        });
+    }
 }
 
 impl Handler<Queued<component::BindRequested>> for Router {
@@ -127,9 +138,10 @@ impl Handler<Queued<component::BindRequested>> for Router {
 impl Handler<Queued<component::Gone>> for Router {
     type Result = ();
 
-    fn handle(&mut self, gone: Queued<component::Gone>, _: &mut Context<Self>) {
+    fn handle(&mut self, gone: Queued<component::Gone>, context: &mut Context<Self>) {
         let component::Gone { name, component, reason } = gone.into_message();
         self.component_gone(&name, component, reason);
+        self.log_missing_later(name, context);
     }
 }
 
@@ -240,5 +252,5 @@ impl Handler<Queued<DismissComponent>> for Router {
     }
 }
 
-/// The time after the start of the node by which components are usually connected.
+/// The time after the start of the node, and after the end of a connection, by which components are usually connected.
 const GRACE: Duration = Duration::from_secs(30);

@@ -135,6 +135,11 @@ impl Registration {
         self.connection().is_some()
     }
 
+    /// When it connected, or when its last connection ended.
+    pub(super) fn since(&self) -> Time {
+        self.since
+    }
+
     pub(super) fn set_conflict(&mut self, conflict: Conflict) {
         self.conflict = conflict;
     }
