@@ -1,4 +1,4 @@
-//! The connection of an external component, which serves one of our domains (XEP-0114).
+//! The connection of an external component, which serves one of our domains, or several (XEP-0114).
 
 mod bind;
 mod closing;
@@ -8,6 +8,7 @@ mod log_limits;
 mod machine;
 mod messages;
 mod ping;
+mod rate;
 mod reload;
 mod show;
 mod supply;
@@ -22,7 +23,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{
     Domain,
-    component::{Configured, Handshake},
+    component::{Handshake, Names},
     policy::Bounds,
     stream::Condition,
 };
@@ -32,6 +33,7 @@ use self::{
     closing::{CloseCause, Closing, Leftovers, Silence},
     machine::Machine,
     ping::Ping,
+    rate::RateLimit,
     supply::Supply,
 };
 pub use self::{
@@ -51,6 +53,7 @@ use crate::{
         trace::Trace,
     },
     observe::log_limit::LogLimiter,
+    settings::Rate,
     streams::{
         accepted,
         connection::{self, Connection, Intake, WHOLE_CHUNK},
@@ -88,8 +91,10 @@ pub struct Owners {
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// The configured names, with their secrets and limits.
-    pub names: Arc<HashMap<Domain, Configured>>,
-    /// The names for which stanzas are sent again that were written lately when the connection was lost.
+    pub names: Names,
+    /// The components with a limited rate, by the name under which each is configured.
+    pub rates: Arc<HashMap<Domain, Rate>>,
+    /// The components for which stanzas are sent again that were written lately when the connection was lost.
     pub redelivered: Arc<HashSet<Domain>>,
     /// Bytes of the longest stanza, where a name has no limit of its own.
     pub max_stanza: usize,
@@ -135,6 +140,7 @@ pub struct Component {
     unread_answers: Option<ReadPermit>,
     silence: Silence,
     ping: Ping,
+    rate_limit: RateLimit,
     closing: Closing,
     /// Dropped with the actor.
     draining: Option<drain::Token>,
@@ -167,6 +173,7 @@ impl Component {
             unread_answers: None,
             silence: Silence::default(),
             ping: Ping::default(),
+            rate_limit: RateLimit::default(),
             closing: Closing::default(),
             draining: None,
             environment,
@@ -209,9 +216,10 @@ impl Handler<Queued<link::Event>> for Component {
                 }
                 self.silence.note_read(&permit, self.machine.is_accepting());
                 self.report_answer();
+                let (length, before) = (bytes.len(), self.stanzas_read());
                 self.machine.receive(bytes);
                 self.drive(&permit, context);
-                if let Some(pause) = self.intake.pause_after(self.machine.take_unproductive()) {
+                if let Some(pause) = self.pause_after(length, self.stanzas_read() - before) {
                     connection::pause_reading(permit, pause, context);
                 }
             }

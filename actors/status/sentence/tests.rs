@@ -73,6 +73,7 @@ fn sentence(links: &[LinkReport], queues: &[QueueReport], events: &[Event]) -> S
 fn an_absent_component_comes_with_what_waits_for_it() {
     let now = Time::now();
     let absent = ComponentReport {
+        names: vec!["echo.example.org".to_owned()],
         name: "echo.example.org".to_owned(),
         connected: false,
         since: Time(now.0 - Duration::from_secs(12)),

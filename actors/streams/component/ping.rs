@@ -58,7 +58,7 @@ impl Handler<Queued<Prove>> for Component {
 
     fn handle(&mut self, prove: Queued<Prove>, context: &mut Context<Self>) {
         prove.into_message();
-        let Some(name) = self.binding.name() else { return };
+        let Some(name) = self.machine.claimed() else { return };
         if self.ping.is_unanswered() || self.connection.has_ended() {
             return;
         }
@@ -69,12 +69,9 @@ impl Handler<Queued<Prove>> for Component {
             format!("<iq type='get' id='{id}' from='{from}' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>");
         self.connection.outbox.push_raw(ping.into());
         self.connection.flush();
+        self.machine.expect_answer(&id);
         self.ping = Ping::Unanswered(id.clone());
-        context.run_later(ANSWERS_WITHIN, move |component, context| {
-            if component.ping.is_unanswered_with(&id) && !component.connection.has_ended() {
-                component.give_up_on_answer(context);
-            }
-        });
+        Self::await_answer(id, context);
     }
 }
 
@@ -87,6 +84,20 @@ impl Component {
             // A router that is gone ends the process.
             let _ = self.environment.owners.answered.signal(Answered { name, component: self.own.clone() });
         }
+    }
+
+    /// Waits for the answer to a ping. A component that is not read at the moment, because of `max_rate` or since the
+    /// router is busy, gets more time.
+    fn await_answer(id: String, context: &mut Context<Self>) {
+        context.run_later(ANSWERS_WITHIN, move |component, context| {
+            if !component.ping.is_unanswered_with(&id) || component.connection.has_ended() {
+                return;
+            }
+            if component.silence.is_last_read_held() {
+                return Self::await_answer(id, context);
+            }
+            component.give_up_on_answer(context);
+        });
     }
 
     fn give_up_on_answer(&mut self, context: &mut Context<Self>) {
