@@ -8,12 +8,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod absence;
+mod component_rules;
 mod dialback;
 mod federation;
 mod fixture;
 mod journal;
 mod limits;
 mod liveness;
+mod names;
 mod overtaking;
 mod reconnection;
 mod resumption;
