@@ -73,7 +73,8 @@ impl Tls {
         // Components share the identity of their parent domain, and so one set of contexts.
         let mut made: HashMap<Vec<u8>, Contexts> = HashMap::new();
         let mut first = None;
-        let (mut outbound, mut starttls, mut direct) = (Served::default(), Served::default(), Served::default());
+        let (mut outbound, mut starttls, mut direct) =
+            (Served::default(), Served::default(), Served::default());
         for (domain, identity) in identities {
             let Some(identity) = identity else { continue };
             let contexts =

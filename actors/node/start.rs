@@ -7,8 +7,7 @@ use tokio::sync::mpsc;
 use super::{
     Node, StartError, absences,
     exporter::{gather, http},
-    identities,
-    listed,
+    identities, listed,
     listeners::{Listeners, Receivers, Terms},
     served, served_by_components,
     sockets::{Sockets, bind_control},
@@ -112,7 +111,8 @@ impl Node {
 
         if let Some((opened, journal)) = opened.as_mut().zip(settings.journal.as_ref()) {
             let names = settings.components.iter();
-            let absences = names.flat_map(|it| it.names.iter().map(|name| (name.clone(), it.absence.clone())));
+            let absences =
+                names.flat_map(|it| it.names.iter().map(|name| (name.clone(), it.absence.clone())));
             let absences = absences.collect();
             let restoring = Restoring { grace: journal.grace, message: settings.promise.message, absences };
             let journal::Restored { for_links, for_components } = opened.take_batches(&restoring);

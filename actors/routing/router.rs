@@ -300,8 +300,7 @@ impl Handler<Queued<Report>> for Router {
         report.into_message();
         self.accounts.log();
         for (name, local) in self.local.iter() {
-            let is_connected =
-                |name| self.components.get(name).is_some_and(Registration::is_connected);
+            let is_connected = |name| self.components.get(name).is_some_and(Registration::is_connected);
             let served_by = match local {
                 Local::Node => "the node",
                 Local::Component(component) if is_connected(component) => "a component",

@@ -129,7 +129,10 @@ impl House {
     /// A reload with these components.
     fn adopts(&self, names: &[(Domain, Conflict, Absence)]) {
         let components = names.iter().map(|(name, _, absence)| (name.clone(), absence.clone())).collect();
-        self.core.mailroom.signal(mailroom::Adopt { components, names: each_its_own(names), total_bytes: 1 << 20 }).unwrap();
+        self.core
+            .mailroom
+            .signal(mailroom::Adopt { components, names: each_its_own(names), total_bytes: 1 << 20 })
+            .unwrap();
         let components = known(names);
         let sessions = outgoing::Adopt {
             policies: crate::dial::remote_policy::RemotePolicies::new(

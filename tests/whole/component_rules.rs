@@ -49,7 +49,8 @@ fn a_denied_address_cannot_write_to_a_component_nor_get_anything_from_it() {
 #[test]
 fn only_allowed_addresses_reach_a_component_and_local_ones_always_do() {
     paused(async |network| {
-        let allowed = "name = \"bot.one.example\"\nallow = [\"friend@inbox.other.example\", \"*.friends.example\"]";
+        let allowed =
+            "name = \"bot.one.example\"\nallow = [\"friend@inbox.other.example\", \"*.friends.example\"]";
         let setup = Setup::of("one.example").certified_for(&["bot.one.example"]).component(allowed);
         let (one, mut far) = start(network, setup).await;
         let (mut bot, mut inbox) = (one.component("bot.one.example").await, one.inbox().await);
@@ -81,11 +82,15 @@ fn service_discovery_shows_titles_and_not_what_is_hidden() {
              <query xmlns='http://jabber.org/protocol/disco#items'/></iq>",
         );
         let answer = far.receives_id("items").await;
-        let items = answer.expect("query").children().map(|item| (item.attribute("jid"), item.attribute("name")));
+        let items =
+            answer.expect("query").children().map(|item| (item.attribute("jid"), item.attribute("name")));
         let mut items: Vec<(&str, &str)> = items.collect();
         items.sort_unstable();
-        let expected =
-            [("chat.one.example", "IRC & more"), ("inbox.one.example", ""), ("irc.one.example", "IRC & more")];
+        let expected = [
+            ("chat.one.example", "IRC & more"),
+            ("inbox.one.example", ""),
+            ("irc.one.example", "IRC & more"),
+        ];
         assert_eq!(items, expected);
     });
 }
@@ -95,8 +100,8 @@ fn a_component_above_its_rate_is_read_slowly_and_loses_nothing() {
     const STANZAS: usize = 2000;
     for rate in ["100", "\"60 KB\""] {
         paused(async |network| {
-            let setup = Setup::of("one.example")
-                .component(&format!("name = \"bot.one.example\"\nmax_rate = {rate}"));
+            let setup =
+                Setup::of("one.example").component(&format!("name = \"bot.one.example\"\nmax_rate = {rate}"));
             let one = Node::start(network, setup).await;
             let (bot, mut inbox) = (one.component("bot.one.example").await, one.inbox().await);
             let all = async {
@@ -146,7 +151,8 @@ async fn start(network: &Network, setup: Setup) -> (Node, Component) {
 /// The stanzas that the rules of components have refused.
 async fn refused(node: &Node) -> u64 {
     let scrape = node.scrape().await;
-    let line = scrape.lines().find_map(|line| line.strip_prefix("nuncio_stanzas_refused_total{reason=\"denied\"} "));
+    let line =
+        scrape.lines().find_map(|line| line.strip_prefix("nuncio_stanzas_refused_total{reason=\"denied\"} "));
     line.expect("a figure").parse().unwrap()
 }
 

@@ -177,8 +177,8 @@ async fn is_refused(component: &mut Component, domain: &str) {
 /// The stanzas that wait for the component of [`wildcard`].
 async fn waiting(node: &Node) -> usize {
     let scrape = node.scrape().await;
-    let line = scrape.lines().find_map(|line| {
-        line.strip_prefix("nuncio_absent_waiting{component=\"*.one.example\"} ")
-    });
+    let line = scrape
+        .lines()
+        .find_map(|line| line.strip_prefix("nuncio_absent_waiting{component=\"*.one.example\"} "));
     line.expect("a figure").parse().unwrap()
 }

@@ -28,10 +28,7 @@ impl LogLimits {
         };
         let names = names.iter().map(|(name, component)| (name.clone(), limiter(component))).collect();
         let others = "more component connections failed before authentication";
-        Self {
-            names: Arc::new(names),
-            others: LogLimiter::new(LOG, log_limit::FEW, others),
-        }
+        Self { names: Arc::new(names), others: LogLimiter::new(LOG, log_limit::FEW, others) }
     }
 
     /// Counts a line about a connection that claimed this name; returns whether it may be written.

@@ -35,14 +35,21 @@ fn names(settings: &Settings) -> Vec<&str> {
 fn the_first_name_is_that_of_the_component() {
     for (keys, expected) in [
         ("name = \"x.a.example\"", &["x.a.example"][..]),
-        ("name = \"x.a.example\"\nnames = [\"y.a.example\", \"x.a.example\"]", &["x.a.example", "y.a.example"]),
+        (
+            "name = \"x.a.example\"\nnames = [\"y.a.example\", \"x.a.example\"]",
+            &["x.a.example", "y.a.example"],
+        ),
         ("names = [\"*.a.example\", \"a.example\"]", &["*.a.example", "a.example"]),
         ("name = \"*.A.example\"", &["*.a.example"]),
     ] {
         let (settings, warnings) = settings(&dir(), keys);
         assert_eq!(names(&settings), expected);
         assert_eq!(settings.components[0].name.as_str(), expected[0]);
-        assert_eq!(warnings.len(), expected.iter().filter(|name| **name == "a.example").count(), "{warnings:?}");
+        assert_eq!(
+            warnings.len(),
+            expected.iter().filter(|name| **name == "a.example").count(),
+            "{warnings:?}"
+        );
     }
 }
 
@@ -75,7 +82,10 @@ fn each_name_has_the_certificate_of_the_nearest_domain() {
     let rooms = "[[domain]]\nname = \"rooms.a.example\"\ncertificate = \"certs/rooms.a.example.crt\"\n\
                  key = \"certs/rooms.a.example.key\"\n";
     let (settings, warnings) = settings(&dir, &format!("names = [\"*.a.example\", \"b.example\"]\n{rooms}"));
-    assert!(warnings[0].contains("b.example is not below a [[domain]] and has no certificate"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("b.example is not below a [[domain]] and has no certificate"),
+        "{warnings:?}"
+    );
     let served = settings.served();
     let leaf = |name: &str| {
         let entry = served.iter().rfind(|(known, _)| known.as_str() == name);
@@ -130,7 +140,8 @@ fn a_rate_counts_stanzas_or_bytes() {
 
 #[test]
 fn wrong_rules_are_reported() {
-    let dir = Dir::new().with("list", "good.example\nb c@d.example\n").with("large", vec![b'#'; (4 << 20) + 1]);
+    let dir =
+        Dir::new().with("list", "good.example\nb c@d.example\n").with("large", vec![b'#'; (4 << 20) + 1]);
     let keys = "name = \"x.a.example\"\nallow = [\"a b@c\"]\nallow_file = \"list\"\ndeny = [\"*\"]\ndeny_file = \"large\"\n\
                 deny_error = \"gone\"\nmax_rate = 0\ntitle = \"a\\u0007\"";
     let findings = dir.findings(&with(keys));

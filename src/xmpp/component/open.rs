@@ -350,7 +350,10 @@ impl Open {
 
 impl fmt::Debug for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Open").field("component", &self.component).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Open")
+            .field("component", &self.component)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 

@@ -145,9 +145,9 @@ fn configured(components: &[(&str, &[&str])]) -> Names {
         let max_stanza = (name == "small.example").then_some(11_000);
         Configured { max_stanza, ..Configured::new(Domain::named(name).unwrap(), Secret::new("secret")) }
     };
-    let names = components.iter().flat_map(|(name, names)| {
-        names.iter().map(|each| (Domain::named(each).unwrap(), component(name)))
-    });
+    let names = components
+        .iter()
+        .flat_map(|(name, names)| names.iter().map(|each| (Domain::named(each).unwrap(), component(name))));
     Arc::new(names.collect())
 }
 

@@ -309,7 +309,9 @@ mod tests {
         assert_eq!(Domain::named("example.org"), Ok(domain("example.org")));
         assert_eq!((domain("a.example").wildcard_parent(), domain("a.example").is_wildcard()), (None, false));
         assert_eq!(wildcard.wildcard(), None);
-        for text in ["*", "*.", "*.*.example.org", "a.*.example.org", "*.192.0.2.7", "*.[::1]", "*example.org"] {
+        for text in
+            ["*", "*.", "*.*.example.org", "a.*.example.org", "*.192.0.2.7", "*.[::1]", "*example.org"]
+        {
             assert!(Domain::named(text).is_err(), "{text}");
         }
         assert!(Domain::new("*.example.org").is_err());

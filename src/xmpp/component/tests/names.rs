@@ -60,7 +60,8 @@ fn a_component_may_open_its_stream_with_any_of_its_names() {
 
 #[test]
 fn an_exact_name_belongs_to_its_own_component_and_not_to_the_wildcard() {
-    let names = configured(&[("*.all.example", &["*.all.example"]), ("bot.all.example", &["bot.all.example"])]);
+    let names =
+        configured(&[("*.all.example", &["*.all.example"]), ("bot.all.example", &["bot.all.example"])]);
     for (announced, accepted) in [("all.example", "x.all.example"), ("bot.all.example", "bot.all.example")] {
         let mut component = Component::among(&names);
         component.sends(&header("jabber:component:accept", &format!("to='{announced}'")));
@@ -77,11 +78,16 @@ fn a_reload_gives_and_takes_names_of_an_open_stream() {
     let mut component = Component::served_as("many.example");
     let names = ["many.example", "more.example", "new.example"];
     assert_eq!(may_send_from(&mut component, &names), ["many.example", "more.example"]);
-    let reload = |component: &mut Component, names| component.stream.opened().adopt(names, 20_000, &Bounds::default());
+    let reload =
+        |component: &mut Component, names| component.stream.opened().adopt(names, 20_000, &Bounds::default());
     reload(&mut component, configured(&[("many.example", &["many.example", "new.example"])]));
     assert_eq!(may_send_from(&mut component, &names), ["many.example", "new.example"]);
     reload(&mut component, configured(&[("other.example", &["other.example", "many.example"])]));
-    assert_eq!(may_send_from(&mut component, &names), ["many.example", "new.example"], "until the driver ends it");
+    assert_eq!(
+        may_send_from(&mut component, &names),
+        ["many.example", "new.example"],
+        "until the driver ends it"
+    );
 }
 
 #[test]
@@ -110,9 +116,12 @@ fn a_component_writes_only_to_the_addresses_that_its_rules_permit() {
     component.sends(&handshake("id1"));
     component.stream.accept();
     component.gets();
-    for (to, permitted) in
-        [("v@b.example", true), ("u@b.example/r", false), ("x.evil.example", false), ("own.evil.example", true)]
-    {
+    for (to, permitted) in [
+        ("v@b.example", true),
+        ("u@b.example/r", false),
+        ("x.evil.example", false),
+        ("own.evil.example", true),
+    ] {
         component.events.clear();
         let stanza = format!("<message from='echo.example' to='{to}'/>");
         component.sends(&stanza);
