@@ -199,15 +199,12 @@ impl Handler<Queued<Adopt>> for Mailroom {
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { components, names, total_bytes } = adopt.into_message();
-        let have_changed = self.names != names;
-        self.names = names;
+        let before = std::mem::replace(&mut self.names, names);
         for (name, waiting) in self.seats.adopt(components, total_bytes, clock::now()) {
             self.presences.remove(&name);
             self.move_on(waiting);
         }
-        if have_changed {
-            self.give_up_names();
-        }
+        self.give_up_names(&before);
     }
 }
 

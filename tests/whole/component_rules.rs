@@ -126,16 +126,19 @@ fn a_component_that_is_read_slowly_does_not_lose_its_name_for_a_late_answer() {
         let setup = Setup::of("one.example").component("name = \"bot.one.example\"\nmax_rate = 70");
         let one = Node::start(network, setup).await;
         let (bot, mut inbox) = (one.component("bot.one.example").await, one.inbox().await);
-        for number in 0..1000 {
-            bot.sends_message("u@inbox.one.example", &number.to_string(), "");
-        }
-        inbox.receives_id("0").await;
-        // The first read holds about 700 stanzas, so the answer to the ping is read 9 s later.
+        let message = |number: usize| {
+            format!(
+                "<message from='tester@bot.one.example' to='u@inbox.one.example' id='{number:04}'><body/></message>"
+            )
+        };
+        bot.sends(&(0..1000).map(message).collect::<String>());
+        inbox.receives_id("0000").await;
+        // The first read holds 64 KiB, about 700 stanzas. So the answer to the ping is read 9 s later.
         let (error, took) = timed(one.refused_component("bot.one.example")).await;
         error.expect("conflict");
         assert!(took > Duration::from_secs(5), "{took:?}");
         for number in 1..1000 {
-            inbox.receives_id(&number.to_string()).await;
+            inbox.receives_id(&format!("{number:04}")).await;
         }
     });
 }
