@@ -8,7 +8,9 @@ mod null_listener;
 mod session;
 
 #[cfg(test)]
-pub(crate) use node::{ABSENCE, Core, environment, start_component, start_core, start_with_journal};
+pub(crate) use node::{
+    ABSENCE, Core, each_its_own, environment, known, start_component, start_core, start_with_journal,
+};
 pub use node::{SECRET, Setup, start};
 #[cfg(test)]
 pub(crate) use null_listener::NullListener;

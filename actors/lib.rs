@@ -9,7 +9,7 @@
 //! | mailroom | the queues of stanzas that wait for a component, which is not connected or reads slowly |
 //! | outgoing | one for each domain pair: makes the attempt, then owns the stream to the remote server |
 //! | incoming | one for each stream that a remote server opened |
-//! | component | one for each connection of a component (XEP-0114) |
+//! | component | one for each connection of a component (XEP-0114), which may serve several domains |
 //! | listener | accepts connections and limits them by address: one for servers, one for components |
 //! | verifier | asks authoritative servers about dialback keys (XEP-0220) |
 //! | resumer | remembers the counts of resumable incoming streams, and which connection has each (XEP-0198) |
@@ -76,6 +76,7 @@
 //! | mailroom | [`mailroom::Bounced`] | router | signal: error answers are never refused. One to a remote domain without a session starts an attempt |
 //! | mailroom | [`mailroom::Answered`] | router | signal: one for each batch that is answered |
 //! | mailroom | [`mailroom::Notified`] | router | signal: one for a component at each tick |
+//! | mailroom | [`mailroom::Moved`] | router | signal: those that wait at a reload |
 //! | component | [`component::PresenceSent`] | mailroom | signal: one for each read |
 //!
 //! ## Links and connections
@@ -234,6 +235,7 @@
 //! [`mailroom::Drain`]: routing::mailroom::Drain
 //! [`mailroom::Expect`]: routing::mailroom::Expect
 //! [`mailroom::HandedOver`]: routing::mailroom::HandedOver
+//! [`mailroom::Moved`]: routing::mailroom::Moved
 //! [`mailroom::Notified`]: routing::mailroom::Notified
 //! [`mailroom::Release`]: routing::mailroom::Release
 //! [`mailroom::Restore`]: routing::mailroom::Restore

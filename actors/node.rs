@@ -34,7 +34,7 @@ use crate::{
         promise::Promise,
         router::{self, Router},
     },
-    settings::{Absence, Conflict, Settings},
+    settings::{Absence, Settings},
     streams::listener::Listener,
 };
 use heartbeat::Heartbeat;
@@ -44,6 +44,7 @@ use mailbox::{
     threads::Threads,
 };
 use net::{dns, network::Network, tls};
+use xmpp::{Served, service::Listed};
 
 /// A running node.
 pub struct Node {
@@ -205,17 +206,35 @@ impl fmt::Debug for Node {
 
 /// The certificates of all local names. Those of the domains come first, for TLS clients without a server name.
 pub fn identities(settings: &Settings) -> Vec<(xmpp::Domain, Option<crate::settings::Identity>)> {
-    let domains = settings.domains.iter().map(|domain| (domain.name.clone(), domain.identity.clone()));
-    let components =
-        settings.components.iter().map(|component| (component.name.clone(), component.identity.clone()));
-    domains.chain(components).collect()
+    settings.served().into_iter().map(|(name, identity)| (name, identity.cloned())).collect()
 }
 
-/// The local domains, and the names of the components.
-fn served(settings: &Settings) -> (Vec<xmpp::Domain>, Vec<(xmpp::Domain, Conflict)>) {
+/// The local domains, and the components.
+fn served(settings: &Settings) -> (Vec<xmpp::Domain>, Vec<router::Known>) {
     let domains = settings.domains.iter().map(|domain| domain.name.clone());
-    let components = settings.components.iter().map(|component| (component.name.clone(), component.conflict));
+    let components = settings.components.iter().map(|component| {
+        let (name, names) = (component.name.clone(), component.names.clone());
+        router::Known { name, names, conflict: component.conflict }
+    });
     (domains.collect(), components.collect())
+}
+
+/// The component of each name that a component serves.
+fn served_by_components(settings: &Settings) -> Served<xmpp::Domain> {
+    let components = settings.components.iter();
+    let names = components
+        .flat_map(|component| component.names.iter().map(|name| (name.clone(), component.name.clone())));
+    names.collect()
+}
+
+/// The components that service discovery lists. A wildcard is no address.
+fn listed(settings: &Settings) -> Vec<Listed> {
+    let components = settings.components.iter().filter(|component| !component.hidden);
+    let names = components.flat_map(|component| {
+        let names = component.names.iter().filter(|name| !name.is_wildcard());
+        names.map(|name| Listed { address: name.clone(), title: component.title.clone() })
+    });
+    names.collect()
 }
 
 /// The names of the components, and the rules for stanzas that wait for each.

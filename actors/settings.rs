@@ -1,5 +1,7 @@
 //! The settings of a node: the configuration, read and checked, as plain values.
 
+mod served;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use xmpp::{
@@ -8,6 +10,7 @@ use xmpp::{
     stanza::Kind,
 };
 
+pub use self::served::{Access, Rate};
 pub use net::{
     certificate::{Identity, Trust},
     dns::Settings as Dns,
@@ -159,14 +162,24 @@ pub struct LocalDomain {
 /// An external component.
 #[derive(Clone, Debug)]
 pub struct Component {
-    /// The domain that it serves.
+    /// The first of its names, under which it is known to the operator.
     pub name: Domain,
+    /// The domains and wildcards that it serves. Not empty.
+    pub names: Vec<Domain>,
     /// The secret that it shares with the node (XEP-0114 section 3).
     pub secret: String,
-    /// Its certificate and key, or those of the local domain above it.
+    /// Its own certificate and key; `None`: those of the local domain with its name or above it.
     pub identity: Option<Identity>,
     /// The size limit of its stanzas in bytes; `None`: that of remote domains.
     pub max_stanza: Option<usize>,
+    /// The rate at which its stanzas are read; `None`: no limit.
+    pub max_rate: Option<Rate>,
+    /// The remote addresses that may exchange stanzas with it; `None`: all.
+    pub access: Option<Access>,
+    /// Service discovery of the node does not list it.
+    pub hidden: bool,
+    /// Its name for people in service discovery.
+    pub title: Option<String>,
     /// The rule for a second connection with the secret of the name.
     pub conflict: Conflict,
     /// The rules for stanzas that wait for it.

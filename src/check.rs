@@ -138,7 +138,10 @@ impl fmt::Display for Summary<'_> {
             writeln!(f, "  domain     {} ({})", domain.name, certificate(domain.identity.as_ref()))?;
         }
         for component in components {
-            writeln!(f, "  component  {} ({})", component.name, certificate(component.identity.as_ref()))?;
+            for name in &component.names {
+                let identity = self.settings.identity_of(component, name);
+                writeln!(f, "  component  {name} ({})", certificate(identity))?;
+            }
         }
         let listeners = [
             ("servers", &listen.s2s),

@@ -4,6 +4,7 @@
 //! and continues with the default. If no finding is a problem, the result is a configuration.
 
 mod absence;
+mod access;
 mod acks;
 pub(crate) mod default_path;
 pub(crate) mod finding;
@@ -28,7 +29,7 @@ use std::{
 };
 
 use toml::de::DeTable;
-use xmpp::policy::Pattern;
+use xmpp::{Served, policy::Pattern};
 
 use super::users;
 use actors::settings::{Dns, Service, Settings};
@@ -187,8 +188,9 @@ fn read(top: Section<'_>) -> (Settings, String) {
     if !components.is_empty() && listen.component.is_empty() {
         top.problem("component", "no component can connect: listen.component is empty");
     }
-    let served = domains.iter().map(|domain| &domain.name).chain(components.iter().map(|known| &known.name));
-    let served: Vec<_> = served.cloned().collect();
+    let served = domains.iter().map(|domain| &domain.name);
+    let served = served.chain(components.iter().flat_map(|known| &known.names));
+    let served: Served<()> = served.map(|name| (name.clone(), ())).collect();
     let overrides = remote::overrides(top.sections("remote"), &remote, &served, &mut stores, &promise);
     let limits = limits::limits(top.section("limits"));
     let dns = dns(top.section("dns"));

@@ -199,9 +199,9 @@ impl Node {
     }
 }
 
-/// Parses a domain name and normalises it.
+/// Parses a domain name, or that of a wildcard (`*.example.org`), and normalises it.
 fn domain(text: &str) -> Result<Domain, String> {
-    Domain::new(text).map_err(|why| why.to_string())
+    Domain::named(text).map_err(|why| why.to_string())
 }
 
 fn limit(text: &str) -> Result<usize, String> {

@@ -25,7 +25,7 @@ use std::{mem, process::ExitCode};
 
 use actix_rt::System;
 use clap::Args;
-use xmpp::{Domain, DomainPair};
+use xmpp::{Domain, DomainPair, Served};
 
 use self::{
     report::Report,
@@ -115,23 +115,26 @@ async fn probe(settings: Settings, pair: DomainPair, json: bool) -> Result<bool,
 
 /// The local domain to connect from: `from`, or else the first in the configuration.
 fn local_domain(config: &Config, from: Option<Domain>) -> Result<Domain, String> {
-    let Settings { domains, components, .. } = &config.settings;
-    let mut served =
-        domains.iter().map(|domain| &domain.name).chain(components.iter().map(|component| &component.name));
+    let served = served(&config.settings);
     match from {
-        Some(from) if served.any(|name| *name == from) => Ok(from),
+        Some(from) if served.contains(&from) => Ok(from),
         Some(from) => {
             Err(format!("--from {from} is neither a [[domain]] nor a [[component]] of the configuration"))
         }
-        None => served.next().cloned().ok_or_else(|| "the configuration contains no domain".to_owned()),
+        None => {
+            let first = config.settings.names().find(|name| !name.is_wildcard());
+            first.cloned().ok_or_else(|| "the configuration contains no domain: set --from DOMAIN".to_owned())
+        }
     }
+}
+
+fn served(settings: &Settings) -> Served<()> {
+    settings.names().map(|name| (name.clone(), ())).collect()
 }
 
 /// Whether the configuration serves the domain, so that no connection to it is made.
 fn is_local(config: &Config, name: &Domain) -> bool {
-    let Settings { domains, components, .. } = &config.settings;
-    domains.iter().any(|domain| domain.name == *name)
-        || components.iter().any(|component| component.name == *name)
+    served(&config.settings).contains(name)
 }
 
 /// Reports a configuration with problems: on standard error, and with `json` also in the form of a report.

@@ -21,6 +21,7 @@ use actors::{
     settings::{Limits, Settings},
 };
 use net::certificate;
+use xmpp::Domain;
 
 /// Runs a node with the configuration in `file` until a signal stops it.
 pub(crate) fn run(file: &Path) -> ExitCode {
@@ -163,7 +164,11 @@ fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
 
 /// Logs a warning for each certificate of the node that other servers refuse or will soon refuse.
 fn check_certificates(settings: &Settings) {
-    for (name, identity) in actors::identities(settings) {
+    let configured: Vec<&Domain> = settings.names().collect();
+    for (name, identity) in settings.served() {
+        if !configured.contains(&&name) {
+            continue;
+        }
         for flaw in identity.iter().flat_map(|identity| certificate::flaws(identity, &name)) {
             log::warn!(target: LOG, name:% = name, flaw:% = flaw; "problem with our certificate");
         }

@@ -45,6 +45,8 @@ fn of_a_server(reason: Reason) -> &'static [Bad] {
             &[("<message from='romeo@peer.example' to='juliet@third.example'/>", "item-not-found")]
         }
         Reason::Displaced => &[(DISPLACED, "policy-violation")],
+        // The rules of a component deny addresses; these components have none.
+        Reason::Denied => &[],
         // These occur on component streams only, or cannot be caused from the wire.
         Reason::ForeignFrom | Reason::TooLarge | Reason::Unreadable => &[],
     }
@@ -89,6 +91,8 @@ fn of_a_component(reason: Reason) -> &'static [Bad] {
             "bad-request",
         )],
         Reason::Displaced => &[(DISPLACED, "policy-violation")],
+        // The rules of a component deny addresses; these components have none.
+        Reason::Denied => &[],
         // These occur on server streams only, or cannot be caused from the wire.
         Reason::NotProved | Reason::NotServed | Reason::Unreadable => &[],
     }

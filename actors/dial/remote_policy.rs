@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use xmpp::{
-    Domain,
-    policy::{Hosted, Pattern, Rules},
+    Domain, Served,
+    policy::{self, Hosted, Pattern, Rules},
 };
 
-use crate::settings::{Remote, Settings};
+use crate::settings::{Access, Remote, Settings};
 
 /// The policy for each remote domain. Immutable; cheap to clone.
 #[derive(Clone, Debug)]
@@ -25,11 +25,8 @@ struct Inner {
 impl RemotePolicies {
     /// The policies of `settings`.
     pub fn new(settings: &Settings) -> Self {
-        let domains = settings.domains.iter().map(|domain| (&domain.name, domain.identity.is_some()));
-        let components =
-            settings.components.iter().map(|component| (&component.name, component.identity.is_some()));
-        let hosted =
-            domains.chain(components).map(|(name, certificate)| (name.clone(), Hosted { certificate }));
+        let hosted = settings.served().into_iter();
+        let hosted = hosted.map(|(name, identity)| (name, Hosted { certificate: identity.is_some() }));
         let overrides = settings.overrides.iter();
         let rules = Rules::new(
             hosted,
@@ -38,7 +35,7 @@ impl RemotePolicies {
             settings.allow.clone(),
             settings.deny.clone(),
         );
-        let rules = rules.with_bounds(settings.limits.stream);
+        let rules = rules.with_bounds(settings.limits.stream).with_access(access(settings));
         Self {
             inner: Arc::new(Inner {
                 rules: Arc::new(rules),
@@ -72,6 +69,26 @@ impl RemotePolicies {
     pub fn default_remote(&self) -> &Remote {
         &self.inner.default
     }
+}
+
+/// The rules of the components for remote addresses, by name. Empty if no component has any.
+pub(crate) fn access(settings: &Settings) -> Served<Option<Arc<policy::Access>>> {
+    if settings.components.iter().all(|component| component.access.is_none()) {
+        return Served::default();
+    }
+    let served = || settings.names().cloned();
+    let local: Arc<Served<()>> = Arc::new(served().map(|name| (name, ())).collect());
+    // A name without rules must not get those of a wildcard.
+    let mut names: Served<Option<Arc<policy::Access>>> = served().map(|name| (name, None)).collect();
+    for component in &settings.components {
+        let access = component.access.clone().map(|Access { allow, deny, denial }| {
+            Arc::new(policy::Access { allow, deny, denial, local: Arc::clone(&local) })
+        });
+        for name in &component.names {
+            names.insert(name.clone(), access.clone());
+        }
+    }
+    names
 }
 
 /// The rank of a pattern: the domain itself before every pattern, and a longer pattern before a shorter one.

@@ -175,6 +175,19 @@ impl Entry {
         }
     }
 
+    /// Counts the stanzas, which wait, for another domain than before.
+    pub fn move_to(&mut self, domain: &Arc<Totals>) {
+        let Some([_, current]) = &mut self.totals else { return };
+        let Amount { stanzas, bytes } = self.held;
+        for figure in [&current.taken, &current.waiting] {
+            figure.subtract(stanzas, bytes);
+        }
+        for figure in [&domain.taken, &domain.waiting] {
+            figure.add(stanzas, bytes);
+        }
+        *current = Arc::clone(domain);
+    }
+
     /// Adds the stanzas of another entry for the same domain.
     pub fn merge(&mut self, mut other: Self) {
         if self.totals.is_none() {

@@ -56,10 +56,16 @@ pub enum Trust {
     Authorities(Vec<X509>),
 }
 
-/// Returns whether `certificate` has an identifier for `domain` (RFC 9525). Chain and dates are not checked.
+/// Returns whether `certificate` has an identifier for `domain` (RFC 9525), or for the domains with one label more than
+/// the parent of a wildcard. Chain and dates are not checked.
 #[must_use]
 pub fn covers(certificate: &X509Ref, domain: &Domain) -> bool {
-    described(certificate, Vec::new()).names(domain)
+    let described = described(certificate, Vec::new());
+    match domain.wildcard_parent() {
+        // An identifier with a wildcard matches every label, so it matches one that no certificate has by itself.
+        Some(parent) => Domain::new(&format!("{ANY_LABEL}.{parent}")).is_ok_and(|any| described.names(&any)),
+        None => described.names(domain),
+    }
 }
 
 /// Verifies the certificate of a peer.
@@ -171,6 +177,9 @@ const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// A label that stands for any other one.
+const ANY_LABEL: &str = "nuncio-any-name";
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ use openssl::{
     ssl::{NameType, Ssl, SslContext, SslRef, StatusType},
 };
 use tokio_openssl::SslStream;
-use xmpp::{Domain, DomainPair, certificate::Certificate};
+use xmpp::{Domain, DomainPair, Served, certificate::Certificate};
 
 use crate::{
     certificate::{self, Identity, Peer, Stores, Trust},
@@ -62,7 +62,7 @@ pub struct Session {
 }
 
 impl Tls {
-    /// Makes the contexts of all local domains and loads the trust stores.
+    /// Makes the contexts of all local domains and wildcards, and loads the trust stores.
     ///
     /// Clients that name no local domain get the first identity.
     ///
@@ -73,7 +73,8 @@ impl Tls {
         // Components share the identity of their parent domain, and so one set of contexts.
         let mut made: HashMap<Vec<u8>, Contexts> = HashMap::new();
         let mut first = None;
-        let (mut outbound, mut starttls, mut direct) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (mut outbound, mut starttls, mut direct) =
+            (Served::default(), Served::default(), Served::default());
         for (domain, identity) in identities {
             let Some(identity) = identity else { continue };
             let contexts =
@@ -203,7 +204,7 @@ impl fmt::Debug for Tls {
 
 struct Inner {
     /// The contexts of outgoing connections by local domain.
-    outbound: HashMap<Domain, SslContext>,
+    outbound: Served<SslContext>,
     /// The context of outgoing connections for local domains without a certificate.
     anonymous: SslContext,
     /// The contexts of incoming connections; `None` if no local domain has a certificate.

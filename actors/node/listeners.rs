@@ -135,6 +135,7 @@ impl Listeners {
         component::Environment {
             names: Arc::clone(&self.terms.secrets),
             redelivered: Arc::clone(&self.terms.redelivered),
+            rates: Arc::clone(&self.terms.rates),
             max_stanza: remote.policy.max_stanza,
             bounds: *policies.rules().bounds(),
             write_timeout: remote.write_timeout,

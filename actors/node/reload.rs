@@ -1,6 +1,6 @@
 //! Gives new settings to a running node. Streams go on, except those that the new settings do not admit.
 
-use super::{Node, StartError, absences, identities, served};
+use super::{Node, StartError, absences, identities, listed, served, served_by_components};
 use crate::{
     dial::{attempt::Dialer, dial_limit, remote_policy::RemotePolicies, resolver},
     routing::{mailroom, promise, router},
@@ -47,12 +47,16 @@ impl Node {
         let (dial, bounds) = (Box::new(dialer.clone()), settings.promise.clone());
         let _ = self.promise.signal(promise::Adopt { dial, bounds });
         // The mailroom before the router, which then sends stanzas for new names.
-        let adopt = mailroom::Adopt { components: absences(&settings), total_bytes: settings.absence_bytes };
+        let adopt = mailroom::Adopt {
+            components: absences(&settings),
+            names: served_by_components(&settings),
+            total_bytes: settings.absence_bytes,
+        };
         let _ = self.mailroom.signal(adopt);
         let (domains, components) = served(&settings);
-        let service = settings.service.clone();
+        let (service, listed) = (settings.service.clone(), listed(&settings));
         let sessions = outgoing::Adopt { policies, tls };
-        let adopt = router::Adopt { domains, components, service, sessions };
+        let adopt = router::Adopt { domains, components, service, listed, sessions };
         let _ = self.router.signal(adopt);
 
         self.listeners.dialer = dialer;

@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 use super::{
     Node, StartError, absences,
     exporter::{gather, http},
-    identities,
+    identities, listed,
     listeners::{Listeners, Receivers, Terms},
-    served,
+    served, served_by_components,
     sockets::{Sockets, bind_control},
     starter::Starter,
 };
@@ -110,7 +110,10 @@ impl Node {
         routing.start_router(router_inbox, routed, dialer.recorder.clone());
 
         if let Some((opened, journal)) = opened.as_mut().zip(settings.journal.as_ref()) {
-            let absences = absences(&settings).into_iter().collect();
+            let names = settings.components.iter();
+            let absences =
+                names.flat_map(|it| it.names.iter().map(|name| (name.clone(), it.absence.clone())));
+            let absences = absences.collect();
             let restoring = Restoring { grace: journal.grace, message: settings.promise.message, absences };
             let journal::Restored { for_links, for_components } = opened.take_batches(&restoring);
             // Before the listeners start, so that nothing overtakes them.
@@ -281,8 +284,7 @@ impl Routing<'_> {
     }
 
     fn start_service(&self) -> Mailbox<Service> {
-        let (_, components) = served(self.settings);
-        let components = components.into_iter().map(|(name, _)| name).collect();
+        let components = listed(self.settings);
         let settings = self.settings.service.clone();
         let owners = service::Owners { answered: self.router.outlet(), acknowledged: self.router.outlet() };
         let guard = self.guard("service");
@@ -297,12 +299,14 @@ impl Routing<'_> {
             answered: self.router.outlet(),
             bounced: self.router.outlet(),
             notified: self.router.outlet(),
+            moved: self.router.outlet(),
             journal: self.store(),
         };
         let (rules, total_bytes) = (absences(self.settings), self.settings.absence_bytes);
+        let names = served_by_components(self.settings);
         let guard = self.guard("mailroom");
         self.starter.start(&self.starter.mail, "mailroom", 65_536, move |own| {
-            Mailroom::new(rules, total_bytes, &own, owners, guard)
+            Mailroom::new(rules, names, total_bytes, &own, owners, guard)
         })
     }
 

@@ -1,7 +1,8 @@
 //! The mailroom: an actor that keeps stanzas for components that are not connected, or that read more slowly than
 //! stanzas arrive.
 //!
-//! Each configured name has a seat: a bounded queue, and the connection that serves the name, if there is one. A
+//! Each configured component has a seat, by the first of its names: a bounded queue, and the connection that serves the
+//! names, if there is one. A
 //! connection asks for what waits, in portions. When nothing waits any more, the router sends to it directly. A name that
 //! has been absent for longer than a stanza may wait gets no queue for it: the stanza is answered at once.
 //!
@@ -13,6 +14,7 @@ mod delay;
 mod handover;
 mod journal;
 mod messages;
+mod names;
 mod notices;
 mod presences;
 mod reports;
@@ -23,13 +25,13 @@ mod seats;
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
-use xmpp::{Domain, stanza::Kind};
+use xmpp::{Domain, Served, stanza::Kind};
 
 use self::{answers::Reason, presences::Presences, seats::Seats};
 pub use self::{
     messages::{
-        Adopt, Answered, Bounced, Deliver, Drain, Expect, HandedOver, Notified, Owners, Release, Restore,
-        Show, Shown, TakeOver,
+        Adopt, Answered, Bounced, Deliver, Drain, Expect, HandedOver, Moved, Notified, Owners, Release,
+        Restore, Show, Shown, TakeOver,
     },
     reports::{Figures, ShowFigures},
 };
@@ -44,6 +46,8 @@ use mailbox::{Mailbox, Queued, panic_guard::PanicGuard};
 /// The actor.
 pub struct Mailroom {
     seats: Seats,
+    /// The component that serves each name.
+    names: Served<Domain>,
     presences: Presences,
     owners: Owners,
     /// Limits the log lines about full queues.
@@ -55,9 +59,10 @@ pub struct Mailroom {
 }
 
 impl Mailroom {
-    /// A mailroom for these components. Their queues may have so many bytes in total.
+    /// A mailroom for these components, and for their names. Their queues may have so many bytes in total.
     pub fn new(
         components: impl IntoIterator<Item = (Domain, Absence)>,
+        names: Served<Domain>,
         total_bytes: usize,
         own: &Mailbox<Self>,
         owners: Owners,
@@ -67,6 +72,7 @@ impl Mailroom {
         seats.adopt(components, total_bytes, clock::now());
         Self {
             seats,
+            names,
             presences: Presences::default(),
             keeper: owners
                 .journal
@@ -84,8 +90,8 @@ impl Mailroom {
     }
 
     fn deliver(&mut self, mut batch: Batch) {
-        let (name, now) = (batch.to.clone(), clock::now());
-        let Some(seat) = self.seats.get(&name) else {
+        let now = clock::now();
+        let Some((name, seat)) = self.seat_of(&batch.to) else {
             return self.answer(vec![batch], &Reason::Removed, Outcome::Answered);
         };
         if let Some(absence) = seat.absence(now) {
@@ -192,11 +198,13 @@ impl Handler<Queued<Adopt>> for Mailroom {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { components, total_bytes } = adopt.into_message();
+        let Adopt { components, names, total_bytes } = adopt.into_message();
+        let before = std::mem::replace(&mut self.names, names);
         for (name, waiting) in self.seats.adopt(components, total_bytes, clock::now()) {
             self.presences.remove(&name);
-            self.answer(waiting, &Reason::Removed, Outcome::Answered);
+            self.move_on(waiting);
         }
+        self.give_up_names(&before);
     }
 }
 

@@ -104,8 +104,11 @@ impl Promise {
         if disk.is_some() {
             waiting.use_journal();
         }
+        let (mut slots, mut schedule) = (Slots::new(dial.dials()), Schedule::new(bounds));
+        slots.set_names(dial.rules());
+        schedule.set_names(dial.rules());
         Self {
-            slots: Slots::new(dial.dials()),
+            slots,
             dial,
             workers,
             outgoing,
@@ -118,7 +121,7 @@ impl Promise {
             pairs: Pairs::default(),
             waiting,
             disk,
-            schedule: Schedule::new(bounds),
+            schedule,
             refusals: LogLimiter::new(LOG, log_limit::FEW, "more stanzas were refused: queues are full"),
             stopping: false,
             _guard: guard,

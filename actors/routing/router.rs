@@ -16,7 +16,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{
-    Domain, DomainPair, Stanza,
+    Domain, DomainPair, Served, Stanza,
     stanza::{self, Condition, ErrorType},
 };
 
@@ -28,8 +28,8 @@ use self::{
 pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
-        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, LogAccount, Report, Restore,
-        ShowComponents, ShowDomain, ShowSessions,
+        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, Known, LogAccount, Report,
+        Restore, ShowComponents, ShowDomain, ShowSessions,
     },
 };
 use crate::{
@@ -45,14 +45,16 @@ use crate::{
         promise::{self, Promise},
         service::{self, Service},
     },
-    settings::Conflict,
     streams::{component, outgoing},
 };
 use mailbox::{Mailbox, Queued, Refused, panic_guard::PanicGuard};
 
 /// The actor.
 pub struct Router {
-    local: HashMap<Domain, Local>,
+    /// Every local name.
+    local: Served<Local>,
+    /// The components, by the name under which each is configured.
+    components: HashMap<Domain, Registration>,
     sessions: HashMap<DomainPair, Session>,
     promise: Mailbox<Promise>,
     mailroom: Mailbox<Mailroom>,
@@ -79,16 +81,16 @@ pub struct Receivers {
 enum Local {
     /// The node's own service.
     Node,
-    /// A component, connected or not.
-    Component(Box<Registration>),
+    /// The component with this name, connected or not.
+    Component(Domain),
 }
 
 impl Router {
-    /// A router for these domains, of which those in `components` are served by a component. The account is
+    /// A router for these domains, and for the names of these components. The account is
     /// logged every `log_account`.
     pub fn new(
         domains: impl IntoIterator<Item = Domain>,
-        components: impl IntoIterator<Item = (Domain, Conflict)>,
+        components: impl IntoIterator<Item = Known>,
         receivers: Receivers,
         log_account: Option<Duration>,
         recorder: RecorderHandle,
@@ -97,10 +99,19 @@ impl Router {
         let accounts =
             Accounts { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, recorder };
         let Receivers { promise, mailroom, service, journal } = receivers;
-        let nodes = domains.into_iter().map(|name| (name, Local::Node));
-        let components = components.into_iter().map(|(name, conflict)| (name, Local::component(conflict)));
-        let local = nodes.chain(components).collect();
-        Self { local, sessions: HashMap::new(), promise, mailroom, service, journal, accounts, _guard: guard }
+        let mut router = Self {
+            local: Served::default(),
+            components: HashMap::new(),
+            sessions: HashMap::new(),
+            promise,
+            mailroom,
+            service,
+            journal,
+            accounts,
+            _guard: guard,
+        };
+        router.set_local(domains, components);
+        router
     }
 
     /// Sends a batch to the local domain, the session or the promise that it is for. A batch of a remote
@@ -108,8 +119,9 @@ impl Router {
     fn route(&mut self, mut batch: Batch, ingress: Ingress) {
         self.reserve_places(&mut batch);
         match self.local.get(&batch.to) {
-            Some(Local::Component(registration)) => {
-                let Some(component) = registration.direct() else { return self.keep(batch) };
+            Some(Local::Component(name)) => {
+                let direct = self.components.get(name).and_then(Registration::direct);
+                let Some(component) = direct else { return self.keep(batch) };
                 let sent = if batch.returning {
                     component.signal(component::Send { batch })
                 } else {
@@ -119,9 +131,9 @@ impl Router {
                     Ok(()) => {}
                     Err(Refused::Full(send)) => self.answer_overloaded(send.batch),
                     Err(Refused::Gone(send)) => {
-                        let (batch, component) = (send.batch, component.clone());
+                        let (batch, name, component) = (send.batch, name.clone(), component.clone());
                         let reason = "internal error of this node".to_owned();
-                        self.component_gone(&batch.to, component, reason);
+                        self.component_gone(&name, component, reason);
                         self.keep(batch);
                     }
                 }
@@ -210,12 +222,6 @@ impl Router {
     }
 }
 
-impl Local {
-    fn component(conflict: Conflict) -> Self {
-        Self::Component(Box::new(Registration::new(conflict)))
-    }
-}
-
 /// The streams refuse these stanzas with `host-unknown` already. This check is cheap, and an open relay would
 /// be abused.
 fn refuse_to_relay(mut batch: Batch) {
@@ -243,7 +249,7 @@ impl Handler<Queued<Route>> for Router {
     fn handle(&mut self, route: Queued<Route>, _: &mut Context<Self>) {
         let Route { batches, ingress } = route.into_message();
         for mut batch in batches {
-            self.accounts.take_in(&mut batch);
+            self.take_in(&mut batch);
             self.route(batch, ingress);
         }
     }
@@ -276,10 +282,9 @@ impl Handler<Queued<Adopt>> for Router {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { domains, components, service, sessions } = adopt.into_message();
+        let Adopt { domains, components, service, listed, sessions } = adopt.into_message();
         // If the service is gone, the process ends.
-        let names = components.iter().map(|(name, _)| name.clone()).collect();
-        let _ = self.service.signal(service::Adopt { components: names, service });
+        let _ = self.service.signal(service::Adopt { components: listed, service });
         self.set_local(domains, components);
         for session in self.sessions.values() {
             // A session that has just ended does not need it.
@@ -294,10 +299,11 @@ impl Handler<Queued<Report>> for Router {
     fn handle(&mut self, report: Queued<Report>, _: &mut Context<Self>) {
         report.into_message();
         self.accounts.log();
-        for (name, local) in &self.local {
+        for (name, local) in self.local.iter() {
+            let is_connected = |name| self.components.get(name).is_some_and(Registration::is_connected);
             let served_by = match local {
                 Local::Node => "the node",
-                Local::Component(registration) if registration.is_connected() => "a component",
+                Local::Component(component) if is_connected(component) => "a component",
                 Local::Component(_) => "a component that is not connected",
             };
             log::info!(target: LOG, name:% = name, served_by = served_by; "local domain");

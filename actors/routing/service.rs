@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use actix::{Actor, Context, Handler};
 use xmpp::{
-    Domain, Stanza, service,
+    Stanza,
+    service::{self, Listed},
     stanza::{self, Condition, ErrorType, Kind},
 };
 
@@ -31,8 +32,8 @@ pub struct Serve {
 /// Use this configuration from now on.
 #[derive(Debug)]
 pub struct Adopt {
-    /// The names that components serve.
-    pub components: Vec<Domain>,
+    /// The components that service discovery lists.
+    pub components: Vec<Listed>,
     /// The contact addresses.
     pub service: settings::Service,
 }
@@ -69,8 +70,8 @@ pub struct Owners {
 
 /// The actor.
 pub struct Service {
-    /// The names of the components, which service discovery lists.
-    components: Vec<Domain>,
+    /// The components that service discovery lists.
+    components: Vec<Listed>,
     settings: settings::Service,
     started: Instant,
     owners: Owners,
@@ -80,7 +81,7 @@ pub struct Service {
 impl Service {
     /// A service that describes the node with these components and settings.
     pub fn new(
-        components: Vec<Domain>,
+        components: Vec<Listed>,
         settings: settings::Service,
         owners: Owners,
         guard: PanicGuard,
@@ -102,8 +103,8 @@ impl Service {
     }
 
     fn answer_iq(&self, request: &Stanza) -> Option<Stanza> {
-        let below = |name: &&Domain| name.is_below(request.to_domain());
-        let components: Vec<Domain> = self.components.iter().filter(below).cloned().collect();
+        let below = |listed: &&Listed| listed.address.is_below(request.to_domain());
+        let components: Vec<Listed> = self.components.iter().filter(below).cloned().collect();
         let facts = service::Facts {
             version: env!("CARGO_PKG_VERSION"),
             os: None,

@@ -13,7 +13,7 @@ use super::{
     *,
 };
 use crate::{
-    fixture::{ABSENCE, Core, environment, start_component, start_core},
+    fixture::{ABSENCE, Core, each_its_own, environment, known, start_component, start_core},
     flow::account::Outcome,
     routing::mailroom,
     settings::{Absence, Conflict},
@@ -129,8 +129,11 @@ impl House {
     /// A reload with these components.
     fn adopts(&self, names: &[(Domain, Conflict, Absence)]) {
         let components = names.iter().map(|(name, _, absence)| (name.clone(), absence.clone())).collect();
-        self.core.mailroom.signal(mailroom::Adopt { components, total_bytes: 1 << 20 }).unwrap();
-        let components = names.iter().map(|(name, conflict, _)| (name.clone(), *conflict)).collect();
+        self.core
+            .mailroom
+            .signal(mailroom::Adopt { components, names: each_its_own(names), total_bytes: 1 << 20 })
+            .unwrap();
+        let components = known(names);
         let sessions = outgoing::Adopt {
             policies: crate::dial::remote_policy::RemotePolicies::new(
                 &super::receiver::configuration::settings(&[]),
@@ -140,7 +143,7 @@ impl House {
         let service = settings::Service::default();
         self.core
             .router
-            .signal(router::Adopt { domains: Vec::new(), components, service, sessions })
+            .signal(router::Adopt { domains: Vec::new(), components, service, listed: Vec::new(), sessions })
             .unwrap();
     }
 }

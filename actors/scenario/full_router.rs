@@ -5,7 +5,7 @@ use super::{
     receiver::{Receiver, message, settled},
     *,
 };
-use crate::routing::router::{Figures, Receivers, ShowFigures};
+use crate::routing::router::{Figures, Known, Receivers, ShowFigures};
 use mailbox::panic_guard::PanicGuard;
 
 const B: &str = "b.example";
@@ -42,10 +42,12 @@ async fn a_full_router_holds_back_the_count_and_takes_everything_later() {
         let guard = PanicGuard::new("router", mpsc::channel(1).0);
         let recorder = RecorderHandle::disabled();
         // No component is connected, so each stanza waits in the mailroom, which does not run.
-        let name = (Domain::new(OURS).unwrap(), settings::Conflict::Refuse);
+        let name = Domain::new(OURS).unwrap();
+        let (names, conflict) = (vec![name.clone()], settings::Conflict::Refuse);
+        let known = Known { name, names, conflict };
         Router::new(
             [],
-            [name],
+            [known],
             Receivers { promise, mailroom, service, journal: None },
             None,
             recorder,

@@ -1,4 +1,4 @@
-//! The connection of an external component, which serves one of our domains (XEP-0114).
+//! The connection of an external component, which serves one of our domains, or several (XEP-0114).
 
 mod bind;
 mod closing;
@@ -9,6 +9,7 @@ mod log_limits;
 mod machine;
 mod messages;
 mod ping;
+mod rate;
 mod reload;
 mod show;
 mod supply;
@@ -23,7 +24,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{
     Domain,
-    component::{Configured, Handshake},
+    component::{Handshake, Names},
     policy::Bounds,
     stream::Condition,
 };
@@ -34,6 +35,7 @@ use self::{
     liveness::Liveness,
     machine::Machine,
     ping::Ping,
+    rate::RateLimit,
     supply::Supply,
 };
 pub use self::{
@@ -53,6 +55,7 @@ use crate::{
         trace::Trace,
     },
     observe::log_limit::LogLimiter,
+    settings::Rate,
     streams::{
         accepted,
         connection::{self, Connection, Intake, WHOLE_CHUNK},
@@ -90,8 +93,10 @@ pub struct Owners {
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// The configured names, with their secrets and limits.
-    pub names: Arc<HashMap<Domain, Configured>>,
-    /// The names for which stanzas are sent again that were written lately when the connection was lost.
+    pub names: Names,
+    /// The components with a limited rate, by the name under which each is configured.
+    pub rates: Arc<HashMap<Domain, Rate>>,
+    /// The components for which stanzas are sent again that were written lately when the connection was lost.
     pub redelivered: Arc<HashSet<Domain>>,
     /// Bytes of the longest stanza, where a name has no limit of its own.
     pub max_stanza: usize,
@@ -140,6 +145,7 @@ pub struct Component {
     silence: Silence,
     ping: Ping,
     liveness: Liveness,
+    rate_limit: RateLimit,
     closing: Closing,
     /// Dropped with the actor.
     draining: Option<drain::Token>,
@@ -173,6 +179,7 @@ impl Component {
             silence: Silence::default(),
             ping: Ping::default(),
             liveness: Liveness::new(),
+            rate_limit: RateLimit::default(),
             closing: Closing::default(),
             draining: None,
             environment,
@@ -217,9 +224,10 @@ impl Handler<Queued<link::Event>> for Component {
                 self.silence.note_read(&permit, self.machine.is_accepting());
                 self.liveness.note_read();
                 self.report_answer();
+                let (length, before) = (bytes.len(), self.stanzas_read());
                 self.machine.receive(bytes);
                 self.drive(&permit, context);
-                if let Some(pause) = self.intake.pause_after(self.machine.take_unproductive()) {
+                if let Some(pause) = self.pause_after(length, self.stanzas_read() - before) {
                     connection::pause_reading(permit, pause, context);
                 }
             }

@@ -5,14 +5,15 @@ use crate::{
     reader::Reader,
 };
 use bytes::BytesMut;
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 use xmpp::{
-    component::{Handshake, Open, Output, Secret, open},
+    component::{Configured, Handshake, Open, Output, Secret, open},
     policy::Bounds,
 };
 
 pub(crate) fn run(input: &[u8]) {
-    let names = HashMap::from([(domain("c.example"), Secret::new("secret").into())]);
+    let name = domain("c.example");
+    let names = [(name.clone(), Configured::new(name, Secret::new("secret")))].into_iter().collect();
     let handshake = Handshake::new(Arc::new(names), 64 * 1024, Bounds::default(), fixture::ids());
     let mut stream = Stream::Handshake(handshake);
     let (mut reader, mut claimed, mut served, mut over) = (Reader::new(), false, false, false);

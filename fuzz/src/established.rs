@@ -6,11 +6,11 @@
 
 use crate::fixture::{self, domain};
 use bytes::BytesMut;
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 use xmpp::{
     DomainPair, Stanza,
     acks::{Offer, Options},
-    component::{self, Secret},
+    component::{self, Configured, Secret},
     framer::{Frame, Framer, Limits},
     policy::{Bounds, Hosted, MalformedStanza, Pattern, Policy, Rules, Tls, UnknownRecipient},
     stream::{Condition, End, initiating, receiving},
@@ -100,7 +100,8 @@ pub(crate) fn initiating(input: &[u8]) {
 
 /// The stream of a component.
 pub(crate) fn component(input: &[u8]) {
-    let names = HashMap::from([(domain("c.example"), Secret::new("secret").into())]);
+    let name = domain("c.example");
+    let names = [(name.clone(), Configured::new(name, Secret::new("secret")))].into_iter().collect();
     let bounds = Bounds::default();
     let mut handshake = component::Handshake::new(Arc::new(names), 64 * 1024, bounds, fixture::ids());
     let mut log = Log::new(COMPONENT_HEADER, "c.example", "b.example");

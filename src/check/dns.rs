@@ -33,13 +33,14 @@ pub(super) fn check(source: &Source, settings: &Settings) {
         return;
     }
     let mut names: Vec<&Domain> = settings.domains.iter().map(|domain| &domain.name).collect();
-    let components = settings.components.iter().map(|component| &component.name);
+    let components = settings.components.iter().flat_map(|component| &component.names);
     components.for_each(|name| {
         if !names.contains(&name) {
             names.push(name);
         }
     });
-    names.retain(|name| is_public(name.as_str()));
+    // The domains of a wildcard are not known.
+    names.retain(|name| is_public(name.as_str()) && !name.is_wildcard());
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let (Ok(dns), Ok(runtime)) = (Dns::new(&settings.dns, &Network::System), runtime) else { return };
     if names.is_empty() {
@@ -175,7 +176,7 @@ fn timed_out(name: &Domain) -> Message {
 }
 
 fn add(source: &Source, name: &Domain, severity: Severity, message: Message) {
-    let values = source.values(&["domain.name", "component.name"]);
+    let values = source.values(&["domain.name", "component.name", "component.names"]);
     let value = values.into_iter().find(|value| value::domain(&value.text).as_ref() == Ok(name));
     if let Some(value) = value {
         source.add(severity, value.span, &value.key, message);

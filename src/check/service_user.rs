@@ -60,12 +60,14 @@ fn user_of(unit: &str) -> Option<String> {
 }
 
 /// The keys with paths of files that the node reads.
-const FILES: [&str; 10] = [
+const FILES: [&str; 12] = [
     "domain.certificate",
     "domain.key",
     "component.certificate",
     "component.key",
     "component.secret_file",
+    "component.allow_file",
+    "component.deny_file",
     "journal.key_file",
     "s2s.trust",
     "remote.trust",

@@ -47,7 +47,10 @@ pub(crate) fn read(section: &Section<'_>) -> Option<Identity> {
 pub(crate) fn check(section: &Section<'_>, identity: &Identity, name: &Domain) {
     for flaw in certificate::flaws(identity, name) {
         let text = flaw.to_string();
-        if matches!(flaw, Flaw::ExpiresSoon { .. }) {
+        if matches!(flaw, Flaw::WrongName { .. }) && name.is_wildcard() {
+            // A certificate for some names below it may be intended.
+            section.warning("certificate", Message::with_help(text, WILDCARD));
+        } else if matches!(flaw, Flaw::ExpiresSoon { .. }) {
             section.warning("certificate", Message::with_help(text, RENEW));
         } else {
             section.flaw("certificate", Message::with_help(text, REFUSED));
@@ -59,10 +62,12 @@ pub(crate) fn check(section: &Section<'_>, identity: &Identity, name: &Domain) {
 /// findings.
 pub(crate) fn check_inherited(section: &Section<'_>, identity: &Identity, name: &Domain) {
     if identity.chain.first().is_some_and(|leaf| !certificate::covers(leaf, name)) {
-        section.flaw(
-            "certificate",
-            Message::with_help(format!("the certificate of its domain is not for {name}"), REFUSED),
-        );
+        let text = format!("the certificate of its domain is not for {name}");
+        if name.is_wildcard() {
+            section.warning("certificate", Message::with_help(text, WILDCARD));
+        } else {
+            section.flaw("certificate", Message::with_help(text, REFUSED));
+        }
     }
 }
 
@@ -150,5 +155,8 @@ fn private_key(path: &Path) -> Result<PKey<Private>, String> {
 pub(crate) const SYSTEM: &str = "system";
 
 const RENEW: &str = "renew it, then reload the node";
+
+const WILDCARD: &str = "other servers will refuse it for every name below that the certificate does not list: use one with \
+                        this name, which covers one label";
 
 const REFUSED: &str = "other servers will refuse it: replace it, then reload the node";

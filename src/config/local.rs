@@ -7,6 +7,7 @@ use xmpp::{
 
 use super::{
     absence::{self, Defaults},
+    access,
     finding::Message,
     identity,
     section::Section,
@@ -22,7 +23,7 @@ pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalD
         let name = section.require("name", value::domain);
         let identity = identity::read(&section);
         if let Some(name) = name {
-            refuse_duplicate(&section, &name, &mut lines);
+            refuse_duplicate(&section, "name", &name, &mut lines);
             match &identity {
                 Some(identity) => identity::check(&section, identity, &name),
                 None if !section.has("certificate") && !section.has("key") => {
@@ -37,8 +38,8 @@ pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalD
     domains
 }
 
-/// Reads every `[[component]]`. One without a certificate uses the certificate of the domain that it serves
-/// or is below.
+/// Reads every `[[component]]`. One without a certificate uses for each of its names the certificate of the domain with
+/// that name or above it.
 pub(super) fn components(
     sections: Vec<Section<'_>>,
     domains: &[LocalDomain],
@@ -48,23 +49,41 @@ pub(super) fn components(
     let mut components = Vec::new();
     let mut lines = Vec::new();
     for section in sections {
-        let name = section.require("name", value::domain);
+        let names = names(&section, &mut lines);
         let secret = shared_secret(&section);
         let conflict = section.read("conflict", value::one_of(&CONFLICT)).unwrap_or_default();
         let own = identity::read(&section);
         let max_stanza = section.read("max_stanza", value::size);
-        let absence = absence::of_component(&section, defaults);
-        if let Some(name) = &name {
-            refuse_duplicate(&section, name, &mut lines);
+        let max_rate = access::max_rate(&section);
+        let access = access::access(&section);
+        let hidden = section.flag("hidden").unwrap_or_default();
+        let title = section.read("title", access::title);
+        if hidden && title.is_some() {
+            section.warning("title", "has no effect: hidden = true keeps the component out of the list");
         }
-        if let (Some(name), Some(secret)) = (name, secret) {
-            let identity = if section.has("certificate") || section.has("key") {
-                own.inspect(|identity| identity::check(&section, identity, &name))
-            } else {
-                inherited(&section, &name, domains, policy)
-                    .inspect(|identity| identity::check_inherited(&section, identity, &name))
-            };
-            components.push(Component { name, secret, identity, max_stanza, conflict, absence });
+        let absence = absence::of_component(&section, defaults);
+        if let (Some(name), Some(secret)) = (names.first().cloned(), secret) {
+            let has_own = section.has("certificate") || section.has("key");
+            for name in &names {
+                if has_own {
+                    own.iter().for_each(|identity| identity::check(&section, identity, name));
+                } else if let Some(identity) = inherited(&section, name, domains, policy) {
+                    identity::check_inherited(&section, identity, name);
+                }
+            }
+            components.push(Component {
+                name,
+                names,
+                secret,
+                identity: own,
+                max_stanza,
+                max_rate,
+                access,
+                hidden,
+                title,
+                conflict,
+                absence,
+            });
         }
         section.finish();
     }
@@ -116,19 +135,40 @@ pub(crate) fn warn_if_weak(section: &Section<'_>, keys: [&'static str; 2], secre
     section.warning(key, Message::with_help(text, "generate one with `openssl rand -hex 32`"));
 }
 
-fn inherited(
+/// Reads `name` and `names`: the domains and wildcards of a component, `name` first.
+fn names(section: &Section<'_>, lines: &mut Vec<(Domain, usize)>) -> Vec<Domain> {
+    if !section.has("name") && !section.has("names") {
+        section.problem("name", "is missing: set \"name\", or \"names\" with all names of the component");
+    }
+    let name = section.read("name", value::served_name);
+    let further = section.list("names", value::served_name);
+    if !section.has("name") && further.as_ref().is_some_and(Vec::is_empty) && !section.has_problem("names") {
+        section.problem("names", "is empty: the component has no name");
+    }
+    let mut further = further.unwrap_or_default();
+    // It may be repeated in the list.
+    further.retain(|further| Some(further) != name.as_ref());
+    if let Some(repeated) = value::repeated(&further) {
+        section.problem("names", format!("contains {repeated} twice"));
+    }
+    name.iter().for_each(|name| refuse_duplicate(section, "name", name, lines));
+    further.iter().for_each(|name| refuse_duplicate(section, "names", name, lines));
+    name.into_iter().chain(further).collect()
+}
+
+fn inherited<'a>(
     section: &Section<'_>,
     name: &Domain,
-    domains: &[LocalDomain],
+    domains: &'a [LocalDomain],
     policy: &Policy,
-) -> Option<Identity> {
+) -> Option<&'a Identity> {
     let parents = domains.iter().filter(|domain| domain.name == *name || name.is_below(&domain.name));
     let nearest = parents.max_by_key(|domain| domain.name.as_str().len());
     if nearest.is_none() {
         let subject = format!("{name} is not below a [[domain]] and");
         section.warning("certificate", without_certificate(&subject, policy));
     }
-    nearest?.identity.clone()
+    nearest?.identity.as_ref()
 }
 
 fn without_certificate(subject: &str, policy: &Policy) -> String {
@@ -139,9 +179,10 @@ fn without_certificate(subject: &str, policy: &Policy) -> String {
     format!("{subject} has no certificate and key: it cannot offer TLS to other servers{consequence}")
 }
 
-fn refuse_duplicate(section: &Section<'_>, name: &Domain, lines: &mut Vec<(Domain, usize)>) {
-    if let Some((_, line)) = lines.iter().find(|(known, _)| known == name) {
-        section.problem("name", format!("{name} is already defined on line {line}"));
+fn refuse_duplicate(section: &Section<'_>, key: &str, name: &Domain, lines: &mut Vec<(Domain, usize)>) {
+    let known = lines.iter().find(|(known, line)| known == name && *line != section.line());
+    if let Some((_, line)) = known {
+        section.problem(key, format!("{name} is already defined on line {line}"));
     }
     lines.push((name.clone(), section.line()));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actors::settings::{Promise, Remote, Repeat};
 use openssl::rand;
 use xmpp::{
-    Domain,
+    Served,
     certificate::TrustStore,
     dialback::Secret,
     policy::{MalformedStanza, Mechanism, Pattern, Policy, Tls, UnknownRecipient},
@@ -61,7 +61,7 @@ pub(crate) fn defaults(s2s: &Section<'_>, stores: &mut Stores, promise: &Promise
 pub(crate) fn overrides(
     sections: Vec<Section<'_>>,
     defaults: &Remote,
-    local: &[Domain],
+    local: &Served<()>,
     stores: &mut Stores,
     promise: &Promise,
 ) -> Vec<(Pattern, Remote)> {

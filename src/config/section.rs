@@ -165,6 +165,12 @@ impl<'a> Section<'a> {
         flag
     }
 
+    /// Whether the value at `key` is an integer.
+    pub(crate) fn is_integer(&self, key: &str) -> bool {
+        let value = self.table.and_then(|table| table.get(key));
+        value.is_some_and(|value| matches!(value.get_ref(), DeValue::Integer(_)))
+    }
+
     /// Adds a problem if the section has `key`, which is valid in another section.
     pub(crate) fn refuse(&self, key: &'static str, reason: &str) {
         self.refused.borrow_mut().push(key);
@@ -260,7 +266,7 @@ impl<'a> Section<'a> {
 }
 
 /// The keys whose values `nuncio check` compares with the machine and the DNS.
-const REMEMBERED: [&str; 22] = [
+const REMEMBERED: [&str; 25] = [
     "domain.certificate",
     "component.certificate",
     "s2s.trust",
@@ -276,6 +282,9 @@ const REMEMBERED: [&str; 22] = [
     "remote.dialback_secret",
     "domain.key",
     "component.name",
+    "component.names",
+    "component.allow_file",
+    "component.deny_file",
     "component.key",
     "component.secret_file",
     "s2s.dialback_secret_file",

@@ -4,6 +4,7 @@ mod absence;
 mod acks;
 mod hints;
 mod journal;
+mod names;
 mod served;
 
 use std::{

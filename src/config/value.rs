@@ -85,6 +85,20 @@ pub(crate) fn domain(text: &str) -> Result<Domain, String> {
     Domain::new(text).map_err(|error| not_a_domain(text, &error.to_string()))
 }
 
+/// A domain name, or all domains below one, `*.example.org`, in normal form.
+pub(crate) fn served_name(text: &str) -> Result<Domain, String> {
+    if text == "*" {
+        return Err("\"*\" would be every domain: name the domain above them, \"*.example.org\"".to_owned());
+    }
+    match text.strip_prefix("*.") {
+        Some(parent) => {
+            let parent = domain(parent)?;
+            parent.wildcard().ok_or_else(|| format!("\"{text}\": there are no domains below an IP address"))
+        }
+        None => domain(text),
+    }
+}
+
 /// `*`, `*.example.net` or one domain.
 pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::parse(text).map_err(|error| match contained_domain(text) {

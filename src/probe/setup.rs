@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_rt::Arbiter;
 use tokio::sync::mpsc;
-use xmpp::{DomainPair, dialback};
+use xmpp::{DomainPair, Served, dialback};
 
 use super::observed::{Event, EventSender};
 use actors::{
@@ -80,11 +80,8 @@ impl Probe {
 
     /// The certificate of the local domain.
     pub(crate) fn identity(&self) -> Option<&Identity> {
-        let Settings { domains, components, .. } = &self.settings;
-        let local = &self.pair.local;
-        let of_component = components.iter().find(|component| component.name == *local);
-        let of_domain = || domains.iter().find(|domain| domain.name == *local)?.identity.as_ref();
-        of_component.and_then(|component| component.identity.as_ref()).or_else(of_domain)
+        let served: Served<Option<&Identity>> = self.settings.served().into_iter().collect();
+        served.get(&self.pair.local).copied().flatten()
     }
 }
 

@@ -1,12 +1,13 @@
 //! External components (XEP-0114), the accepting side: with a shared secret a component serves one of our
-//! names.
+//! names, or several.
 //!
-//! A [`Handshake`] ends in an [`Open`] stream once the driver has found that the name is free.
+//! The component may open its stream with any of its names; with a wildcard, `*.example.org`, also with any domain that
+//! it matches, or with the domain `example.org` above them. A [`Handshake`] ends in an [`Open`] stream once the driver has found that the name is free.
 use crate::{
-    Domain,
+    Domain, Served,
     dialback::hex,
     framer::{self, Frame},
-    policy::Bounds,
+    policy::{Access, Bounds},
     stream::{
         End, Error, Header, Stage,
         error::Fault,
@@ -16,7 +17,7 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 use sha1::{Digest, Sha1};
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 use subtle::ConstantTimeEq;
 
 pub mod open;
@@ -47,24 +48,28 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The configuration of one component name.
+/// The configuration of a component.
 #[derive(Clone, Debug)]
 pub struct Configured {
+    /// The name under which it is configured. Its other names have the same.
+    pub name: Domain,
     /// The shared secret of the handshake.
     pub secret: Secret,
     /// The limit for one of its stanzas in bytes, if it differs from that of all components.
     pub max_stanza: Option<usize>,
+    /// The remote addresses that it may write to; `None`: all.
+    pub access: Option<Arc<Access>>,
 }
 
-impl From<Secret> for Configured {
-    /// A name with the limits of all components.
-    fn from(secret: Secret) -> Self {
-        Self { secret, max_stanza: None }
+impl Configured {
+    /// A component with the limits of all components.
+    pub fn new(name: Domain, secret: Secret) -> Self {
+        Self { name, secret, max_stanza: None, access: None }
     }
 }
 
-/// The configured names.
-pub type Names = Arc<HashMap<Domain, Configured>>;
+/// The configured names, each with its component.
+pub type Names = Arc<Served<Configured>>;
 
 /// A component stream from its header to the answer about its secret.
 pub struct Handshake {
@@ -88,7 +93,7 @@ pub enum Output {
     /// The secret is right. Answer with [`Handshake::accept`] or [`Handshake::conflict`]; nothing is read
     /// until then.
     Claimed {
-        /// The name that the component wants to serve.
+        /// The name under which the component is configured.
         name: Domain,
     },
     /// The stream is over. Write what was transmitted, then close.
@@ -109,8 +114,10 @@ enum State {
     },
     /// The driver's decision.
     Decision {
-        /// The name in question.
-        name: Domain,
+        /// The name in its header.
+        announced: Domain,
+        /// The component in question.
+        configured: Configured,
     },
     /// The component's closing tag. Ours is sent, and the stream ends like this.
     Closing(End),
@@ -180,11 +187,11 @@ impl Handshake {
     /// decision.
     pub fn accept(&mut self) -> Option<Open> {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Decision { name } => {
-                let own = self.names.get(&name).and_then(|configured| configured.max_stanza);
-                let max_stanza = own.unwrap_or(self.max_stanza);
+            State::Decision { announced, configured } => {
                 let wire = self.wire.hand_over(open::Output::Transmit);
-                Some(Open::new(name, wire, self.lang.take(), max_stanza, &self.bounds))
+                let mut open = Open::new(configured.name, announced, wire, self.lang.take());
+                open.adopt(Arc::clone(&self.names), self.max_stanza, &self.bounds);
+                Some(open)
             }
             other => {
                 self.state = other;
@@ -253,7 +260,7 @@ impl Handshake {
         self.wire.confine_header(&header)?;
         self.claimed.clone_from(&header.to);
         self.lang = header.lang;
-        let known = header.to.clone().filter(|to| self.names.contains_key(to));
+        let known = header.to.clone().filter(|to| self.names.announced(to).is_some());
         let id = self.open(known.clone());
         match known {
             Some(name) => self.state = State::Handshake { name, id },
@@ -284,13 +291,13 @@ impl Handshake {
             (_, _, State::Closing(_)) => Ok(()),
             (ns::COMPONENT, "handshake", State::Handshake { name, id }) => {
                 let shown = element.text();
-                let right = self.names.get(name).is_some_and(|it| it.secret.admits(id, shown.trim()));
-                let name = name.clone();
-                if !right {
+                let known = self.names.announced(name);
+                let Some(configured) = known.filter(|it| it.secret.admits(id, shown.trim())).cloned() else {
                     return Err(Fault::Handshake);
-                }
-                self.state = State::Decision { name: name.clone() };
-                self.wire.emit(Output::Claimed { name });
+                };
+                let claimed = configured.name.clone();
+                self.state = State::Decision { announced: name.clone(), configured };
+                self.wire.emit(Output::Claimed { name: claimed });
                 Ok(())
             }
             (ns::CLIENT | ns::SERVER, ..) => Err(Fault::ForeignElement { name: element.name }),

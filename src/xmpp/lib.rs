@@ -92,6 +92,7 @@ pub mod framer;
 pub mod jid;
 pub mod policy;
 pub mod sasl;
+mod served;
 pub mod service;
 pub mod stanza;
 pub mod stream;
@@ -99,4 +100,5 @@ mod truncate;
 pub mod xml;
 
 pub use jid::{Domain, DomainPair};
+pub use served::Served;
 pub use stanza::Stanza;

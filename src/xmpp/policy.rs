@@ -9,10 +9,12 @@ use crate::{
 };
 use std::fmt;
 
+mod access;
 mod bounds;
 mod rules;
 mod standing;
 
+pub use access::{Access, Addresses, Denial};
 pub use bounds::Bounds;
 pub use rules::Rules;
 pub use standing::{Proof, Withdrawal, readmit};

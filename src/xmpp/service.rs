@@ -8,6 +8,15 @@ use xml::{Element, ns::SERVER};
 
 mod disco;
 
+/// A component that service discovery lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its address.
+    pub address: Domain,
+    /// Its name for people.
+    pub title: Option<String>,
+}
+
 /// The facts that the answers contain.
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
@@ -20,7 +29,7 @@ pub struct Facts<'a> {
     /// The current time in UTC, in the form of XEP-0082: `2026-11-22T10:00:00Z`.
     pub utc: &'a str,
     /// The components to list as items.
-    pub components: &'a [Domain],
+    pub components: &'a [Listed],
     /// The contact addresses of XEP-0157 (`abuse-addresses` …) with their URIs.
     pub contact: &'a [(String, Vec<String>)],
 }

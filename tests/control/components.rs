@@ -118,3 +118,32 @@ fn close_ends_the_connection_of_a_component_and_frees_its_name() {
     assert!(told.contains("nuncio.example is served by this node itself"), "{told}");
     assert!(Component::try_connect(node.address(), "inbox.nuncio.example", SECRET).is_err());
 }
+
+#[test]
+fn a_component_is_found_by_each_of_its_names() {
+    let (network, place) = (Network::new(), Place::new());
+    let block = format!(
+        "[[component]]\nnames = [\"*.rooms.nuncio.example\", \"bot.nuncio.example\"]\nsecret = \"{SECRET}\"\n"
+    );
+    let node = Node::start(&network, place.setup().block(&block));
+    let gateway = Component::connect(node.address(), "rooms.nuncio.example");
+    for name in ["*.rooms.nuncio.example", "any.rooms.nuncio.example", "bot.nuncio.example"] {
+        let json = place.json(&["components", name]);
+        let component = &json["components"][0];
+        assert_eq!(component["name"], "*.rooms.nuncio.example", "{json}");
+        assert_eq!(component["names"].as_array().map(Vec::len), Some(2), "{json}");
+        let connected = eventually("it is connected", || {
+            let json = place.json(&["components", name]);
+            (!json["components"][0]["link"].is_null()).then_some(json)
+        });
+        assert_eq!(connected["components"][0]["connected"], true, "{connected}");
+        let told = place.tells(&["explain", name]);
+        assert!(told.starts_with("*.rooms.nuncio.example: component connected for "), "{told}");
+        assert!(told.contains("; serves *.rooms.nuncio.example, bot.nuncio.example"), "{told}");
+    }
+    let output = place.nuncio(&["components", "rooms.nuncio.example"]);
+    assert_eq!(output.status.code(), Some(1), "it serves only what is below: {output:?}");
+    let told = place.tells(&["close", "other.rooms.nuncio.example"]);
+    assert!(told.contains("the connection of the component is closed"), "{told}");
+    drop(gateway);
+}

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod absence;
+mod component_rules;
 mod dialback;
 mod federation;
 mod fixture;
@@ -15,6 +16,7 @@ mod hang;
 mod journal;
 mod limits;
 mod liveness;
+mod names;
 mod overtaking;
 mod reconnection;
 mod resumption;

@@ -1,8 +1,8 @@
 //! The dialer: all that connection attempts share, and the attempts that it makes.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use xmpp::{Domain, DomainPair, dialback};
+use xmpp::{Domain, DomainPair, dialback, policy::Rules};
 
 use super::{Attempt, Goal, Limits, Lost, OpenSession, Owner, Session, VerifyKey, redirect::REDIRECTS};
 use crate::{
@@ -45,6 +45,11 @@ pub trait Dial: Send {
 
     /// Whether a domain is a local one.
     fn serves(&self, local: &Domain) -> bool;
+
+    /// The rules with the configured local names; `None`: each local domain is one.
+    fn rules(&self) -> Option<Arc<Rules>> {
+        None
+    }
 
     /// The limits for attempts.
     fn dials(&self) -> Dials;
@@ -149,6 +154,10 @@ impl Dial for Dialer {
 
     fn serves(&self, local: &Domain) -> bool {
         self.policies.rules().hosted(local).is_some()
+    }
+
+    fn rules(&self) -> Option<Arc<Rules>> {
+        Some(Arc::clone(self.policies.rules()))
     }
 
     fn dials(&self) -> Dials {

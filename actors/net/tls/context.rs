@@ -1,6 +1,6 @@
 //! The OpenSSL contexts: certificates, versions, ciphers and extensions.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use openssl::{
     error::ErrorStack,
@@ -9,7 +9,7 @@ use openssl::{
         SslSessionCacheMode, SslVerifyMode, SslVersion, select_next_proto,
     },
 };
-use xmpp::Domain;
+use xmpp::{Domain, Served};
 
 use crate::certificate::Identity;
 
@@ -33,14 +33,14 @@ pub(super) struct ServerContexts {
     /// The initial context, without a certificate. It selects the context of a domain by SNI.
     initial: SslContext,
     /// The contexts by domain.
-    domains: Arc<HashMap<Domain, SslContext>>,
+    domains: Arc<Served<SslContext>>,
     /// The context for clients that name no local domain.
     default: SslContext,
 }
 
 impl ServerContexts {
     /// Makes the contexts. `default` is for clients that name no local domain.
-    pub(super) fn new(domains: HashMap<Domain, SslContext>, default: SslContext) -> Result<Self, ErrorStack> {
+    pub(super) fn new(domains: Served<SslContext>, default: SslContext) -> Result<Self, ErrorStack> {
         let domains = Arc::new(domains);
         let mut initial = common(None)?;
         let named = Arc::clone(&domains);

@@ -267,9 +267,9 @@ impl Sources {
     }
 }
 
-/// Parses a domain in any spelling.
+/// Parses a domain in any spelling, or the name of a wildcard.
 pub(super) fn prepare(domain: &str) -> Result<Domain, Refusal> {
-    Domain::new(domain).map_err(|why| Refusal::new(format!("\"{domain}\" is not a domain: {why}")))
+    Domain::named(domain).map_err(|why| Refusal::new(format!("\"{domain}\" is not a domain: {why}")))
 }
 
 /// Refuses a local domain: there are no links with it.

@@ -134,7 +134,13 @@ impl Sources {
         let (answer, shown) = oneshot::channel();
         let _ = self.router.signal(router::ShowComponents { of: of.cloned(), answer });
         let Some(mut components) = round.wait("router", shown).await else { return Err(silent("router")) };
-        for kept in self.kept(of, round).await {
+        // From here on the component is called by the first of its names.
+        let of = match (of, components.first()) {
+            (Some(_), Some(component)) => Some(prepare(&component.name)?),
+            (Some(_), None) => return Ok(components),
+            (None, _) => None,
+        };
+        for kept in self.kept(of.as_ref(), round).await {
             let name = kept.name.to_string();
             if let Some(component) = components.iter_mut().find(|component| component.name == name) {
                 (component.waiting, component.first_answered) = (kept.waiting, kept.first_answered);
@@ -144,7 +150,7 @@ impl Sources {
         let (links, mut came) = mpsc::channel(ANSWERS);
         // The number of all connections is not needed.
         let total = oneshot::channel().0;
-        let _ = listener.signal(listener::Show { of: of.cloned(), limit: MOST, links, total });
+        let _ = listener.signal(listener::Show { of, limit: MOST, links, total });
         while let Some(link) = round.next("component", &mut came).await {
             let its = components.iter_mut().find(|component| component.name == link.name());
             if let Some(component) = its.filter(|_| link.state == LinkState::Authenticated) {

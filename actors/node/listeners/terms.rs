@@ -7,12 +7,14 @@ use std::{
 
 use tokio::sync::Semaphore;
 use xmpp::{
-    Domain,
-    component::{Configured, Secret},
+    Domain, Served,
+    component::{Configured, Names, Secret},
 };
 
 use crate::{
-    settings::{self, Settings},
+    dial::remote_policy,
+    node::served_by_components,
+    settings::{Rate, Settings},
     streams::{component, listener::Limits},
 };
 
@@ -27,7 +29,9 @@ pub(crate) struct Terms {
     /// The address from which the node pings a component.
     pub(super) asker: Option<Domain>,
     /// The secret and the limits of each component.
-    pub(super) secrets: Arc<HashMap<Domain, Configured>>,
+    pub(super) secrets: Names,
+    /// The components whose stanzas are read at a limited rate.
+    pub(super) rates: Arc<HashMap<Domain, Rate>>,
     /// The components for which stanzas are sent again that may not have arrived.
     pub(super) redelivered: Arc<HashSet<Domain>>,
 }
@@ -50,14 +54,15 @@ impl Terms {
     }
 
     fn with_permits(settings: &Settings, permits: Arc<Semaphore>, component_permits: Arc<Semaphore>) -> Self {
-        let names = settings.components.iter().map(|component| component.name.clone());
+        let rates = settings.components.iter().filter_map(|it| Some((it.name.clone(), it.max_rate?)));
         let redelivered = settings.components.iter().filter(|component| component.absence.redeliver);
         Self {
             servers: of_servers(settings, permits),
             components: of_components(settings, component_permits),
-            component_log_limits: component::LogLimits::of(names),
+            component_log_limits: component::LogLimits::of(&served_by_components(settings)),
             asker: settings.domains.first().map(|domain| domain.name.clone()),
-            secrets: Arc::new(settings.components.iter().map(secret).collect()),
+            secrets: Arc::new(configured(settings)),
+            rates: Arc::new(rates.collect()),
             redelivered: Arc::new(redelivered.map(|component| component.name.clone()).collect()),
         }
     }
@@ -105,9 +110,19 @@ fn component_connections(settings: &Settings) -> usize {
     settings.limits.components.connections.max(names + names / 16)
 }
 
-fn secret(component: &settings::Component) -> (Domain, Configured) {
-    let secret = Secret::new(component.secret.clone());
-    (component.name.clone(), Configured { secret, max_stanza: component.max_stanza })
+/// The names of the components, with their secrets and limits.
+fn configured(settings: &Settings) -> Served<Configured> {
+    let access = remote_policy::access(settings);
+    let names = settings.components.iter().flat_map(|component| {
+        let configured = Configured {
+            name: component.name.clone(),
+            secret: Secret::new(component.secret.clone()),
+            max_stanza: component.max_stanza,
+            access: access.get(&component.name).cloned().flatten(),
+        };
+        component.names.iter().map(move |name| (name.clone(), configured.clone()))
+    });
+    names.collect()
 }
 
 /// Unauthenticated connections of one address that are served at once may grow to this many times

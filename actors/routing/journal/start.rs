@@ -1,7 +1,6 @@
 //! Opens the journal at the start, and gives the stanzas that were in it.
 
 use std::{
-    collections::HashMap,
     fmt,
     path::Path,
     sync::Arc,
@@ -16,7 +15,7 @@ use journal::{
     record::Record,
     store,
 };
-use xmpp::{Domain, Stanza};
+use xmpp::{Served, Stanza};
 
 use super::{Journal, LOG};
 use crate::{
@@ -50,7 +49,7 @@ pub(crate) struct Restoring {
     /// The time of a message for a link, from when it was accepted.
     pub(crate) message: Duration,
     /// The rules for the components.
-    pub(crate) absences: HashMap<Domain, settings::Absence>,
+    pub(crate) absences: Served<settings::Absence>,
 }
 
 /// The stanzas that were in the file, in order.

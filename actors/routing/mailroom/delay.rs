@@ -10,21 +10,21 @@ use crate::{
 };
 use status::report::Time;
 
-/// Stamps the messages of a batch that were kept for a while. A message that has a stamp of this component gets no
-/// second one.
-pub(super) fn stamp_kept(batch: &mut Batch, name: &Domain, rules: &Absence, now: Instant) {
+/// Stamps the messages of a batch that were kept for a while. A message that has a stamp of its recipient's domain gets
+/// no second one.
+pub(super) fn stamp_kept(batch: &mut Batch, rules: &Absence, now: Instant) {
     if rules.keep.is_none() || now.saturating_duration_since(batch.since) < NEW {
         return;
     }
-    let since = batch.since;
+    let (since, name) = (batch.since, &batch.to);
     for stanza in batch.stanzas.iter_mut().filter(|stanza| is_storable(stanza)) {
         stamp(stanza, name, since);
     }
 }
 
 /// Stamps stanzas that may arrive a second time.
-pub(super) fn stamp_repeated(batch: &mut Batch, name: &Domain) {
-    let since = batch.since;
+pub(super) fn stamp_repeated(batch: &mut Batch) {
+    let (since, name) = (batch.since, &batch.to);
     batch.stanzas.iter_mut().for_each(|stanza| stamp(stanza, name, since));
 }
 
@@ -74,11 +74,10 @@ mod tests {
 
     #[test]
     fn a_kept_message_is_stamped_once_when_it_has_waited() {
-        let name = Domain::new("b.example").unwrap();
         let kept = rules(Some(Duration::from_secs(3600)));
         let stamped = |mut batch: Batch, rules: &Absence| {
             for _ in 0..2 {
-                stamp_kept(&mut batch, &name, rules, clock::now());
+                stamp_kept(&mut batch, rules, clock::now());
             }
             stamps(&batch)
         };
@@ -90,11 +89,11 @@ mod tests {
 
     #[test]
     fn the_stamp_of_another_does_not_count() {
-        let (name, other) = (Domain::new("b.example").unwrap(), Domain::new("c.example").unwrap());
         let mut batch = batch("chat", NEW);
-        stamp_repeated(&mut batch, &other);
-        stamp_repeated(&mut batch, &name);
-        stamp_repeated(&mut batch, &name);
+        let since = batch.since;
+        stamp(&mut batch.stanzas[0], &Domain::new("c.example").unwrap(), since);
+        stamp_repeated(&mut batch);
+        stamp_repeated(&mut batch);
         assert_eq!(stamps(&batch), 2);
     }
 }

@@ -43,7 +43,7 @@ impl Mailroom {
     fn send(&mut self, name: &Domain, component: &Mailbox<Component>, mut batches: Vec<Batch>) {
         let now = clock::now();
         if let Some(seat) = self.seats.get_mut(name) {
-            batches.iter_mut().for_each(|batch| stamp_kept(batch, name, &seat.rules, now));
+            batches.iter_mut().for_each(|batch| stamp_kept(batch, &seat.rules, now));
             if let Some(supplied) = seat.supplied(component) {
                 supplied.stanzas += batches.iter().map(|batch| batch.stanzas.len()).sum::<usize>();
             }
@@ -62,7 +62,7 @@ impl Mailroom {
         let repeated: usize = again.iter().map(|batch| batch.stanzas.len()).sum();
         for batch in &mut again {
             batch.entry.repeat(batch.entry.held());
-            stamp_repeated(batch, name);
+            stamp_repeated(batch);
         }
         again.extend(unwritten);
         let stanzas: usize = again.iter().map(|batch| batch.stanzas.len()).sum();
@@ -144,6 +144,11 @@ impl Handler<Queued<component::Returned>> for Mailroom {
 
     fn handle(&mut self, returned: Queued<component::Returned>, _: &mut Context<Self>) {
         let component::Returned { name, component, doubtful, unwritten } = returned.into_message();
+        // A reload may have taken names away from the component while the connection had stanzas for them.
+        let (doubtful, mut others) = self.split_by_component(&name, doubtful);
+        let (unwritten, rest) = self.split_by_component(&name, unwritten);
+        others.extend(rest);
+        self.move_on(others);
         let now = clock::now();
         let is_expected = self.seats.get_mut(&name).is_some_and(|seat| {
             let is_expected = seat.end_return(&component);

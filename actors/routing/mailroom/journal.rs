@@ -60,7 +60,7 @@ impl Handler<Queued<Restore>> for Mailroom {
             log::info!(target: LOG, stanzas = stanzas; "restored");
         }
         let (known, gone): (Vec<_>, Vec<_>) =
-            batches.into_iter().partition(|batch| self.seats.get(&batch.to).is_some());
+            batches.into_iter().partition(|batch| self.seat_of(&batch.to).is_some());
         if !gone.is_empty() {
             log::warn!(
                 target: LOG, stanzas = gone.iter().map(|batch| batch.stanzas.len()).sum::<usize>();
@@ -68,25 +68,11 @@ impl Handler<Queued<Restore>> for Mailroom {
             );
         }
         self.answer(gone, &Reason::Removed, Outcome::Answered);
-        for (name, batches) in by_name(known) {
+        for (name, batches) in self.by_component(known) {
             self.seats.put_back(&name, batches);
             self.note_unwritten(&name);
         }
     }
-}
-
-/// The batches of each name, in order.
-fn by_name(batches: Vec<Batch>) -> Vec<(Domain, Vec<Batch>)> {
-    let mut places = std::collections::HashMap::new();
-    let mut names: Vec<(Domain, Vec<Batch>)> = Vec::new();
-    for batch in batches {
-        let place = *places.entry(batch.to.clone()).or_insert_with(|| {
-            names.push((batch.to.clone(), Vec::new()));
-            names.len() - 1
-        });
-        names[place].1.push(batch);
-    }
-    names
 }
 
 impl Handler<Queued<WriteDue>> for Mailroom {
@@ -125,6 +111,21 @@ impl Handler<Queued<GiveUp>> for Mailroom {
 }
 
 impl Mailroom {
+    /// The batches of each component, in order.
+    fn by_component(&self, batches: Vec<Batch>) -> Vec<(Domain, Vec<Batch>)> {
+        let mut places = std::collections::HashMap::new();
+        let mut components: Vec<(Domain, Vec<Batch>)> = Vec::new();
+        for batch in batches {
+            let Some(component) = self.names.get(&batch.to) else { continue };
+            let place = *places.entry(component).or_insert_with(|| {
+                components.push((component.clone(), Vec::new()));
+                components.len() - 1
+            });
+            components[place].1.push(batch);
+        }
+        components
+    }
+
     /// Answers what the journal could not take of the stanzas that were left in it.
     fn settle(&self, left: Left) {
         if left.stanzas > 0 {

@@ -1,7 +1,7 @@
 //! The messages of the mailroom, and the outlets to which it reports.
 
 use tokio::sync::oneshot;
-use xmpp::{Domain, Stanza};
+use xmpp::{Domain, Served, Stanza};
 
 use crate::{
     flow::batch::{Batch, ReadPermit},
@@ -65,8 +65,10 @@ pub struct Restore {
 /// time.
 #[derive(Debug)]
 pub struct Adopt {
-    /// The names of the components, with their rules.
+    /// The components, each by the first of its names, with their rules.
     pub components: Vec<(Domain, Absence)>,
+    /// The component that serves each name.
+    pub names: Served<Domain>,
     /// Bytes in all queues.
     pub total_bytes: usize,
 }
@@ -132,6 +134,13 @@ pub struct Notified {
     pub batches: Vec<Batch>,
 }
 
+/// Stanzas that waited for a component and that are for a name which another one serves since a reload.
+#[derive(Debug)]
+pub struct Moved {
+    /// In order.
+    pub batches: Vec<Batch>,
+}
+
 /// The receivers of the mailroom's events: the router.
 #[derive(Clone, Debug)]
 pub struct Owners {
@@ -143,6 +152,8 @@ pub struct Owners {
     pub bounced: Outlet<Bounced>,
     /// Receives presence for users.
     pub notified: Outlet<Notified>,
+    /// Receives stanzas for names that have moved.
+    pub moved: Outlet<Moved>,
     /// Takes what waits for a while; `None`: it is in memory only.
     pub(crate) journal: Option<journal::Store>,
 }

@@ -1,5 +1,5 @@
-//! A fair queue of pairs: round robin over the local domains, and for each of them over the families of
-//! remote domains.
+//! A fair queue of pairs: round robin over the configured local names, and for each of them over the families of
+//! remote domains. All domains of a wildcard are one name.
 //!
 //! A component that writes to a thousand unreachable domains delays only its own stanzas. All remote domains
 //! below one registered domain are one family, so a peer with a thousand subdomains delays only these.
@@ -8,16 +8,16 @@ use std::collections::{HashMap, VecDeque};
 
 use xmpp::{Domain, DomainPair};
 
-/// Pairs by local domain.
+/// Pairs by local name.
 #[derive(Debug, Default)]
 pub(super) struct FairQueue {
     locals: HashMap<Domain, Families>,
-    /// The local domains that have pairs in the queue; the next one is in front.
+    /// The local names that have pairs in the queue; the next one is in front.
     order: VecDeque<Domain>,
     len: usize,
 }
 
-/// The pairs of one local domain, by the family of the remote domain.
+/// The pairs of one local name, by the family of the remote domain.
 #[derive(Debug, Default)]
 struct Families {
     pairs: HashMap<Box<str>, VecDeque<DomainPair>>,
@@ -26,11 +26,11 @@ struct Families {
 }
 
 impl FairQueue {
-    /// Adds a pair at the end of its family.
-    pub(super) fn push(&mut self, pair: DomainPair) {
-        let families = self.locals.entry(pair.local.clone()).or_default();
+    /// Adds a pair at the end of its family. `name` is the configured name of its local domain.
+    pub(super) fn push(&mut self, name: &Domain, pair: DomainPair) {
+        let families = self.locals.entry(name.clone()).or_default();
         if families.order.is_empty() {
-            self.order.push_back(pair.local.clone());
+            self.order.push_back(name.clone());
         }
         families.push(pair);
         self.len += 1;
@@ -103,10 +103,8 @@ mod tests {
     fn a_thousand_subdomains_delay_no_other_domain() {
         let mut queue = FairQueue::default();
         let push = |queue: &mut FairQueue, remote: &str| {
-            queue.push(DomainPair {
-                local: Domain::new("a.example").unwrap(),
-                remote: Domain::new(remote).unwrap(),
-            });
+            let local = Domain::new("a.example").unwrap();
+            queue.push(&local, DomainPair { local: local.clone(), remote: Domain::new(remote).unwrap() });
         };
         for number in 0..1000 {
             push(&mut queue, &format!("d{number}.evil.example"));

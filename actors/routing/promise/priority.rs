@@ -6,9 +6,10 @@
 use std::{
     collections::BTreeMap,
     ops::Bound::{Excluded, Unbounded},
+    sync::Arc,
 };
 
-use xmpp::DomainPair;
+use xmpp::{DomainPair, policy::Rules};
 
 use super::fair_queue::FairQueue;
 
@@ -21,12 +22,21 @@ pub(super) struct PriorityQueue {
     taken: u32,
     /// The lower level that was served last.
     last: u32,
+    /// The configured local names; `None`: each local domain is one.
+    names: Option<Arc<Rules>>,
 }
 
 impl PriorityQueue {
+    /// Pairs that are added from now on have these configured names.
+    pub(super) fn set_names(&mut self, names: Option<Arc<Rules>>) {
+        self.names = names;
+    }
+
     /// Adds a pair at the end of its level.
     pub(super) fn push(&mut self, pair: DomainPair, failures: u32) {
-        self.levels.entry(failures.min(LOWEST)).or_default().push(pair);
+        let level = self.levels.entry(failures.min(LOWEST)).or_default();
+        let local = pair.local.clone();
+        level.push(self.names.as_ref().map_or(&local, |names| names.configured(&local)), pair);
     }
 
     /// Takes out the next pair.
@@ -92,6 +102,27 @@ mod tests {
         push(&mut queue, "new.example", 0);
         assert_eq!(served(&mut queue), ["new.example", "once.example", "twice.example"]);
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn the_domains_of_a_wildcard_have_one_share() {
+        use xmpp::policy::Hosted;
+
+        let names = ["*.a.example", "b.example"].map(|name| Domain::named(name).unwrap());
+        let hosted = names.map(|name| (name, Hosted { certificate: true }));
+        let policy = crate::fixture::policy();
+        let rules = Rules::new(hosted, policy, Vec::new(), Vec::new(), Vec::new());
+        let mut queue = PriorityQueue::default();
+        queue.set_names(Some(Arc::new(rules)));
+        let mut push = |local: &str, remote: &str| {
+            let [local, remote] = [local, remote].map(|name| Domain::new(name).unwrap());
+            queue.push(DomainPair { local, remote }, 0);
+        };
+        for number in 0..100 {
+            push(&format!("s{number}.a.example"), &format!("r{number}.example.net"));
+        }
+        push("b.example", "friend.example");
+        assert_eq!(served(&mut queue)[..2], ["r0.example.net", "friend.example"]);
     }
 
     #[test]

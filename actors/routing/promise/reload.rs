@@ -13,6 +13,8 @@ impl Handler<Queued<Adopt>> for Promise {
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { dial, bounds } = adopt.into_message();
         self.slots.set_limits(dial.dials());
+        self.slots.set_names(dial.rules());
+        self.schedule.set_names(dial.rules());
         self.waiting.set_bounds(bounds.clone());
         self.schedule.set_bounds(bounds);
         self.dial = dial;

@@ -18,10 +18,11 @@ mod tests;
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use xmpp::DomainPair;
+use xmpp::{DomainPair, policy::Rules};
 
 use super::priority::PriorityQueue;
 use crate::{
@@ -111,6 +112,11 @@ impl Schedule {
     /// Changes the bounds of the back-off, from the next pause on.
     pub(super) fn set_bounds(&mut self, bounds: Bounds) {
         self.bounds = bounds;
+    }
+
+    /// The configured local names, each of which has a fair share of the retries.
+    pub(super) fn set_names(&mut self, names: Option<Arc<Rules>>) {
+        self.retries.set_names(names);
     }
 
     pub(super) fn insert(&mut self, pair: DomainPair) {

@@ -8,10 +8,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use xmpp::DomainPair;
+use xmpp::{DomainPair, policy::Rules};
 
 use super::priority::PriorityQueue;
 use crate::settings::Dials;
@@ -50,6 +51,11 @@ impl Slots {
             hanging: BTreeSet::new(),
             waiting: PriorityQueue::default(),
         }
+    }
+
+    /// The configured local names, each of which has a fair share of the slots.
+    pub(super) fn set_names(&mut self, names: Option<Arc<Rules>>) {
+        self.waiting.set_names(names);
     }
 
     /// Changes the limits. Attempts that are under way go on.

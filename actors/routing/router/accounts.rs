@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use actix::{Context, Handler};
 use xmpp::Domain;
 
-use super::{LogAccount, Router};
+use super::{Local, LogAccount, Router};
 use crate::{
     flow::{
         account::{self, Totals},
@@ -21,7 +21,7 @@ use status::{amount::Amount, report};
 pub(super) struct Accounts {
     /// The totals of all domains.
     pub(super) all: Arc<Totals>,
-    /// The totals of the domains for which something waits, or did a moment ago.
+    /// The totals of the domains for which something waits, or did a moment ago. All names of a component count as one.
     pub(super) by_domain: HashMap<Domain, Arc<Totals>>,
     /// The interval at which the accounts are logged.
     pub(super) interval: Option<Duration>,
@@ -30,17 +30,18 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    /// Enters a new batch under the domain that it is for.
-    pub(super) fn take_in(&mut self, batch: &mut Batch) {
-        batch.entry = self.enter(&batch.to, batch.amount());
-    }
-
     /// Enters an amount under a domain.
     pub(super) fn enter(&mut self, domain: &Domain, amount: Amount) -> account::Entry {
+        let all = Arc::clone(&self.all);
+        account::Entry::take_in(&all, self.totals(domain), amount)
+    }
+
+    /// The totals of a domain.
+    pub(super) fn totals(&mut self, domain: &Domain) -> &Arc<Totals> {
         if self.by_domain.len() >= FORGET_FROM && self.by_domain.len() == self.by_domain.capacity() {
             self.forget_idle();
         }
-        account::Entry::take_in(&self.all, self.by_domain.entry(domain.clone()).or_default(), amount)
+        self.by_domain.entry(domain.clone()).or_default()
     }
 
     /// Forgets the domains for which nothing waits. Their figures are in the totals of all domains, and the
@@ -65,6 +66,23 @@ impl Accounts {
             totals.log(domain.as_str());
         }
         self.forget_idle();
+    }
+}
+
+impl Router {
+    /// Enters a new batch under the domain that it is for.
+    pub(super) fn take_in(&mut self, batch: &mut Batch) {
+        let domain = self.counted_as(&batch.to);
+        batch.entry = self.accounts.enter(&domain, batch.amount());
+    }
+
+    /// The domain under which stanzas to this one are counted: all names of a component are counted under its first,
+    /// however many names a wildcard has.
+    pub(super) fn counted_as(&self, domain: &Domain) -> Domain {
+        match self.local.get(domain) {
+            Some(Local::Component(component)) => component.clone(),
+            Some(Local::Node) | None => domain.clone(),
+        }
     }
 }
 

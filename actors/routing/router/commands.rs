@@ -45,7 +45,7 @@ impl Handler<Queued<ShowDomain>> for Router {
 
     fn handle(&mut self, show: Queued<ShowDomain>, _: &mut Context<Self>) {
         let ShowDomain { domain, answer } = show.into_message();
-        let local = self.local.contains_key(&domain);
+        let local = self.local.contains(&domain);
         let account = self.accounts.by_domain.get(&domain).map(|totals| Account::from(&**totals));
         let _ = answer.send(DomainStatus { local, account });
     }

@@ -1,44 +1,45 @@
-//! The components: one connection at a time serves a name. The router decides which, and counts what happens
+//! The components: one connection at a time serves the names of each. The router decides which, and counts what happens
 //! meanwhile.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context, Handler};
 use xmpp::Domain;
 
 use super::{
-    DismissComponent, Local, Router, ShowComponents,
+    DismissComponent, Known, Local, Router, ShowComponents,
     registration::{Decision, Registration, Way},
 };
 use crate::{
     flow::route::Ingress,
     routing::mailroom,
-    settings::Conflict,
     streams::component::{self, BindDecided, Component},
 };
 use mailbox::{Mailbox, Queued};
 use status::report;
 
 impl Router {
-    /// Sets the local domains on a reload. Components that stay keep their connections; the connections of
-    /// the others are closed.
-    pub(super) fn set_local(&mut self, domains: Vec<Domain>, components: Vec<(Domain, Conflict)>) {
-        let mut before = std::mem::take(&mut self.local);
+    /// Sets the local domains, at the start and on a reload. Components that stay keep their connections, whatever names
+    /// they gain and lose beside the first; the connections of the others are closed.
+    pub(super) fn set_local(
+        &mut self,
+        domains: impl IntoIterator<Item = Domain>,
+        components: impl IntoIterator<Item = Known>,
+    ) {
+        let mut before = std::mem::take(&mut self.components);
         self.local = domains.into_iter().map(|name| (name, Local::Node)).collect();
-        for (name, conflict) in components {
-            let local = match before.remove(&name) {
-                Some(Local::Component(mut registration)) => {
-                    registration.set_conflict(conflict);
-                    Local::Component(registration)
-                }
-                Some(Local::Node) | None => Local::component(conflict),
+        for Known { name, names, conflict } in components {
+            for served in &names {
+                self.local.insert(served.clone(), Local::Component(name.clone()));
+            }
+            let registration = match before.remove(&name) {
+                Some(registration) => registration,
+                None => Registration::new(),
             };
-            self.local.insert(name, local);
+            self.components.insert(name, registration.configured(names, conflict));
         }
-        for (name, local) in before {
-            if let Local::Component(registration) = local
-                && let Some(component) = registration.component()
-            {
+        for (name, registration) in before {
+            if let Some(component) = registration.component() {
                 // If it has just ended, there is nothing to close.
                 let _ = component.signal(component::Expel);
                 self.expect_return(&name, component.clone());
@@ -61,29 +62,30 @@ impl Router {
         }
     }
 
+    /// The component that is configured under this name.
     fn registration(&mut self, name: &Domain) -> Option<&mut Registration> {
-        match self.local.get_mut(name) {
-            Some(Local::Component(registration)) => Some(registration),
+        self.components.get_mut(name)
+    }
+
+    /// The component that serves a name, with the name under which it is configured.
+    fn component_of(&mut self, name: &Domain) -> Option<(&Domain, &mut Registration)> {
+        match self.local.get(name) {
+            Some(Local::Component(component)) => Some((component, self.components.get_mut(component)?)),
             Some(Local::Node) | None => None,
         }
     }
 
     /// The configured components, and whether each is connected.
     pub(super) fn registrations(&self) -> impl Iterator<Item = (&Domain, &Registration)> {
-        self.local.iter().filter_map(|(name, local)| match local {
-            Local::Node => None,
-            Local::Component(registration) => Some((name, &**registration)),
-        })
+        self.components.iter()
     }
 
     /// Logs the components that have not connected some time after the start.
     pub(super) fn log_missing_components_later(&self, context: &mut Context<Self>) {
         context.run_later(GRACE, |router, _| {
             let detail = format!("not connected {} s after the start of the node", GRACE.as_secs());
-            for (name, local) in &mut router.local {
-                if let Local::Component(registration) = local {
-                    registration.log_missing(name, &detail);
-                }
+            for (name, registration) in &mut router.components {
+                registration.log_missing(name, &detail);
             }
         });
     }
@@ -179,8 +181,8 @@ impl Handler<Queued<mailroom::Answered>> for Router {
 
     fn handle(&mut self, answered: Queued<mailroom::Answered>, _: &mut Context<Self>) {
         let mailroom::Answered { name, amount } = answered.into_message();
-        if let Some(registration) = self.registration(&name) {
-            registration.count_refused(&name, amount);
+        if let Some((name, registration)) = self.component_of(&name) {
+            registration.count_refused(name, amount);
         }
     }
 }
@@ -200,6 +202,20 @@ impl Handler<Queued<mailroom::Notified>> for Router {
     fn handle(&mut self, notified: Queued<mailroom::Notified>, _: &mut Context<Self>) {
         for batch in notified.into_message().batches {
             self.route(batch, Ingress::Local);
+        }
+    }
+}
+
+impl Handler<Queued<mailroom::Moved>> for Router {
+    type Result = ();
+
+    /// They are routed like stanzas of a remote server, so that they cannot leave the node.
+    fn handle(&mut self, moved: Queued<mailroom::Moved>, _: &mut Context<Self>) {
+        for mut batch in moved.into_message().batches {
+            let domain = self.counted_as(&batch.to);
+            let totals = Arc::clone(self.accounts.totals(&domain));
+            batch.entry.move_to(&totals);
+            self.route(batch, Ingress::Remote);
         }
     }
 }
@@ -231,7 +247,11 @@ impl Handler<Queued<ShowComponents>> for Router {
 
     fn handle(&mut self, show: Queued<ShowComponents>, _: &mut Context<Self>) {
         let ShowComponents { of, answer } = show.into_message();
-        let shown = self.registrations().filter(|(name, _)| of.as_ref().is_none_or(|of| of == *name));
+        let of = of.map(|of| self.component_of(&of).map(|(name, _)| name.clone()));
+        let shown = self.registrations().filter(|(name, _)| match &of {
+            Some(of) => of.as_ref() == Some(*name),
+            None => true,
+        });
         let mut components: Vec<report::ComponentReport> =
             shown.map(|(name, registration)| registration.report(name)).collect();
         components.sort_by(|a, b| a.name.cmp(&b.name));
@@ -245,8 +265,8 @@ impl Handler<Queued<DismissComponent>> for Router {
 
     fn handle(&mut self, dismiss: Queued<DismissComponent>, _: &mut Context<Self>) {
         let DismissComponent { name, token, answer } = dismiss.into_message();
-        let registration = self.registration(&name);
-        let component = registration.and_then(|registration| registration.component());
+        let registration = self.component_of(&name);
+        let component = registration.and_then(|(_, registration)| registration.component());
         let connected = component.is_some_and(|it| it.signal(component::Dismiss { token }).is_ok());
         let _ = answer.send(connected);
     }

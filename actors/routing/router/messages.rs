@@ -1,7 +1,7 @@
 //! The messages of the router, apart from those of the streams and of the promise.
 
 use tokio::sync::{mpsc, oneshot};
-use xmpp::Domain;
+use xmpp::{Domain, service::Listed};
 
 use crate::{
     flow::batch::Batch,
@@ -74,7 +74,7 @@ pub struct Dismiss {
 /// Report the configured components.
 #[derive(Debug)]
 pub struct ShowComponents {
-    /// Only this one.
+    /// Only the one that serves this name.
     pub of: Option<Domain>,
     /// Receives the report.
     pub answer: oneshot::Sender<Vec<report::ComponentReport>>,
@@ -83,7 +83,7 @@ pub struct ShowComponents {
 /// Close the connection of this component, for an operator.
 #[derive(Debug)]
 pub struct DismissComponent {
-    /// The name of the component.
+    /// A name that the component serves.
     pub name: Domain,
     /// Dropped when the name is free.
     pub token: drain::Token,
@@ -104,15 +104,28 @@ pub struct DomainStatus {
 #[derive(Debug)]
 pub struct Broadcast<M>(pub M);
 
+/// A configured component.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The first of its names, under which it is configured.
+    pub name: Domain,
+    /// The domains and wildcards that it serves.
+    pub names: Vec<Domain>,
+    /// Which connection wins when two have its secret.
+    pub conflict: Conflict,
+}
+
 /// Use this configuration from now on, and end what it forbids.
 #[derive(Debug)]
 pub struct Adopt {
     /// The local domains.
     pub domains: Vec<Domain>,
-    /// The names that components serve, and which connection wins when two bind one name.
-    pub components: Vec<(Domain, Conflict)>,
+    /// The components.
+    pub components: Vec<Known>,
     /// Contact addresses of the node.
     pub service: settings::Service,
+    /// The components that service discovery lists.
+    pub listed: Vec<Listed>,
     /// The policies of the sessions.
     pub sessions: outgoing::Adopt,
 }

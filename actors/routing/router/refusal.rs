@@ -16,7 +16,8 @@ impl Handler<Queued<Refuse>> for Router {
     fn handle(&mut self, refuse: Queued<Refuse>, _: &mut Context<Self>) {
         let Refuse { refused, answers } = refuse.into_message();
         for (domain, reason, amounts) in refused.iter() {
-            let mut entry = self.accounts.enter(domain, amounts.answered.plus(amounts.dropped));
+            let domain = self.counted_as(domain);
+            let mut entry = self.accounts.enter(&domain, amounts.answered.plus(amounts.dropped));
             entry.refused(reason, amounts.answered, amounts.dropped);
             entry.settle(Outcome::Answered, amounts.answered);
             entry.settle_rest(Outcome::Dropped);

@@ -18,6 +18,8 @@ use status::{
 
 /// A configured component.
 pub(super) struct Registration {
+    /// The domains and wildcards that it serves.
+    names: Vec<Domain>,
     state: State,
     conflict: Conflict,
     /// When it connected, or when its last connection ended; before the first connection, the start of the
@@ -88,15 +90,21 @@ pub(super) enum Decision {
 
 impl Registration {
     /// A component that has not connected yet.
-    pub(super) fn new(conflict: Conflict) -> Self {
+    pub(super) fn new() -> Self {
         Self {
+            names: Vec::new(),
             state: State::NeverSeen { is_logged: false },
-            conflict,
+            conflict: Conflict::default(),
             since: Time::now(),
             last_end: None,
             refused: Amount::default(),
             rejected: report::Rejections::default(),
         }
+    }
+
+    /// The same component under this configuration.
+    pub(super) fn configured(self, names: Vec<Domain>, conflict: Conflict) -> Self {
+        Self { names, conflict, ..self }
     }
 
     fn connection(&self) -> Option<&Connection> {
@@ -138,10 +146,6 @@ impl Registration {
     /// When it connected, or when its last connection ended.
     pub(super) fn since(&self) -> Time {
         self.since
-    }
-
-    pub(super) fn set_conflict(&mut self, conflict: Conflict) {
-        self.conflict = conflict;
     }
 
     /// Decides whether a connection that has shown the secret serves the name from now on. One that serves
@@ -206,6 +210,7 @@ impl Registration {
     pub(super) fn report(&self, name: &Domain) -> report::ComponentReport {
         report::ComponentReport {
             name: name.to_string(),
+            names: self.names.iter().map(Domain::to_string).collect(),
             connected: self.is_connected(),
             since: self.since,
             last_end: self.last_end.clone(),

@@ -14,12 +14,12 @@ impl Handler<Queued<Restore>> for Router {
 
     fn handle(&mut self, restore: Queued<Restore>, _: &mut Context<Self>) {
         let Restore { for_links, for_components } = restore.into_message();
-        let (for_links, for_components) = (self.take_in(for_links), self.take_in(for_components));
+        let (for_links, for_components) = (self.restore(for_links), self.restore(for_components));
         // If the mailroom or the promise is gone, the process ends.
         let _ = self.mailroom.signal(mailroom::Restore { batches: for_components });
         // A reload or a restart may have made a remote domain a local one.
         let (local, for_links): (Vec<_>, Vec<_>) =
-            for_links.into_iter().partition(|batch| self.local.contains_key(&batch.to));
+            for_links.into_iter().partition(|batch| self.local.contains(&batch.to));
         local.into_iter().for_each(|batch| self.route(batch, Ingress::Local));
         let _ = self.promise.signal(promise::Restore { batches: for_links });
     }
@@ -27,9 +27,9 @@ impl Handler<Queued<Restore>> for Router {
 
 impl Router {
     /// Counts restored stanzas in the account.
-    fn take_in(&mut self, mut batches: Vec<Batch>) -> Vec<Batch> {
+    fn restore(&mut self, mut batches: Vec<Batch>) -> Vec<Batch> {
         for batch in &mut batches {
-            self.accounts.take_in(batch);
+            self.take_in(batch);
             batch.entry.mark_restored();
         }
         batches

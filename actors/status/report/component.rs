@@ -13,8 +13,11 @@ use crate::amount::Amount;
 /// A configured component, connected or not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComponentReport {
-    /// The domain that it serves.
+    /// The first of its names, under which it is configured: a domain, or a wildcard `*.example.org`.
     pub name: String,
+    /// The domains and wildcards that it serves, the first one too.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// Whether the component is connected.
     pub connected: bool,
     /// The time of the last change of `connected`; the start of the node if there was none.

@@ -7,13 +7,25 @@ use crate::report::{ComponentReport, Seconds, Time};
 /// connection ended: …`.
 pub fn component(component: &ComponentReport, now: Time) -> String {
     let ComponentReport {
-        name, connected, since, last_end, refused, waiting, first_answered, rejected, ..
+        name,
+        names,
+        connected,
+        since,
+        last_end,
+        refused,
+        waiting,
+        first_answered,
+        rejected,
+        ..
     } = component;
     let time = Seconds(since.before(now));
     let mut parts = vec![match connected {
         true => format!("component connected for {time}"),
         false => format!("component not connected for {time}"),
     }];
+    if names.len() > 1 || names.iter().any(|served| served.starts_with("*.")) {
+        parts.push(format!("serves {}", listed(names)));
+    }
     if waiting.stanzas > 0 {
         let first = first_answered.map(|time| format!(", the first is answered with an error in {time}"));
         parts.push(format!("{}{}", waits(*waiting), first.unwrap_or_default()));
@@ -35,3 +47,15 @@ pub fn component(component: &ComponentReport, now: Time) -> String {
     }
     format!("{name}: {}", parts.join("; "))
 }
+
+/// The names of a component: all of them, or the first ones and the number of the others.
+fn listed(names: &[String]) -> String {
+    let first = names.iter().take(MOST_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+/// More names do not fit on a line.
+const MOST_NAMES: usize = 6;

@@ -73,6 +73,7 @@ fn sentence(links: &[LinkReport], queues: &[QueueReport], events: &[Event]) -> S
 fn an_absent_component_comes_with_what_waits_for_it() {
     let now = Time::now();
     let absent = ComponentReport {
+        names: vec!["echo.example.org".to_owned()],
         name: "echo.example.org".to_owned(),
         connected: false,
         since: Time(now.0 - Duration::from_secs(12)),
@@ -88,6 +89,9 @@ fn an_absent_component_comes_with_what_waits_for_it() {
         "echo.example.org: component not connected for 12 s; 31 stanzas wait, the first is answered with an error in 4 min; \
          it has not connected since the start of the node"
     );
+    let several = ["echo.example.org", "*.echo.example.org"].map(str::to_owned).to_vec();
+    let several = component(&ComponentReport { names: several, ..absent.clone() }, now);
+    assert!(several.contains("; serves echo.example.org, *.echo.example.org; 31 stanzas wait"), "{several}");
     let idle = ComponentReport { waiting: Amount::default(), ..absent };
     assert!(!component(&idle, now).contains("wait"), "{}", component(&idle, now));
 }

@@ -1,4 +1,5 @@
-//! The name that a connection serves. The router decides: one connection at a time serves a name.
+//! The component that a connection is, by the name under which it is configured. The router decides: one connection at
+//! a time serves its names.
 
 use std::time::Duration;
 
@@ -125,6 +126,7 @@ impl Handler<Queued<BindDecided>> for Component {
                     "connected"
                 );
                 self.machine.accept();
+                self.limit_rate();
                 if self.binding.name().is_some_and(|name| self.environment.redelivered.contains(name)) {
                     self.connection.outbox.keep_written();
                 }

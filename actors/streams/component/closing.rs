@@ -84,6 +84,11 @@ impl Silence {
             self.last_read = permit.watch();
         }
     }
+
+    /// Whether the component is not read at the moment: its last read is still being processed.
+    pub(super) fn is_last_read_held(&self) -> bool {
+        self.last_read.is_held()
+    }
 }
 
 impl Component {
@@ -162,8 +167,11 @@ impl Component {
         }
         let mut unwritten = std::mem::take(&mut self.leftovers.unwritten);
         unwritten.extend(self.supply.take_held());
-        // The outbox also has error answers to stanzas of the component, with other recipients.
-        unwritten.retain(|batch| batch.to == *name);
+        // The outbox also has error answers to stanzas of the component, with other recipients. What the router has
+        // counted is given back also if a reload has taken the name away.
+        let names = &self.environment.names;
+        let serves = |to: &xmpp::Domain| names.get(to).is_some_and(|it| it.name == *name);
+        unwritten.retain(|batch| batch.entry.held().stanzas > 0 || serves(&batch.to));
         let doubtful = std::mem::take(&mut self.leftovers.doubtful);
         let returned = Returned { name: name.clone(), component: self.own.clone(), doubtful, unwritten };
         // A mailroom that is gone ends the process.
@@ -204,7 +212,8 @@ impl Component {
     /// Reports a wrong secret to the router, for `nuncio components`, and to the listener, which slows down
     /// further ones.
     fn report_rejection(&self, end: &End) {
-        let (Some(name), End::ByUs(error)) = (self.machine.claimed(), end) else { return };
+        let claimed = self.machine.claimed().and_then(|name| self.environment.names.announced(name));
+        let (Some(name), End::ByUs(error)) = (claimed.map(|it| &it.name), end) else { return };
         if !self.binding.was_bound() && error.condition == Condition::NotAuthorized {
             let rejected = Rejected { name: name.clone(), address: self.connection.address };
             // A router that is gone ends the process.
@@ -325,7 +334,7 @@ impl Component {
 
     /// Whether all stanzas that were taken are written, in a queue, or answered.
     pub(super) fn is_processed(&self) -> bool {
-        !self.silence.last_read.is_held() && !self.intake.is_pending()
+        !self.silence.is_last_read_held() && !self.intake.is_pending()
     }
 
     /// Counts a check; returns whether nothing was read during the last checks while reading was possible. It is

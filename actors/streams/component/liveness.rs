@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use actix::{AsyncContext, Context};
+use actix::Context;
 
 use super::Component;
 
@@ -54,20 +54,8 @@ impl Component {
         if let Some(id) = self.send_ping()
             && self.liveness.has_answered
         {
-            Self::await_answer(id, context);
+            Self::await_answer(id, ANSWERS_WITHIN, "it has answered pings before", context);
         }
-    }
-
-    fn await_answer(ping: String, context: &mut Context<Self>) {
-        context.run_later(ANSWERS_WITHIN, move |component, context| {
-            if !component.ping.is_unanswered_with(&ping) || component.connection.has_ended() {
-            } else if component.is_processed() {
-                component.give_up_on_answer("it has answered pings before", context);
-            } else {
-                // The answer may be there and cannot be read yet.
-                Self::await_answer(ping, context);
-            }
-        });
     }
 }
 

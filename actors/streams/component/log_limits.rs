@@ -2,36 +2,37 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use xmpp::Domain;
+use xmpp::{Domain, Served};
 
 use super::LOG;
 use crate::observe::log_limit::{self, LogLimiter};
 
-/// One limit for each configured name, so that a misconfigured component hides no other one, and one for the
+/// One limit for each configured component, so that a misconfigured component hides no other one, and one for the
 /// rest.
 #[derive(Clone, Debug)]
 pub struct LogLimits {
-    names: Arc<HashMap<Domain, Arc<LogLimiter>>>,
+    names: Arc<Served<Arc<LogLimiter>>>,
     others: Arc<LogLimiter>,
 }
 
 impl LogLimits {
-    /// The limits for these configured names.
-    pub fn of(names: impl Iterator<Item = Domain>) -> Self {
-        let limiter = |name: Domain| {
+    /// The limits for these configured names, each with its component.
+    pub fn of(names: &Served<Domain>) -> Self {
+        let mut limiters: HashMap<&Domain, Arc<LogLimiter>> = HashMap::new();
+        let mut limiter = |component| {
             let summary = "more component connections were refused";
-            let limiter = LogLimiter::about(LOG, log_limit::FEW, summary, name.as_str());
-            (name, limiter)
+            let limiter = limiters
+                .entry(component)
+                .or_insert_with(|| LogLimiter::about(LOG, log_limit::FEW, summary, component.as_str()));
+            Arc::clone(limiter)
         };
+        let names = names.iter().map(|(name, component)| (name.clone(), limiter(component))).collect();
         let others = "more component connections failed before authentication";
-        Self {
-            names: Arc::new(names.map(limiter).collect()),
-            others: LogLimiter::new(LOG, log_limit::FEW, others),
-        }
+        Self { names: Arc::new(names), others: LogLimiter::new(LOG, log_limit::FEW, others) }
     }
 
     /// Counts a line about a connection that claimed this name; returns whether it may be written.
     pub(super) fn count_line(&self, claimed: Option<&Domain>) -> bool {
-        claimed.and_then(|name| self.names.get(name)).unwrap_or(&self.others).count_line()
+        claimed.and_then(|name| self.names.announced(name)).unwrap_or(&self.others).count_line()
     }
 }

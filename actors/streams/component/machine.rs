@@ -73,7 +73,7 @@ impl Machine {
     pub(super) fn adopt(&mut self, names: Names, max_stanza: usize, bounds: Bounds) {
         match self {
             Self::Handshake(handshake) => handshake.adopt(names, max_stanza, bounds),
-            Self::Open(open) => open.adopt(&names, max_stanza, &bounds),
+            Self::Open(open) => open.adopt(names, max_stanza, &bounds),
         }
     }
 
@@ -84,10 +84,18 @@ impl Machine {
         }
     }
 
+    /// The name in the component's header, configured or not.
     pub(super) fn claimed(&self) -> Option<&Domain> {
         match self {
             Self::Handshake(handshake) => handshake.claimed(),
-            Self::Open(open) => Some(open.name()),
+            Self::Open(open) => Some(open.announced()),
+        }
+    }
+
+    /// The node sends a request with this id to the name in the component's header.
+    pub(super) fn expect_answer(&mut self, id: &str) {
+        if let Self::Open(open) = self {
+            open.expect_answer(id.to_owned());
         }
     }
 

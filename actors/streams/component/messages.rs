@@ -13,14 +13,14 @@ use status::report;
 /// Write these stanzas to the component. They are held until [`Open`].
 #[derive(Debug)]
 pub struct Send {
-    /// Stanzas for the name that it serves.
+    /// Stanzas for a name that it serves.
     pub batch: Batch,
 }
 
 /// Write these stanzas, which have waited in the mailroom: the answer to [`Requested`].
 #[derive(Debug)]
 pub struct SendPortion {
-    /// Stanzas for the name that it serves, in order.
+    /// Stanzas for the names that it serves, in order.
     pub batches: Vec<Batch>,
 }
 
@@ -39,7 +39,7 @@ pub struct Retire;
 /// Report the state of the link.
 #[derive(Debug)]
 pub struct Show {
-    /// Report it only if the component serves this domain.
+    /// Report it only if the component is configured under this name.
     pub of: Option<Domain>,
     /// Receives the report.
     pub links: mpsc::Sender<report::LinkReport>,
@@ -91,7 +91,8 @@ pub enum BindDecided {
     Refused,
 }
 
-/// A component has shown the secret of this name.
+/// A component has shown the secret of this name. Here and below a component is named by the first of its names, under
+/// which it is configured.
 #[derive(Debug)]
 pub struct BindRequested {
     /// The name.

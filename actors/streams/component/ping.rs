@@ -45,7 +45,7 @@ impl Ping {
     }
 
     /// Whether it is the ping with this id, and nothing was read since it was sent.
-    pub(super) fn is_unanswered_with(&self, id: &str) -> bool {
+    fn is_unanswered_with(&self, id: &str) -> bool {
         matches!(self, Self::Unanswered(unanswered) if unanswered == id)
     }
 
@@ -67,18 +67,14 @@ impl Handler<Queued<Prove>> for Component {
         }
         // One that is on its way for another reason is as good.
         let Some(id) = self.ping.unanswered().map(str::to_owned).or_else(|| self.send_ping()) else { return };
-        context.run_later(ANSWERS_WITHIN, move |component, context| {
-            if component.ping.is_unanswered_with(&id) && !component.connection.has_ended() {
-                component.give_up_on_answer("another connection claims its name", context);
-            }
-        });
+        Self::await_answer(id, ANSWERS_WITHIN, "another connection claims its name", context);
     }
 }
 
 impl Component {
     /// Sends a ping, and returns its id; `None`: no name has been claimed yet.
     pub(super) fn send_ping(&mut self) -> Option<String> {
-        let name = self.binding.name()?;
+        let name = self.machine.claimed()?;
         let from = self.environment.asker.as_ref().unwrap_or(name);
         let (from, to, id) = (from.wire(), name.wire(), format!("alive-{}", stream_id::source()()));
         // Domains and ids have no character that XML would have to escape.
@@ -86,6 +82,7 @@ impl Component {
             format!("<iq type='get' id='{id}' from='{from}' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>");
         self.connection.outbox.push_raw(ping.into());
         self.connection.flush();
+        self.machine.expect_answer(&id);
         self.ping = Ping::Unanswered(id.clone());
         Some(id)
     }
@@ -100,8 +97,27 @@ impl Component {
         }
     }
 
+    /// Waits for the answer to a ping. A component that is not read at the moment, because of `max_rate` or since the
+    /// router is busy, gets more time.
+    pub(super) fn await_answer(
+        id: String,
+        within: Duration,
+        reason: &'static str,
+        context: &mut Context<Self>,
+    ) {
+        context.run_later(within, move |component, context| {
+            if !component.ping.is_unanswered_with(&id) || component.connection.has_ended() {
+                return;
+            }
+            if component.silence.is_last_read_held() {
+                return Self::await_answer(id, within, reason, context);
+            }
+            component.give_up_on_answer(reason, context);
+        });
+    }
+
     /// Closes the connection of a component that has not answered a ping. What was sent to it lately may be lost.
-    pub(super) fn give_up_on_answer(&mut self, reason: &str, context: &mut Context<Self>) {
+    fn give_up_on_answer(&mut self, reason: &str, context: &mut Context<Self>) {
         log::warn!(
             target: LOG, address:% = self.connection.address, name:% = self.binding.shown(), reason = reason;
             "the component does not answer a ping: its connection is closed"

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::{Context, Handler};
-use xmpp::stream::Condition;
+use xmpp::{component::Names, stream::Condition};
 
 use super::{Adopt, Component, Environment};
 use mailbox::Queued;
@@ -13,7 +13,8 @@ impl Component {
     /// reported by the router.
     fn has_old_secret(&self, new: &Environment) -> bool {
         let Some(name) = self.binding.name() else { return false };
-        let (old, new) = (self.environment.names.get(name), new.names.get(name));
+        let configured = |names: &'_ Names| names.get(name).filter(|it| it.name == *name).cloned();
+        let (old, new) = (configured(&self.environment.names), configured(&new.names));
         new.is_some_and(|new| old.is_none_or(|old| old.secret != new.secret))
     }
 }
@@ -27,6 +28,7 @@ impl Handler<Queued<Adopt>> for Component {
         let Environment { ref names, max_stanza, bounds, .. } = *environment;
         self.machine.adopt(Arc::clone(names), max_stanza, bounds);
         self.environment = Environment { socket: self.environment.socket, ..*environment };
+        self.limit_rate();
         if is_outdated && !self.connection.has_ended() {
             let text = "the secret of this name has changed";
             self.close_with(Condition::NotAuthorized, text, context);

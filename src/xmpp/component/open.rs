@@ -1,11 +1,11 @@
 //! The open stream of a component: stanzas in both directions.
-use super::UNAUTHENTICATED;
+use super::{Configured, Names, UNAUTHENTICATED};
 use crate::{
     Domain, Stanza,
     framer::{self, Frame},
-    policy::Bounds,
+    policy::{Access, Bounds},
     stanza::{
-        self, Address, Intake, Reason, Refused, Rejection,
+        self, Address, Intake, Kind, Reason, Refused, Rejection,
         refusal::{domain, explain, sound_domain},
     },
     stream::{
@@ -17,12 +17,22 @@ use crate::{
     xml::ns,
 };
 use bytes::{Bytes, BytesMut};
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// The open stream of a component. [`Handshake::accept`](super::Handshake::accept) gives it.
 pub struct Open {
-    /// The name that the component serves.
-    name: Domain,
+    /// The name under which the component is configured.
+    component: Domain,
+    /// The name in its header.
+    announced: Domain,
+    /// The configured names of all components.
+    names: Names,
+    /// The last domain that it sent from and that it serves.
+    recent: Option<Domain>,
+    /// The remote addresses that it may write to; `None`: all.
+    access: Option<Arc<Access>>,
+    /// The id of a request of the node itself to the name in its header.
+    asked: Option<String>,
     /// The limit for one stanza, in bytes.
     max_stanza: usize,
     wire: Wire<Output>,
@@ -48,7 +58,7 @@ enum Acceptance {
 pub enum Output {
     /// Write these bytes.
     Transmit(Bytes),
-    /// A stanza from the served name.
+    /// A stanza from a name that the component serves, or the answer to [`Open::expect_answer`].
     Stanza(Stanza),
     /// A stanza that is refused, and the stream goes on. Its answer goes back on this stream, unless our
     /// closing tag is sent.
@@ -64,24 +74,41 @@ impl From<End> for Output {
 }
 
 impl Open {
-    /// Takes over the connection of a handshake, and confirms the name to the component.
+    /// Takes over the connection of a handshake, and confirms the name to the component. [`Open::adopt`] gives it its
+    /// names and limits.
     pub(super) fn new(
-        name: Domain,
+        component: Domain,
+        announced: Domain,
         mut wire: Wire<Output>,
         lang: Option<String>,
-        max_stanza: usize,
-        bounds: &Bounds,
     ) -> Self {
         wire.write(&crate::xml::Element::new("handshake", ns::COMPONENT));
-        wire.limit(limits(bounds, max_stanza));
         let intake = wire.intake(lang);
-        let (state, acceptance) = (State::Open, Acceptance::Open);
-        Self { name, max_stanza, wire, state, acceptance, intake, unproductive: 0 }
+        Self {
+            component,
+            announced,
+            names: Names::default(),
+            recent: None,
+            access: None,
+            asked: None,
+            max_stanza: 0,
+            wire,
+            state: State::Open,
+            acceptance: Acceptance::Open,
+            intake,
+            unproductive: 0,
+        }
     }
 
-    /// The name that the component serves.
-    pub fn name(&self) -> &Domain {
-        &self.name
+    /// The name in the component's header.
+    pub fn announced(&self) -> &Domain {
+        &self.announced
+    }
+
+    /// The node sends the component a request with this id, to the name in its header. The answer is taken also if the
+    /// component does not serve that name: it is the domain above those that it serves.
+    pub fn expect_answer(&mut self, id: String) {
+        self.asked = Some(id);
     }
 
     /// Whether the component's closing tag is missing.
@@ -99,13 +126,45 @@ impl Open {
         std::mem::take(&mut self.unproductive)
     }
 
-    /// Goes on with other limits. `max_stanza` is in bytes, for components without a limit of their own.
-    pub fn adopt(&mut self, names: &super::Names, max_stanza: usize, bounds: &Bounds) {
-        if self.state.is_open() {
-            let own = names.get(&self.name).and_then(|configured| configured.max_stanza);
-            self.max_stanza = own.unwrap_or(max_stanza);
-            self.wire.limit(limits(bounds, self.max_stanza));
+    /// Goes on with other names and limits. `max_stanza` is in bytes, for components without a limit of their own. A
+    /// component that is not configured any more keeps its names, until the driver closes its stream.
+    pub fn adopt(&mut self, names: Names, max_stanza: usize, bounds: &Bounds) {
+        if !self.state.is_open() {
+            return;
         }
+        let own = self.configured(&names);
+        self.max_stanza = own.and_then(|own| own.max_stanza).unwrap_or(max_stanza);
+        self.wire.limit(limits(bounds, self.max_stanza));
+        if let Some(own) = own {
+            self.access.clone_from(&own.access);
+            (self.names, self.recent) = (names, None);
+        }
+    }
+
+    /// The component under the name under which it is configured.
+    fn configured<'a>(&self, names: &'a Names) -> Option<&'a Configured> {
+        names.get(&self.component).filter(|it| it.name == self.component)
+    }
+
+    /// Whether the component serves a domain.
+    fn serves(&mut self, domain: &Domain) -> bool {
+        if self.recent.as_ref() == Some(domain) {
+            return true;
+        }
+        let serves = self.names.get(domain).is_some_and(|it| it.name == self.component);
+        if serves {
+            self.recent = Some(domain.clone());
+        }
+        serves
+    }
+
+    /// Whether this is the answer to the node's own request.
+    fn is_expected(&self, stanza: &Stanza) -> bool {
+        self.asked.is_some()
+            && *stanza.from_domain() == self.announced
+            && stanza.kind() == Kind::Iq
+            && matches!(stanza.type_(), Some("result" | "error"))
+            && stanza.id().as_deref() == self.asked.as_deref()
     }
 
     /// Takes bytes that were read from the component.
@@ -232,15 +291,30 @@ impl Open {
                 return None;
             }
         };
-        if *stanza.from_domain() == self.name {
+        if self.serves(stanza.from_domain()) {
+            return self.permitted(stanza, bytes);
+        }
+        if self.is_expected(&stanza) {
             return Some(stanza);
         }
         // The stream of a server ends for that. A component often passes on what one of its users typed.
         let reason = Reason::ForeignFrom;
         self.unproductive += 1;
-        let text = format!("{} may not send in the name of {}", self.name, stanza.from_domain());
-        let answer = stanza.bounce(&reason.error(&*text)).map(|answer| answer.sent_to(&self.name));
+        let text = format!("{} may not send in the name of {}", self.component, stanza.from_domain());
+        let answer = stanza.bounce(&reason.error(&*text)).map(|answer| answer.sent_to(&self.announced));
         self.report_refused(reason, text, bytes, answer);
+        None
+    }
+
+    /// Gives the stanza back if the component may write to its recipient.
+    fn permitted(&mut self, stanza: Stanza, bytes: usize) -> Option<Stanza> {
+        let denied = self.access.as_ref();
+        let denied = denied.filter(|access| !access.permits(stanza.to_domain(), &stanza.to()));
+        let Some(denial) = denied.map(|access| access.denial) else { return Some(stanza) };
+        self.unproductive += 1;
+        let text = format!("{} may not send to this address", self.component);
+        let answer = stanza.bounce(&denial.error(&*text));
+        self.report_refused(Reason::Denied, text, bytes, answer);
         None
     }
 
@@ -249,16 +323,17 @@ impl Open {
     }
 
     /// Answers an element that cannot be relayed as a stanza. The answer comes from the domain that the
-    /// stanza was for, if that can be read, or else from the component's own name. It goes to the sender of
-    /// the stanza, or to the component's own name if its `from` is unusable.
+    /// stanza was for, if that can be read, or else from the name in the component's header. It goes to the sender of
+    /// the stanza, or to that name if its `from` is unusable.
     fn refuse_stanza(&mut self, element: &framer::RawElement, reason: Reason, text: String) {
         self.unproductive += wire::work_of(element);
         let answer = match reason {
             Reason::NotAStanza => None,
             _ => {
-                let from = domain(element, Address::To).unwrap_or_else(|| self.name.clone());
-                let known = sound_domain(element, Address::From).is_some_and(|sender| sender == self.name);
-                let to = (!known).then_some(&self.name);
+                let from = domain(element, Address::To).unwrap_or_else(|| self.announced.clone());
+                let sender = sound_domain(element, Address::From);
+                let known = sender.is_some_and(|sender| self.serves(&sender));
+                let to = (!known).then_some(&self.announced);
                 self.intake.answer(element, &from, to, &reason.error(&*text))
             }
         };
@@ -266,7 +341,7 @@ impl Open {
     }
 
     fn report_refused(&mut self, reason: Reason, text: String, bytes: usize, answer: Option<Stanza>) {
-        let name = self.name.clone();
+        let name = self.component.clone();
         let answer = answer.filter(|_| !self.has_closed());
         let refused = Refused { reason, text, local: name.clone(), remote: name, bytes, answer };
         self.wire.emit(Output::StanzaRefused(Box::new(refused)));
@@ -275,7 +350,10 @@ impl Open {
 
 impl fmt::Debug for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Open").field("name", &self.name).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Open")
+            .field("component", &self.component)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The stream of a component: handshake, addresses and refused stanzas.
 
 mod closing;
+mod names;
 
 use super::*;
 use crate::{
@@ -72,11 +73,16 @@ impl Stream {
 
 impl Component {
     fn new() -> Self {
-        let names = HashMap::from([
-            (domain("echo.example"), Secret::new("secret").into()),
-            (domain("small.example"), Configured { secret: Secret::new("secret"), max_stanza: Some(11_000) }),
-        ]);
-        let handshake = Handshake::new(Arc::new(names), 20_000, Bounds::default(), ids());
+        Self::among(&configured(&[
+            ("echo.example", &["echo.example"]),
+            ("small.example", &["small.example"]),
+            ("many.example", &["many.example", "more.example", "*.rooms.example"]),
+            ("*.all.example", &["*.all.example"]),
+        ]))
+    }
+
+    fn among(names: &Names) -> Self {
+        let handshake = Handshake::new(Arc::clone(names), 20_000, Bounds::default(), ids());
         Self { stream: Stream::Handshake(handshake), events: Vec::new() }
     }
 
@@ -118,14 +124,31 @@ impl Component {
 
     /// Past the handshake and the decision.
     fn served() -> Self {
+        Self::served_as("echo.example")
+    }
+
+    /// The same, with this name in its header.
+    fn served_as(announced: &str) -> Self {
         let mut component = Self::new();
-        component.sends(&header("jabber:component:accept", "to='echo.example'"));
+        component.sends(&header("jabber:component:accept", &format!("to='{announced}'")));
         component.sends(&handshake("id1"));
         component.stream.accept();
         assert_eq!(component.gets(), "<handshake/>");
         component.events.clear();
         component
     }
+}
+
+/// Components with their names, each with the secret `secret`.
+fn configured(components: &[(&str, &[&str])]) -> Names {
+    let component = |name: &str| {
+        let max_stanza = (name == "small.example").then_some(11_000);
+        Configured { max_stanza, ..Configured::new(Domain::named(name).unwrap(), Secret::new("secret")) }
+    };
+    let names = components
+        .iter()
+        .flat_map(|(name, names)| names.iter().map(|each| (Domain::named(each).unwrap(), component(name))));
+    Arc::new(names.collect())
 }
 
 fn header(namespace: &str, attributes: &str) -> String {
@@ -311,6 +334,8 @@ fn examples(reason: Reason) -> &'static [Bad] {
         Reason::Namespace => &[(TWINS, "bad-request")],
         // A server's alone: whatever a component writes to is routed.
         Reason::NotProved | Reason::NotServed => &[],
+        // `names` has tests of it.
+        Reason::Denied => &[],
         // Never seen; `from_element` alone makes one.
         Reason::Unreadable => &[],
     }

@@ -3,7 +3,7 @@
 use super::{Error, MAX_PART, Part};
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use std::{
-    borrow::Cow,
+    borrow::{Borrow, Cow},
     fmt,
     hash::{Hash, Hasher},
     net,
@@ -14,6 +14,8 @@ use std::{
 /// of RFC 7622.
 ///
 /// Two spellings of one domain are equal, with the same hash and order. A clone costs a reference count.
+///
+/// The configuration also has names of wildcards, `*.example.org`: see [`Domain::named`].
 #[derive(Clone, Debug, Eq, PartialOrd, Ord)]
 pub struct Domain(Arc<str>);
 
@@ -53,6 +55,34 @@ impl Domain {
             1..=MAX_PART => Err(Error::Label),
             _ => Err(Error::TooLong(Part::Domain)),
         }
+    }
+
+    /// Reads a domain, or the name of all domains below one: `*.example.org`.
+    ///
+    /// # Errors
+    /// As [`Domain::new`]. There are no domains below an IP address.
+    pub fn named(text: &str) -> Result<Self, Error> {
+        match text.strip_prefix(WILDCARD) {
+            Some(parent) => Self::new(parent)?.wildcard().ok_or(Error::NotADomain),
+            None => Self::new(text),
+        }
+    }
+
+    /// The name of all domains below this one: `*.example.org`. It is a key of tables and a text for the operator: no
+    /// address has it. `None` below an IP address and below a wildcard.
+    pub fn wildcard(&self) -> Option<Self> {
+        let has_none = self.is_ip_literal() || self.is_wildcard();
+        (!has_none).then(|| Self(Arc::from(format!("{WILDCARD}{}", self.0))))
+    }
+
+    /// Whether this is the name of all domains below one.
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with(WILDCARD)
+    }
+
+    /// The domain below which the domains of a wildcard are. `None` for a domain.
+    pub fn wildcard_parent(&self) -> Option<Self> {
+        self.0.strip_prefix(WILDCARD).map(|parent| Self(Arc::from(parent)))
     }
 
     /// The form in A-labels, for DNS, certificates, comparison and logs.
@@ -96,6 +126,13 @@ impl PartialEq for Domain {
 impl Hash for Domain {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
+    }
+}
+
+impl Borrow<str> for Domain {
+    /// For look-ups in tables. Equality and hash are those of the text.
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -143,6 +180,9 @@ fn is_denied(c: &char) -> bool {
 /// ASCII that no domain contains. The underscore is allowed: host names do not contain it, but names of
 /// services in private networks do.
 const DENIED: AsciiDenyList = AsciiDenyList::new(true, "!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~");
+
+/// The prefix of the name of a wildcard. No domain contains an asterisk.
+const WILDCARD: &str = "*.";
 
 /// The prefix of an A-label (RFC 5890 section 2.3.2.5).
 const A_LABEL: &str = "xn--";
@@ -258,6 +298,23 @@ mod tests {
         assert!(!domain("ab.example").is_below(&domain("b.example")));
         assert!(!domain("example").is_below(&domain("b.example")));
         assert!(!domain("192.0.2.7").is_below(&domain("0.2.7")));
+    }
+
+    #[test]
+    fn a_wildcard_is_named_after_its_parent_and_equals_no_domain() {
+        let wildcard = Domain::named("*.EXAMPLE.org").unwrap();
+        assert_eq!(wildcard, domain("example.org").wildcard().unwrap());
+        assert_eq!((wildcard.as_str(), wildcard.is_wildcard()), ("*.example.org", true));
+        assert_eq!(wildcard.wildcard_parent(), Some(domain("example.org")));
+        assert_eq!(Domain::named("example.org"), Ok(domain("example.org")));
+        assert_eq!((domain("a.example").wildcard_parent(), domain("a.example").is_wildcard()), (None, false));
+        assert_eq!(wildcard.wildcard(), None);
+        for text in
+            ["*", "*.", "*.*.example.org", "a.*.example.org", "*.192.0.2.7", "*.[::1]", "*example.org"]
+        {
+            assert!(Domain::named(text).is_err(), "{text}");
+        }
+        assert!(Domain::new("*.example.org").is_err());
     }
 
     #[test]

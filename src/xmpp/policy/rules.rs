@@ -1,13 +1,13 @@
 //! The rules of federation that the configuration defines.
-use super::{Bounds, Hosted, Pattern, Policy};
-use crate::Domain;
-use std::collections::HashMap;
+use super::{Access, Bounds, Hosted, Pattern, Policy};
+use crate::{Domain, Served};
+use std::{collections::HashMap, sync::Arc};
 
 /// The rules of federation. They do not change; all streams share them until a new configuration replaces
 /// them.
 #[derive(Debug)]
 pub struct Rules {
-    hosted: HashMap<Domain, Hosted>,
+    hosted: Served<Hosted>,
     first: Option<Domain>,
     default: Policy,
     exact: HashMap<Domain, Policy>,
@@ -16,10 +16,11 @@ pub struct Rules {
     allow: Vec<Pattern>,
     deny: Vec<Pattern>,
     bounds: Bounds,
+    access: Served<Option<Arc<Access>>>,
 }
 
 impl Rules {
-    /// Rules for the `hosted` domains and the given policies. An override for `*` replaces `default`.
+    /// Rules for the `hosted` domains and wildcards, and the given policies. An override for `*` replaces `default`.
     pub fn new(
         hosted: impl IntoIterator<Item = (Domain, Hosted)>,
         default: Policy,
@@ -27,16 +28,17 @@ impl Rules {
         allow: Vec<Pattern>,
         deny: Vec<Pattern>,
     ) -> Self {
-        let mut hosted = hosted.into_iter().peekable();
+        let hosted: Vec<(Domain, Hosted)> = hosted.into_iter().collect();
         let mut rules = Self {
-            first: hosted.peek().map(|(first, _)| first.clone()),
-            hosted: hosted.collect(),
+            first: hosted.iter().map(|(name, _)| name).find(|name| !name.is_wildcard()).cloned(),
+            hosted: hosted.into_iter().collect(),
             default,
             exact: HashMap::new(),
             below: Vec::new(),
             allow,
             deny,
             bounds: Bounds::default(),
+            access: Served::default(),
         };
         for (pattern, policy) in overrides {
             match pattern {
@@ -57,6 +59,17 @@ impl Rules {
         Self { bounds, ..self }
     }
 
+    /// The same rules with those of single components (builder style): of all local names, or of none.
+    #[must_use]
+    pub fn with_access(self, access: Served<Option<Arc<Access>>>) -> Self {
+        Self { access, ..self }
+    }
+
+    /// Which remote addresses may exchange stanzas with a local domain; `None`: all.
+    pub fn access(&self, local: &Domain) -> Option<&Access> {
+        self.access.get(local)?.as_deref()
+    }
+
     /// The limits for one stream.
     pub fn bounds(&self) -> &Bounds {
         &self.bounds
@@ -65,6 +78,12 @@ impl Rules {
     /// The facts about a local domain; `None` when the domain is not local.
     pub fn hosted(&self, domain: &Domain) -> Option<Hosted> {
         self.hosted.get(domain).copied()
+    }
+
+    /// The name in the configuration that stands for a local domain: the domain itself, or a wildcard. There is a bounded
+    /// number of them, whatever peers write to.
+    pub fn configured<'a>(&'a self, local: &'a Domain) -> &'a Domain {
+        self.hosted.find(local).map_or(local, |(name, _)| name)
     }
 
     /// The local domain in our header when the peer has named none of ours: the first one in the
@@ -155,5 +174,18 @@ mod tests {
         let rules = rules(&[], &["*"], &[]);
         assert_eq!(rules.hosted(&domain("A.Example.")), Some(Hosted { certificate: true }));
         assert_eq!(rules.hosted(&domain("x.a.example")), None);
+    }
+
+    #[test]
+    fn a_wildcard_hosts_what_is_below_it_and_is_in_no_header() {
+        let hosted = [("*.a.example", true), ("bot.a.example", false)]
+            .map(|(name, certificate)| (Domain::named(name).unwrap(), Hosted { certificate }));
+        let rules = Rules::new(hosted, policy(), Vec::new(), vec![Pattern::Any], Vec::new());
+        assert_eq!(rules.hosted(&domain("x.a.example")), Some(Hosted { certificate: true }));
+        assert_eq!(rules.hosted(&domain("bot.a.example")), Some(Hosted { certificate: false }));
+        assert_eq!(rules.hosted(&domain("a.example")), None);
+        assert_eq!(rules.first(), Some(&domain("bot.a.example")));
+        assert_eq!(rules.configured(&domain("x.a.example")).as_str(), "*.a.example");
+        assert_eq!(rules.configured(&domain("bot.a.example")).as_str(), "bot.a.example");
     }
 }

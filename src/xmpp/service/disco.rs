@@ -27,7 +27,11 @@ pub(super) fn info(query: &Element, facts: &Facts<'_>) -> Result<Element, Error>
 pub(super) fn items(query: &Element, facts: &Facts<'_>) -> Result<Element, Error> {
     refuse_node(query)?;
     Ok(facts.components.iter().fold(Element::new("query", ns::DISCO_ITEMS), |answer, component| {
-        answer.with_child(Element::new("item", ns::DISCO_ITEMS).with("jid", component.wire()))
+        let item = Element::new("item", ns::DISCO_ITEMS).with("jid", component.address.wire());
+        answer.with_child(match &component.title {
+            Some(title) => item.with("name", title.as_str()),
+            None => item,
+        })
     }))
 }
 

@@ -7,7 +7,11 @@ use stanza::Origin;
 
 fn ask(attributes: &str, payload: &str) -> Option<String> {
     let contact = [("abuse-addresses".to_owned(), vec!["mailto:abuse@a.example".to_owned()])];
-    let components = ["echo.a.example", "xn--bcher-kva.example"].map(|name| Domain::new(name).unwrap());
+    let listed = |name: &str, title: Option<&str>| Listed {
+        address: Domain::new(name).unwrap(),
+        title: title.map(str::to_owned),
+    };
+    let components = [listed("echo.a.example", Some("Echo <1>")), listed("xn--bcher-kva.example", None)];
     let facts = Facts {
         version: "1.2.3",
         os: None,

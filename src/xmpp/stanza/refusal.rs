@@ -9,6 +9,7 @@ use crate::{
     Domain,
     framer::{Frame, Framer, RawElement},
     jid::Jid,
+    policy::Denial,
     truncate::truncate,
     xml::{self, ns},
 };
@@ -59,6 +60,8 @@ reasons! {
     NotProved => "not-proved",
     /// It is for a domain that is not ours (with `unknown_recipient = "bounce"`).
     NotServed => "not-served",
+    /// The rules of its component do not permit the remote address.
+    Denied => "denied",
     /// It has another default namespace in too many places.
     Displaced => "displaced-namespace",
     /// It is longer than its sender may send, and short enough to be read to its end.
@@ -83,6 +86,7 @@ impl Reason {
             Self::ForeignFrom => (ErrorType::Auth, Condition::Forbidden),
             Self::NotProved => (ErrorType::Auth, Condition::NotAuthorized),
             Self::NotServed => (ErrorType::Cancel, Condition::ItemNotFound),
+            Self::Denied => return Denial::default().error(text),
             Self::Displaced | Self::TooLarge => (ErrorType::Modify, Condition::PolicyViolation),
         };
         Error { type_, condition, text: text.into() }

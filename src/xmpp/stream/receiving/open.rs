@@ -269,6 +269,10 @@ impl Open {
         };
         let (from, to) = (stanza.from_domain(), stanza.to_domain());
         if self.pairs.iter().any(|pair| pair.remote == *from && pair.local == *to) {
+            if self.is_denied(&stanza) {
+                self.unproductive += 1;
+                return Ok(None);
+            }
             return Ok(Some(stanza));
         }
         let bounces =

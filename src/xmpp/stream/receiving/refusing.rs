@@ -75,6 +75,22 @@ impl Open {
         self.negotiation.wire.emit(Output::StanzaRefused(Box::new(refused)));
     }
 
+    /// Answers a stanza whose sender may not write to its component. `false`: it may.
+    pub(super) fn is_denied(&mut self, stanza: &Stanza) -> bool {
+        let (from, to) = (stanza.from_domain(), stanza.to_domain());
+        let Some(access) = self.negotiation.rules.access(to) else { return false };
+        if access.permits(from, &stanza.from()) {
+            return false;
+        }
+        let text = format!("stanzas from this address to {to} are not permitted");
+        let answer = stanza.bounce(&access.denial.error(&*text));
+        let (reason, local, remote) = (Reason::Denied, to.clone(), from.clone());
+        let refused = Refused { reason, text, local, remote, bytes: stanza.bytes().len(), answer };
+        self.acks.output();
+        self.negotiation.wire.emit(Output::StanzaRefused(Box::new(refused)));
+        true
+    }
+
     fn proved(&self, remote: &Domain) -> bool {
         self.pairs.iter().any(|pair| pair.remote == *remote)
     }

@@ -66,6 +66,8 @@ pub(crate) fn examples(reason: Reason) -> &'static [Bad] {
         // A component's alone: a server's stream ends for the first, and has a limit without room for the
         // second.
         Reason::ForeignFrom | Reason::TooLarge => &[],
+        // The rules of a component: `denied` in the tests of stanzas.
+        Reason::Denied => &[],
         // Never seen; `from_element` alone makes one.
         Reason::Unreadable => &[],
     }

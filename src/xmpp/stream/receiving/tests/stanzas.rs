@@ -128,6 +128,42 @@ fn stanzas_keep_their_order() {
     assert_eq!(order, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
+#[test]
+fn a_stanza_of_a_denied_address_is_answered_and_the_stream_goes_on() {
+    use crate::policy::{Access, Addresses, Denial, Hosted};
+
+    let mut deny = Addresses::default();
+    deny.add("evil@b.example").unwrap();
+    let access = Access {
+        allow: Addresses::all(),
+        deny,
+        denial: Denial::ServiceUnavailable,
+        local: std::sync::Arc::default(),
+    };
+    let names = ["a.example", "also.example"].map(domain);
+    let hosted = names.clone().map(|name| (name, Hosted { certificate: true }));
+    let policy = Policy { tls: Tls::Optional, ..policy() };
+    let rules = Rules::new(hosted, policy, Vec::new(), vec![Pattern::Any], Vec::new());
+    let [ours, other] = names;
+    let access = [(ours, Some(Arc::new(access))), (other, None)].into_iter().collect();
+    let mut peer = Peer::new(Arc::new(rules.with_access(access)));
+    peer.opens();
+    peer.is_verified("a.example", "b.example");
+    peer.is_verified("also.example", "b.example");
+    let told = peer.events.len();
+    for (from, to) in [
+        ("evil@b.example/r", "v@a.example"),
+        ("good@b.example", "v@a.example"),
+        ("evil@b.example", "v@also.example"),
+    ] {
+        assert_eq!(peer.sends(&format!("<message from='{from}' to='{to}'/>")), "");
+    }
+    let events = &peer.events[told..];
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert!(events[0].contains("<service-unavailable "), "{events:?}");
+    assert!(events[1..].iter().all(|event| event.starts_with("[stanza")), "{events:?}");
+}
+
 /// Terms of their own for `b.example`, with TLS left to the peer.
 fn favouring_b(own: Policy) -> Arc<Rules> {
     let hosted = [(domain("a.example"), crate::policy::Hosted { certificate: true })];

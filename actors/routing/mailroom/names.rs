@@ -1,0 +1,83 @@
+//! The names of the components: each seat is that of a component, whichever of its names a stanza is for.
+
+use std::collections::HashSet;
+
+use xmpp::{Domain, Served};
+
+use super::{Mailroom, Moved, answers::Reason, seat::Seat};
+use crate::flow::{account::Outcome, batch::Batch};
+
+impl Mailroom {
+    /// The seat of the component that serves a name, with the name under which it is configured.
+    pub(super) fn seat_of(&self, name: &Domain) -> Option<(Domain, &Seat)> {
+        let component = self.names.get(name)?;
+        Some((component.clone(), self.seats.get(component)?))
+    }
+
+    /// Splits batches: those for the names of a component, and those for others.
+    pub(super) fn split_by_component(
+        &self,
+        component: &Domain,
+        batches: Vec<Batch>,
+    ) -> (Vec<Batch>, Vec<Batch>) {
+        batches.into_iter().partition(|batch| self.names.get(&batch.to) == Some(component))
+    }
+
+    /// Has stanzas routed again whose names another component serves now, and answers those whose names are gone.
+    pub(super) fn move_on(&self, batches: Vec<Batch>) {
+        let (moved, gone): (Vec<_>, Vec<_>) =
+            batches.into_iter().partition(|batch| self.names.get(&batch.to).is_some());
+        if !moved.is_empty() {
+            // A router that is gone ends the process.
+            let _ = self.owners.moved.signal(Moved { batches: moved });
+        }
+        self.answer(gone, &Reason::Removed, Outcome::Answered);
+    }
+
+    /// Takes stanzas out of the queues that are for names which their components do not serve any more. `before`: the
+    /// component that served each name.
+    pub(super) fn give_up_names(&mut self, before: &Served<Domain>) {
+        for component in losers(before, &self.names) {
+            let all = self.seats.take_all(&component);
+            let (own, others) = self.split_by_component(&component, all);
+            self.seats.put_back(&component, own);
+            self.note_unwritten(&component);
+            self.move_on(others);
+        }
+    }
+}
+
+/// The components that have lost a name, or some of the domains of a wildcard.
+fn losers(before: &Served<Domain>, now: &Served<Domain>) -> HashSet<Domain> {
+    let gone = before.iter().filter(|(name, component)| now.get(name) != Some(component));
+    let taken = now.iter().filter_map(|(name, component)| before.get(name).filter(|old| *old != component));
+    gone.map(|(_, component)| component).chain(taken).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(names: &[(&str, &str)]) -> Served<Domain> {
+        let name = |text| Domain::named(text).unwrap();
+        names.iter().map(|(served, component)| (name(served), name(component))).collect()
+    }
+
+    #[test]
+    fn a_component_loses_what_is_removed_and_what_another_gets() {
+        let before =
+            served(&[("a.example", "a.example"), ("b.example", "a.example"), ("*.c.example", "c.example")]);
+        let lost = |now: &[(&str, &str)]| {
+            let mut lost: Vec<String> = losers(&before, &served(now)).iter().map(Domain::to_string).collect();
+            lost.sort();
+            lost
+        };
+        let (a, b, c) =
+            (("a.example", "a.example"), ("b.example", "a.example"), ("*.c.example", "c.example"));
+        assert!(lost(&[a, b, c, ("d.example", "a.example")]).is_empty());
+        assert_eq!(lost(&[a, c]), ["a.example"]);
+        assert_eq!(lost(&[a, b, c, ("x.c.example", "x.c.example")]), ["c.example"]);
+        assert_eq!(lost(&[a, ("b.example", "b.example"), c]), ["a.example"]);
+        assert_eq!(lost(&[]), ["a.example", "c.example"]);
+    }
+}
