@@ -260,7 +260,7 @@ impl<'a> Section<'a> {
 }
 
 /// The keys whose values `nuncio check` compares with the machine and the DNS.
-const REMEMBERED: [&str; 22] = [
+const REMEMBERED: [&str; 24] = [
     "domain.certificate",
     "component.certificate",
     "s2s.trust",
@@ -268,6 +268,8 @@ const REMEMBERED: [&str; 22] = [
     "listen.s2s",
     "listen.s2s_tls",
     "listen.component",
+    "listen.component_tls",
+    "listen.component_socket_group",
     "listen.metrics",
     "listen.control",
     "domain.name",

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod absence;
+mod component_sockets;
 mod dialback;
 mod federation;
 mod fixture;

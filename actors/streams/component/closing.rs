@@ -206,10 +206,10 @@ impl Component {
     fn report_rejection(&self, end: &End) {
         let (Some(name), End::ByUs(error)) = (self.machine.claimed(), end) else { return };
         if !self.binding.was_bound() && error.condition == Condition::NotAuthorized {
-            let rejected = Rejected { name: name.clone(), address: self.connection.address };
+            let rejected = Rejected { name: name.clone(), address: self.connection.address.host() };
             // A router that is gone ends the process.
             let _ = self.environment.owners.rejected.signal(rejected);
-            let wrong = accepted::WrongSecret { caller: self.caller(), name: name.clone() };
+            let wrong = accepted::WrongSecret { caller: self.caller, name: name.clone() };
             // A listener that is gone counts no connections.
             let _ = self.environment.wrong_secret.signal(wrong);
         }

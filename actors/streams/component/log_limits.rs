@@ -13,6 +13,10 @@ use crate::observe::log_limit::{self, LogLimiter};
 pub struct LogLimits {
     names: Arc<HashMap<Domain, Arc<LogLimiter>>>,
     others: Arc<LogLimiter>,
+    /// TLS is up.
+    pub(crate) secured: Arc<LogLimiter>,
+    /// The TLS handshake failed.
+    pub(crate) insecure: Arc<LogLimiter>,
 }
 
 impl LogLimits {
@@ -27,6 +31,8 @@ impl LogLimits {
         Self {
             names: Arc::new(names.map(limiter).collect()),
             others: LogLimiter::new(LOG, log_limit::FEW, others),
+            secured: LogLimiter::new(LOG, log_limit::FEW, "more component connections were secured"),
+            insecure: LogLimiter::new(LOG, log_limit::FEW, "more TLS handshakes of components failed"),
         }
     }
 

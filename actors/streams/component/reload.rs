@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Context, Handler};
 use xmpp::stream::Condition;
 
-use super::{Adopt, Component, Environment};
+use super::{Adopt, Component, Environment, Forbid};
 use mailbox::Queued;
 
 impl Component {
@@ -18,6 +18,18 @@ impl Component {
     }
 }
 
+impl Handler<Queued<Forbid>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, forbid: Queued<Forbid>, context: &mut Context<Self>) {
+        forbid.into_message();
+        if !self.connection.has_ended() {
+            let text = "components may no longer connect from this address";
+            self.close_with(Condition::PolicyViolation, text, context);
+        }
+    }
+}
+
 impl Handler<Queued<Adopt>> for Component {
     type Result = ();
 
@@ -26,7 +38,7 @@ impl Handler<Queued<Adopt>> for Component {
         let is_outdated = self.has_old_secret(&environment);
         let Environment { ref names, max_stanza, bounds, .. } = *environment;
         self.machine.adopt(Arc::clone(names), max_stanza, bounds);
-        self.environment = Environment { socket: self.environment.socket, ..*environment };
+        self.environment = *environment;
         if is_outdated && !self.connection.has_ended() {
             let text = "the secret of this name has changed";
             self.close_with(Condition::NotAuthorized, text, context);
