@@ -72,7 +72,9 @@ pub(crate) fn group(name: &str) -> Result<u32, String> {
     let groups = fs::read_to_string("/etc/group").unwrap_or_default();
     // The largest number means "unchanged" in system calls.
     let found = name.parse().ok().filter(|id| *id != u32::MAX).or_else(|| id_of_name(&groups, name));
-    found.ok_or_else(|| format!("\"{name}\" is not a group in /etc/group: create it (`groupadd {name}`), or give its number"))
+    found.ok_or_else(|| {
+        format!("\"{name}\" is not a group in /etc/group: create it (`groupadd {name}`), or give its number")
+    })
 }
 
 fn id_of_name(table: &str, name: &str) -> Option<u32> {

@@ -97,14 +97,17 @@ impl fmt::Display for Subnet {
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address => {
-                f.write_str("it is not an IP address or a network, for example \"192.0.2.7\" or \"192.0.2.0/24\"")
-            }
+            Self::Address => f.write_str(
+                "it is not an IP address or a network, for example \"192.0.2.7\" or \"192.0.2.0/24\"",
+            ),
             Self::Length { most } => {
                 write!(f, "the part after the slash has to be a number of bits from 0 to {most}")
             }
             Self::Host { network } => {
-                write!(f, "it has bits after the prefix: use \"{network}\" for the network, or the address alone")
+                write!(
+                    f,
+                    "it has bits after the prefix: use \"{network}\" for the network, or the address alone"
+                )
             }
         }
     }
@@ -147,7 +150,8 @@ mod tests {
         for text in ["", "localhost", "192.0.2", "192.0.2.0:5347", "/24", "[2001:db8::1]"] {
             assert_eq!(parse(text), ParseError::Address, "{text}");
         }
-        for text in ["192.0.2.0/33", "192.0.2.0/", "192.0.2.0/+8", "192.0.2.0/-1", "192.0.2.0/255.255.255.0"] {
+        for text in ["192.0.2.0/33", "192.0.2.0/", "192.0.2.0/+8", "192.0.2.0/-1", "192.0.2.0/255.255.255.0"]
+        {
             assert_eq!(parse(text), ParseError::Length { most: 32 }, "{text}");
         }
         assert_eq!(parse("2001:db8::/129"), ParseError::Length { most: 128 });

@@ -82,11 +82,7 @@ fn bind_one(network: &Network, address: SocketAddr) -> Result<Listener, StartErr
 }
 
 /// Binds TCP and Unix sockets.
-fn bind_all(
-    network: &Network,
-    addresses: &[Address],
-    access: Access,
-) -> Result<Vec<Listener>, StartError> {
+fn bind_all(network: &Network, addresses: &[Address], access: Access) -> Result<Vec<Listener>, StartError> {
     let bind = |address: &Address| match address {
         Address::Tcp(address) => bind_one(network, *address),
         Address::Unix(path) => network

@@ -105,7 +105,8 @@ fn unreachable(path: &Path, access: Access) -> Option<(Severity, Message)> {
     }
     let who = if may_all { "all users may use the socket" } else { "its group may use the socket" };
     let (shown, mode) = (directory.display(), found.mode() & 0o777);
-    let text = format!("{who}, but the directory {shown} (mode {mode:04o}) lets only its owner and its group in");
+    let text =
+        format!("{who}, but the directory {shown} (mode {mode:04o}) lets only its owner and its group in");
     let help = format!(
         "use another directory, or let others pass through it: RuntimeDirectoryMode=0711 in the unit, `chmod o+x {shown}`"
     );
@@ -118,7 +119,8 @@ fn check_group(source: &Source, access: Access) {
     let Some(user) = service_user::service_user().filter(|user| !user.is_in(group)) else { return };
     let Some(value) = source.values(&[GROUP]).pop() else { return };
     let (name, wanted) = (&user.name, &value.text);
-    let text = format!("{name}, the user of the service, is not a member of {wanted}, so the node cannot start");
+    let text =
+        format!("{name}, the user of the service, is not a member of {wanted}, so the node cannot start");
     let help = format!("`usermod -a -G {wanted} {name}`; the unit needs more: see docs/operation.md");
     source.add(Severity::Warning, value.span, GROUP, Message::with_help(text, help));
 }

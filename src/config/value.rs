@@ -67,7 +67,9 @@ pub(crate) fn component(source: &Source, text: &str) -> Result<Address, String> 
         });
     };
     if path.is_empty() {
-        return Err(format!("\"{UNIX}\" has to be followed by a path, for example \"{UNIX}/run/nuncio/component.sock\""));
+        return Err(format!(
+            "\"{UNIX}\" has to be followed by a path, for example \"{UNIX}/run/nuncio/component.sock\""
+        ));
     }
     let path = source.path(path);
     if !unix_socket::fits(&path) {
@@ -86,10 +88,14 @@ pub(crate) fn mode(text: &str) -> Result<u32, String> {
     let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
     let mode = mode.ok_or_else(|| {
-        format!("\"{text}\" is not a file mode: expected three octal digits, for example \"0660\" or \"0666\"")
+        format!(
+            "\"{text}\" is not a file mode: expected three octal digits, for example \"0660\" or \"0666\""
+        )
     })?;
     if mode & 0o222 == 0 {
-        return Err(format!("nobody could connect with mode {text}: that needs the permission to write, as in \"0660\""));
+        return Err(format!(
+            "nobody could connect with mode {text}: that needs the permission to write, as in \"0660\""
+        ));
     }
     Ok(mode)
 }
@@ -259,7 +265,8 @@ mod tests {
     #[test]
     fn a_file_mode_lets_somebody_connect() {
         assert_eq!((mode("0660"), mode("666"), mode("0600")), (Ok(0o660), Ok(0o666), Ok(0o600)));
-        for wrong in ["", "660 ", "0o660", "rw-rw----", "1777", "0990", "66", "00660", "+660", "0440", "000"] {
+        for wrong in ["", "660 ", "0o660", "rw-rw----", "1777", "0990", "66", "00660", "+660", "0440", "000"]
+        {
             assert!(mode(wrong).is_err(), "{wrong}");
         }
     }

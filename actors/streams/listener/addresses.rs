@@ -42,11 +42,7 @@ impl Addresses {
     }
 
     /// The standing of a new connection from `site`, which is not counted yet.
-    pub(super) fn standing_of(
-        &mut self,
-        site: impl Into<Site>,
-        now: Instant,
-    ) -> Result<Standing, Excess> {
+    pub(super) fn standing_of(&mut self, site: impl Into<Site>, now: Instant) -> Result<Standing, Excess> {
         let site = site.into();
         self.begin_minute(now);
         let host = self.host(site);
@@ -83,12 +79,7 @@ impl Addresses {
     }
 
     /// Changes the standing of a connection of `site`; `None` before it is accepted and after its end.
-    pub(super) fn change(
-        &mut self,
-        site: impl Into<Site>,
-        from: Option<Standing>,
-        to: Option<Standing>,
-    ) {
+    pub(super) fn change(&mut self, site: impl Into<Site>, from: Option<Standing>, to: Option<Standing>) {
         self.update(site.into(), |count| count.change(from, to));
         self.all.change(from, to);
     }

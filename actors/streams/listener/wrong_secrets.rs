@@ -118,9 +118,8 @@ mod tests {
     fn each_name_and_each_address_has_its_own_count() {
         let now = clock::now();
         let mut wrong = WrongSecrets::new(now);
-        let mut count = |ip: &str, name: &str| {
-            wrong.count(site(ip), Domain::new(name).unwrap(), now).0.is_zero()
-        };
+        let mut count =
+            |ip: &str, name: &str| wrong.count(site(ip), Domain::new(name).unwrap(), now).0.is_zero();
         for _ in 0..20 {
             count("192.0.2.7", "bot.example");
         }
