@@ -115,6 +115,7 @@
 //! | component | [`component::Requested`], [`component::Returned`] | mailroom | signal: one request at a time |
 //! | mailroom | [`component::Open`], [`component::Retire`] | component | signal |
 //! | link | [`link::Event`] | its owner | signal: at most one read and one write are under way |
+//! | listener | [`component::Forbid`] | component | signal: one at a reload |
 //! | incoming, component | [`accepted::Ended`], [`accepted::Authenticated`], [`accepted::WrongSecret`] | listener | signal |
 //! | tasks that accept | `Accepted` | listener | kept and offered again; the next connection waits in the kernel |
 //! | other tasks | `Detected`, `Heard`, `Attempted`, `Done` | listener, listener, outgoing, verifier | signal |
@@ -204,6 +205,7 @@
 //! [`component::Expel`]: streams::component::Expel
 //! [`component::GiveWay`]: streams::component::GiveWay
 //! [`component::Congested`]: streams::component::Congested
+//! [`component::Forbid`]: streams::component::Forbid
 //! [`component::Gone`]: streams::component::Gone
 //! [`component::Open`]: streams::component::Open
 //! [`component::PresenceSent`]: streams::component::PresenceSent
@@ -327,7 +329,7 @@ pub mod settings;
 mod streams;
 
 pub use flow::account::{Outcome, Totals};
-pub use node::{Node, StartError, control::socket as control_socket, heartbeat::Heartbeat, identities};
+pub use node::{Node, StartError, heartbeat::Heartbeat, identities};
 pub use routing::journal::OpenError as JournalError;
 
 /// Attempts to connect to a remote domain, as `nuncio probe` makes them without a node.

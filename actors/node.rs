@@ -27,14 +27,14 @@ use tokio::{
 use self::listeners::Listeners;
 use crate::{
     flow::{account::Totals, journal::Writer},
-    node::control::{Sources, socket},
+    node::control::Sources,
     routing::{
         journal::{Journal, OpenError},
         mailroom::Mailroom,
         promise::Promise,
         router::{self, Router},
     },
-    settings::{Absence, Settings},
+    settings::{Absence, Address, Settings},
     streams::listener::Listener,
 };
 use heartbeat::Heartbeat;
@@ -43,14 +43,14 @@ use mailbox::{
     monitor::{self, Monitor},
     threads::Threads,
 };
-use net::{dns, network::Network, tls};
+use net::{dns, network::Network, tls, unix_socket};
 use xmpp::{Served, service::Listed};
 
 /// A running node.
 pub struct Node {
-    addresses: Vec<(&'static str, SocketAddr)>,
+    addresses: Vec<(&'static str, Address)>,
     /// The file of the control socket; it is removed with the node.
-    control_file: Option<socket::SocketFile>,
+    control_file: Option<unix_socket::SocketFile>,
     servers: Option<Mailbox<Listener>>,
     components: Option<Mailbox<Listener>>,
     router: Mailbox<Router>,
@@ -85,7 +85,14 @@ pub enum StartError {
         /// Its path.
         path: PathBuf,
         /// The reason.
-        error: socket::Error,
+        error: unix_socket::Error,
+    },
+    /// A Unix socket for components could not be created.
+    Component {
+        /// Its address.
+        address: Address,
+        /// The reason.
+        error: unix_socket::Error,
     },
     /// A certificate, a key or a trust store cannot be used.
     Tls(tls::Error),
@@ -126,6 +133,9 @@ impl fmt::Display for StartError {
                 "cannot create the control socket {}: {error}; set listen.control to another path, or to \"\" for none",
                 path.display()
             ),
+            Self::Component { address, error } => {
+                write!(f, "cannot listen for components on {address} (listen.component): {error}")
+            }
             Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
             Self::Dns(error) => write!(f, "cannot set up the DNS client: {error}"),
             Self::Journal { path, error } => {
@@ -139,7 +149,7 @@ impl std::error::Error for StartError {}
 
 impl Node {
     /// The bound addresses, each with its key in `[listen]`.
-    pub fn addresses(&self) -> &[(&'static str, SocketAddr)] {
+    pub fn addresses(&self) -> &[(&'static str, Address)] {
         &self.addresses
     }
 
@@ -150,7 +160,7 @@ impl Node {
 
     /// The path of the control socket; `None` if there is none.
     pub fn control(&self) -> Option<&Path> {
-        self.control_file.as_ref().map(socket::SocketFile::path)
+        self.control_file.as_ref().map(unix_socket::SocketFile::path)
     }
 
     /// Logs every mailbox, the table of the router, and every session.

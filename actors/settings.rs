@@ -2,7 +2,7 @@
 
 mod served;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use xmpp::{
     Domain, Stanza,
@@ -14,7 +14,10 @@ pub use self::served::{Access, Rate};
 pub use net::{
     certificate::{Identity, Trust},
     dns::Settings as Dns,
+    subnet::Subnet,
+    unix_socket::Permissions,
 };
+pub use status::address::Address;
 
 /// All settings of a node.
 #[derive(Clone, Debug)]
@@ -133,8 +136,14 @@ pub struct Listen {
     pub s2s: Vec<SocketAddr>,
     /// For servers, TLS from the first byte (XEP-0368).
     pub s2s_tls: Vec<SocketAddr>,
-    /// For components (XEP-0114).
-    pub component: Vec<SocketAddr>,
+    /// For components (XEP-0114), in clear text: TCP and Unix sockets.
+    pub component: Vec<Address>,
+    /// For components, TLS from the first byte.
+    pub component_tls: Vec<SocketAddr>,
+    /// The users that can connect to the Unix sockets for components.
+    pub component_permissions: Permissions,
+    /// The addresses from which components may connect over TCP, besides loopback; `None`: all.
+    pub component_allow: Option<Arc<[Subnet]>>,
     /// For metrics over HTTP.
     pub metrics: Vec<SocketAddr>,
     /// The control socket; `None`: none.

@@ -1,6 +1,7 @@
 //! `nuncio check`: checks the configuration, its files, this machine and the DNS, and prints findings.
 
 mod addresses;
+mod component_sockets;
 mod control_socket;
 mod dns;
 mod journal;
@@ -16,6 +17,7 @@ use crate::{
     config::{
         self,
         finding::{Finding, Severity},
+        listen::addresses_of,
         source::Source,
     },
     config_path::ConfigPath,
@@ -60,6 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         .map(|(settings, _)| control_socket::check(source, &settings.listen, arguments.offline));
     if let Some((settings, _)) = &examined.read {
         journal::check(source, settings.journal.as_ref());
+        component_sockets::check(source, &settings.listen);
     }
     let control = socket.as_ref().is_some_and(|socket| socket.usable);
     if let Some((settings, _)) = examined.read.as_ref().filter(|_| !arguments.offline) {
@@ -70,6 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             !has_socket || node == Some(process) || control_socket::has_config(process, source.file())
         };
         let mut nodes = addresses::check(source, &settings.listen, is_ours);
+        nodes.extend(component_sockets::nodes(source, &settings.listen, is_ours));
         nodes.extend(node);
         note_running_nodes(source, nodes);
         dns::check(source, settings);
@@ -143,13 +147,8 @@ impl fmt::Display for Summary<'_> {
                 writeln!(f, "  component  {name} ({})", certificate(identity))?;
             }
         }
-        let listeners = [
-            ("servers", &listen.s2s),
-            ("servers, direct TLS", &listen.s2s_tls),
-            ("components", &listen.component),
-            ("metrics", &listen.metrics),
-        ];
-        for (purpose, addresses) in listeners {
+        let purposes = ["servers", "servers, direct TLS", "components", "components, TLS", "metrics"];
+        for (purpose, addresses) in purposes.into_iter().zip(addresses_of(listen)) {
             for address in addresses {
                 writeln!(f, "  listener   {address} ({purpose})")?;
             }

@@ -185,8 +185,15 @@ fn read(top: Section<'_>) -> (Settings, String) {
     if !top.has("domain") && !top.has("component") {
         top.problem("domain", "nothing to serve: add a [[domain]] or a [[component]]");
     }
-    if !components.is_empty() && listen.component.is_empty() {
+    if !components.is_empty() && listen.component.is_empty() && listen.component_tls.is_empty() {
         top.problem("component", "no component can connect: listen.component is empty");
+    }
+    let has_certificate = domains.iter().any(|domain| domain.identity.is_some())
+        || components.iter().any(|component| component.identity.is_some());
+    if let Some(value) = top.source().values(&["listen.component_tls"]).pop().filter(|_| !has_certificate) {
+        let text =
+            "no component can connect with TLS: no [[domain]] and no [[component]] has a certificate and key";
+        top.source().add(Severity::Flaw, value.span, &value.key, text);
     }
     let served = domains.iter().map(|domain| &domain.name);
     let served = served.chain(components.iter().flat_map(|known| &known.names));

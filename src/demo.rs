@@ -80,7 +80,8 @@ async fn play() -> Result<(), Box<dyn Error>> {
 async fn start(domain: &str, authority: &Authority, dns: &Dns) -> Result<(Node, Component), Box<dyn Error>> {
     let node = Node::start(settings(domain, authority, dns.address())?).await?;
     let addresses = node.addresses();
-    let port = |kind| addresses.iter().find(|(known, _)| *known == kind).map(|(_, address)| *address);
+    let port =
+        |kind| addresses.iter().find(|(known, _)| *known == kind).and_then(|(_, address)| address.tcp());
     let (servers, components) = (port("s2s").ok_or("no port")?, port("component").ok_or("no port")?);
     let host = format!("xmpp.{domain}");
     dns.srv(&format!("_xmpp-server._tcp.{domain}"), 0, 0, servers.port(), &host);

@@ -1,4 +1,4 @@
-//! Users and groups of this machine, from /etc/passwd and /etc/group, and the files that a user may read.
+//! Users and groups of this machine, from /etc/passwd and /etc/group, and the files that a user may read or enter.
 
 use std::{
     fs, io,
@@ -43,6 +43,11 @@ impl User {
         unreadable.or_else(|| Some(whole.as_path()).filter(|file| !self.may(file, READ))).map(Path::to_owned)
     }
 
+    /// Whether the user can give files to the group.
+    pub(crate) fn is_in(&self, group: u32) -> bool {
+        self.id == 0 || self.groups.contains(&group)
+    }
+
     fn may(&self, path: &Path, bit: u32) -> bool {
         // Without metadata nothing is known, and no problem is reported.
         fs::metadata(path)
@@ -57,6 +62,26 @@ impl User {
             () => mode & bit != 0,
         }
     }
+}
+
+/// The id of a group: a number, or a name in /etc/group.
+///
+/// # Errors
+/// There is no such group, as a sentence.
+pub(crate) fn group(name: &str) -> Result<u32, String> {
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    // The largest number means "unchanged" in system calls.
+    let found = name.parse().ok().filter(|id| *id != u32::MAX).or_else(|| id_of_name(&groups, name));
+    found.ok_or_else(|| {
+        format!("\"{name}\" is not a group in /etc/group: create it (`groupadd {name}`), or give its number")
+    })
+}
+
+fn id_of_name(table: &str, name: &str) -> Option<u32> {
+    table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.first() == Some(&name)).then(|| fields.get(2)?.parse().ok())?
+    })
 }
 
 /// Whether this process runs as root.
@@ -124,6 +149,10 @@ mod tests {
         let user = User::find("nuncio", USERS, GROUPS).unwrap();
         assert_eq!(user, User { name: "nuncio".to_owned(), id: 110, groups: vec![115, 120] });
         assert_eq!(User::find("nobody-here", USERS, GROUPS), None);
+        assert!(user.is_in(115) && user.is_in(120) && !user.is_in(4));
+        assert_eq!((id_of_name(GROUPS, "ssl-cert"), id_of_name(GROUPS, "ssl")), (Some(120), None));
+        assert_eq!(group("4711"), Ok(4711));
+        assert!(group("no-such-group").is_err() && group(&u32::MAX.to_string()).is_err());
     }
 
     #[test]

@@ -413,7 +413,12 @@ impl Place {
     }
 
     fn socket(&self) -> PathBuf {
-        self.0.join("nuncio.sock")
+        self.file("nuncio.sock")
+    }
+
+    /// A file here, whose path is short enough for a socket.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
     }
 
     /// The setup of `nuncio.example` with its socket here.

@@ -12,6 +12,7 @@ mod check;
 mod closing_tag;
 mod cold_link;
 mod command_line;
+mod component_sockets;
 mod components;
 mod conformance;
 mod control;

@@ -1,6 +1,6 @@
 //! Stanzas that a stream refused, on their way to the log and the account.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use xmpp::{
     Domain,
@@ -49,7 +49,7 @@ impl RefusedStanzas {
 }
 
 /// Logs a refused stanza, within the limit: users of other servers can cause many.
-pub(crate) fn log(target: &str, limit: &Arc<LogLimiter>, address: SocketAddr, refused: &Refused) {
+pub(crate) fn log(target: &str, limit: &Arc<LogLimiter>, address: &impl fmt::Display, refused: &Refused) {
     if limit.count_line() {
         log::info!(
             target: target, address:% = address, local:% = refused.local, remote:% = refused.remote,

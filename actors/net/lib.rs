@@ -33,5 +33,7 @@ pub mod happy_eyeballs;
 pub mod network;
 pub mod stream;
 pub mod stream_id;
+pub mod subnet;
 pub mod tcp_options;
 pub mod tls;
+pub mod unix_socket;

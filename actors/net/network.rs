@@ -6,14 +6,19 @@ mod listener;
 #[cfg(any(test, feature = "test-util"))]
 pub mod memory;
 mod socket;
+mod unix;
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::Path};
 
 use tokio::net::TcpStream;
 
-use crate::address;
+use crate::{
+    address,
+    unix_socket::{self, Permissions},
+};
 pub use listener::Listener;
 pub use socket::Socket;
+pub use unix::Credentials;
 
 /// The network that a node uses.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +55,39 @@ impl Network {
             Self::System => listener::bind(address).map(Listener::Tcp),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(host) => host.bind(address).map(Listener::Memory),
+        }
+    }
+
+    /// Binds a listening Unix socket at `path`. Its file is removed with the listener.
+    ///
+    /// # Errors
+    ///
+    /// The socket could not be created. The socket of a running node is not touched.
+    pub fn bind_unix(&self, path: &Path, permissions: Permissions) -> Result<Listener, unix_socket::Error> {
+        match self {
+            Self::System => {
+                unix_socket::bind(path, permissions).map(|(listener, file)| Listener::Unix(listener, file))
+            }
+            #[cfg(any(test, feature = "test-util"))]
+            Self::Memory(host) => {
+                if !unix_socket::fits(path) {
+                    return Err(unix_socket::Error::TooLong);
+                }
+                host.bind_unix(path).map(Listener::Memory).ok_or(unix_socket::Error::Taken)
+            }
+        }
+    }
+
+    /// Opens a connection to the Unix socket at `path`, as a component on this machine does.
+    ///
+    /// # Errors
+    ///
+    /// Nothing listens there.
+    #[cfg(any(test, feature = "test-util"))]
+    pub async fn connect_unix(&self, path: &Path) -> io::Result<Socket> {
+        match self {
+            Self::System => tokio::net::UnixStream::connect(path).await.map(Socket::from),
+            Self::Memory(host) => host.connect_unix(path).await.map(Socket::Memory),
         }
     }
 

@@ -11,7 +11,6 @@ mod read_request;
 mod related;
 mod round;
 mod session_line;
-pub mod socket;
 
 use std::{sync::Arc, time::Duration};
 

@@ -79,17 +79,24 @@ impl Listeners {
         s2s: Vec<network::Listener>,
         s2s_tls: Vec<network::Listener>,
     ) -> Option<Mailbox<Listener>> {
-        let socket = |direct_tls| move |socket| ListeningSocket { socket, direct_tls };
-        let sockets = s2s.into_iter().map(socket(false)).chain(s2s_tls.into_iter().map(socket(true)));
         let (limits, environment) = (self.terms.servers.clone(), |own: &_| self.of_servers(own));
-        self.start("servers", sockets.collect(), &self.incoming, limits, environment, Kind::Servers)
+        self.start("servers", both(s2s, s2s_tls), &self.incoming, limits, environment, Kind::Servers)
     }
 
-    pub(super) fn start_components(&self, sockets: Vec<network::Listener>) -> Option<Mailbox<Listener>> {
-        let sockets =
-            sockets.into_iter().map(|socket| ListeningSocket { socket, direct_tls: false }).collect();
+    pub(super) fn start_components(
+        &self,
+        plain: Vec<network::Listener>,
+        tls: Vec<network::Listener>,
+    ) -> Option<Mailbox<Listener>> {
         let (limits, environment) = (self.terms.components.clone(), |own: &_| self.of_components(own));
-        self.start("components", sockets, &self.component, limits, environment, Kind::Components)
+        let kind = self.kind_of_components();
+        self.start("components", both(plain, tls), &self.component, limits, environment, kind)
+    }
+
+    /// Makes the kind of the listener for components with the present certificates.
+    fn kind_of_components(&self) -> impl Fn(component::Environment) -> Kind + Send + 'static {
+        let tls = self.dialer.tls.clone();
+        move |environment| Kind::Components(environment, tls.clone())
     }
 
     /// Gives the present terms and policies to the listener for servers.
@@ -101,7 +108,8 @@ impl Listeners {
 
     /// Gives the present terms and policies to the listener for components.
     pub(super) fn update_components(&self, listener: &Mailbox<Listener>) {
-        let (kind, limits) = (Kind::Components(self.of_components(listener)), self.terms.components.clone());
+        let kind = self.kind_of_components()(self.of_components(listener));
+        let limits = self.terms.components.clone();
         // A listener that has ended needs none.
         let _ = listener.signal(listener::Adopt { kind, limits });
     }
@@ -153,7 +161,6 @@ impl Listeners {
                 returned: mailroom.outlet(),
                 presence_sent: mailroom.outlet(),
             }),
-            socket: 0,
             ended: listener.outlet(),
             authenticated: listener.outlet(),
             wrong_secret: listener.outlet(),
@@ -188,4 +195,10 @@ impl Listeners {
         });
         Some(listener)
     }
+}
+
+/// The sockets for connections that begin in clear text, and those for connections that begin with TLS.
+fn both(plain: Vec<network::Listener>, tls: Vec<network::Listener>) -> Vec<ListeningSocket> {
+    let socket = |direct_tls| move |socket| ListeningSocket { socket, direct_tls };
+    plain.into_iter().map(socket(false)).chain(tls.into_iter().map(socket(true))).collect()
 }

@@ -4,15 +4,16 @@ use super::{Node, StartError, absences, identities, listed, served, served_by_co
 use crate::{
     dial::{attempt::Dialer, dial_limit, remote_policy::RemotePolicies, resolver},
     routing::{mailroom, promise, router},
-    settings::{Limits, Settings},
+    settings::{Limits, Listen, Settings},
     streams::{outgoing, resumer, verifier},
 };
 use net::{dns::Dns, tls::Tls};
 
 impl Node {
     /// Applies new settings. Each actor gets its part, and closes only the streams that the settings do not admit: with
-    /// servers by `policy-violation`, with components whose name was removed by `host-gone`, and with components whose
-    /// secret has changed by `not-authorized`. Returns the keys that differ and need a restart to take effect.
+    /// servers by `policy-violation`, with components whose name was removed by `host-gone`, with components whose
+    /// secret has changed by `not-authorized`, and with components whose address may no longer connect by
+    /// `policy-violation`. Returns the keys that differ and need a restart to take effect.
     ///
     /// # Errors
     ///
@@ -71,7 +72,7 @@ impl Node {
         // The keys that need a restart keep their values, so that the next reload compares with them too.
         let before = &self.settings;
         *self.settings = Settings {
-            listen: before.listen.clone(),
+            listen: Listen { component_allow: settings.listen.component_allow, ..before.listen.clone() },
             workers: before.workers,
             log_mailboxes: before.log_mailboxes,
             journal: before.journal.clone(),
@@ -97,8 +98,10 @@ fn bound_keep(running: &Settings, now: &mut Settings) -> bool {
 /// The keys that differ and need a restart.
 fn fixed(before: &Settings, now: &Settings, is_keep_bounded: bool) -> Vec<&'static str> {
     let recorded = |settings: &Settings| settings.limits.recording;
+    // It needs no other sockets.
+    let listen = Listen { component_allow: before.listen.component_allow.clone(), ..now.listen.clone() };
     let differs = [
-        ("listen", before.listen != now.listen),
+        ("listen", before.listen != listen),
         ("workers", before.workers != now.workers),
         ("journal", before.journal != now.journal),
         ("component.keep", is_keep_bounded),

@@ -5,14 +5,18 @@ use std::net::SocketAddr;
 use tokio::net::UnixListener;
 
 use super::{LOG, StartError};
-use crate::{node::control::socket, settings::Settings};
-use net::network::{Listener, Network};
+use crate::settings::{Address, Settings};
+use net::{
+    network::{Listener, Network},
+    unix_socket::{self, Permissions},
+};
 
 /// The bound sockets.
 pub(super) struct Sockets {
     pub(super) s2s: Vec<Listener>,
     pub(super) s2s_tls: Vec<Listener>,
     pub(super) component: Vec<Listener>,
+    pub(super) component_tls: Vec<Listener>,
     pub(super) metrics: Vec<Listener>,
 }
 
@@ -23,30 +27,40 @@ impl Sockets {
         Ok(Self {
             s2s: bind(&listen.s2s)?,
             s2s_tls: bind(&listen.s2s_tls)?,
-            component: bind(&listen.component)?,
+            component: bind_all(network, &listen.component, listen.component_permissions)?,
+            component_tls: bind(&listen.component_tls)?,
             metrics: bind(&listen.metrics)?,
         })
     }
 
-    pub(super) fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+    pub(super) fn addresses(&self) -> Vec<(&'static str, Address)> {
         let kinds = [
             ("s2s", &self.s2s),
             ("s2s_tls", &self.s2s_tls),
             ("component", &self.component),
+            ("component_tls", &self.component_tls),
             ("metrics", &self.metrics),
         ];
         let sockets =
             kinds.into_iter().flat_map(|(kind, sockets)| sockets.iter().map(move |socket| (kind, socket)));
-        sockets.filter_map(|(kind, socket)| Some((kind, socket.local_addr().ok()?))).collect()
+        sockets.filter_map(|(kind, socket)| Some((kind, address(socket)?))).collect()
+    }
+}
+
+/// The address that a socket is bound to.
+pub(super) fn address(socket: &Listener) -> Option<Address> {
+    match socket.path() {
+        Some(path) => Some(path.into()),
+        None => socket.local_addr().ok().map(Address::Tcp),
     }
 }
 
 /// Binds the control socket. If the configuration does not require it, a failure is only a warning.
 pub(super) fn bind_control(
     settings: &Settings,
-) -> Result<Option<(UnixListener, socket::SocketFile)>, StartError> {
+) -> Result<Option<(UnixListener, unix_socket::SocketFile)>, StartError> {
     let Some(wanted) = &settings.listen.control else { return Ok(None) };
-    match socket::bind(&wanted.path) {
+    match unix_socket::bind(&wanted.path, Permissions::OWNER_ONLY) {
         Ok(bound) => Ok(Some(bound)),
         Err(error) if wanted.required => Err(StartError::Control { path: wanted.path.clone(), error }),
         Err(error) => {
@@ -60,8 +74,24 @@ pub(super) fn bind_control(
 }
 
 fn bind(network: &Network, addresses: &[SocketAddr]) -> Result<Vec<Listener>, StartError> {
-    addresses
-        .iter()
-        .map(|address| network.bind(*address).map_err(|error| StartError::Bind { address: *address, error }))
-        .collect()
+    addresses.iter().map(|address| bind_one(network, *address)).collect()
+}
+
+fn bind_one(network: &Network, address: SocketAddr) -> Result<Listener, StartError> {
+    network.bind(address).map_err(|error| StartError::Bind { address, error })
+}
+
+/// Binds TCP and Unix sockets.
+fn bind_all(
+    network: &Network,
+    addresses: &[Address],
+    permissions: Permissions,
+) -> Result<Vec<Listener>, StartError> {
+    let bind = |address: &Address| match address {
+        Address::Tcp(address) => bind_one(network, *address),
+        Address::Unix(path) => network
+            .bind_unix(path, permissions)
+            .map_err(|error| StartError::Component { address: address.clone(), error }),
+    };
+    addresses.iter().map(bind).collect()
 }

@@ -82,7 +82,7 @@ impl Node {
         let observers = Observers::start(&starter, &settings);
         let mut opened =
             opened.map(|opened| opened.start(&starter.meter("journal", JOURNAL), &threads.start()));
-        let bound = addresses.iter().map(|(_, address)| *address).collect();
+        let bound = addresses.iter().filter_map(|(_, address)| address.tcp()).collect();
         let dialer = start_dialer(&starter, &settings, &observers, tls, dns, network.clone(), bound);
         let verifier = start_verifier(&starter, &settings, dialer.clone());
         let resumer = start_resumer(&starter, &settings, dialer.policies.clone());
@@ -129,7 +129,7 @@ impl Node {
         };
         let listeners = Listeners::new(&starter, workers, receivers, Terms::new(&settings), dialer);
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
-        let components = listeners.start_components(sockets.component);
+        let components = listeners.start_components(sockets.component, sockets.component_tls);
 
         let monitor = starter.monitor.clone();
         let scraped = gather::Sources {

@@ -15,6 +15,7 @@
 //!
 //! Architecture Invariant: no actor and no I/O.
 
+pub mod address;
 pub mod amount;
 pub mod answer;
 pub mod cause;

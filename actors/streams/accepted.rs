@@ -25,10 +25,19 @@ pub struct Authenticated {
 /// Identifies an accepted connection. A peer may use one port for connections to two of our sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Caller {
-    /// The address of the peer.
-    pub address: SocketAddr,
+    /// The peer.
+    pub peer: Peer,
     /// The index of the listening socket that accepted it.
     pub socket: usize,
+}
+
+/// Tells the peers of one listening socket apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Peer {
+    /// The address of the peer.
+    Tcp(SocketAddr),
+    /// The number of the connection: the peers of a Unix socket have no addresses.
+    Unix(u64),
 }
 
 /// A component has shown a wrong secret.

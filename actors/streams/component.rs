@@ -16,7 +16,6 @@ mod supply;
 
 use std::{
     collections::{HashMap, HashSet},
-    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -41,8 +40,9 @@ use self::{
 pub use self::{
     log_limits::LogLimits,
     messages::{
-        Adopt, Answered, BindDecided, BindRequested, Congested, Dismiss, Drain, Expel, GiveWay, Gone, Open,
-        Presence, PresenceSent, Prove, Pull, Rejected, Requested, Retire, Returned, Send, SendPortion, Show,
+        Adopt, Answered, BindDecided, BindRequested, Congested, Dismiss, Drain, Expel, Forbid, GiveWay, Gone,
+        Open, Presence, PresenceSent, Prove, Pull, Rejected, Requested, Retire, Returned, Send, SendPortion,
+        Show,
     },
 };
 use crate::{
@@ -57,12 +57,13 @@ use crate::{
     observe::log_limit::LogLimiter,
     settings::Rate,
     streams::{
-        accepted,
+        accepted::{self, Caller},
         connection::{self, Connection, Intake, WHOLE_CHUNK},
     },
 };
 use mailbox::{Mailbox, Outlet, Queued, drain};
 use net::{stream::Stream, stream_id};
+use status::{address::Address, report::TlsReport};
 
 /// The mailboxes of the router and of the mailroom that a connection reports to.
 #[derive(Debug)]
@@ -110,8 +111,6 @@ pub struct Environment {
     pub handshake_timeout: Duration,
     /// The mailboxes that connections report to.
     pub owners: Arc<Owners>,
-    /// The index of the listening socket that accepted the connection.
-    pub socket: usize,
     /// The listener, which counts the connections of an address.
     pub ended: Outlet<accepted::Ended>,
     /// The listener, which counts authenticated connections separately.
@@ -128,11 +127,26 @@ pub struct Environment {
     pub journal: Option<Keeping>,
 }
 
+/// A connection that was accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The connection.
+    pub stream: Stream,
+    /// The address of the peer.
+    pub address: Address,
+    /// The connection, as the listener counts it.
+    pub caller: Caller,
+    /// Its encryption, if it has one.
+    pub tls: Option<TlsReport>,
+}
+
 /// The actor of one component connection.
 pub struct Component {
     environment: Environment,
     own: Mailbox<Self>,
-    connection: Connection,
+    caller: Caller,
+    tls: Option<TlsReport>,
+    connection: Connection<Address>,
     machine: Machine,
     intake: Intake,
     binding: Binding,
@@ -153,7 +167,8 @@ pub struct Component {
 
 impl Component {
     /// An actor for a connection that has just been accepted.
-    pub fn new(environment: Environment, stream: Stream, address: SocketAddr, own: Mailbox<Self>) -> Self {
+    pub fn new(environment: Environment, accepted: Accepted, own: Mailbox<Self>) -> Self {
+        let Accepted { stream, address, caller, tls } = accepted;
         let outbox = Outbox::of_component(outbox::BUDGET);
         Self {
             connection: Connection::start(
@@ -184,11 +199,9 @@ impl Component {
             draining: None,
             environment,
             own,
+            caller,
+            tls,
         }
-    }
-
-    fn caller(&self) -> accepted::Caller {
-        accepted::Caller { address: self.connection.address, socket: self.environment.socket }
     }
 }
 
@@ -323,7 +336,7 @@ impl Drop for Component {
             // The mailroom may await what this connection has not written.
             let _ = self.environment.owners.returned.signal(Returned::nothing(name, self.own.clone()));
         }
-        let ended = accepted::Ended { caller: self.caller(), is_expected: false };
+        let ended = accepted::Ended { caller: self.caller, is_expected: false };
         let _ = self.environment.ended.signal(ended);
     }
 }

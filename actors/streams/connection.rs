@@ -26,14 +26,15 @@ use crate::flow::{
 use mailbox::Outlet;
 use net::{stream::Stream, tls::Tls};
 use status::{
+    address::Address,
     amount::Amount,
     report::{self, Direction, Seconds, Time},
 };
 
-/// The connection of one stream.
-pub(super) struct Connection {
+/// The connection of one stream. `A` is the kind of address that its peers can have.
+pub(super) struct Connection<A = SocketAddr> {
     /// The peer's end.
-    pub(super) address: SocketAddr,
+    pub(super) address: A,
     state: ConnectionState,
     /// The queue of stanzas to be written.
     pub(super) outbox: Outbox,
@@ -59,11 +60,11 @@ enum ConnectionState {
     Down,
 }
 
-impl Connection {
+impl<A: Clone + Into<Address>> Connection<A> {
     /// Starts the link on the current arbiter.
     pub(super) fn start(
         stream: Stream,
-        address: SocketAddr,
+        address: A,
         since: Instant,
         events: Outlet<link::Event>,
         trace: Trace,
@@ -193,7 +194,7 @@ impl Connection {
             state,
             pairs: Vec::new(),
             pairs_not_shown: 0,
-            address: Some(self.address),
+            address: Some(self.address.clone().into()),
             since: Time::of(self.since),
             mechanism: None,
             tls: None,

@@ -143,7 +143,8 @@ impl Incoming {
     }
 
     fn caller(&self) -> accepted::Caller {
-        accepted::Caller { address: self.connection.address, socket: self.environment.socket }
+        let peer = accepted::Peer::Tcp(self.connection.address);
+        accepted::Caller { peer, socket: self.environment.socket }
     }
 
     /// The pairs of the stream, or those that it had before a reload that closes it.

@@ -10,12 +10,13 @@ mod queue;
 mod reload;
 mod show;
 mod shutdown;
+mod site;
 mod socket;
 mod wrong_secrets;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    net::IpAddr,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -32,6 +33,7 @@ use self::{
     detect::Outcome,
     own_probe::ExpectedProbes,
     queue::FirstByte,
+    site::Site,
     socket::accept,
     wrong_secrets::WrongSecrets,
 };
@@ -50,9 +52,9 @@ use crate::{
 };
 use mailbox::{Mailbox, Meter, Queued, workers::Workers};
 use net::{
-    address::site,
-    network::{self, Socket},
+    network::{self, Credentials, Socket},
     stream_id,
+    tls::Tls,
 };
 
 /// A listening socket.
@@ -64,13 +66,20 @@ pub(crate) struct ListeningSocket {
     pub direct_tls: bool,
 }
 
+/// A listening socket, while a task accepts its connections.
+struct Place {
+    direct_tls: bool,
+    /// The path of a Unix socket.
+    path: Option<Arc<Path>>,
+}
+
 /// The kind of peers of a listener, with the dependencies of their streams.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     /// Remote servers.
     Servers(incoming::Environment),
-    /// External components.
-    Components(component::Environment),
+    /// External components, and the certificates for connections that start with TLS.
+    Components(component::Environment, Tls),
 }
 
 /// A connection was accepted. Sent by the accepting task.
@@ -104,16 +113,17 @@ pub(crate) struct Listener {
     streams: Arc<Meter>,
     own: Mailbox<Self>,
     accepting: Vec<JoinHandle<()>>,
-    /// For each socket: whether connections start with TLS.
-    direct_tls: Vec<bool>,
+    sockets: Vec<Place>,
     connections: HashMap<Caller, Tracked>,
     addresses: Addresses,
     /// The waiting connections of each address that have sent a first byte.
-    queues: HashMap<IpAddr, VecDeque<Caller>>,
+    queues: HashMap<Site, VecDeque<Caller>>,
     /// The served connections of each address that have not sent a byte yet, the oldest first.
-    silent: HashMap<IpAddr, BTreeSet<(Instant, Caller)>>,
+    silent: HashMap<Site, BTreeSet<(Instant, Caller)>>,
     wrong_secrets: WrongSecrets,
     refused: Arc<LogLimiter>,
+    /// Limits the lines about connections from addresses that may not connect.
+    forbidden: Arc<LogLimiter>,
     probes: ExpectedProbes,
     /// The node is being stopped.
     stopped: bool,
@@ -130,6 +140,8 @@ struct Tracked {
     penalty: Duration,
     /// Held while it is served.
     permit: Option<OwnedSemaphorePermit>,
+    /// The process at the other end of a Unix socket.
+    credentials: Option<Credentials>,
 }
 
 /// The stage of a connection.
@@ -154,7 +166,11 @@ impl Listener {
         streams: Arc<Meter>,
         own: Mailbox<Self>,
     ) -> Self {
-        let direct_tls = sockets.iter().map(|socket| socket.direct_tls).collect();
+        let place = |socket: &ListeningSocket| Place {
+            direct_tls: socket.direct_tls,
+            path: socket.socket.path().map(Arc::from),
+        };
+        let places = sockets.iter().map(place).collect();
         let sockets = sockets.into_iter().enumerate();
         let accepting =
             sockets.map(|(index, socket)| actix_rt::spawn(accept(socket.socket, index, own.clone())));
@@ -166,7 +182,7 @@ impl Listener {
             streams,
             own,
             accepting,
-            direct_tls,
+            sockets: places,
             connections: HashMap::new(),
             addresses: Addresses::new(limits.bounds(), now),
             limits,
@@ -178,6 +194,11 @@ impl Listener {
                 log_limit::FEW,
                 "more connections were refused: too many connections",
             ),
+            forbidden: LogLimiter::new(
+                component::LOG,
+                log_limit::FEW,
+                "more connections were refused: their addresses are not in listen.component_allow",
+            ),
             probes: ExpectedProbes::default(),
             stopped: false,
         }
@@ -185,8 +206,12 @@ impl Listener {
 
     /// Serves a new connection, has it wait, or refuses it.
     fn take(&mut self, mut socket: Socket, caller: Caller) {
-        let ip = caller.address.ip();
-        let standing = match self.addresses.standing_of(ip, clock::now()) {
+        if !self.limits.permits(caller.peer) {
+            // It gets no answer, and is not counted: it costs nothing but this.
+            return self.log_forbidden(caller);
+        }
+        let site = caller.site();
+        let standing = match self.addresses.standing_of(site, clock::now()) {
             Ok(standing) => standing,
             Err(excess) => return self.refuse(&mut socket, caller, &excess.error()),
         };
@@ -210,13 +235,21 @@ impl Listener {
         };
         if let Err(error) = socket.tune() {
             log::debug!(
-                target: LOG, address:% = caller.address, reason:% = error;
+                target: LOG, address:% = self.address(caller), reason:% = error;
                 "socket options could not be set"
             );
         }
-        self.addresses.change(ip, None, Some(standing));
-        let (stage, since, is_expected, penalty) = (Stage::Silent, clock::now(), false, Duration::ZERO);
-        self.connections.insert(caller, Tracked { stage, since, standing, is_expected, penalty, permit });
+        self.addresses.change(site, None, Some(standing));
+        let tracked = Tracked {
+            stage: Stage::Silent,
+            since: clock::now(),
+            standing,
+            is_expected: false,
+            penalty: Duration::ZERO,
+            permit,
+            credentials: socket.credentials(),
+        };
+        self.connections.insert(caller, tracked);
         match standing {
             Standing::Served | Standing::Proved => self.serve(socket, caller),
             Standing::Waiting => self.await_first_byte(socket, caller),
@@ -226,17 +259,16 @@ impl Listener {
     /// Refuses a connection. The reason is sent only if the socket takes it at once: a refused connection
     /// uses no memory.
     fn refuse(&self, socket: &mut Socket, caller: Caller, error: &stream::Error) {
-        let Caller { address, socket: index } = caller;
         if self.refused.count_line() {
-            log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
+            log::warn!(target: LOG, address:% = self.address(caller), reason:% = error; "refused a connection");
         }
         let refusal = match &self.kind {
             // A peer that expects TLS could not read it.
-            Kind::Servers(_) if self.direct_tls.get(index) == Some(&true) => return,
+            _ if self.is_direct_tls(caller) => return,
             Kind::Servers(environment) => {
                 stream::refusal(stream_id::source()(), environment.policies.rules(), error)
             }
-            Kind::Components(_) => xmpp::component::refusal(stream_id::source()(), error),
+            Kind::Components(..) => xmpp::component::refusal(stream_id::source()(), error),
         };
         // A peer that does not get it sees the connection closed.
         let _ = socket.try_write(&refusal);
@@ -244,25 +276,40 @@ impl Listener {
         let _ = socket.try_read(&mut [0; READ_BEFORE_CLOSE]);
     }
 
+    /// Logs a connection from an address that may not connect, within a limit.
+    fn log_forbidden(&self, caller: Caller) {
+        if self.forbidden.count_line() {
+            log::warn!(
+                target: component::LOG, address:% = self.address(caller);
+                "refused a connection: its address is not in listen.component_allow"
+            );
+        }
+    }
+
+    /// Whether the connections of a socket start with TLS.
+    fn is_direct_tls(&self, caller: Caller) -> bool {
+        self.sockets.get(caller.socket).is_some_and(|socket| socket.direct_tls)
+    }
+
     /// Removes a connection that has ended, and serves waiting ones in its place. It counts as a failed attempt if it
     /// did not authenticate, also if it waited and sent no byte: a working peer sends its first byte at once.
     fn forget(&mut self, caller: Caller, context: &mut Context<Self>) {
         let Some(connection) = self.connections.remove(&caller) else { return };
-        let (ip, standing) = (caller.address.ip(), connection.standing);
+        let (site, standing) = (caller.site(), connection.standing);
         let is_failed = standing != Standing::Proved && !connection.is_expected;
         if is_failed && matches!(self.kind, Kind::Servers(_)) {
-            self.addresses.fail(ip);
+            self.addresses.fail(site);
         }
         if connection.penalty.is_zero() {
-            self.count_out(ip, standing);
+            self.count_out(site, standing);
         } else {
-            context.run_later(connection.penalty, move |listener, _| listener.count_out(ip, standing));
+            context.run_later(connection.penalty, move |listener, _| listener.count_out(site, standing));
         }
     }
 
-    fn count_out(&mut self, ip: IpAddr, standing: Standing) {
-        self.addresses.change(ip, Some(standing), None);
-        self.serve_waiting(site(ip));
+    fn count_out(&mut self, site: Site, standing: Standing) {
+        self.addresses.change(site, Some(standing), None);
+        self.serve_waiting(site);
     }
 }
 
@@ -301,10 +348,16 @@ impl Handler<Queued<Authenticated>> for Listener {
     fn handle(&mut self, authenticated: Queued<Authenticated>, _: &mut Context<Self>) {
         let Authenticated { caller } = authenticated.into_message();
         let Some(connection) = self.connections.get_mut(&caller) else { return };
-        let ip = caller.address.ip();
         let before = std::mem::replace(&mut connection.standing, Standing::Proved);
-        self.addresses.change(ip, Some(before), Some(Standing::Proved));
-        self.serve_waiting(site(ip));
+        if let Some(Credentials { process, user }) = connection.credentials {
+            log::info!(
+                target: component::LOG, address:% = self.address(caller), pid = process, uid = user;
+                "the component is a process of this machine"
+            );
+        }
+        let site = caller.site();
+        self.addresses.change(site, Some(before), Some(Standing::Proved));
+        self.serve_waiting(site);
     }
 }
 

@@ -7,12 +7,12 @@ use std::{
     process,
 };
 
-use actors::settings::Listen;
+use actors::settings::{Address, Listen};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::{
     finding::{Message, Severity},
-    listen::LISTEN,
+    listen::{LISTEN, addresses_of},
     source::{Source, Value},
     value,
 };
@@ -21,17 +21,18 @@ use crate::config::{
 /// configuration that use an address; `is_ours` recognises them.
 pub(super) fn check(source: &Source, listen: &Listen, is_ours: impl Fn(u32) -> bool) -> Vec<u32> {
     let values = source.values(&LISTEN);
-    let lists = LISTEN.into_iter().zip([&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics]);
+    let lists = LISTEN.into_iter().zip(addresses_of(listen));
     let (mut tried, mut nodes) = (Vec::new(), Vec::new());
     // If a key is wrong, its addresses are defaults, which are not what the operator wants.
     for (key, addresses) in lists.filter(|(key, _)| !source.has_problem(key)) {
-        for address in addresses.iter().filter(|address| address.port() != 0) {
-            if tried.contains(address) {
+        let addresses = addresses.iter().filter_map(Address::tcp);
+        for address in addresses.filter(|address| address.port() != 0) {
+            if tried.contains(&address) {
                 continue;
             }
-            tried.push(*address);
-            let Some(error) = bind(*address).err() else { continue };
-            let node = node_at(*address).filter(|_| error.kind() == io::ErrorKind::AddrInUse);
+            tried.push(address);
+            let Some(error) = bind(address).err() else { continue };
+            let node = node_at(address).filter(|_| error.kind() == io::ErrorKind::AddrInUse);
             if let Some(node) = node.filter(|node| is_ours(*node)) {
                 nodes.push(node);
                 continue;
@@ -41,9 +42,9 @@ pub(super) fn check(source: &Source, listen: &Listen, is_ours: impl Fn(u32) -> b
                     let text = format!("{address} is in use by another nuncio (process {node})");
                     (Severity::Problem, Message::with_help(text, STOP_IT))
                 }
-                None => explain(*address, &error),
+                None => explain(address, &error),
             };
-            let matches = |value: &&Value| value.key == key && value::listen(&value.text) == Ok(*address);
+            let matches = |value: &&Value| value.key == key && value::listen(&value.text) == Ok(address);
             match values.iter().find(matches) {
                 Some(value) => source.add(severity, value.span.clone(), key, message),
                 None => source.add_for_default(severity, key, message),

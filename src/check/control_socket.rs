@@ -7,9 +7,11 @@ use tokio::{net::UnixStream, runtime};
 use super::addresses;
 use crate::config::{
     finding::{Message, Severity},
+    listen::addresses_of,
     source::Source,
 };
-use actors::{control_socket, settings::Listen};
+use actors::settings::{Address, Listen, Permissions};
+use net::unix_socket;
 
 /// The result of the check.
 pub(super) struct Checked {
@@ -55,14 +57,14 @@ fn check_path(path: &Path) -> Option<(Severity, Message)> {
         let text = format!("directory {} does not exist", directory.display());
         return Some((Severity::Problem, Message::with_help(text, CREATE_DIRECTORY)));
     }
-    Some(explain(path, &control_socket::try_out(path).err()?))
+    Some(explain(path, &unix_socket::try_out(path, Permissions::OWNER_ONLY).err()?))
 }
 
-fn explain(path: &Path, error: &control_socket::Error) -> (Severity, Message) {
+fn explain(path: &Path, error: &unix_socket::Error) -> (Severity, Message) {
     let path = path.display();
     match error {
         // The node may run as a different user, which has the permission.
-        control_socket::Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => (
+        unix_socket::Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => (
             Severity::Warning,
             Message::with_help(
                 format!("no permission for the control socket {path}"),
@@ -82,10 +84,9 @@ fn explain(path: &Path, error: &control_socket::Error) -> (Severity, Message) {
 /// Another process listens there, or the socket cannot be used.
 fn running_node(source: &Source, listen: &Listen) -> Result<Option<u32>, (Severity, Message)> {
     let Some(path) = listen.control.as_ref().map(|control| &control.path) else { return Ok(None) };
-    let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else { return Ok(None) };
-    let process = match runtime.block_on(UnixStream::connect(path)) {
-        Ok(stream) => stream.peer_cred().ok().and_then(|peer| peer.pid()?.try_into().ok()),
-        Err(error) if UNUSED.contains(&error.kind()) => return Ok(None),
+    let process = match process_at(path) {
+        Ok(Some(process)) => process,
+        Ok(None) => return Ok(None),
         Err(error) => return Err(explain(path, &error.into())),
     };
     let is_ours = |process| has_config(process, source.file()) || uses_address(process, listen);
@@ -95,9 +96,22 @@ fn running_node(source: &Source, listen: &Listen) -> Result<Option<u32>, (Severi
             let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
             let path = path.display();
             let text =
-                format!("cannot create the control socket {path}: {}{process}", control_socket::Error::Taken);
+                format!("cannot create the control socket {path}: {}{process}", unix_socket::Error::Taken);
             Err((Severity::Problem, Message::with_help(text, OTHER_PATH)))
         }
+    }
+}
+
+/// The process that listens at a path, if the system tells which; `None` if none does.
+///
+/// # Errors
+/// The socket cannot be used.
+pub(super) fn process_at(path: &Path) -> io::Result<Option<Option<u32>>> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(UnixStream::connect(path)) {
+        Ok(stream) => Ok(Some(stream.peer_cred().ok().and_then(|peer| peer.pid()?.try_into().ok()))),
+        Err(error) if UNUSED.contains(&error.kind()) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -118,9 +132,9 @@ pub(super) fn has_config(process: u32, file: &Path) -> bool {
 
 /// Whether the process listens on an address of this configuration.
 fn uses_address(process: u32, listen: &Listen) -> bool {
-    let mut addresses =
-        [&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics].into_iter().flatten();
-    addresses.any(|address| addresses::listener(*address).is_some_and(|(listener, _)| listener == process))
+    let lists = addresses_of(listen);
+    let mut addresses = lists.iter().flatten().filter_map(Address::tcp);
+    addresses.any(|address| addresses::listener(address).is_some_and(|(listener, _)| listener == process))
 }
 
 const KEY: &str = "listen.control";

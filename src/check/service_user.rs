@@ -49,7 +49,7 @@ fn message(user: &User, path: &Path, unreadable: &PathBuf) -> Message {
 }
 
 /// The user of the installed unit, or else that of the package; `None` if this machine does not have it.
-fn service_user() -> Option<User> {
+pub(super) fn service_user() -> Option<User> {
     let named = UNITS.iter().find_map(|unit| user_of(&fs::read_to_string(unit).ok()?));
     User::named(named.as_deref().unwrap_or(USER))
 }

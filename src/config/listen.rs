@@ -1,16 +1,15 @@
 //! The section `[listen]`: the addresses and the control socket.
 
-use std::path::{Path, PathBuf};
+mod component;
 
-use super::{
-    finding::{Message, Severity},
-    section::Section,
-    value,
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
 };
-use actors::{
-    control_socket,
-    settings::{ControlSocket, Listen},
-};
+
+use super::{finding::Severity, section::Section, value};
+use actors::settings::{Address, ControlSocket, Listen};
+use net::unix_socket;
 
 /// Reads the section.
 pub(super) fn listen(section: Section<'_>) -> Listen {
@@ -18,38 +17,37 @@ pub(super) fn listen(section: Section<'_>) -> Listen {
         let given = section.list(key, value::listen);
         given.unwrap_or_else(|| default.iter().filter_map(|address| address.parse().ok()).collect())
     };
+    let components = component::read(&section);
     let listen = Listen {
         s2s: addresses("s2s", &["0.0.0.0:5269", "[::]:5269"]),
         s2s_tls: addresses("s2s_tls", &[]),
-        component: addresses("component", &["127.0.0.1:5347"]),
+        component: components.plain,
+        component_tls: components.tls,
+        component_permissions: components.permissions,
+        component_allow: components.allow,
         metrics: addresses("metrics", &[]),
         control: control(&section),
     };
-    let all: Vec<_> = [&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect();
+    let [s2s, s2s_tls, component, component_tls, metrics] = addresses_of(&listen);
     // Port 0 is a different free port each time.
-    let fixed: Vec<_> = all.into_iter().filter(|address| address.port() != 0).collect();
+    let is_fixed = |address: &Address| address.tcp().is_none_or(|address| address.port() != 0);
+    let all = [s2s, s2s_tls, component, component_tls, metrics].into_iter().flatten();
+    let fixed: Vec<_> = all.filter(is_fixed).collect();
     if let Some(address) = value::repeated(&fixed) {
         let text = format!("{address} is listed twice: each address can be bound only once");
         let source = section.source();
         let mut values = source.values(&LISTEN);
-        values.retain(|value| value::listen(&value.text).as_ref() == Ok(address));
+        values.retain(|value| value::component(source, &value.text).as_ref() == Ok(address));
         match values.pop() {
             Some(second) => source.add(Severity::Problem, second.span, &second.key, text),
             None => section.problem("s2s", text),
         }
     }
-    if let Some(address) = listen.component.iter().find(|address| !address.ip().is_loopback()) {
-        let text = format!(
-            "{address} is not a loopback address, and component connections (XEP-0114) are not encrypted: others on \
-             the network can read stanzas and try secrets"
-        );
-        let help = "listen on 127.0.0.1, and let remote components connect through a tunnel";
-        section.warning("component", Message::with_help(text, help));
+    let control = listen.control.as_ref().map(|control| control.path.as_path());
+    if let Some(address) = listen.component.iter().find(|its| its.path().is_some() && its.path() == control) {
+        section.problem("component", format!("{address} is the control socket (listen.control) already"));
     }
+    component::warn(&section, &listen);
     if let Some(address) = listen.metrics.iter().find(|address| !address.ip().is_loopback()) {
         let text =
             format!("{address} is not a loopback address: every host that can connect can read the metrics");
@@ -59,6 +57,18 @@ pub(super) fn listen(section: Section<'_>) -> Listen {
     listen
 }
 
+/// The addresses of each key of [`LISTEN`].
+pub(crate) fn addresses_of(listen: &Listen) -> [Vec<Address>; 5] {
+    let tcp = |addresses: &[SocketAddr]| addresses.iter().copied().map(Address::Tcp).collect();
+    [
+        tcp(&listen.s2s),
+        tcp(&listen.s2s_tls),
+        listen.component.clone(),
+        tcp(&listen.component_tls),
+        tcp(&listen.metrics),
+    ]
+}
+
 /// The control socket; `None` if its path is empty. A node does not start without a socket whose path was
 /// configured and is not the default.
 pub(super) fn control(listen: &Section<'_>) -> Option<ControlSocket> {
@@ -66,8 +76,8 @@ pub(super) fn control(listen: &Section<'_>) -> Option<ControlSocket> {
     let named = listen.read("control", |path| {
         let path = Some(path).filter(|path| !path.is_empty()).map(|path| source.path(path));
         match path {
-            Some(path) if !control_socket::fits(&path) => {
-                Err(format!("{}: {}", path.display(), control_socket::Error::TooLong))
+            Some(path) if !unix_socket::fits(&path) => {
+                Err(format!("{}: {}", path.display(), unix_socket::Error::TooLong))
             }
             path => Ok(path),
         }
@@ -88,4 +98,5 @@ fn default_socket(file: &Path) -> PathBuf {
 }
 
 /// The keys with addresses to listen on, in the order of [`Listen`].
-pub(crate) const LISTEN: [&str; 4] = ["listen.s2s", "listen.s2s_tls", "listen.component", "listen.metrics"];
+pub(crate) const LISTEN: [&str; 5] =
+    ["listen.s2s", "listen.s2s_tls", "listen.component", "listen.component_tls", "listen.metrics"];

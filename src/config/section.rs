@@ -266,7 +266,7 @@ impl<'a> Section<'a> {
 }
 
 /// The keys whose values `nuncio check` compares with the machine and the DNS.
-const REMEMBERED: [&str; 25] = [
+const REMEMBERED: [&str; 27] = [
     "domain.certificate",
     "component.certificate",
     "s2s.trust",
@@ -274,6 +274,8 @@ const REMEMBERED: [&str; 25] = [
     "listen.s2s",
     "listen.s2s_tls",
     "listen.component",
+    "listen.component_tls",
+    "listen.component_socket_group",
     "listen.metrics",
     "listen.control",
     "domain.name",

@@ -5,8 +5,12 @@ use std::{
     time::Duration,
 };
 
-use actors::settings::HostPort;
 use xmpp::{Domain, policy::Pattern};
+
+use super::source::Source;
+use actors::settings::{Address, HostPort, Subnet};
+use net::unix_socket;
+use status::address::UNIX;
 
 /// A duration: `"30s"`, `"1h 30min"`, `"250ms"`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -49,6 +53,51 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("\"{text}\" is not an IP address with a port, for example \"0.0.0.0:5269\" or \"[::]:5269\"")
     })
+}
+
+/// An address to listen on for components: an IP address with a port, or `unix:` and a path. A relative path starts at the
+/// directory of the file.
+pub(crate) fn component(source: &Source, text: &str) -> Result<Address, String> {
+    let Some(path) = text.strip_prefix(UNIX) else {
+        return listen(text).map(Address::Tcp).map_err(|_| {
+            format!(
+                "\"{text}\" is not an IP address with a port, for example \"127.0.0.1:5347\", and not \"{UNIX}\" with a \
+                 path, for example \"{UNIX}/run/nuncio/component.sock\""
+            )
+        });
+    };
+    if path.is_empty() {
+        return Err(format!(
+            "\"{UNIX}\" has to be followed by a path, for example \"{UNIX}/run/nuncio/component.sock\""
+        ));
+    }
+    let path = source.path(path);
+    if !unix_socket::fits(&path) {
+        return Err(format!("{}: {}", path.display(), unix_socket::Error::TooLong));
+    }
+    Ok(Address::from(path.as_path()))
+}
+
+/// An IP address, or a network in CIDR notation.
+pub(crate) fn subnet(text: &str) -> Result<Subnet, String> {
+    text.parse().map_err(|error| format!("\"{text}\": {error}"))
+}
+
+/// The permissions of a Unix socket, in octal digits.
+pub(crate) fn mode(text: &str) -> Result<u32, String> {
+    let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+    let mode = mode.ok_or_else(|| {
+        format!(
+            "\"{text}\" is not a file mode: expected three octal digits, for example \"0660\" or \"0666\""
+        )
+    })?;
+    if mode & 0o222 == 0 {
+        return Err(format!(
+            "nobody could connect with mode {text}: that needs the permission to write, as in \"0660\""
+        ));
+    }
+    Ok(mode)
 }
 
 /// The address of a name server. The default of the port is 53.
@@ -204,6 +253,43 @@ mod tests {
         ] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_socket_for_components_is_an_address_or_a_path() {
+        let source = Source::new("/etc/nuncio/nuncio.toml".as_ref(), "");
+        for (text, read) in [
+            ("127.0.0.1:5347", "127.0.0.1:5347"),
+            ("unix:/run/nuncio/component.sock", "unix:/run/nuncio/component.sock"),
+            ("unix:component.sock", "unix:/etc/nuncio/component.sock"),
+        ] {
+            assert_eq!(component(&source, text).unwrap().to_string(), read);
+        }
+        for (wrong, why) in [
+            ("localhost:5347", "\"unix:/run/nuncio/component.sock\""),
+            ("/run/nuncio/component.sock", "\"unix:/run/nuncio/component.sock\""),
+            ("unix:", "followed by a path"),
+            (&format!("unix:/{}", "x".repeat(107)), "longer than 107 bytes"),
+        ] {
+            let error = component(&source, wrong).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_mode_lets_somebody_connect() {
+        assert_eq!((mode("0660"), mode("666"), mode("0600")), (Ok(0o660), Ok(0o666), Ok(0o600)));
+        for wrong in ["", "660 ", "0o660", "rw-rw----", "1777", "0990", "66", "00660", "+660", "0440", "000"]
+        {
+            assert!(mode(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_network_has_no_bits_after_its_prefix() {
+        assert_eq!(subnet("192.0.2.0/24").map(|network| network.to_string()), Ok("192.0.2.0/24".to_owned()));
+        assert!(subnet("192.0.2.1/24").unwrap_err().starts_with("\"192.0.2.1/24\": it has bits"));
+        assert!(subnet("component.example").unwrap_err().contains("not an IP address or a network"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::users;
-use actors::control_socket;
+use net::unix_socket;
 use status::request::Request;
 
 /// Sends `request` to the node at `path` and reads its answer to the end.
@@ -17,11 +17,11 @@ use status::request::Request;
 /// # Errors
 /// A sentence for the operator: the reason why there is no answer, and what to do.
 pub(crate) fn exchange(path: &Path, request: &Request) -> Result<String, String> {
-    if !control_socket::fits(path) {
+    if !unix_socket::fits(path) {
         return Err(format!(
             "{} cannot be a control socket: {}",
             path.display(),
-            control_socket::Error::TooLong
+            unix_socket::Error::TooLong
         ));
     }
     let stream = UnixStream::connect(path).map_err(|error| unreachable(path, &error))?;

@@ -6,7 +6,7 @@ use status::{
     amount::Amount,
     report::{
         Acknowledgement, Acks, ComponentReport, Direction, LinkReport, LinkState, QueueReport, QueueState,
-        Verdict,
+        TlsReport, Verdict,
     },
 };
 
@@ -41,12 +41,12 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport]) {
             opened_by(link.direction).to_owned(),
             state(link.state).to_owned(),
             page.time_with_age(link.since),
-            link.address.map_or_else(none, |address| address.to_string()),
+            link.address.as_ref().map_or_else(none, ToString::to_string),
             link.mechanism.map_or_else(none, |mechanism| mechanism.as_str().to_owned()),
             link.tls.as_ref().map_or_else(none, |tls| {
                 format!("{} {}", tls.protocol, tls.cipher.strip_prefix("TLS_").unwrap_or(&tls.cipher))
             }),
-            link.tls.as_ref().map_or_else(none, |tls| tls.verdict.as_str().replace('-', " ")),
+            verified(link).map_or_else(none, |tls| tls.verdict.as_str().replace('-', " ")),
             stanzas_and_bytes(link.received),
             stanzas_and_bytes(link.sent),
             stanzas_and_bytes(link.waiting),
@@ -64,7 +64,7 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport]) {
 pub(crate) fn certificates(page: &mut Page, links: &[LinkReport]) {
     let mut shown = HashSet::new();
     for link in links {
-        let bad = link.tls.as_ref().filter(|tls| tls.verdict != Verdict::Good);
+        let bad = verified(link).filter(|tls| tls.verdict != Verdict::Good);
         if let Some(tls) = bad.filter(|tls| shown.insert(&tls.certificate)) {
             page.line(&format!("{}, certificate: {}", pairs(link), tls.certificate));
         }
@@ -126,12 +126,12 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
             component.name.clone(),
             if component.connected { "connected" } else { "not connected" }.to_owned(),
             page.time_with_age(component.since),
-            link.and_then(|link| link.address).map_or_else(none, |address| address.to_string()),
+            link.and_then(|link| link.address.as_ref()).map_or_else(none, ToString::to_string),
             link.map_or_else(none, |link| stanzas_and_bytes(link.received)),
             link.map_or_else(none, |link| stanzas_and_bytes(link.sent)),
             stanzas_and_bytes(link.map_or(component.waiting, |link| component.waiting.plus(link.waiting))),
             component.refused.stanzas.to_string(),
-            match (component.rejected.count, component.rejected.address) {
+            match (component.rejected.count, &component.rejected.address) {
                 (0, _) => none(),
                 (count, Some(address)) => format!("{count}x, last from {address}"),
                 (count, None) => format!("{count}x"),
@@ -140,6 +140,11 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
         ]);
     }
     page.table(&table);
+}
+
+/// The encryption of a link whose peer needs a certificate. A component proves its name by a secret.
+fn verified(link: &LinkReport) -> Option<&TlsReport> {
+    link.tls.as_ref().filter(|_| link.direction != Direction::Component)
 }
 
 fn pairs(link: &LinkReport) -> String {
@@ -228,7 +233,10 @@ fn none() -> String {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use status::report::{Authentication, FailureReport, Latency, Pair, Seconds, Side, Time, TlsReport};
+    use status::{
+        address::Address,
+        report::{Authentication, FailureReport, Latency, Pair, Seconds, Side, Time},
+    };
 
     use super::*;
 
@@ -244,7 +252,7 @@ mod tests {
             state: LinkState::Authenticated,
             pairs: vec![Pair { local: "a.example".to_owned(), remote }],
             pairs_not_shown: 0,
-            address: Some(([192, 0, 2, 7], 40_000).into()),
+            address: Some(Address::Tcp(([192, 0, 2, 7], 40_000).into())),
             since: now(),
             mechanism: Some(Authentication::Dialback),
             tls: Some(TlsReport {
@@ -294,6 +302,23 @@ mod tests {
         assert!(!table.contains("conference1"), "{table}");
         let widest = table.lines().map(|line| line.chars().count()).max();
         assert!(widest < Some(200), "{widest:?}:\n{table}");
+    }
+
+    #[test]
+    fn a_component_shows_its_socket_and_its_encryption_and_needs_no_certificate() {
+        let mut component = link();
+        let tls = TlsReport::of_component("TLSv1.3".to_owned(), "TLS_AES_256_GCM_SHA384".to_owned(), false);
+        component.pairs = vec![Pair { local: "bot.a.example".to_owned(), remote: None }];
+        (component.direction, component.tls) = (Direction::Component, Some(tls));
+        let mut unix = component.clone();
+        (unix.address, unix.tls) = (Some("unix:/run/component.sock".parse().unwrap()), None);
+        let mut page = Page::new(now());
+        let all = [component, unix];
+        links(&mut page, &all);
+        certificates(&mut page, &all);
+        let table = page.finish();
+        assert!(table.contains("TLSv1.3") && table.contains("  unix:/run/component.sock  "), "{table}");
+        assert!(!table.contains("missing") && !table.contains("presented"), "{table}");
     }
 
     #[test]

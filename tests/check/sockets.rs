@@ -1,6 +1,10 @@
 //! `nuncio check`: addresses and the control socket, with and without a running node.
 
-use std::{fs, net::TcpListener, os::unix::net::UnixListener};
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+};
 
 use super::{Desk, check, text};
 use crate::support::{Network, Node, Server, Setup};
@@ -54,6 +58,63 @@ fn a_control_socket_that_prevents_the_start_is_an_error() {
         let screen = desk.passes(&text(dead), &[]);
         assert!(!screen.contains("listen.control") && screen.contains(dead), "{screen}");
     }
+}
+
+#[test]
+fn a_socket_for_components_that_prevents_the_start_is_an_error() {
+    let desk = Desk::new();
+    fs::write(desk.directory.join("file.sock"), "important").unwrap();
+    let _listener = UnixListener::bind(desk.directory.join("live.sock")).unwrap();
+    drop(UnixListener::bind(desk.directory.join("dead.sock")).unwrap());
+    let text = |socket: &str| {
+        format!(
+            "[listen]\ns2s = []\ncomponent = [\"unix:{socket}\"]\ncontrol = \"\"\n[[domain]]\nname = \"localhost\"\n"
+        )
+    };
+    for (socket, expected) in [
+        ("/nowhere/c.sock", "error: listen.component: directory /nowhere does not exist\n --> n.toml:3:14\n"),
+        (
+            "file.sock",
+            "error: listen.component: cannot create the socket file.sock: the file exists and is not a socket",
+        ),
+        ("live.sock", "error: listen.component: live.sock: another node uses it (process "),
+    ] {
+        let screen = desk.fails(&text(socket), &[]);
+        assert!(screen.contains(expected), "{screen}");
+    }
+    assert!(!desk.passes(&text("live.sock"), &["--offline"]).contains("listen.component"), "files only");
+    let screen = desk.passes(&text("dead.sock"), &[]);
+    assert!(screen.contains("\n  listener   unix:dead.sock (components)\n"), "{screen}");
+    // A unit creates it at the start.
+    let screen = desk.passes(&text("/run/nuncio-missing/c.sock"), &[]);
+    assert!(
+        screen.contains("warning: listen.component: directory /run/nuncio-missing does not exist"),
+        "{screen}"
+    );
+    assert!(screen.contains("help: systemd creates /run/nuncio when the unit starts"), "{screen}");
+}
+
+#[test]
+fn a_directory_that_keeps_components_from_their_socket_is_a_warning() {
+    let desk = Desk::new();
+    let closed = desk.directory.join("closed");
+    fs::create_dir(&closed).unwrap();
+    let text = |mode: &str| {
+        format!(
+            "[listen]\ns2s = []\ncomponent = [\"unix:closed/c.sock\"]\ncomponent_socket_mode = \"{mode}\"\n\
+             control = \"\"\n[[domain]]\nname = \"localhost\"\n"
+        )
+    };
+    let is_warned = |mode: &str, directory: u32| {
+        fs::set_permissions(&closed, fs::Permissions::from_mode(directory)).unwrap();
+        let screen = desk.passes(&text(mode), &["--offline"]);
+        screen.contains(
+            "warning: listen.component: all users may use the socket, but the directory closed (mode 0700) lets only",
+        )
+    };
+    assert!(is_warned("0666", 0o700));
+    assert!(!is_warned("0666", 0o711) && !is_warned("0660", 0o700));
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[test]

@@ -187,6 +187,7 @@ pub(crate) fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr)
         set("s2s.dialback_secret", format!("{secret:?}"));
     }
     values.extend(setup.node.values.clone());
+    values.values_mut().for_each(|value| *value = value.replace("{ip}", &address.to_string()));
     render(network, setup, &values)
 }
 

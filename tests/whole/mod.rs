@@ -9,6 +9,7 @@
 
 mod absence;
 mod component_rules;
+mod component_sockets;
 mod dialback;
 mod federation;
 mod fixture;

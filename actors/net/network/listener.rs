@@ -1,41 +1,59 @@
 //! Listening sockets.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::Path};
 
 use socket2::{Domain, Protocol, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 
 #[cfg(any(test, feature = "test-util"))]
 use super::memory;
 use super::socket::Socket;
+use crate::unix_socket::SocketFile;
 
 /// A listening socket.
 #[derive(Debug)]
 pub enum Listener {
     /// A TCP socket of the operating system.
     Tcp(TcpListener),
+    /// A Unix socket, and its file.
+    Unix(UnixListener, SocketFile),
     /// One in memory, for tests.
     #[cfg(any(test, feature = "test-util"))]
     Memory(memory::Listener),
 }
 
 impl Listener {
-    /// Waits for a connection, and returns it with the address of the peer. Dropping the future loses no connection.
+    /// Waits for a connection, and returns it with the address of the peer. The peer of a Unix socket has none. Dropping
+    /// the future loses no connection.
     ///
     /// # Errors
     ///
     /// The system has no room for the connection, or the connection has ended already.
-    pub async fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
+    pub async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => {
-                listener.accept().await.map(|(socket, address)| (Socket::Tcp(socket), address))
+                listener.accept().await.map(|(socket, address)| (Socket::Tcp(socket), Some(address)))
+            }
+            Self::Unix(listener, _) => {
+                listener.accept().await.map(|(socket, _)| (Socket::from(socket), None))
             }
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(listener) => {
                 let socket = listener.accept().await;
                 let address = socket.peer();
-                Ok((Socket::Memory(socket), address))
+                Ok((Socket::Memory(socket), listener.path().is_none().then_some(address)))
             }
+        }
+    }
+
+    /// The path of a Unix socket; `None` for another socket.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(_, file) => Some(file.path()),
+            #[cfg(any(test, feature = "test-util"))]
+            Self::Memory(listener) => listener.path(),
         }
     }
 
@@ -43,10 +61,11 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// The system does not report it.
+    /// The system does not report it, or it is a Unix socket (`Unsupported`).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Tcp(listener) => listener.local_addr(),
+            Self::Unix(..) => Err(io::ErrorKind::Unsupported.into()),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(listener) => Ok(listener.address()),
         }

@@ -7,7 +7,8 @@ use std::{
     collections::{HashMap, HashSet},
     future::{self, poll_fn},
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -27,6 +28,8 @@ pub struct Internet(Arc<watch::Sender<Table>>);
 #[derive(Debug, Default)]
 struct Table {
     listeners: HashMap<SocketAddr, mpsc::Sender<Socket>>,
+    /// The Unix sockets of each host.
+    unix_listeners: HashMap<(IpAddr, PathBuf), mpsc::Sender<Socket>>,
     /// The hosts that are switched off.
     off: HashSet<IpAddr>,
     /// The number of attempts to connect to each address.
@@ -45,7 +48,10 @@ pub struct Host {
 /// A listening socket.
 #[derive(Debug)]
 pub struct Listener {
+    /// Of a Unix socket: no address.
     address: SocketAddr,
+    /// The path of a Unix socket.
+    path: Option<PathBuf>,
     accepted: RefCell<mpsc::Receiver<Socket>>,
 }
 
@@ -127,13 +133,40 @@ impl Host {
         if !is_new {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        Ok(Listener { address, accepted: RefCell::new(accepted) })
+        Ok(Listener { address, path: None, accepted: RefCell::new(accepted) })
+    }
+
+    /// `None`: another listener of the host has the path.
+    pub(super) fn bind_unix(&self, path: &Path) -> Option<Listener> {
+        let (sender, accepted) = mpsc::channel(BACKLOG);
+        let is_new = self.internet.0.send_if_modified(|table| {
+            let place = (self.ip, path.to_owned());
+            let is_free = table.unix_listeners.get(&place).is_none_or(mpsc::Sender::is_closed);
+            if is_free {
+                table.unix_listeners.insert(place, sender);
+            }
+            is_free
+        });
+        let (path, accepted) = (Some(path.to_owned()), RefCell::new(accepted));
+        is_new.then_some(Listener { address: NOWHERE, path, accepted })
+    }
+
+    pub(super) async fn connect_unix(&self, path: &Path) -> io::Result<Socket> {
+        let listener = self.internet.0.borrow().unix_listeners.get(&(self.ip, path.to_owned())).cloned();
+        let listener = listener.ok_or(io::ErrorKind::NotFound)?;
+        let (near, far) = duplex(WINDOW);
+        listener.send(far.into()).await.map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        Ok(near.into())
     }
 }
 
 impl Listener {
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     pub(super) async fn accept(&self) -> Socket {
@@ -178,8 +211,7 @@ impl Socket {
 /// One end of a connection without a network, with any addresses.
 impl From<DuplexStream> for Socket {
     fn from(stream: DuplexStream) -> Self {
-        let nowhere = SocketAddr::from(([0; 4], 0));
-        Self { stream, early: None, local: nowhere, peer: nowhere }
+        Self { stream, early: None, local: NOWHERE, peer: NOWHERE }
     }
 }
 
@@ -221,6 +253,9 @@ fn at_once<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
     }
 }
 
+/// The address of a socket that has none.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
 /// Bytes that one direction of a connection holds.
 const WINDOW: usize = 64 * 1024;
 
@@ -256,6 +291,7 @@ mod tests {
         let listener = listener(&internet);
         let near = client(&internet).connect(SERVER).await.unwrap();
         let (far, address) = listener.accept().await.unwrap();
+        let address = address.unwrap();
         assert_eq!((near.peer_addr().unwrap(), near.local_addr().unwrap()), (SERVER, address));
         assert_eq!((far.local_addr().unwrap(), far.peer_addr().unwrap()), (SERVER, address));
         (near, far)
@@ -300,6 +336,24 @@ mod tests {
         let _again = listener(&internet);
         assert!(client(&internet).connect(SERVER).await.is_ok());
         assert_eq!(internet.attempts(SERVER), 3);
+    }
+
+    #[tokio::test]
+    async fn a_path_belongs_to_one_listener_of_its_host() {
+        let (internet, path) = (Internet::default(), Path::new("/run/component.sock"));
+        let permissions = crate::unix_socket::Permissions::OWNER_ONLY;
+        let host = client(&internet);
+        assert!(host.connect_unix(path).await.is_err());
+        let listener = host.bind_unix(path, permissions).unwrap();
+        assert!(host.bind_unix(path, permissions).is_err());
+        assert!(internet.host(SERVER.ip()).connect_unix(path).await.is_err(), "another host");
+        let mut near = host.connect_unix(path).await.unwrap();
+        let (mut far, address) = listener.accept().await.unwrap();
+        assert_eq!((address, listener.path()), (None, Some(path)));
+        near.write_all(b"one").await.unwrap();
+        assert_eq!(far.first_byte().await.unwrap(), Some(b'o'));
+        drop(listener);
+        assert!(host.bind_unix(path, permissions).is_ok());
     }
 
     #[tokio::test(start_paused = true)]

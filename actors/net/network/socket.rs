@@ -10,11 +10,12 @@ use std::{
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
 };
 
 #[cfg(any(test, feature = "test-util"))]
 use super::memory;
+use super::unix::{Credentials, UnixSocket};
 use crate::tcp_options;
 
 /// The socket of one connection, without TLS.
@@ -22,6 +23,8 @@ use crate::tcp_options;
 pub enum Socket {
     /// A TCP socket of the operating system.
     Tcp(TcpStream),
+    /// A connection to a Unix socket.
+    Unix(UnixSocket),
     /// One in memory, for tests.
     #[cfg(any(test, feature = "test-util"))]
     Memory(memory::Socket),
@@ -36,6 +39,8 @@ impl Socket {
     pub fn tune(&self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => tcp_options::tune(socket),
+            // Both ends are on this machine: a peer that ends closes its side.
+            Self::Unix(_) => Ok(()),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(_) => Ok(()),
         }
@@ -46,6 +51,7 @@ impl Socket {
         match self {
             // This only saves work. The next write reports a broken socket.
             Self::Tcp(socket) => drop(SockRef::from(socket).set_tcp_cork(corked)),
+            Self::Unix(_) => {}
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(_) => {}
         }
@@ -55,10 +61,11 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// The system does not report it.
+    /// The system does not report it, or it is a Unix socket (`Unsupported`).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Tcp(socket) => socket.local_addr(),
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(socket) => Ok(socket.local()),
         }
@@ -68,12 +75,24 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// The connection has ended.
+    /// The connection has ended, or it is a Unix socket (`Unsupported`).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Tcp(socket) => socket.peer_addr(),
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(socket) => Ok(socket.peer()),
+        }
+    }
+
+    /// The process at the other end of a Unix socket; `None` for another socket.
+    #[must_use]
+    pub fn credentials(&self) -> Option<Credentials> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(socket) => socket.credentials(),
+            #[cfg(any(test, feature = "test-util"))]
+            Self::Memory(_) => None,
         }
     }
 
@@ -89,6 +108,7 @@ impl Socket {
                 let length = socket.peek(&mut first).await?;
                 Ok(first.first().copied().filter(|_| length > 0))
             }
+            Self::Unix(socket) => socket.first_byte().await,
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(socket) => socket.first_byte().await,
         }
@@ -102,6 +122,7 @@ impl Socket {
     pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => socket.try_write(bytes),
+            Self::Unix(socket) => socket.try_write(bytes),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(socket) => socket.try_write(bytes),
         }
@@ -115,6 +136,7 @@ impl Socket {
     pub fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => socket.try_read(buffer),
+            Self::Unix(socket) => socket.try_read(buffer),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(socket) => socket.try_read(buffer),
         }
@@ -124,6 +146,12 @@ impl Socket {
 impl From<TcpStream> for Socket {
     fn from(socket: TcpStream) -> Self {
         Self::Tcp(socket)
+    }
+}
+
+impl From<UnixStream> for Socket {
+    fn from(socket: UnixStream) -> Self {
+        Self::Unix(UnixSocket::new(socket))
     }
 }
 
@@ -142,6 +170,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_read(context, buffer),
+            Self::Unix(socket) => Pin::new(socket).poll_read(context, buffer),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(socket) => Pin::new(socket).poll_read(context, buffer),
         }
@@ -152,6 +181,7 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_write(context, bytes),
+            Self::Unix(socket) => Pin::new(socket).poll_write(context, bytes),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(socket) => Pin::new(socket).poll_write(context, bytes),
         }
@@ -160,6 +190,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_flush(context),
+            Self::Unix(socket) => Pin::new(socket).poll_flush(context),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(socket) => Pin::new(socket).poll_flush(context),
         }
@@ -168,6 +199,7 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(socket) => Pin::new(socket).poll_shutdown(context),
+            Self::Unix(socket) => Pin::new(socket).poll_shutdown(context),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(socket) => Pin::new(socket).poll_shutdown(context),
         }

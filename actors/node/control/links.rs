@@ -15,6 +15,7 @@ use crate::{
     streams::listener,
 };
 use status::{
+    address::Address,
     amount::Amount,
     answer::Sessions,
     event::EventKind,
@@ -94,7 +95,7 @@ fn attempted(pair: &DomainPair, since: Time, step: Option<Progress>, waiting: Am
         state,
         pairs: vec![Pair::from(pair)],
         pairs_not_shown: 0,
-        address,
+        address: address.map(Address::Tcp),
         since,
         mechanism: None,
         tls: None,

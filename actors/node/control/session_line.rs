@@ -10,7 +10,7 @@ pub(super) fn log(link: &LinkReport) {
         target: "nuncio::node",
         direction = link.direction.as_str(),
         state = link.state.as_str(),
-        address:% = link.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
+        address:% = link.address.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
         pair = if pairs.is_empty() { "-".to_owned() } else { pairs.join(", ") }.as_str(),
         pairs_not_shown = Some(link.pairs_not_shown).filter(|pairs| *pairs > 0),
         mechanism = link.mechanism.map_or("-", Authentication::as_str),

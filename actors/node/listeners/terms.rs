@@ -83,6 +83,7 @@ fn of_servers(settings: &Settings, connection_permits: Arc<Semaphore>) -> Limits
         growth: GROWTH,
         attempts: settings.limits.max_attempts_per_address,
         handshake_timeout: settings.remote.handshake_timeout,
+        allow: None,
     }
 }
 
@@ -100,6 +101,7 @@ fn of_components(settings: &Settings, connection_permits: Arc<Semaphore>) -> Lim
         growth: 1,
         attempts: usize::MAX,
         handshake_timeout: settings.remote.handshake_timeout,
+        allow: settings.listen.component_allow.clone(),
     }
 }
 

@@ -237,7 +237,7 @@ impl Handler<Queued<component::Rejected>> for Router {
     fn handle(&mut self, rejected: Queued<component::Rejected>, _: &mut Context<Self>) {
         let component::Rejected { name, address } = rejected.into_message();
         if let Some(registration) = self.registration(&name) {
-            registration.rejected(address.ip());
+            registration.rejected(address);
         }
     }
 }

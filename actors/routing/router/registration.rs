@@ -182,7 +182,7 @@ impl Registration {
     }
 
     /// Counts a connection with a wrong secret.
-    pub(super) fn rejected(&mut self, address: std::net::IpAddr) {
+    pub(super) fn rejected(&mut self, address: status::address::Host) {
         self.rejected.count += 1;
         self.rejected.last = Some(Time::now());
         self.rejected.address = Some(address);

@@ -1,14 +1,12 @@
 //! The report of a configured component (XEP-0114).
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
     link::LinkReport,
     time::{Seconds, Time},
 };
-use crate::amount::Amount;
+use crate::{address::Host, amount::Amount};
 
 /// A configured component, connected or not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,5 +53,5 @@ pub struct Rejections {
     /// The time of the last one.
     pub last: Option<Time>,
     /// The remote address of the last one.
-    pub address: Option<IpAddr>,
+    pub address: Option<Host>,
 }

@@ -1,6 +1,6 @@
 //! The report of one link: its state, its authentication, its encryption and its traffic.
 
-use std::{fmt, net::SocketAddr};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use xmpp::{
@@ -15,7 +15,7 @@ use super::{
     bounded,
     time::{Seconds, Time},
 };
-use crate::{amount::Amount, display};
+use crate::{address::Address, amount::Amount, display};
 
 /// A link, as the actor that owns it reports it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub struct LinkReport {
     /// The number of further pairs.
     pub pairs_not_shown: usize,
     /// The address of the other end.
-    pub address: Option<SocketAddr>,
+    pub address: Option<Address>,
     /// The time at which the link was opened.
     pub since: Time,
     /// How the link was authenticated; absent before authentication.
@@ -248,6 +248,19 @@ impl TlsReport {
             expires: presented.map(|certificate| certificate.expires.clone()),
             fingerprint: presented.map(|certificate| certificate.fingerprint.clone()),
         })
+    }
+}
+
+impl TlsReport {
+    /// Describes the encryption of the connection of a component, which proves its name by a secret: a certificate is not
+    /// verified.
+    pub fn of_component(protocol: String, cipher: String, has_certificate: bool) -> Self {
+        let (certificate, verdict) = match has_certificate {
+            true => ("is not verified", Verdict::NotVerified),
+            false => ("was not presented", Verdict::Missing),
+        };
+        let certificate = certificate.to_owned();
+        Self { protocol, cipher, certificate, verdict, expires: None, fingerprint: None }
     }
 }
 

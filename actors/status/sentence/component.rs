@@ -38,7 +38,10 @@ pub fn component(component: &ComponentReport, now: Time) -> String {
     if rejected.count > 0 {
         let attempts =
             count(usize::try_from(rejected.count).unwrap_or(usize::MAX), "connection", "connections");
-        let from = rejected.address.map_or_else(String::new, |address| format!(", the last from {address}"));
+        let from = rejected
+            .address
+            .as_ref()
+            .map_or_else(String::new, |address| format!(", the last from {address}"));
         parts.push(format!("{attempts} with a wrong secret since the node started{from}"));
     }
     if refused.stanzas > 0 {

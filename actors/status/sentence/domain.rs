@@ -170,7 +170,7 @@ impl Facts<'_> {
 }
 
 fn at(link: &LinkReport) -> String {
-    match link.address {
+    match &link.address {
         Some(address) => format!(", negotiating with {address}"),
         None => String::new(),
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
+    address::Address,
     answer::Closed,
     event::{Event, EventKind},
     report::{
@@ -52,7 +53,7 @@ fn link(direction: Direction, state: LinkState) -> LinkReport {
         state,
         pairs: vec![Pair { local: "a.example".to_owned(), remote: Some("b.example".to_owned()) }],
         pairs_not_shown: 0,
-        address: Some(([127, 0, 0, 1], 5269).into()),
+        address: Some(Address::Tcp(([127, 0, 0, 1], 5269).into())),
         since: Time(Time::now().0 - Duration::from_secs(7_300)),
         mechanism: Some(Authentication::External),
         tls: Some(tls),

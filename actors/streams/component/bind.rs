@@ -132,7 +132,7 @@ impl Handler<Queued<BindDecided>> for Component {
                 }
                 // A listener that is gone counts no connections.
                 let _ =
-                    self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
+                    self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller });
             }
             BindDecided::Pending if !self.connection.has_ended() => Self::request_again(context),
             BindDecided::Pending | BindDecided::Refused => {

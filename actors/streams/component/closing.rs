@@ -215,10 +215,10 @@ impl Component {
         let claimed = self.machine.claimed().and_then(|name| self.environment.names.announced(name));
         let (Some(name), End::ByUs(error)) = (claimed.map(|it| &it.name), end) else { return };
         if !self.binding.was_bound() && error.condition == Condition::NotAuthorized {
-            let rejected = Rejected { name: name.clone(), address: self.connection.address };
+            let rejected = Rejected { name: name.clone(), address: self.connection.address.host() };
             // A router that is gone ends the process.
             let _ = self.environment.owners.rejected.signal(rejected);
-            let wrong = accepted::WrongSecret { caller: self.caller(), name: name.clone() };
+            let wrong = accepted::WrongSecret { caller: self.caller, name: name.clone() };
             // A listener that is gone counts no connections.
             let _ = self.environment.wrong_secret.signal(wrong);
         }

@@ -13,6 +13,10 @@ use crate::observe::log_limit::{self, LogLimiter};
 pub struct LogLimits {
     names: Arc<Served<Arc<LogLimiter>>>,
     others: Arc<LogLimiter>,
+    /// TLS is up.
+    pub(crate) secured: Arc<LogLimiter>,
+    /// The TLS handshake failed.
+    pub(crate) insecure: Arc<LogLimiter>,
 }
 
 impl LogLimits {
@@ -28,7 +32,12 @@ impl LogLimits {
         };
         let names = names.iter().map(|(name, component)| (name.clone(), limiter(component))).collect();
         let others = "more component connections failed before authentication";
-        Self { names: Arc::new(names), others: LogLimiter::new(LOG, log_limit::FEW, others) }
+        Self {
+            names: Arc::new(names),
+            others: LogLimiter::new(LOG, log_limit::FEW, others),
+            secured: LogLimiter::new(LOG, log_limit::FEW, "more component connections were secured"),
+            insecure: LogLimiter::new(LOG, log_limit::FEW, "more TLS handshakes of components failed"),
+        }
     }
 
     /// Counts a line about a connection that claimed this name; returns whether it may be written.

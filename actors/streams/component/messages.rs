@@ -1,6 +1,6 @@
 //! The messages of a component connection.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use xmpp::Domain;
@@ -8,7 +8,7 @@ use xmpp::Domain;
 use super::{Component, Environment};
 use crate::flow::batch::{Batch, ReadPermit};
 use mailbox::{Mailbox, drain};
-use status::report;
+use status::{address::Host, report};
 
 /// Write these stanzas to the component. They are held until [`Open`].
 #[derive(Debug)]
@@ -55,6 +55,10 @@ pub struct Adopt {
     /// The dependencies of the next connection.
     pub environment: Box<Environment>,
 }
+
+/// The new configuration has no component at the address of the connection: close the stream.
+#[derive(Debug)]
+pub struct Forbid;
 
 /// Another connection serves the name from now on: close the stream.
 #[derive(Debug)]
@@ -127,7 +131,7 @@ pub struct Rejected {
     /// The name.
     pub name: Domain,
     /// The address of the peer.
-    pub address: SocketAddr,
+    pub address: Host,
 }
 
 /// The outbox is full: the next stanzas for the component have to wait elsewhere.

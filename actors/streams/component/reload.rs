@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Context, Handler};
 use xmpp::{component::Names, stream::Condition};
 
-use super::{Adopt, Component, Environment};
+use super::{Adopt, Component, Environment, Forbid};
 use mailbox::Queued;
 
 impl Component {
@@ -19,6 +19,18 @@ impl Component {
     }
 }
 
+impl Handler<Queued<Forbid>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, forbid: Queued<Forbid>, context: &mut Context<Self>) {
+        forbid.into_message();
+        if !self.connection.has_ended() {
+            let text = "components may no longer connect from this address";
+            self.close_with(Condition::PolicyViolation, text, context);
+        }
+    }
+}
+
 impl Handler<Queued<Adopt>> for Component {
     type Result = ();
 
@@ -27,7 +39,7 @@ impl Handler<Queued<Adopt>> for Component {
         let is_outdated = self.has_old_secret(&environment);
         let Environment { ref names, max_stanza, bounds, .. } = *environment;
         self.machine.adopt(Arc::clone(names), max_stanza, bounds);
-        self.environment = Environment { socket: self.environment.socket, ..*environment };
+        self.environment = *environment;
         self.limit_rate();
         if is_outdated && !self.connection.has_ended() {
             let text = "the secret of this name has changed";

@@ -16,6 +16,7 @@ impl Component {
         let name = self.binding.name().into_iter();
         LinkReport {
             pairs: name.map(|name| Pair { local: name.to_string(), remote: None }).collect(),
+            tls: self.tls.clone(),
             mechanism: self.binding.was_bound().then_some(Authentication::Handshake),
             ..self.connection.report(Direction::Component, state, self.intake.stanzas)
         }

@@ -213,7 +213,7 @@ impl Incoming {
         let mut refused = RefusedStanzas::default();
         let mut answers = Vec::new();
         for stanza in stanzas {
-            refused::log(LOG, &self.environment.log_limits.stanzas, address, &stanza);
+            refused::log(LOG, &self.environment.log_limits.stanzas, &address, &stanza);
             if !self.refusals.stanzas.contains(&stanza.reason) {
                 self.refusals.stanzas.push(stanza.reason);
                 let text = format!("a stanza: {}", stanza.text);

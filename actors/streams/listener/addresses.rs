@@ -4,20 +4,21 @@
 //! as one of them, nor as an attempt; it counts only against [`Bounds::share`], far above the need of
 //! hosters.
 //!
-//! An address is an IPv4 address or an IPv6 /64, which one host has. The /64s of an IPv6 /48, which one
+//! An address is an IPv4 address or an IPv6 /64, which one host has, or a Unix socket. The /64s of an IPv6 /48, which one
 //! customer of a provider has, are also counted together, against bounds that are [`NETWORK`] times as large.
 
 mod bounds;
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     net::IpAddr,
     time::{Duration, Instant},
 };
 
 use self::bounds::Count;
 pub(super) use self::bounds::{Bounds, Excess, Standing};
-use net::address::{network, site};
+use super::Site;
 
 /// The connections of all addresses.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(super) struct Addresses {
     bounds: Bounds,
     /// When the current minute began.
     minute: Instant,
-    hosts: HashMap<IpAddr, Count>,
+    hosts: HashMap<Site, Count>,
     networks: HashMap<IpAddr, Count>,
     all: Count,
 }
@@ -40,12 +41,13 @@ impl Addresses {
         self.bounds = bounds;
     }
 
-    /// The standing of a new connection from `ip`, which is not counted yet.
-    pub(super) fn standing_of(&mut self, ip: IpAddr, now: Instant) -> Result<Standing, Excess> {
+    /// The standing of a new connection from `site`, which is not counted yet.
+    pub(super) fn standing_of(&mut self, site: impl Into<Site>, now: Instant) -> Result<Standing, Excess> {
+        let site = site.into();
         self.begin_minute(now);
-        let host = self.host(ip);
+        let host = self.host(site);
         let standing = self.bounds.standing(&host, 1)?;
-        let standing = match network(ip).map(|network| self.network(network)) {
+        let standing = match site.network().map(|network| self.network(network)) {
             Some(network) if self.bounds.standing(&network, NETWORK)? == Standing::Waiting => {
                 Standing::Waiting
             }
@@ -59,41 +61,43 @@ impl Addresses {
     }
 
     /// Whether a waiting connection can be served now.
-    pub(super) fn has_room(&self, ip: IpAddr) -> bool {
+    pub(super) fn has_room(&self, site: impl Into<Site>) -> bool {
+        let site = site.into();
         let has_room = |count: Count, times| count.served < self.bounds.served(&count, times);
-        has_room(self.host(ip), 1)
-            && network(ip).is_none_or(|network| has_room(self.network(network), NETWORK))
+        has_room(self.host(site), 1)
+            && site.network().is_none_or(|network| has_room(self.network(network), NETWORK))
             && self.all.served < self.bounds.unauthenticated
     }
 
-    /// Whether so many connections of `ip` have failed that its waiting ones are refused.
-    pub(super) fn has_failed_too_often(&self, ip: IpAddr) -> bool {
-        self.host(ip).failed >= self.bounds.attempts
-            || network(ip).is_some_and(|network| {
+    /// Whether so many connections of `site` have failed that its waiting ones are refused.
+    pub(super) fn has_failed_too_often(&self, site: impl Into<Site>) -> bool {
+        let site = site.into();
+        self.host(site).failed >= self.bounds.attempts
+            || site.network().is_some_and(|network| {
                 self.network(network).failed >= self.bounds.attempts.saturating_mul(NETWORK)
             })
     }
 
-    /// Changes the standing of a connection of `ip`; `None` before it is accepted and after its end.
-    pub(super) fn change(&mut self, ip: IpAddr, from: Option<Standing>, to: Option<Standing>) {
-        self.update(ip, |count| count.change(from, to));
+    /// Changes the standing of a connection of `site`; `None` before it is accepted and after its end.
+    pub(super) fn change(&mut self, site: impl Into<Site>, from: Option<Standing>, to: Option<Standing>) {
+        self.update(site.into(), |count| count.change(from, to));
         self.all.change(from, to);
     }
 
-    /// Counts a connection of `ip` that ended without authentication.
-    pub(super) fn fail(&mut self, ip: IpAddr) {
-        self.update(ip, |count| count.failed = count.failed.saturating_add(1));
+    /// Counts a connection of `site` that ended without authentication.
+    pub(super) fn fail(&mut self, site: impl Into<Site>) {
+        self.update(site.into(), |count| count.failed = count.failed.saturating_add(1));
     }
 
-    fn update(&mut self, ip: IpAddr, update: impl Fn(&mut Count)) {
-        update_in(&mut self.hosts, site(ip), &update);
-        if let Some(network) = network(ip) {
+    fn update(&mut self, site: Site, update: impl Fn(&mut Count)) {
+        update_in(&mut self.hosts, site, &update);
+        if let Some(network) = site.network() {
             update_in(&mut self.networks, network, &update);
         }
     }
 
-    fn host(&self, ip: IpAddr) -> Count {
-        self.hosts.get(&site(ip)).copied().unwrap_or_default()
+    fn host(&self, site: Site) -> Count {
+        self.hosts.get(&site).copied().unwrap_or_default()
     }
 
     fn network(&self, network: IpAddr) -> Count {
@@ -107,18 +111,21 @@ impl Addresses {
         let is_full = self.hosts.len() > most || self.networks.len() > most;
         if is_full || now.saturating_duration_since(self.minute) >= MINUTE {
             self.minute = now;
-            for counts in [&mut self.hosts, &mut self.networks] {
-                counts.retain(|_, count| {
-                    count.failed = 0;
-                    count.total() > 0
-                });
-                counts.shrink_to(REMEMBERED);
-            }
+            forget_failures(&mut self.hosts);
+            forget_failures(&mut self.networks);
         }
     }
 }
 
-fn update_in(counts: &mut HashMap<IpAddr, Count>, key: IpAddr, update: &impl Fn(&mut Count)) {
+fn forget_failures<K: Eq + Hash>(counts: &mut HashMap<K, Count>) {
+    counts.retain(|_, count| {
+        count.failed = 0;
+        count.total() > 0
+    });
+    counts.shrink_to(REMEMBERED);
+}
+
+fn update_in<K: Copy + Eq + Hash>(counts: &mut HashMap<K, Count>, key: K, update: &impl Fn(&mut Count)) {
     let count = counts.entry(key).or_default();
     update(count);
     if *count == Count::default() {

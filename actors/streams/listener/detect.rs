@@ -3,15 +3,15 @@
 
 use std::{
     collections::BTreeSet,
-    net::IpAddr,
     time::{Duration, Instant},
 };
 
 use actix::{Context, Handler};
 use tokio::sync::oneshot;
 
-use super::{Caller, Detected, Excess, Kind, LOG, Listener, Stage, queue::SILENCE, site};
+use super::{Caller, Detected, Excess, Kind, LOG, Listener, Site, Stage, queue::SILENCE};
 use crate::streams::{
+    accepted::Peer,
     component::{self, Component},
     connection::CLOSE_WITHIN,
     incoming::{self, Incoming},
@@ -22,6 +22,7 @@ use net::{
     stream::Stream,
     tls::{self, Tls, TlsStream},
 };
+use status::report::TlsReport;
 
 /// The result of the start of a connection.
 #[derive(Debug)]
@@ -42,23 +43,24 @@ enum Expected {
     Xml,
     XmlOrTls(Tls),
     Tls(Tls),
+    /// TLS, whatever application protocol the peer offers: none is registered for components.
+    ComponentTls(Tls),
 }
 
 impl Listener {
     /// Serves a connection that is counted already. Until its first byte it needs one task only.
     pub(super) fn serve(&mut self, socket: Socket, caller: Caller) {
         let expected = match &self.kind {
-            Kind::Components(_) => Expected::Xml,
-            Kind::Servers(servers) if self.direct_tls.get(caller.socket) == Some(&true) => {
-                Expected::Tls(servers.tls.clone())
-            }
+            Kind::Components(_, tls) if self.is_direct_tls(caller) => Expected::ComponentTls(tls.clone()),
+            Kind::Components(..) => Expected::Xml,
+            Kind::Servers(servers) if self.is_direct_tls(caller) => Expected::Tls(servers.tls.clone()),
             Kind::Servers(servers) => Expected::XmlOrTls(servers.tls.clone()),
         };
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         let (gives_way, others_wait) = oneshot::channel();
         let (own, within, since) = (self.own.clone(), self.limits.handshake_timeout, clock::now());
         (connection.stage, connection.since) = (Stage::Starting(Some(gives_way)), since);
-        self.silent.entry(site(caller.address.ip())).or_default().insert((since, caller));
+        self.silent.entry(caller.site()).or_default().insert((since, caller));
         actix_rt::spawn(async move {
             let outcome = detect(expected, socket, others_wait, within).await;
             // A listener that is gone takes no connections.
@@ -68,7 +70,7 @@ impl Listener {
 
     /// Ends the oldest silent connection of the address, so that a connection with a first byte can be
     /// served.
-    pub(super) fn end_silent_connection(&mut self, site: IpAddr) {
+    pub(super) fn end_silent_connection(&mut self, site: Site) {
         while let Some((since, caller)) = self.silent.get(&site).and_then(BTreeSet::first).copied() {
             if clock::since(since) < SILENCE {
                 return;
@@ -85,7 +87,7 @@ impl Listener {
 
     /// Removes a connection from the silent ones.
     fn forget_silent(&mut self, caller: Caller, since: Instant) {
-        let site = site(caller.address.ip());
+        let site = caller.site();
         if let Some(silent) = self.silent.get_mut(&site) {
             silent.remove(&(since, caller));
             if silent.is_empty() {
@@ -99,7 +101,7 @@ impl Listener {
         match outcome {
             Outcome::GaveWay(mut socket) => self.refuse(&mut socket, caller, &Excess::Address.error()),
             Outcome::Closed(reason) | Outcome::NoTls(reason) => {
-                log::debug!(target: LOG, address:% = caller.address, reason = reason.as_str(); "closed");
+                log::debug!(target: LOG, address:% = self.address(caller), reason = reason.as_str(); "closed");
             }
             Outcome::Plain(_) | Outcome::Secured(..) => {}
         }
@@ -109,15 +111,16 @@ impl Listener {
     fn start_component(
         &mut self,
         environment: component::Environment,
-        socket: Socket,
+        stream: Stream,
+        tls: Option<TlsReport>,
         caller: Caller,
         since: Instant,
     ) {
-        let Caller { address, socket: index } = caller;
+        let address = self.address(caller);
         let handshake_timeout = environment.handshake_timeout.saturating_sub(clock::since(since));
-        let environment = component::Environment { socket: index, handshake_timeout, ..environment };
+        let environment = component::Environment { handshake_timeout, ..environment };
         let component = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
-            Component::new(environment, Stream::Tcp(socket), address, own)
+            Component::new(environment, component::Accepted { stream, address, caller, tls }, own)
         });
         if self.stopped {
             let (within, token) = (CLOSE_WITHIN, drain::tokens().0);
@@ -136,7 +139,7 @@ impl Listener {
         caller: Caller,
         since: Instant,
     ) {
-        let Caller { address, socket: index } = caller;
+        let Caller { peer: Peer::Tcp(address), socket: index } = caller else { return };
         let environment =
             self.environment_for(address, incoming::Environment { socket: index, ..environment });
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
@@ -170,10 +173,14 @@ async fn detect(
         (Ok(Ok(Some(TLS_HANDSHAKE))), Expected::XmlOrTls(_)) => {}
         // The stream of a silent peer ends with an error that gives the reason.
         (_, Expected::Xml | Expected::XmlOrTls(_)) => return Outcome::Plain(socket),
-        (_, Expected::Tls(_)) => {}
+        (_, Expected::Tls(_) | Expected::ComponentTls(_)) => {}
     }
-    let (Expected::XmlOrTls(tls) | Expected::Tls(tls)) = expected else { return Outcome::Plain(socket) };
-    match tokio::time::timeout_at(deadline, tls.accept(socket, None, true)).await {
+    let (tls, has_protocol) = match expected {
+        Expected::Xml => return Outcome::Plain(socket),
+        Expected::XmlOrTls(tls) | Expected::Tls(tls) => (tls, true),
+        Expected::ComponentTls(tls) => (tls, false),
+    };
+    match tokio::time::timeout_at(deadline, tls.accept(socket, None, has_protocol)).await {
         Ok(Ok((stream, session))) => Outcome::Secured(Box::new(stream), Box::new(session)),
         Ok(Err(error)) => Outcome::NoTls(error.to_string()),
         Err(_) => Outcome::NoTls(format!("no TLS handshake within {} s", within.as_secs_f32())),
@@ -185,15 +192,69 @@ impl Handler<Queued<Detected>> for Listener {
 
     fn handle(&mut self, detected: Queued<Detected>, context: &mut Context<Self>) {
         let Detected { caller, since, outcome } = detected.into_message();
-        let address = caller.address;
         self.forget_silent(caller, since);
-        let (environment, outcome) = match (self.kind.clone(), outcome) {
-            (Kind::Servers(environment), outcome) => (environment, outcome),
-            (Kind::Components(environment), Outcome::Plain(socket)) => {
-                return self.start_component(environment, socket, caller, since);
+        match self.kind.clone() {
+            Kind::Servers(environment) => self.detected_server(environment, outcome, caller, since, context),
+            Kind::Components(environment, _) => {
+                self.detected_component(environment, outcome, caller, since, context);
             }
-            (Kind::Components(_), outcome) => return self.end(outcome, caller, context),
-        };
+        }
+    }
+}
+
+impl Listener {
+    fn detected_component(
+        &mut self,
+        environment: component::Environment,
+        outcome: Outcome,
+        caller: Caller,
+        since: Instant,
+        context: &mut Context<Self>,
+    ) {
+        let log_limits = environment.log_limits.clone();
+        match outcome {
+            // A reload has come in between.
+            _ if !self.limits.permits(caller.peer) => {
+                self.log_forbidden(caller);
+                self.forget(caller, context);
+            }
+            Outcome::Plain(socket) => {
+                self.start_component(environment, Stream::Tcp(socket), None, caller, since);
+            }
+            Outcome::Secured(stream, session) => {
+                if log_limits.secured.count_line() {
+                    log::info!(
+                        target: component::LOG, address:% = self.address(caller),
+                        protocol = session.protocol.as_str(), cipher = session.cipher.as_str(),
+                        sni = session.sni.as_deref().unwrap_or("-");
+                        "secured"
+                    );
+                }
+                let tls::Session { protocol, cipher, certificate, .. } = *session;
+                let tls = TlsReport::of_component(protocol, cipher, certificate.is_some());
+                self.start_component(environment, Stream::Tls(stream), Some(tls), caller, since);
+            }
+            Outcome::NoTls(reason) => {
+                if log_limits.insecure.count_line() {
+                    log::warn!(
+                        target: component::LOG, address:% = self.address(caller), reason = reason.as_str();
+                        "TLS handshake failed"
+                    );
+                }
+                self.forget(caller, context);
+            }
+            outcome => self.end(outcome, caller, context),
+        }
+    }
+
+    fn detected_server(
+        &mut self,
+        environment: incoming::Environment,
+        outcome: Outcome,
+        caller: Caller,
+        since: Instant,
+        context: &mut Context<Self>,
+    ) {
         let log_limits = environment.log_limits.clone();
         match outcome {
             Outcome::Plain(socket) => {
@@ -202,7 +263,7 @@ impl Handler<Queued<Detected>> for Listener {
             Outcome::Secured(stream, session) => {
                 if log_limits.secured.count_line() {
                     log::info!(
-                        target: LOG, address:% = address, protocol = session.protocol.as_str(),
+                        target: LOG, address:% = self.address(caller), protocol = session.protocol.as_str(),
                         cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
                         "secured"
                     );
@@ -213,7 +274,7 @@ impl Handler<Queued<Detected>> for Listener {
             Outcome::NoTls(reason) => {
                 if log_limits.insecure.count_line() {
                     log::warn!(
-                        target: LOG, address:% = address, reason = reason.as_str();
+                        target: LOG, address:% = self.address(caller), reason = reason.as_str();
                         "TLS handshake failed"
                     );
                 }

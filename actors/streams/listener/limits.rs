@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 use super::addresses::Bounds;
+use crate::streams::accepted::Peer;
+use net::subnet::Subnet;
 
 /// Limits of accepted connections. All but the first two are for connections that have not authenticated.
 #[derive(Clone, Debug)]
@@ -24,9 +26,19 @@ pub(crate) struct Limits {
     pub attempts: usize,
     /// The time limit for a first byte and a direct TLS handshake, and for the wait in the queue.
     pub handshake_timeout: Duration,
+    /// The addresses that may connect over TCP, besides loopback; `None`: all.
+    pub allow: Option<Arc<[Subnet]>>,
 }
 
 impl Limits {
+    /// Whether this peer may connect. The permissions of the file decide about the peers of a Unix socket, and only
+    /// processes on this machine have a loopback address.
+    pub(super) fn permits(&self, peer: Peer) -> bool {
+        let (Peer::Tcp(address), Some(allow)) = (peer, &self.allow) else { return true };
+        let ip = address.ip().to_canonical();
+        ip.is_loopback() || allow.iter().any(|network| network.contains(ip))
+    }
+
     pub(super) fn bounds(&self) -> Bounds {
         Bounds {
             per_address: self.per_address,

@@ -6,12 +6,12 @@
 //! connection that stays silent is refused, so that silent connections do not keep others of the same address
 //! from being served.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::{Context, Handler};
 use xmpp::stream::{self, Condition};
 
-use super::{Caller, Excess, Heard, Listener, Stage, Standing, site};
+use super::{Caller, Excess, Heard, Listener, Site, Stage, Standing};
 use mailbox::Queued;
 use net::network::Socket;
 
@@ -42,7 +42,7 @@ impl Listener {
     }
 
     /// Serves waiting connections of an address, as long as there is room.
-    pub(super) fn serve_waiting(&mut self, site: IpAddr) {
+    pub(super) fn serve_waiting(&mut self, site: Site) {
         while self.queues.contains_key(&site) {
             if self.addresses.has_failed_too_often(site) {
                 return self.clear_queue(site, &Excess::Attempts.error());
@@ -63,7 +63,7 @@ impl Listener {
 
     /// Refuses connections that have waited for too long, and serves others where there is room.
     pub(super) fn check_queues(&mut self) {
-        let sites: Vec<IpAddr> = self.queues.keys().copied().collect();
+        let sites: Vec<Site> = self.queues.keys().copied().collect();
         for site in sites {
             let late = stream::Error::new(
                 Condition::ResourceConstraint,
@@ -83,18 +83,18 @@ impl Listener {
 
     /// Refuses all waiting connections: the node stops.
     pub(super) fn clear_queues(&mut self) {
-        let sites: Vec<IpAddr> = self.queues.keys().copied().collect();
+        let sites: Vec<Site> = self.queues.keys().copied().collect();
         let stopping = stream::Error::new(Condition::SystemShutdown, "");
         sites.into_iter().for_each(|site| self.clear_queue(site, &stopping));
     }
 
-    fn clear_queue(&mut self, site: IpAddr, error: &stream::Error) {
+    fn clear_queue(&mut self, site: Site, error: &stream::Error) {
         for caller in self.queues.remove(&site).unwrap_or_default() {
             self.refuse_waiting(caller, error);
         }
     }
 
-    fn next_in_queue(&mut self, site: IpAddr) -> Option<Caller> {
+    fn next_in_queue(&mut self, site: Site) -> Option<Caller> {
         let queue = self.queues.get_mut(&site)?;
         let next = queue.pop_front();
         if queue.is_empty() {
@@ -107,7 +107,7 @@ impl Listener {
     /// and it was the node that did not serve it.
     fn refuse_waiting(&mut self, caller: Caller, error: &stream::Error) {
         let Some(connection) = self.connections.remove(&caller) else { return };
-        self.addresses.change(caller.address.ip(), Some(connection.standing), None);
+        self.addresses.change(caller.site(), Some(connection.standing), None);
         if let Stage::Waiting(mut socket) = connection.stage {
             self.refuse(&mut socket, caller, error);
         }
@@ -135,7 +135,7 @@ impl Handler<Queued<Heard>> for Listener {
 
     fn handle(&mut self, heard: Queued<Heard>, context: &mut Context<Self>) {
         let Heard { caller, first } = heard.into_message();
-        let site = site(caller.address.ip());
+        let site = caller.site();
         match first {
             FirstByte::Arrived(socket) if !self.stopped => {
                 let Some(connection) = self.connections.get_mut(&caller) else { return };

@@ -22,17 +22,20 @@ impl Handler<Queued<Adopt>> for Listener {
                 }
                 (*own, self.limits) = (new, limits);
             }
-            (Kind::Components(own), Kind::Components(new)) => {
-                for connection in self.connections.values() {
+            (Kind::Components(own, own_tls), Kind::Components(new, tls)) => {
+                for (caller, connection) in &self.connections {
                     if let Stage::Component(component) = &connection.stage {
                         // A connection that has just ended needs no configuration.
                         let _ = component.signal(component::Adopt { environment: Box::new(new.clone()) });
+                        if !limits.permits(caller.peer) {
+                            let _ = component.signal(component::Forbid);
+                        }
                     }
                 }
-                (*own, self.limits) = (new, limits);
+                (*own, *own_tls, self.limits) = (new, tls, limits);
             }
             // The kind of a listener never changes.
-            (Kind::Servers(_), Kind::Components(_)) | (Kind::Components(_), Kind::Servers(_)) => {}
+            (Kind::Servers(_), Kind::Components(..)) | (Kind::Components(..), Kind::Servers(_)) => {}
         }
         self.addresses.adopt(self.limits.bounds());
         self.check_queues();

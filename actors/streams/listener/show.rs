@@ -1,13 +1,12 @@
 //! Commands of an operator: report the accepted streams, and close some.
 
-use std::net::SocketAddr;
-
 use actix::{Context, Handler};
 
 use super::{Dismiss, Kind, Listener, Show, Stage, Tracked};
 use crate::streams::{component, incoming};
 use mailbox::Queued;
 use status::{
+    address::Address,
     amount::Amount,
     report::{Acknowledgement, Direction, LinkReport, LinkState, Seconds, Time},
     smallest::smallest,
@@ -15,7 +14,7 @@ use status::{
 
 impl Tracked {
     /// Has its stream report its state. A connection without a stream is reported by its address only.
-    fn show(&self, direction: Direction, address: SocketAddr, show: &Show) {
+    fn show(&self, direction: Direction, address: Address, show: &Show) {
         let (of, links) = (show.of.clone(), show.links.clone());
         // The stream may just have ended; the command may have been cancelled, or have enough links.
         match &self.stage {
@@ -28,7 +27,7 @@ impl Tracked {
         }
     }
 
-    fn starting(&self, direction: Direction, address: SocketAddr) -> LinkReport {
+    fn starting(&self, direction: Direction, address: Address) -> LinkReport {
         LinkReport {
             direction,
             state: LinkState::Connecting,
@@ -54,17 +53,17 @@ impl Handler<Queued<Show>> for Listener {
         let show = show.into_message();
         let direction = match self.kind {
             Kind::Servers(_) => Direction::Incoming,
-            Kind::Components(_) => Direction::Component,
+            Kind::Components(..) => Direction::Component,
         };
         if show.of.is_some() {
             // Only the streams know their domains.
             self.connections
                 .iter()
-                .for_each(|(caller, connection)| connection.show(direction, caller.address, &show));
+                .for_each(|(caller, connection)| connection.show(direction, self.address(*caller), &show));
         } else {
             for caller in smallest(self.connections.keys(), show.limit) {
                 if let Some(connection) = self.connections.get(caller) {
-                    connection.show(direction, caller.address, &show);
+                    connection.show(direction, self.address(*caller), &show);
                 }
             }
         }

@@ -1,7 +1,10 @@
 //! The task that accepts connections from one listening socket.
 
 use super::{Accepted, Caller, LOG, Listener};
-use crate::flow::accept::{self, Acceptor};
+use crate::{
+    flow::accept::{self, Acceptor},
+    streams::accepted::Peer,
+};
 use mailbox::{Mailbox, Refused};
 use net::network;
 
@@ -10,9 +13,12 @@ use net::network;
 pub(super) async fn accept(socket: network::Listener, index: usize, listener: Mailbox<Listener>) {
     let (message, summary) = ("a connection could not be accepted", "more connections could not be accepted");
     let acceptor = Acceptor::new(LOG, message, summary);
+    let mut number = 0;
     loop {
         let (stream, address) = acceptor.next(|| socket.accept()).await;
-        let mut accepted = Accepted { socket: stream, caller: Caller { address, socket: index } };
+        let peer = address.map_or(Peer::Unix(number), Peer::Tcp);
+        number += 1;
+        let mut accepted = Accepted { socket: stream, caller: Caller { peer, socket: index } };
         loop {
             match listener.tell(accepted) {
                 Ok(()) => break,

@@ -8,22 +8,21 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
     time::{Duration, Instant},
 };
 
 use actix::{Context, Handler};
 use xmpp::Domain;
 
-use super::{Listener, site};
-use crate::streams::accepted::WrongSecret;
+use super::{Listener, Site};
+use crate::streams::{accepted::WrongSecret, component};
 use mailbox::Queued;
 
 /// Counts the wrong secrets of the current minute.
 #[derive(Debug)]
 pub(super) struct WrongSecrets {
     minute: Instant,
-    counts: HashMap<(IpAddr, Domain), u32>,
+    counts: HashMap<(Site, Domain), u32>,
 }
 
 impl WrongSecrets {
@@ -33,15 +32,15 @@ impl WrongSecrets {
 
     /// Counts a wrong secret for `name` from an address. Gives the time for which the connection stays
     /// counted after its end, and whether it is the first one of this minute with such a time.
-    fn count(&mut self, ip: IpAddr, name: Domain, now: Instant) -> (Duration, bool) {
+    fn count(&mut self, site: Site, name: Domain, now: Instant) -> (Duration, bool) {
         if self.counts.len() >= COUNTED || now.saturating_duration_since(self.minute) >= MINUTE {
             *self = Self::new(now);
         }
-        let count = self.counts.entry((site(ip), name)).or_default();
+        let count = self.counts.entry((site, name)).or_default();
         *count = count.saturating_add(1);
         let penalty = match *count {
             ..=FREE => Duration::ZERO,
-            _ if ip.to_canonical().is_loopback() => LOCAL_PENALTY,
+            _ if site.is_local() => LOCAL_PENALTY,
             _ => PENALTY,
         };
         (penalty, *count == FREE + 1)
@@ -53,13 +52,14 @@ impl Handler<Queued<WrongSecret>> for Listener {
 
     fn handle(&mut self, wrong: Queued<WrongSecret>, _: &mut Context<Self>) {
         let WrongSecret { caller, name } = wrong.into_message();
-        let (penalty, is_first) = self.wrong_secrets.count(caller.address.ip(), name.clone(), clock::now());
+        let site = caller.site();
+        let (penalty, is_first) = self.wrong_secrets.count(site, name.clone(), clock::now());
         if let Some(connection) = self.connections.get_mut(&caller) {
             connection.penalty = penalty;
         }
         if is_first {
             log::warn!(
-                target: crate::streams::component::LOG, address:% = site(caller.address.ip()), name:% = name;
+                target: component::LOG, address:% = self.host(site), name:% = name;
                 "too many wrong secrets within a minute: further connections from this address are slowed down"
             );
         }
@@ -85,21 +85,32 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
-    fn penalties(ip: &str, count: usize) -> Vec<Duration> {
+    fn site(ip: &str) -> Site {
+        ip.parse::<IpAddr>().unwrap().into()
+    }
+
+    fn penalties(site: Site, count: usize) -> Vec<Duration> {
         let now = clock::now();
         let mut wrong = WrongSecrets::new(now);
         let name = Domain::new("bot.example").unwrap();
-        (0..count).map(|_| wrong.count(ip.parse().unwrap(), name.clone(), now).0).collect()
+        (0..count).map(|_| wrong.count(site, name.clone(), now).0).collect()
     }
 
     #[test]
     fn a_few_wrong_secrets_have_no_penalty_and_further_ones_have() {
-        for (ip, penalty) in [("127.0.0.1", LOCAL_PENALTY), ("::1", LOCAL_PENALTY), ("192.0.2.7", PENALTY)] {
-            let penalties = penalties(ip, 8);
-            assert_eq!(penalties[..5], [Duration::ZERO; 5], "{ip}");
-            assert_eq!(penalties[5..], [penalty; 3], "{ip}");
+        for (site, penalty) in [
+            (site("127.0.0.1"), LOCAL_PENALTY),
+            (site("::1"), LOCAL_PENALTY),
+            (Site::Unix(0), LOCAL_PENALTY),
+            (site("192.0.2.7"), PENALTY),
+        ] {
+            let penalties = penalties(site, 8);
+            assert_eq!(penalties[..5], [Duration::ZERO; 5], "{site:?}");
+            assert_eq!(penalties[5..], [penalty; 3], "{site:?}");
         }
     }
 
@@ -107,9 +118,8 @@ mod tests {
     fn each_name_and_each_address_has_its_own_count() {
         let now = clock::now();
         let mut wrong = WrongSecrets::new(now);
-        let mut count = |ip: &str, name: &str| {
-            wrong.count(ip.parse().unwrap(), Domain::new(name).unwrap(), now).0.is_zero()
-        };
+        let mut count =
+            |ip: &str, name: &str| wrong.count(site(ip), Domain::new(name).unwrap(), now).0.is_zero();
         for _ in 0..20 {
             count("192.0.2.7", "bot.example");
         }
@@ -124,13 +134,12 @@ mod tests {
         let mut wrong = WrongSecrets::new(now);
         let name = Domain::new("bot.example").unwrap();
         for number in 0..3 * COUNTED as u32 {
-            wrong.count(IpAddr::from(number.to_be_bytes()), name.clone(), now);
+            wrong.count(IpAddr::from(number.to_be_bytes()).into(), name.clone(), now);
             assert!(wrong.counts.len() <= COUNTED);
         }
-        let ip: IpAddr = [192, 0, 2, 7].into();
         for _ in 0..20 {
-            wrong.count(ip, name.clone(), now);
+            wrong.count(site("192.0.2.7"), name.clone(), now);
         }
-        assert!(wrong.count(ip, name, now + MINUTE).0.is_zero());
+        assert!(wrong.count(site("192.0.2.7"), name, now + MINUTE).0.is_zero());
     }
 }

@@ -13,7 +13,7 @@ use super::{
     entries::{COUNTED_FOR, Decision},
     *,
 };
-use crate::streams::incoming::Incoming;
+use crate::streams::{accepted::Peer, incoming::Incoming};
 use mailbox::{Mailbox, Meter};
 
 /// The true state of one stream.
@@ -156,7 +156,8 @@ impl Model {
     fn sees(&mut self, stream: usize, answer: Option<Answer>) {
         let Some(Answer { claim, outcome }) = answer else { return };
         let truth = &mut self.truths[stream];
-        let claimant = claim.claimant.address.port();
+        let Peer::Tcp(claimant) = claim.claimant.peer else { panic!("an address") };
+        let claimant = claimant.port();
         assert!(truth.claimants.remove(&claimant), "a claim is answered once");
         let is_resumed = match outcome {
             Outcome::Resumed { handled, .. } | Outcome::Counted { handled } => {
@@ -239,7 +240,7 @@ fn id(stream: usize) -> Arc<str> {
 
 fn caller(connection: u16) -> Caller {
     let address: SocketAddr = ([127, 0, 0, 1], connection).into();
-    Caller { address, socket: 0 }
+    Caller { peer: Peer::Tcp(address), socket: 0 }
 }
 
 fn identity() -> Identity {

@@ -21,16 +21,6 @@ fn arrive(addresses: &mut Addresses, ip: IpAddr, now: Instant) -> Result<Standin
 }
 
 #[test]
-fn a_host_is_an_ipv4_address_or_an_ipv6_network() {
-    let same = |one: &str, other: &str| site(ip(one)) == site(ip(other));
-    assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"));
-    assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
-    assert!(same("192.0.2.7", "::ffff:192.0.2.7"));
-    assert!(!same("192.0.2.7", "192.0.2.8"));
-    assert!(!same("::ffff:192.0.2.7", "::ffff:192.0.2.8"));
-}
-
-#[test]
 fn connections_above_the_limit_of_an_address_wait_and_are_refused_above_a_second_one() {
     let (mut addresses, now) = addresses();
     let standings: Vec<_> = (0..40).map(|_| arrive(&mut addresses, ip("192.0.2.7"), now)).collect();
@@ -75,7 +65,7 @@ fn an_address_with_authenticated_connections_is_served_more_of_the_others_up_to_
         }
         (0..20).for_each(|_| addresses.change(address, Some(Standing::Proved), None));
         assert_eq!(
-            addresses.bounds.served(&addresses.host(address), 1),
+            addresses.bounds.served(&addresses.host(address.into()), 1),
             2,
             "no authenticated connection is left"
         );
@@ -153,4 +143,23 @@ fn ended_connections_leave_nothing_in_the_tables() {
         }
     }
     assert!(addresses.hosts.is_empty() && addresses.networks.is_empty());
+}
+
+#[test]
+fn the_connections_to_a_unix_socket_are_bounded_together() {
+    let (mut addresses, now) = addresses();
+    let mut arrive = |socket| {
+        let standing = addresses.standing_of(Site::Unix(socket), now)?;
+        addresses.change(Site::Unix(socket), None, Some(standing));
+        Ok(standing)
+    };
+    let standings: Vec<_> = (0..40).map(|_| arrive(0)).collect();
+    assert_eq!(standings[..2], [Ok(Standing::Served); 2]);
+    assert_eq!(standings[2..34], [Ok(Standing::Waiting); 32]);
+    assert_eq!(standings[34..], [Err(Excess::Address); 6]);
+    assert_eq!(arrive(1), Ok(Standing::Served), "another socket");
+    for _ in 0..2 {
+        addresses.change(Site::Unix(0), Some(Standing::Served), None);
+    }
+    assert!(addresses.has_room(Site::Unix(0)) && !addresses.has_failed_too_often(Site::Unix(0)));
 }

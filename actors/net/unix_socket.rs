@@ -1,10 +1,10 @@
-//! Creates the control socket: one path for one node, accessible to its owner only.
+//! Creates a listening Unix socket: one path for one node, with the given permissions.
 
 use std::{
     fmt, fs, io,
     os::unix::{
-        fs::{FileTypeExt, MetadataExt, PermissionsExt},
-        net::{UnixListener as Listener, UnixStream},
+        fs::{FileTypeExt, MetadataExt, PermissionsExt, chown},
+        net::UnixListener as Listener,
     },
     path::{Path, PathBuf},
     process,
@@ -25,7 +25,16 @@ pub struct SocketFile {
 #[derive(Debug, PartialEq, Eq)]
 struct Identity([i128; 4]);
 
-/// The reason why the control socket could not be created.
+/// The users that can connect to a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    /// The permissions of the file. A connection needs the permission to write.
+    pub mode: u32,
+    /// The id of the group of the file; `None`: that of the process.
+    pub group: Option<u32>,
+}
+
+/// The reason why a socket could not be created.
 #[derive(Debug)]
 pub enum Error {
     /// The path is longer than the system allows.
@@ -34,29 +43,59 @@ pub enum Error {
     Taken,
     /// The path is a file that is not a socket.
     NotASocket,
+    /// The system does not let this process give the file to the group.
+    Group {
+        /// The id of the group.
+        group: u32,
+        /// The error of the system.
+        error: io::Error,
+    },
     /// An error of the system.
     Io(io::Error),
 }
 
-/// Binds the socket at `path`, for its owner only. It replaces the socket of a node that has ended.
+impl Default for Permissions {
+    /// For the user and the group of the process.
+    fn default() -> Self {
+        Self { mode: 0o660, group: None }
+    }
+}
+
+impl Permissions {
+    /// For the owner only.
+    pub const OWNER_ONLY: Self = Self { mode: 0o600, group: None };
+
+    /// Gives the file these permissions.
+    fn apply(self, file: &Path) -> Result<(), Error> {
+        if let Some(group) = self.group {
+            chown(file, None, Some(group)).map_err(|error| Error::Group { group, error })?;
+        }
+        Ok(fs::set_permissions(file, fs::Permissions::from_mode(self.mode))?)
+    }
+}
+
+/// Binds a socket at `path`. It replaces the socket of a node that has ended.
 ///
 /// # Errors
 ///
 /// The socket could not be created. The socket of a running node is not touched.
-pub fn bind(path: &Path) -> Result<(UnixListener, SocketFile), Error> {
+pub fn bind(path: &Path, permissions: Permissions) -> Result<(UnixListener, SocketFile), Error> {
     if path.as_os_str().len() > LONGEST {
         return Err(Error::TooLong);
     }
     clear(path)?;
     // A bound socket refuses connections until it listens, like the socket of a node that has ended: a node that starts
     // at this moment would remove it. So the socket gets its path after it listens. Its permissions are set before it
-    // listens, so only its owner can ever connect.
+    // listens, so no other user can ever connect.
     let (socket, beside) = bind_beside(path)?;
-    fs::set_permissions(&beside, fs::Permissions::from_mode(OWNER_ONLY))?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    let named = name(&beside, path);
-    if beside != path {
+    let listen = || {
+        permissions.apply(&beside)?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        name(&beside, path)
+    };
+    let named = listen();
+    if beside != path || named.is_err() {
         // A file that stays does no harm.
         let _ = fs::remove_file(&beside);
     }
@@ -101,12 +140,12 @@ pub fn fits(path: &Path) -> bool {
     path.as_os_str().len() <= LONGEST
 }
 
-/// Checks whether a socket can be created at `path`. It changes nothing there and does not connect.
+/// Checks whether a socket can be created at `path` with these permissions. It changes nothing there and does not connect.
 ///
 /// # Errors
 ///
 /// The reason why the socket could not be created.
-pub fn try_out(path: &Path) -> Result<(), Error> {
+pub fn try_out(path: &Path, permissions: Permissions) -> Result<(), Error> {
     if !fits(path) {
         return Err(Error::TooLong);
     }
@@ -120,7 +159,9 @@ pub fn try_out(path: &Path) -> Result<(), Error> {
     if fits(&beside) {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(&beside)?)?;
+        let applied = permissions.apply(&beside);
         fs::remove_file(&beside)?;
+        applied?;
     }
     Ok(())
 }
@@ -152,8 +193,12 @@ fn clear(path: &Path) -> Result<(), Error> {
 
 /// Returns whether a node accepts connections at `path`.
 fn answers(path: &Path) -> Result<bool, Error> {
-    match UnixStream::connect(path) {
-        Ok(_) => Ok(true),
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A node that hangs accepts nothing: with a full queue the call would wait for ever.
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(false),
         Err(error) => Err(error.into()),
     }
@@ -189,6 +234,11 @@ impl fmt::Display for Error {
             }
             Self::Taken => f.write_str("another node uses it"),
             Self::NotASocket => f.write_str("the file exists and is not a socket"),
+            Self::Group { group, error } => write!(
+                f,
+                "the file cannot be given to the group {group}: {error}; the user of the node must be a member of the \
+                 group, and a systemd unit must permit it (docs/operation.md)"
+            ),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -202,9 +252,6 @@ impl From<io::Error> for Error {
     }
 }
 
-/// Read and write for the owner; a connection needs both.
-const OWNER_ONLY: u32 = 0o600;
-
 /// The longest path in bytes: `sun_path` has 108, with a zero at its end.
 pub const LONGEST: usize = 107;
 
@@ -212,11 +259,15 @@ pub const LONGEST: usize = 107;
 const TEMPORARY_NAMES: u32 = 16;
 
 /// Connections that wait in the kernel to be accepted.
-const BACKLOG: i32 = 64;
+const BACKLOG: i32 = 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
+
+    const OWNER_ONLY: Permissions = Permissions::OWNER_ONLY;
 
     /// A directory that is removed when the test ends.
     struct Directory(PathBuf);
@@ -235,47 +286,90 @@ mod tests {
         }
     }
 
-    #[actix::test]
+    #[tokio::test]
     async fn the_socket_is_accessible_to_its_owner_only_and_removed_with_the_node() {
         let directory = Directory::new("owner");
         let path = directory.0.join("nuncio.sock");
-        let (listener, file) = bind(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, OWNER_ONLY);
+        let (listener, file) = bind(&path, OWNER_ONLY).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         drop((listener, file));
         assert!(!path.exists());
     }
 
-    #[actix::test]
+    #[tokio::test]
+    async fn the_socket_has_the_wanted_mode_and_group() {
+        let directory = Directory::new("mode");
+        let path = directory.0.join("component.sock");
+        // The group of the process, which may always be set; as root also another one.
+        let own = fs::metadata(&directory.0).unwrap();
+        let group = if own.uid() == 0 { 4711 } else { own.gid() };
+        for mode in [0o660, 0o666, 0o600] {
+            let _bound = bind(&path, Permissions { mode, group: Some(group) }).unwrap();
+            let file = fs::metadata(&path).unwrap();
+            assert_eq!((file.permissions().mode() & 0o777, file.gid()), (mode, group));
+        }
+        assert!(try_out(&path, Permissions { mode: 0o660, group: Some(group) }).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_group_that_cannot_be_set_leaves_no_file() {
+        let directory = Directory::new("group");
+        let path = directory.0.join("component.sock");
+        if fs::metadata(&directory.0).unwrap().uid() == 0 {
+            // No id is forbidden for root but this one, which means "unchanged": the mode alone is applied.
+            assert!(bind(&path, Permissions { mode: 0o660, group: Some(u32::MAX) }).is_ok());
+        } else {
+            let permissions = Permissions { mode: 0o660, group: Some(0) };
+            for result in [bind(&path, permissions).err(), try_out(&path, permissions).err()] {
+                assert!(matches!(result, Some(Error::Group { group: 0, .. })), "{result:?}");
+            }
+        }
+        assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn refuses_the_socket_of_a_node_that_accepts_nothing_now() {
+        let directory = Directory::new("hung");
+        let path = directory.0.join("component.sock");
+        let _hung = bind(&path, OWNER_ONLY).unwrap();
+        let mut waiting = Vec::new();
+        while waiting.len() <= BACKLOG as usize {
+            waiting.push(UnixStream::connect(&path).unwrap());
+        }
+        assert!(matches!(bind(&path, OWNER_ONLY), Err(Error::Taken)));
+    }
+
+    #[tokio::test]
     async fn refuses_the_socket_of_a_running_node() {
         let directory = Directory::new("live");
         let path = directory.0.join("nuncio.sock");
-        let _first = bind(&path).unwrap();
-        assert!(matches!(bind(&path), Err(Error::Taken)));
+        let _first = bind(&path, OWNER_ONLY).unwrap();
+        assert!(matches!(bind(&path, OWNER_ONLY), Err(Error::Taken)));
         assert!(UnixStream::connect(&path).is_ok());
     }
 
-    #[actix::test]
+    #[tokio::test]
     async fn replaces_the_socket_of_a_node_that_has_ended() {
         let directory = Directory::new("stale");
         let path = directory.0.join("nuncio.sock");
         drop(Listener::bind(&path).unwrap());
         assert!(path.exists());
-        let _second = bind(&path).unwrap();
+        let _second = bind(&path, OWNER_ONLY).unwrap();
         assert!(UnixStream::connect(&path).is_ok());
     }
 
-    #[actix::test]
+    #[tokio::test]
     async fn does_not_remove_the_socket_of_another_node() {
         let directory = Directory::new("other");
         let path = directory.0.join("nuncio.sock");
-        let (listener, file) = bind(&path).unwrap();
+        let (listener, file) = bind(&path, OWNER_ONLY).unwrap();
         drop(listener);
-        let _second = bind(&path).unwrap();
+        let _second = bind(&path, OWNER_ONLY).unwrap();
         drop(file);
         assert!(path.exists());
     }
 
-    #[actix::test]
+    #[tokio::test]
     async fn a_socket_has_its_path_only_while_it_listens() {
         let directory = Directory::new("race");
         let path = directory.0.join("nuncio.sock");
@@ -285,7 +379,7 @@ mod tests {
                 let path = path.clone();
                 std::thread::spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    runtime.block_on(async { bind(&path).ok() })
+                    runtime.block_on(async { bind(&path, OWNER_ONLY).ok() })
                 })
             })
             .collect();
@@ -300,12 +394,12 @@ mod tests {
         assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0, "nothing is left behind");
     }
 
-    #[actix::test]
+    #[tokio::test]
     async fn does_not_replace_a_file_that_is_not_a_socket() {
         let directory = Directory::new("file");
         let path = directory.0.join("nuncio.sock");
         fs::write(&path, "important").unwrap();
-        assert!(matches!(bind(&path), Err(Error::NotASocket)));
+        assert!(matches!(bind(&path, OWNER_ONLY), Err(Error::NotASocket)));
         assert_eq!(fs::read_to_string(&path).unwrap(), "important");
     }
 
@@ -313,16 +407,16 @@ mod tests {
     fn a_check_of_a_path_leaves_no_file() {
         let directory = Directory::new("trial");
         let path = directory.0.join("nuncio.sock");
-        assert!(try_out(&path).is_ok());
-        assert!(matches!(try_out(&directory.0.join("nowhere/nuncio.sock")), Err(Error::Io(_))));
+        assert!(try_out(&path, OWNER_ONLY).is_ok());
+        assert!(matches!(try_out(&directory.0.join("nowhere/nuncio.sock"), OWNER_ONLY), Err(Error::Io(_))));
         assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
         fs::write(&path, "important").unwrap();
-        assert!(matches!(try_out(&path), Err(Error::NotASocket)));
+        assert!(matches!(try_out(&path, OWNER_ONLY), Err(Error::NotASocket)));
     }
 
-    #[actix::test]
+    #[tokio::test]
     async fn refuses_a_path_that_is_too_long() {
-        let error = bind(Path::new(&format!("/tmp/{}", "x".repeat(LONGEST)))).unwrap_err();
+        let error = bind(Path::new(&format!("/tmp/{}", "x".repeat(LONGEST))), OWNER_ONLY).unwrap_err();
         assert!(error.to_string().contains("107 bytes"), "{error}");
     }
 }
