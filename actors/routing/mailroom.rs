@@ -14,6 +14,7 @@ mod handover;
 mod journal;
 mod messages;
 mod notices;
+mod overflow;
 mod presences;
 mod reports;
 mod rules;
@@ -25,7 +26,12 @@ use std::{sync::Arc, time::Duration};
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{Domain, stanza::Kind};
 
-use self::{answers::Reason, presences::Presences, seats::Seats};
+use self::{
+    answers::Reason,
+    overflow::Disk,
+    presences::Presences,
+    seats::{Gone, Seats},
+};
 pub use self::{
     messages::{
         Adopt, Answered, Bounced, Deliver, Drain, Expect, HandedOver, Notified, Owners, Release, Restore,
@@ -50,6 +56,8 @@ pub struct Mailroom {
     refusals: Arc<LogLimiter>,
     /// `None` without a journal.
     keeper: Option<Keeper<Domain>>,
+    /// The same.
+    disk: Option<Disk>,
     stopping: bool,
     _guard: PanicGuard,
 }
@@ -65,8 +73,13 @@ impl Mailroom {
     ) -> Self {
         let mut seats = Seats::new(total_bytes);
         seats.adopt(components, total_bytes, clock::now());
+        let disk = owners.journal.as_ref().map(|store| {
+            seats.use_journal();
+            Disk::new(store, Waits::ForComponent, own.outlet(), own.outlet())
+        });
         Self {
             seats,
+            disk,
             presences: Presences::default(),
             keeper: owners
                 .journal
@@ -92,7 +105,7 @@ impl Mailroom {
             if self.stopping {
                 return self.leave_or_answer(vec![batch]);
             }
-            let is_first = seat.queue.is_empty();
+            let is_first = seat.is_empty();
             let late = batch.extract(|stanza| seat.rules.time_of(stanza) <= absence);
             self.forget_recipients(&name, &batch);
             if !late.stanzas.is_empty() {
@@ -110,15 +123,9 @@ impl Mailroom {
                 );
             }
         }
-        let returning = batch.returning;
-        for (limit, rest) in self.seats.append(&name, batch) {
-            if returning {
-                self.drop_answers(&rest, limit);
-            } else {
-                self.refuse(rest, limit);
-            }
+        if let Some(batch) = self.pass_on(&name, batch) {
+            self.append(&name, batch);
         }
-        self.note_unwritten(&name);
     }
 
     /// A user who tells an absent component that they are unavailable need not learn that the component is.
@@ -139,8 +146,13 @@ impl Mailroom {
         for name in self.seats.due(now) {
             let Some(seat) = self.seats.get(&name) else { continue };
             let reason = seat.absence(now).map_or(Reason::Slow, Reason::Away);
-            let expired = self.seats.take_expired(&name, now);
-            let stanzas: usize = expired.iter().map(|batch| batch.stanzas.len()).sum();
+            let mut expired = self.seats.take_expired(&name, now);
+            let mut stanzas = 0;
+            if let Some(taken) = self.seats.take_expired_overflow(&name, now) {
+                stanzas = taken.unread.len();
+                expired.extend(self.end(&name, taken, reason, Outcome::Expired));
+            }
+            stanzas += expired.iter().map(|batch| batch.stanzas.len()).sum::<usize>();
             if stanzas > 0 {
                 log::info!(
                     target: LOG, name:% = name, stanzas = stanzas, reason:% = reason.text(&name);
@@ -148,6 +160,7 @@ impl Mailroom {
                 );
             }
             self.answer(expired, &reason, Outcome::Expired);
+            self.look_after(&name);
         }
     }
 }
@@ -161,6 +174,7 @@ impl Actor for Mailroom {
             mailroom.notify_some();
             mailroom.offer_again(clock::now());
         });
+        context.run_interval(REFILL, |mailroom, _| mailroom.refill_all());
     }
 }
 
@@ -181,10 +195,14 @@ impl Handler<Queued<Drain>> for Mailroom {
         let Drain { token } = drain.into_message();
         self.stopping = true;
         for name in self.seats.absent() {
-            let waiting = self.seats.take_all(&name);
+            let mut waiting = self.seats.take_all(&name);
+            if let Some(taken) = self.seats.take_overflow(&name) {
+                waiting.extend(self.end(&name, taken, Reason::Stopping, Outcome::Answered));
+            }
             self.leave_or_answer(waiting);
         }
-        self.hold_until_left(token);
+        self.hold_until_left(token.clone());
+        self.hold_until_answered(token);
     }
 }
 
@@ -193,10 +211,12 @@ impl Handler<Queued<Adopt>> for Mailroom {
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { components, total_bytes } = adopt.into_message();
-        for (name, waiting) in self.seats.adopt(components, total_bytes, clock::now()) {
+        for Gone { name, mut batches, overflow } in self.seats.adopt(components, total_bytes, clock::now()) {
             self.presences.remove(&name);
-            self.answer(waiting, &Reason::Removed, Outcome::Answered);
+            batches.extend(self.end(&name, overflow, Reason::Removed, Outcome::Answered));
+            self.answer(batches, &Reason::Removed, Outcome::Answered);
         }
+        self.refill_all();
     }
 }
 
@@ -209,3 +229,6 @@ const LOG: &str = "nuncio::mailroom";
 
 /// The interval at which timers are checked. A stanza outlives its time by this at most, and the time to answer it.
 const TICK: Duration = Duration::from_millis(100);
+
+/// The interval at which it is tried again to read from the disk.
+const REFILL: Duration = Duration::from_secs(1);

@@ -1,13 +1,23 @@
 //! The sentence about a component: whether it is connected, and the stanzas that wait for it.
 
-use super::{count, waits};
+use super::{count, waits_with_journal};
 use crate::report::{ComponentReport, Seconds, Time};
 
 /// Describes the state of a component: `echo.example.org: component not connected for 3 min; its last
 /// connection ended: …`.
 pub fn component(component: &ComponentReport, now: Time) -> String {
     let ComponentReport {
-        name, connected, since, last_end, refused, waiting, first_answered, rejected, ..
+        name,
+        connected,
+        since,
+        last_end,
+        refused,
+        waiting,
+        kept,
+        on_disk,
+        first_answered,
+        rejected,
+        ..
     } = component;
     let time = Seconds(since.before(now));
     let mut parts = vec![match connected {
@@ -16,7 +26,8 @@ pub fn component(component: &ComponentReport, now: Time) -> String {
     }];
     if waiting.stanzas > 0 {
         let first = first_answered.map(|time| format!(", the first is answered with an error in {time}"));
-        parts.push(format!("{}{}", waits(*waiting), first.unwrap_or_default()));
+        let waits = waits_with_journal(*waiting, *kept, on_disk.stanzas);
+        parts.push(format!("{waits}{}", first.unwrap_or_default()));
     }
     match last_end {
         Some(ending) => parts.push(format!("its last connection ended: {}", ending.reason)),
