@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::{
     Node, StartError, absences,
     exporter::{gather, http},
-    identities,
+    identities, journal_watch,
     listeners::{Listeners, Receivers, Terms},
     served,
     sockets::{Sockets, bind_control},
@@ -141,7 +141,11 @@ impl Node {
         };
         let scrapes =
             sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, scraped.clone())));
-        let scrapes = scrapes.collect();
+        let tasks = scrapes.chain(opened.as_ref().zip(settings.journal.as_ref()).map(|(opened, journal)| {
+            let (asked, path, writer) = (opened.mailbox.outlet(), journal.path.clone(), opened.writer.clone());
+            actix::spawn(async move { journal_watch::watch(asked, &path, writer).await })
+        }));
+        let tasks = tasks.collect();
         let sources = Sources {
             router: router.clone(),
             promise: promise.clone(),
@@ -170,7 +174,7 @@ impl Node {
             listeners,
             settings: Box::new(settings),
             network,
-            scrapes,
+            tasks,
             _threads: threads,
         })
     }

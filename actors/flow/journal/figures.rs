@@ -14,6 +14,8 @@ use status::amount::Amount;
 pub(crate) struct Figures {
     /// The store works.
     pub(crate) up: AtomicBool,
+    /// The journal does not answer.
+    hangs: AtomicBool,
     pub(crate) records: AtomicU64,
     pub(crate) bytes: AtomicU64,
     /// Stanzas that should be in the file and are not.
@@ -65,6 +67,11 @@ impl Figures {
         self.microseconds.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
+    /// Sets whether the journal does not answer.
+    pub(crate) fn show_hanging(&self, hangs: bool) {
+        self.hangs.store(hangs, Relaxed);
+    }
+
     /// Sets what is in the file only, of the stanzas that wait for this.
     pub(crate) fn show_overflow(&self, waits: Waits, amount: Amount) {
         let overflow = match waits {
@@ -78,7 +85,7 @@ impl Figures {
     pub(crate) fn read(&self) -> Shown {
         let overflow = self.for_links.amount().plus(self.for_components.amount());
         Shown {
-            up: self.up.load(Relaxed),
+            up: self.up.load(Relaxed) && !self.hangs.load(Relaxed),
             records: self.records.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             not_kept: self.not_kept.load(Relaxed),

@@ -13,10 +13,7 @@ use crate::{
         batch::Batch,
         journal::{Group, Writer},
     },
-    routing::{
-        overflow::{Confirmation, Footprint, LongQueue, Overflow, Space, TakenOut},
-        queue::Queue,
-    },
+    routing::overflow::{Confirmation, Footprint, LongQueue, Overflow, Space, TakenOut},
 };
 use status::amount::Amount;
 
