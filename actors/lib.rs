@@ -133,20 +133,22 @@
 //! | router | [`promise::Restore`], [`mailroom::Restore`] | promise, mailroom | signal: the same |
 //! | promise, mailroom | [`Sync`](routing::journal::Sync) | journal | signal: one for each group of stanzas that are left at the stop |
 //! | journal | [`Synced`](routing::journal::Synced) | promise, mailroom | signal: one for each question |
-//! | promise | [`Confirm`](routing::journal::Confirm) | journal | signal: one at a time |
-//! | journal | [`Confirmed`](routing::journal::Confirmed) | promise | signal: one for each question |
-//! | promise | [`Fetch`](routing::journal::Fetch) | journal | signal: one at a time for each pair, and one for answers |
-//! | journal | [`Fetched`](routing::journal::Fetched) | promise | signal: one for each question |
-//! | node | [`Close`](routing::journal::Close) | journal | signal |
+//! | promise, mailroom | [`Confirm`](routing::journal::Confirm) | journal | signal: one at a time for each |
+//! | journal | [`Confirmed`](routing::journal::Confirmed) | promise, mailroom | signal: one for each question |
+//! | promise, mailroom | [`Fetch`](routing::journal::Fetch) | journal | signal: one at a time for each queue, and one for answers |
+//! | journal | [`Fetched`](routing::journal::Fetched) | promise, mailroom | signal: one for each question |
+//! | node | [`TryAgain`](routing::journal::TryAgain), [`Close`](routing::journal::Close) | journal | signal: one at the stop |
+//! | a task of the node | [`heartbeat::Respond`] | journal | signal: one at a time |
 //!
 //! The router reserves the key of each stanza, so records are in the order in which it takes stanzas, whoever writes them.
 //! Whoever gives a stanza to the journal attaches a handle to it. The handle goes where the stanza goes, and when it is
 //! dropped, the record is removed.
 //!
-//! A queue that is full in memory goes on in the journal. The promise keeps a stanza in memory until the journal has
-//! confirmed it, then only its key, its size and its times. It asks for the next records before the part in memory is used
-//! up; a session that asks for a portion meanwhile gets it when they are here, and is handed over to the router only when
-//! nothing of its pair is on the disk. Stanzas on the disk that are not to be delivered are read, and answered then.
+//! A queue that is full in memory goes on in the journal (`routing/overflow.rs`). The promise or the mailroom keeps a stanza
+//! in memory until the journal has confirmed it, then only its key, its size and its times. It asks for the next records
+//! before the part in memory is used up; a session or component that asks for a portion meanwhile gets it when they are here,
+//! and is handed over to the router only when nothing of its queue is on the disk. Stanzas on the disk that are not to be
+//! delivered are read, and answered then.
 //!
 //! ## Reload
 //!

@@ -4,6 +4,7 @@ mod client_slots;
 pub(crate) mod control;
 mod exporter;
 pub(crate) mod heartbeat;
+mod journal_watch;
 mod listeners;
 mod reload;
 mod sockets;
@@ -64,8 +65,8 @@ pub struct Node {
     listeners: Listeners,
     settings: Box<Settings>,
     network: Network,
-    /// Tasks that serve metrics.
-    scrapes: Vec<JoinHandle<()>>,
+    /// Tasks that serve metrics, and one that watches the journal.
+    tasks: Vec<JoinHandle<()>>,
     /// They stop when the node is dropped.
     _threads: Threads,
 }
@@ -204,7 +205,7 @@ impl Drop for Node {
         if let Some((_, writer)) = &self.journal {
             writer.freeze();
         }
-        self.scrapes.iter().for_each(JoinHandle::abort);
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 

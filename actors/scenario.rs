@@ -3,6 +3,7 @@
 
 mod absence;
 mod component_client;
+mod disk;
 mod full_router;
 mod incoming_acks;
 mod incoming_resumption;

@@ -121,6 +121,30 @@ fn messages_for_an_absent_component_survive_sigkill_and_arrive_once_and_in_order
 }
 
 #[test]
+fn messages_for_an_absent_component_that_are_on_the_disk_only_survive_sigkill() {
+    let network = Network::new();
+    let setup = Setup::of("nuncio.example").set("journal.path", "\"waiting.redb\"");
+    let watched = Watched::start(&network, setup.set("absence.max_stanzas", "1000"));
+    let near = watched.node.setup().components[0].clone();
+    sends_to(&watched.node.outbox(), &near, 0..AWAY);
+    watched.eventually_shows(&format!("nuncio_journal_overflow_stanzas {}", AWAY - 1000));
+    watched.eventually_shows(&format!("nuncio_absent_waiting{{component=\"{near}\"}} {AWAY}"));
+    watched.eventually_shows(&format!("nuncio_journal_records {AWAY}"));
+    let mut node = watched.node;
+    node.process().signal("KILL");
+    node.process().exit_within(SOON);
+
+    node.starts_again();
+    node.eventually_logs(&["nuncio::mailroom", "restored", &format!("stanzas={AWAY}")]);
+    assert_eq!(received(&mut node.inbox(), AWAY), expected(0..AWAY));
+    let account = node.settled_account();
+    assert!(account.contains(&format!("restored={AWAY} ")), "{account}");
+    assert!(account.contains("answered=0 expired=0 dropped=0 "), "{account}");
+    assert_eq!(node.terminate(SOON).code(), Some(0));
+    assert!(shows(&node).ends_with("0 stanzas\n"));
+}
+
+#[test]
 fn messages_that_a_component_does_not_read_survive_sigkill() {
     let network = Network::new();
     let watched = Watched::start(&network, with_journal());
@@ -220,6 +244,66 @@ fn a_full_disk_refuses_no_message_and_what_waits_is_written_when_there_is_room_a
     node.starts_again();
     let later = Node::start(&network, Setup::of("later.example"));
     assert_eq!(received(&mut later.inbox(), COUNT), expected(0..COUNT));
+}
+
+#[test]
+fn a_disk_that_has_room_again_when_the_node_stops_keeps_what_waits() {
+    let network = Network::new();
+    let watched = Watched::start(&network, with_journal());
+    network.publish(REMOTE, network.address());
+    let limits = |size: &str| {
+        let process = watched.node.process().id().to_string();
+        let status = Command::new("prlimit").args(["--pid", &process, &format!("--fsize={size}:")]).status();
+        assert!(status.unwrap().success());
+    };
+    limits("2097152");
+    let sender = watched.node.inbox();
+    let (from, body) = (sender.name().to_owned(), "x".repeat(1000));
+    let message = move |number| {
+        format!("<message from='a@{from}' to='b@{REMOTE}' id='{number}'><body>{body}</body></message>")
+    };
+    sender.floods(COUNT, message).join().unwrap();
+    watched.node.eventually_logs(&["ERROR", "nuncio::journal", "journal failing"]);
+    watched.eventually_shows(&format!("nuncio_stanzas_waiting {COUNT}\n"));
+    // The file is not opened again by itself in the next seconds.
+    limits("unlimited");
+    let mut node = watched.node;
+    assert_eq!(node.terminate(SOON).code(), Some(0));
+    node.eventually_logs(&["nuncio::account", "domain=*", "waiting=0", &format!("kept={COUNT} ")]);
+    node.starts_again();
+    let later = Node::start(&network, Setup::of("later.example"));
+    assert_eq!(received(&mut later.inbox(), COUNT), expected(0..COUNT));
+}
+
+#[test]
+fn a_file_that_is_removed_or_replaced_while_the_node_runs_is_followed_by_a_new_one_with_everything() {
+    let network = Network::new();
+    let watched = Watched::start(&network, with_journal());
+    network.publish(REMOTE, network.address());
+    let file = watched.node.file().with_file_name("waiting.redb");
+    let sender = watched.node.inbox();
+    sends(&sender, 0..COUNT);
+    watched.eventually_shows(&format!("nuncio_journal_records {COUNT}\n"));
+    fs::remove_file(&file).unwrap();
+    watched.node.eventually_logs(&["ERROR", "nuncio::journal", "was moved, removed or replaced"]);
+    sends(&sender, COUNT..2 * COUNT);
+    watched.eventually_shows(&format!("nuncio_journal_records {}\n", 2 * COUNT));
+    // A backup.
+    fs::write(file.with_extension("backup"), "").unwrap();
+    fs::rename(file.with_extension("backup"), &file).unwrap();
+    watched.node.eventually_logs(&[
+        "ERROR",
+        "nuncio::journal",
+        "was moved, removed or replaced",
+        "moved_to=",
+    ]);
+    let mut node = watched.node;
+    node.process().signal("KILL");
+    node.process().exit_within(SOON);
+    node.starts_again();
+    node.eventually_logs(&["nuncio::journal", "journal opened", &format!("records={}", 2 * COUNT)]);
+    let later = Node::start(&network, Setup::of("later.example"));
+    assert_eq!(received(&mut later.inbox(), 2 * COUNT), expected(0..2 * COUNT));
 }
 
 #[test]
@@ -375,3 +459,5 @@ const REMOTE: &str = "inbox.later.example";
 const COUNT: usize = 5000;
 
 const MANY: usize = 120_000;
+
+const AWAY: usize = 30_000;

@@ -5,8 +5,11 @@
 //!
 //! After an error of the system every further call fails, also when there is space again: the caller opens the file again.
 
+mod tree;
+
 use std::{
     cell::Cell,
+    fs::{self, File},
     io,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
@@ -16,8 +19,8 @@ use redb::{Builder, Database, ReadableTable, ReadableTableMetadata, TableDefinit
 
 use crate::{
     cipher::Cipher,
-    file,
-    store::{Amount, Changes, Error, FORMAT, Open, Store},
+    file::{self, Identity},
+    store::{Amount, Changes, Error, FORMAT, Open, Place, Store},
 };
 
 /// Opens the store in a file.
@@ -26,12 +29,14 @@ pub struct Disk {
     path: PathBuf,
     /// That of the cipher; `None`: new records are not encrypted.
     fingerprint: Option<Vec<u8>>,
+    /// The damaged file that was set aside last.
+    aside: Option<PathBuf>,
 }
 
 impl Disk {
     /// The store in this file, which is made if it does not exist. Its directory is made too, if its parent exists.
     pub fn new(path: PathBuf, cipher: Option<&Cipher>) -> Self {
-        Self { path, fingerprint: cipher.map(|cipher| cipher.fingerprint().to_vec()) }
+        Self { path, fingerprint: cipher.map(|cipher| cipher.fingerprint().to_vec()), aside: None }
     }
 }
 
@@ -41,7 +46,10 @@ impl Open for Disk {
         if let Some(format) = file::newer_format(&file)? {
             return Err(Error::Newer { format, by: None });
         }
-        let length = file.metadata()?.len();
+        let (metadata, watched) = (file.metadata()?, file.try_clone()?);
+        let (length, identity) = (metadata.len(), Identity::of(&metadata));
+        // Some network file systems give a file another number each time.
+        let is_watchable = fs::metadata(&self.path).is_ok_and(|found| Identity::of(&found) == identity);
         let opened = guarded(|| {
             let mut database = Builder::new()
                 .create_with_file_format_v3(true)
@@ -55,14 +63,38 @@ impl Open for Disk {
             Ok(database)
         });
         match opened {
-            Ok(database) => Ok(Box::new(OpenDisk { database: Some(database) })),
+            Ok(database) => Ok(Box::new(OpenDisk {
+                database: Some(database),
+                path: self.path.clone(),
+                watched: is_watchable.then_some((identity, watched)),
+            })),
             Err(Error::InUse(_)) => Err(Error::InUse(file::holder(&self.path))),
             Err(error) => Err(error),
         }
     }
 
     fn set_aside(&mut self) -> io::Result<String> {
-        Ok(file::set_aside(&self.path)?.display().to_string())
+        let aside = file::set_aside(&self.path, "damaged")?;
+        let name = aside.display().to_string();
+        self.aside = Some(aside);
+        Ok(name)
+    }
+
+    fn salvage(&mut self, found: &mut dyn FnMut(u64, &[u8])) -> io::Result<()> {
+        let Some(aside) = &self.aside else { return Ok(()) };
+        tree::walk(&File::open(aside)?, found)
+    }
+
+    fn clear_place(&mut self) -> io::Result<Option<String>> {
+        if !exists(&self.path) {
+            return Ok(None);
+        }
+        Ok(Some(file::set_aside(&self.path, "replaced")?.display().to_string()))
+    }
+
+    fn discard(&mut self) {
+        // If it stays, it is moved away at the next attempt.
+        let _ = fs::remove_file(&self.path);
     }
 
     fn name(&self) -> String {
@@ -120,6 +152,9 @@ fn check(transaction: &WriteTransaction, fingerprint: Option<&[u8]>) -> Result<(
 struct OpenDisk {
     /// Taken when it is dropped.
     database: Option<Database>,
+    path: PathBuf,
+    /// What tells the file from others, and the file; `None`: the file system does not tell.
+    watched: Option<(Identity, File)>,
 }
 
 impl OpenDisk {
@@ -179,6 +214,10 @@ impl Store for OpenDisk {
             };
             keys.iter().map(get).collect()
         })
+    }
+
+    fn place(&mut self) -> Place {
+        self.watched.as_ref().map_or(Place::Here, |(identity, file)| file::place(&self.path, *identity, file))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::store::Error;
+use crate::store::{Error, Place};
 use status::report::Time;
 
 /// Opens a file that only its owner can read; makes it, and its directory, if they do not exist. A file that is not a journal
@@ -53,13 +53,45 @@ pub(crate) fn newer_format(file: &File) -> io::Result<Option<u64>> {
     Ok((magic == Some(REDB) && (REDB_FORMAT + 1..=REDB_FORMAT + 8).contains(&newest)).then(|| newest.into()))
 }
 
-/// Renames a damaged file. Gives its new name.
-pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+/// What tells one file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    pub(crate) fn of(metadata: &fs::Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// Whether the file that was opened at `path` is still there.
+pub(crate) fn place(path: &Path, opened: Identity, file: &File) -> Place {
+    match fs::metadata(path) {
+        Ok(found) if Identity::of(&found) != opened => return Place::Elsewhere,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Place::Elsewhere;
+        }
+        // The directory cannot be read at the moment.
+        Ok(_) | Err(_) => {}
+    }
+    let mut head = [0; REDB.len()];
+    match file.read_exact_at(&mut head, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Place::Overwritten,
+        Ok(()) if head != REDB => Place::Overwritten,
+        // A disk that fails shows at the next commit.
+        Ok(()) | Err(_) => Place::Here,
+    }
+}
+
+/// Renames a file for this reason, which becomes a part of its name. Gives its new name.
+pub(crate) fn set_aside(path: &Path, reason: &str) -> io::Result<PathBuf> {
     let time = Time::now().to_string().replace(':', "-");
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let numbers = (1..100).map(|number| format!(".{number}"));
     for suffix in std::iter::once(String::new()).chain(numbers) {
-        let new = path.with_file_name(format!("{name}.damaged-{time}{suffix}"));
+        let new = path.with_file_name(format!("{name}.{reason}-{time}{suffix}"));
         if new.symlink_metadata().is_err() {
             fs::rename(path, &new)?;
             return Ok(new);
@@ -125,7 +157,7 @@ mod tests {
         let names: Vec<PathBuf> = (0..3)
             .map(|number| {
                 fs::write(&path, number.to_string()).unwrap();
-                set_aside(&path).unwrap()
+                set_aside(&path, "damaged").unwrap()
             })
             .collect();
         for (number, name) in names.iter().enumerate() {

@@ -23,5 +23,5 @@ mod restore;
 pub mod scan;
 pub mod store;
 
-pub use log::{Committed, Journal, Refusal, Reopened};
+pub use log::{Committed, Journal, Refusal, Reopened, Replaced};
 pub use restore::{Restored, SetAside};

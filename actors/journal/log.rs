@@ -6,16 +6,20 @@
 //! While the store does not work, nothing is collected: the stanzas wait in memory as without a journal, and are written
 //! when it works again.
 
+mod failing;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt, mem,
     time::{Duration, Instant, SystemTime},
 };
 
+use self::failing::{Failing, Why};
+pub use self::failing::{Reopened, Replaced};
 use crate::{
     cipher::Cipher,
     record::{HEAD, Record},
-    restore::{self, Again, Restored, SetAside},
+    restore::{self, Restored},
     store::{Amount, Changes, Error, Open, Store},
 };
 
@@ -47,7 +51,7 @@ struct Pending<T> {
 #[derive(Debug)]
 enum State {
     Works(Box<dyn Store>),
-    Fails { since: Instant, retry: Instant },
+    Fails(Failing),
     Closed,
 }
 
@@ -69,15 +73,6 @@ pub struct Committed<T> {
     pub failed: Vec<T>,
     /// Why the commit failed.
     pub error: Option<Error>,
-}
-
-/// The store works again.
-#[derive(Debug)]
-pub struct Reopened {
-    /// How long it did not.
-    pub failed_for: Duration,
-    /// It was damaged, and is empty now.
-    pub set_aside: Option<SetAside>,
 }
 
 impl<T> Journal<T> {
@@ -103,7 +98,7 @@ impl<T> Journal<T> {
         };
         let state = match store {
             Some(store) => State::Works(store),
-            None => State::Fails { since: now, retry: now + RETRY },
+            None => State::fails(now),
         };
         let journal = Self {
             opener,
@@ -154,7 +149,11 @@ impl<T> Journal<T> {
     /// # Errors
     /// The store does not work; with the error if it has just failed.
     pub fn read(&mut self, keys: &[u64], now: Instant) -> Result<Vec<Option<Record>>, Option<Error>> {
-        let State::Works(store) = &mut self.state else { return Err(None) };
+        let (State::Works(store) | State::Fails(Failing { why: Why::Elsewhere(store), .. })) =
+            &mut self.state
+        else {
+            return Err(None);
+        };
         match store.get(keys) {
             Ok(found) => {
                 let decode = |(key, bytes): (&u64, Option<Vec<u8>>)| {
@@ -163,7 +162,7 @@ impl<T> Journal<T> {
                 Ok(keys.iter().zip(found).map(decode).collect())
             }
             Err(error) => {
-                self.state = State::Fails { since: now, retry: now + RETRY };
+                self.state = State::fails(now);
                 Err(Some(error))
             }
         }
@@ -230,31 +229,10 @@ impl<T> Journal<T> {
                 self.forgotten.extend(changes.forget);
                 committed.failed = tokens;
                 committed.error = Some(error);
-                self.state = State::Fails { since: now, retry: now + RETRY };
+                self.state = State::fails(now);
             }
         }
         committed
-    }
-
-    /// Opens the store again if it does not work and it is time for that. `None`: it works or is closed, or it is too early.
-    ///
-    /// # Errors
-    /// It still does not work.
-    pub fn reopen(&mut self, now: Instant) -> Option<Result<Reopened, Error>> {
-        let State::Fails { since, retry } = &mut self.state else { return None };
-        if *retry > now {
-            return None;
-        }
-        *retry = now + RETRY;
-        let failed_for = now.saturating_duration_since(*since);
-        Some(restore::reopen(&mut *self.opener).map(|Again { store, amount, set_aside }| {
-            self.state = State::Works(store);
-            self.stored = amount;
-            if set_aside.is_some() {
-                self.forgotten.clear();
-            }
-            Reopened { failed_for, set_aside }
-        }))
     }
 
     /// Closes the store for good. What was not committed is lost.
@@ -266,9 +244,9 @@ impl<T> Journal<T> {
 
     /// When [`reopen`](Self::reopen) should be called next; `None`: the store works, or is closed.
     pub fn next_attempt(&self) -> Option<Instant> {
-        match self.state {
+        match &self.state {
             State::Works(_) | State::Closed => None,
-            State::Fails { retry, .. } => Some(retry),
+            State::Fails(Failing { retry, .. }) => Some(*retry),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Reads a store at the start, and saves what can be read of a damaged one.
 
-use std::io;
+use std::{collections::BTreeMap, io};
 
 use crate::{
     cipher::Cipher,
@@ -34,6 +34,8 @@ pub struct SetAside {
     pub name: String,
     /// What is wrong with it.
     pub error: Error,
+    /// The number of records that could be read, and are in the new store.
+    pub saved: u64,
 }
 
 /// Opens a store and reads everything. A damaged store is replaced by a new one with what could be read. There is no store
@@ -52,8 +54,10 @@ pub(crate) fn open(
         Err(error @ Error::Damaged(_)) => error,
         Err(error) => return Err(error),
     };
-    let set_aside = Some(SetAside { name: opener.set_aside()?, error: damage });
+    let name = opener.set_aside()?;
     read.unwanted.clear();
+    read.salvage(opener, cipher);
+    let set_aside = Some(SetAside { name, error: damage, saved: read.records.len() as u64 });
     let written = opener.open().and_then(|mut store| {
         read.write_again(&mut *store, cipher)?;
         Ok(store)
@@ -67,34 +71,91 @@ pub(crate) fn open(
     })
 }
 
-/// A store that is open again.
-pub(crate) struct Again {
+/// Opens a store again. Gives everything that is in it.
+pub(crate) fn open_again(opener: &mut dyn Open) -> Result<(Box<dyn Store>, Amount), Error> {
+    let mut store = opener.open()?;
+    let mut amount = Amount::default();
+    each(&mut *store, |_, bytes| amount = amount.plus(Amount::one(bytes.len())))?;
+    Ok((store, amount))
+}
+
+/// Begins a new store with what can be read of the one that was set aside.
+pub(crate) fn begin_from_aside(opener: &mut dyn Open) -> Result<(Box<dyn Store>, Amount), Error> {
+    let mut copy = Copy::to(opener.open()?);
+    // What cannot be read is lost.
+    let _ = opener.salvage(&mut |key, bytes| copy.add(key, bytes));
+    copy.end().inspect_err(|_| opener.discard())
+}
+
+/// A new store in the place of one that is elsewhere.
+pub(crate) struct Moved {
     pub(crate) store: Box<dyn Store>,
     /// Everything in it.
     pub(crate) amount: Amount,
-    /// The store was damaged, and is a new one now.
-    pub(crate) set_aside: Option<SetAside>,
+    /// The new name of what was in its place.
+    pub(crate) found: Option<String>,
 }
 
-/// Opens a store again, and counts what is in it. A damaged one is replaced by an empty one.
-pub(crate) fn reopen(opener: &mut dyn Open) -> Result<Again, Error> {
-    let counted = opener.open().and_then(|mut store| {
-        let amount = count(&mut *store)?;
-        Ok(Again { store, amount, set_aside: None })
-    });
-    match counted {
-        Err(error @ Error::Damaged(_)) => {
-            let set_aside = Some(SetAside { name: opener.set_aside()?, error });
-            Ok(Again { store: opener.open()?, amount: Amount::default(), set_aside })
-        }
-        counted => counted,
+/// Begins a new store with everything that is in `old`, which is not in its place any more.
+pub(crate) fn begin_anew(opener: &mut dyn Open, old: &mut dyn Store) -> Result<Moved, Error> {
+    let found = opener.clear_place()?;
+    let mut copy = Copy::to(opener.open()?);
+    let read = each(old, |key, bytes| copy.add(key, bytes));
+    let copied = match read {
+        // What cannot be read is lost.
+        Ok(()) | Err(Error::Damaged(_)) => copy.end(),
+        Err(error) => Err(error),
+    };
+    let (store, amount) = copied.inspect_err(|_| opener.discard())?;
+    Ok(Moved { store, amount, found })
+}
+
+/// Records on their way to a new store, as they are.
+struct Copy {
+    store: Box<dyn Store>,
+    changes: Changes,
+    /// Bytes in `changes`.
+    bytes: usize,
+    amount: Amount,
+    failure: Option<Error>,
+}
+
+impl Copy {
+    fn to(store: Box<dyn Store>) -> Self {
+        let (changes, amount) = (Changes::default(), Amount::default());
+        Self { store, changes, bytes: 0, amount, failure: None }
     }
-}
 
-fn count(store: &mut dyn Store) -> Result<Amount, Error> {
-    let mut amount = Amount::default();
-    each(store, |_, bytes| amount = amount.plus(Amount::one(bytes.len())))?;
-    Ok(amount)
+    fn add(&mut self, key: u64, bytes: &[u8]) {
+        if self.failure.is_some() {
+            return;
+        }
+        self.amount = self.amount.plus(Amount::one(bytes.len()));
+        self.changes.append.push((key, bytes.to_vec()));
+        self.bytes += bytes.len();
+        if self.changes.append.len() >= PART || self.bytes >= PART_BYTES {
+            self.commit();
+        }
+    }
+
+    fn commit(&mut self) {
+        self.bytes = 0;
+        match self.store.commit(&std::mem::take(&mut self.changes)) {
+            // A damaged store may have a record twice.
+            Ok(replaced) => self.amount = self.amount.minus(replaced),
+            Err(error) => self.failure = Some(error),
+        }
+    }
+
+    fn end(mut self) -> Result<(Box<dyn Store>, Amount), Error> {
+        if !self.changes.is_empty() && self.failure.is_none() {
+            self.commit();
+        }
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok((self.store, self.amount)),
+        }
+    }
 }
 
 /// Calls `visit` for each record of a store, in order. Behind a damaged part it goes on with the records that can be read,
@@ -163,6 +224,21 @@ impl Read {
         }
     }
 
+    /// Adds the records of the store that was set aside which could not be read from it.
+    fn salvage(&mut self, opener: &mut dyn Open, cipher: Option<&Cipher>) {
+        let mut records: BTreeMap<u64, Record> = std::mem::take(&mut self.records).into_iter().collect();
+        // If it cannot be read, nothing is added.
+        let _ = opener.salvage(&mut |key, bytes| {
+            if let Ok(record) = Record::decode(key, bytes, cipher)
+                && !record.flags.overflow
+            {
+                records.entry(key).or_insert(record);
+            }
+        });
+        self.last = self.last.max(records.last_key_value().map_or(0, |(last, _)| *last));
+        self.records = records.into_iter().collect();
+    }
+
     /// Writes the records to a new store, under their keys.
     fn write_again(&mut self, store: &mut dyn Store, cipher: Option<&Cipher>) -> Result<(), Error> {
         self.amount = Amount::default();
@@ -191,3 +267,6 @@ const LARGEST_GAP: u64 = 1 << 16;
 
 /// Records that are read or written at once.
 const PART: usize = 10_000;
+
+/// Bytes of records that are copied at once.
+const PART_BYTES: usize = 4 << 20;

@@ -25,6 +25,22 @@ pub trait Store: fmt::Debug + Send {
     /// # Errors
     /// A part of the store cannot be read. The store has to be opened again.
     fn get(&mut self, keys: &[u64]) -> Result<Vec<Option<Vec<u8>>>, Error>;
+
+    /// Whether the store is still where it was opened.
+    fn place(&mut self) -> Place {
+        Place::Here
+    }
+}
+
+/// Where an open store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where it was opened.
+    Here,
+    /// Somewhere else, or nowhere: it was moved, removed or replaced. It can be read until it is closed.
+    Elsewhere,
+    /// Another program has cut or overwritten it.
+    Overwritten,
 }
 
 /// Opens a store, at the start and after an error.
@@ -40,6 +56,27 @@ pub trait Open: fmt::Debug + Send {
     /// # Errors
     /// The store cannot be renamed.
     fn set_aside(&mut self) -> io::Result<String>;
+
+    /// Finds the records of the store that was set aside last, as far as it is certain that they were not removed. Calls
+    /// `found` with the key and the bytes of each; damaged ones may be among them.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn salvage(&mut self, found: &mut dyn FnMut(u64, &[u8])) -> io::Result<()> {
+        let _ = found;
+        Ok(())
+    }
+
+    /// Moves away what is in the place of a store that is elsewhere now. Gives its new name, if there is something.
+    ///
+    /// # Errors
+    /// It cannot be renamed.
+    fn clear_place(&mut self) -> io::Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Removes a store that was opened and could not be filled.
+    fn discard(&mut self) {}
 
     /// The store, for the log and for error texts.
     fn name(&self) -> String;

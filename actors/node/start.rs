@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::{
     Node, StartError, absences,
     exporter::{gather, http},
-    identities, listed,
+    identities, journal_watch, listed,
     listeners::{Listeners, Receivers, Terms},
     served, served_by_components,
     sockets::{Sockets, bind_control},
@@ -144,7 +144,12 @@ impl Node {
         };
         let scrapes =
             sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, scraped.clone())));
-        let scrapes = scrapes.collect();
+        let tasks = scrapes.chain(opened.as_ref().zip(settings.journal.as_ref()).map(|(opened, journal)| {
+            let (asked, path, writer) =
+                (opened.mailbox.outlet(), journal.path.clone(), opened.writer.clone());
+            actix::spawn(async move { journal_watch::watch(asked, &path, writer).await })
+        }));
+        let tasks = tasks.collect();
         let sources = Sources {
             router: router.clone(),
             promise: promise.clone(),
@@ -173,7 +178,7 @@ impl Node {
             listeners,
             settings: Box::new(settings),
             network,
-            scrapes,
+            tasks,
             _threads: threads,
         })
     }

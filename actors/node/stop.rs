@@ -70,6 +70,10 @@ impl Node {
         for listener in self.servers.iter().chain(&self.components) {
             let _ = listener.signal(listener::Stop);
         }
+        if let Some((journal, _)) = &self.journal {
+            // Before it gets what is left for the next start.
+            let _ = journal.signal(journal::TryAgain);
+        }
         self.drain_servers(&deadline).await;
         // The answers are with the router. The components have to get them before they are asked to close.
         self.pass_router(deadline.part(budget::ANSWERS)).await;

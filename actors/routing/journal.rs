@@ -21,7 +21,7 @@ pub(in crate::routing) use self::keeper::{Keeper, Left};
 pub use self::start::OpenError;
 pub(crate) use self::{
     keeper::{GiveUp, Store, WriteDue},
-    messages::{Close, Confirm, Confirmed, Fetch, Fetched, Sync, Synced},
+    messages::{Close, Confirm, Confirmed, Fetch, Fetched, Sync, Synced, TryAgain},
     start::{Opened, Restored, Restoring, open},
 };
 use crate::flow::journal::{Cause, Forget, NewRecord, Pending, Write, Writer};
@@ -76,6 +76,7 @@ impl Journal {
         if !self.log.has_changes() {
             return;
         }
+        self.check_place();
         let began = clock::now();
         let committed = self.log.commit(began);
         let figures = self.writer.figures();
@@ -90,6 +91,25 @@ impl Journal {
         }
         // More is to be removed: behind what has come meanwhile.
         self.ask_for_commit();
+    }
+
+    /// Notices a file that was moved, removed, replaced or overwritten.
+    fn check_place(&mut self) {
+        let path = self.log.name();
+        match self.log.check_place(clock::now()) {
+            None => return,
+            Some(Ok(replaced)) => log::error!(
+                target: LOG, path = path.as_str(), records = self.log.stored().records,
+                moved_to = replaced.found.as_deref();
+                "the file of the journal was moved, removed or replaced while the node uses it: a new one has everything \
+                 that waits. Stop the node before you move the file or restore another one, and keep logrotate away from it"
+            ),
+            Some(Err(error)) => {
+                self.log.abandon().iter().for_each(|pending| self.writer.set_refused(&pending.slot));
+                self.log_failing(&error);
+            }
+        }
+        self.show();
     }
 
     fn log_failing(&self, error: &store::Error) {
@@ -121,7 +141,7 @@ impl Journal {
             None => {}
             Some(Ok(reopened)) => {
                 if let Some(set_aside) = &reopened.set_aside {
-                    start::log_set_aside(set_aside, 0);
+                    start::log_set_aside(set_aside);
                     self.writer.begin_generation();
                 }
                 let failed_for = format!("{:.1}s", reopened.failed_for.as_secs_f64());
@@ -157,7 +177,10 @@ impl Actor for Journal {
 
     fn started(&mut self, context: &mut Context<Self>) {
         self.show();
-        context.run_interval(TICK, |journal, _| journal.reopen());
+        context.run_interval(TICK, |journal, _| {
+            journal.check_place();
+            journal.reopen();
+        });
     }
 }
 
@@ -237,11 +260,22 @@ impl Handler<Queued<Fetch>> for Journal {
     }
 }
 
+impl Handler<Queued<TryAgain>> for Journal {
+    type Result = ();
+
+    fn handle(&mut self, again: Queued<TryAgain>, _: &mut Context<Self>) {
+        let TryAgain = again.into_message();
+        self.log.retry_now(clock::now());
+        self.reopen();
+    }
+}
+
 impl Handler<Queued<Close>> for Journal {
     type Result = ();
 
     fn handle(&mut self, close: Queued<Close>, _: &mut Context<Self>) {
         let Close { token: _token } = close.into_message();
+        self.check_place();
         while self.log.has_changes() {
             self.commit();
         }
@@ -253,7 +287,8 @@ impl Handler<Queued<Close>> for Journal {
 
 const LOG: &str = "nuncio::journal";
 
-/// The interval at which it is checked whether a file that fails is to be opened again.
+/// The interval at which it is checked whether a file that fails is to be opened again, and whether one that works is still
+/// in its place. That is checked at each commit too.
 const TICK: Duration = Duration::from_secs(1);
 
 /// The time after which the records of settled stanzas are removed, so that many of them share a commit. A stanza that was

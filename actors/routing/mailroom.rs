@@ -16,18 +16,24 @@ mod journal;
 mod messages;
 mod names;
 mod notices;
+mod overflow;
 mod presences;
 mod reports;
 mod rules;
 mod seat;
 mod seats;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{Domain, Served, stanza::Kind};
 
-use self::{answers::Reason, presences::Presences, seats::Seats};
+use self::{
+    answers::Reason,
+    overflow::Disk,
+    presences::Presences,
+    seats::{Gone, Seats},
+};
 pub use self::{
     messages::{
         Adopt, Answered, Bounced, Deliver, Drain, Expect, HandedOver, Moved, Notified, Owners, Release,
@@ -48,12 +54,16 @@ pub struct Mailroom {
     seats: Seats,
     /// The component that serves each name.
     names: Served<Domain>,
+    /// Components that have lost names while a part of their queue was on the disk.
+    lost_names: HashSet<Domain>,
     presences: Presences,
     owners: Owners,
     /// Limits the log lines about full queues.
     refusals: Arc<LogLimiter>,
     /// `None` without a journal.
     keeper: Option<Keeper<Domain>>,
+    /// The same.
+    disk: Option<Disk>,
     stopping: bool,
     _guard: PanicGuard,
 }
@@ -70,9 +80,15 @@ impl Mailroom {
     ) -> Self {
         let mut seats = Seats::new(total_bytes);
         seats.adopt(components, total_bytes, clock::now());
+        let disk = owners.journal.as_ref().map(|store| {
+            seats.use_journal();
+            Disk::new(store, Waits::ForComponent, own.outlet(), own.outlet())
+        });
         Self {
             seats,
             names,
+            lost_names: HashSet::new(),
+            disk,
             presences: Presences::default(),
             keeper: owners
                 .journal
@@ -98,7 +114,7 @@ impl Mailroom {
             if self.stopping {
                 return self.leave_or_answer(vec![batch]);
             }
-            let is_first = seat.queue.is_empty();
+            let is_first = seat.is_empty();
             let late = batch.extract(|stanza| seat.rules.time_of(stanza) <= absence);
             self.forget_recipients(&name, &batch);
             if !late.stanzas.is_empty() {
@@ -116,15 +132,9 @@ impl Mailroom {
                 );
             }
         }
-        let returning = batch.returning;
-        for (limit, rest) in self.seats.append(&name, batch) {
-            if returning {
-                self.drop_answers(&rest, limit);
-            } else {
-                self.refuse(rest, limit);
-            }
+        if let Some(batch) = self.pass_on(&name, batch) {
+            self.append(&name, batch);
         }
-        self.note_unwritten(&name);
     }
 
     /// A user who tells an absent component that they are unavailable need not learn that the component is.
@@ -145,8 +155,13 @@ impl Mailroom {
         for name in self.seats.due(now) {
             let Some(seat) = self.seats.get(&name) else { continue };
             let reason = seat.absence(now).map_or(Reason::Slow, Reason::Away);
-            let expired = self.seats.take_expired(&name, now);
-            let stanzas: usize = expired.iter().map(|batch| batch.stanzas.len()).sum();
+            let mut expired = self.seats.take_expired(&name, now);
+            let mut stanzas = 0;
+            if let Some(taken) = self.seats.take_expired_overflow(&name, now) {
+                stanzas = taken.unread.len();
+                expired.extend(self.end(&name, taken, reason, Outcome::Expired));
+            }
+            stanzas += expired.iter().map(|batch| batch.stanzas.len()).sum::<usize>();
             if stanzas > 0 {
                 log::info!(
                     target: LOG, name:% = name, stanzas = stanzas, reason:% = reason.text(&name);
@@ -154,6 +169,7 @@ impl Mailroom {
                 );
             }
             self.answer(expired, &reason, Outcome::Expired);
+            self.look_after(&name);
         }
     }
 }
@@ -167,6 +183,7 @@ impl Actor for Mailroom {
             mailroom.notify_some();
             mailroom.offer_again(clock::now());
         });
+        context.run_interval(REFILL, |mailroom, _| mailroom.refill_all());
     }
 }
 
@@ -187,10 +204,14 @@ impl Handler<Queued<Drain>> for Mailroom {
         let Drain { token } = drain.into_message();
         self.stopping = true;
         for name in self.seats.absent() {
-            let waiting = self.seats.take_all(&name);
+            let mut waiting = self.seats.take_all(&name);
+            if let Some(taken) = self.seats.take_overflow(&name) {
+                waiting.extend(self.end(&name, taken, Reason::Stopping, Outcome::Answered));
+            }
             self.leave_or_answer(waiting);
         }
-        self.hold_until_left(token);
+        self.hold_until_left(token.clone());
+        self.hold_until_answered(token);
     }
 }
 
@@ -200,11 +221,13 @@ impl Handler<Queued<Adopt>> for Mailroom {
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { components, names, total_bytes } = adopt.into_message();
         let before = std::mem::replace(&mut self.names, names);
-        for (name, waiting) in self.seats.adopt(components, total_bytes, clock::now()) {
+        for Gone { name, mut batches, overflow } in self.seats.adopt(components, total_bytes, clock::now()) {
             self.presences.remove(&name);
-            self.move_on(waiting);
+            batches.extend(self.end(&name, overflow, Reason::Removed, Outcome::Answered));
+            self.move_on(batches);
         }
         self.give_up_names(&before);
+        self.refill_all();
     }
 }
 
@@ -217,3 +240,6 @@ const LOG: &str = "nuncio::mailroom";
 
 /// The interval at which timers are checked. A stanza outlives its time by this at most, and the time to answer it.
 const TICK: Duration = Duration::from_millis(100);
+
+/// The interval at which it is tried again to read from the disk.
+const REFILL: Duration = Duration::from_secs(1);

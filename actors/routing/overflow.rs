@@ -8,8 +8,11 @@
 //! Architecture Invariant: plain data. The caller asks the journal, and answers the stanzas that are taken out.
 
 mod confirmation;
+mod disk;
+mod endings;
 mod entries;
 mod facts;
+mod long_queue;
 mod unread;
 
 use std::{
@@ -20,7 +23,13 @@ use std::{
 use journal::record::Flags;
 use xmpp::Stanza;
 
-pub(super) use self::{confirmation::Confirmation, unread::Unread};
+pub(super) use self::{
+    confirmation::Confirmation,
+    disk::Disk,
+    endings::Outcome as Ending,
+    long_queue::{Footprint, LongQueue, READ_BYTES, READ_STANZAS, Space},
+    unread::{Read, Unread},
+};
 use self::{
     entries::{Entries, Goes, Removed},
     facts::OnDisk,
@@ -107,9 +116,8 @@ impl Room<'_> {
     }
 }
 
-impl Overflow {
-    /// An empty one.
-    pub(super) fn new() -> Self {
+impl Default for Overflow {
+    fn default() -> Self {
         Self {
             entries: Entries::default(),
             unconfirmed: VecDeque::new(),
@@ -117,7 +125,9 @@ impl Overflow {
             account: account::Entry::none(),
         }
     }
+}
 
+impl Overflow {
     pub(super) fn is_empty(&self) -> bool {
         self.entries.len() == 0 && self.reading.is_none()
     }

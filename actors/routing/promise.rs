@@ -31,6 +31,7 @@ mod slots;
 mod waiting;
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -61,6 +62,7 @@ use crate::{
     observe::log_limit::{self, LogLimiter},
     routing::journal::Keeper,
     settings::Promise as Bounds,
+    streams::outgoing::Outgoing,
 };
 use mailbox::{Mailbox, Meter, Queued, panic_guard::PanicGuard, workers::Workers};
 use status::event::{Event, EventKind};
@@ -84,6 +86,8 @@ pub struct Promise {
     keeper: Option<Keeper<DomainPair>>,
     /// The same.
     disk: Option<Disk>,
+    /// Sessions that wait for a portion which has to be read from the disk, with the room that they have.
+    pulls: HashMap<DomainPair, (Mailbox<Outgoing>, usize)>,
     stopping: bool,
     _guard: PanicGuard,
 }
@@ -99,7 +103,8 @@ impl Promise {
         owners: Owners,
         guard: PanicGuard,
     ) -> Self {
-        let disk = owners.journal.as_ref().map(|store| Disk::new(store, &own));
+        let disk =
+            owners.journal.as_ref().map(|store| Disk::new(store, Waits::ForLink, own.outlet(), own.outlet()));
         let mut waiting = Waiting::new(bounds.clone());
         if disk.is_some() {
             waiting.use_journal();
@@ -121,6 +126,7 @@ impl Promise {
             pairs: Pairs::default(),
             waiting,
             disk,
+            pulls: HashMap::new(),
             schedule,
             refusals: LogLimiter::new(LOG, log_limit::FEW, "more stanzas were refused: queues are full"),
             stopping: false,

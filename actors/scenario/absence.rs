@@ -2,6 +2,7 @@
 
 mod away;
 mod keep;
+mod overflow;
 mod presence;
 mod races;
 mod schedules;
@@ -25,6 +26,8 @@ struct House {
     core: Core,
     names: Vec<(Domain, Conflict, Absence)>,
     meter: Arc<Meter>,
+    /// `None`: nothing is written.
+    journal: Option<journal::Store>,
 }
 
 /// A connection of a component, which reads when the test does.
@@ -44,11 +47,17 @@ impl House {
 
     /// The same, when time is paused already.
     fn on_paused_time(conflict: Conflict, absence: Absence) -> Self {
-        Self::of(vec![
+        Self::over(None, conflict, absence)
+    }
+
+    /// The same, with what waits in this journal.
+    fn over(journal: Option<journal::Store>, conflict: Conflict, absence: Absence) -> Self {
+        let names = vec![
             (domain(OURS), Conflict::Refuse, ABSENCE),
             (domain(BOT), conflict, absence),
             (domain(OTHER), Conflict::Refuse, ABSENCE),
-        ])
+        ];
+        Self::of_names(names, journal)
     }
 
     fn new() -> Self {
@@ -56,6 +65,10 @@ impl House {
     }
 
     fn of(names: Vec<(Domain, Conflict, Absence)>) -> Self {
+        Self::of_names(names, None)
+    }
+
+    fn of_names(names: Vec<(Domain, Conflict, Absence)>, journal: Option<journal::Store>) -> Self {
         let remotes = Remotes {
             behaviour: watch::Sender::new(Behaviour::default()),
             dials: Arc::default(),
@@ -73,16 +86,18 @@ impl House {
             bounds(),
             CAPACITY,
             RecorderHandle::disabled(),
-            None,
+            journal.clone(),
         );
-        Self { core, names, meter: Meter::new("component", CAPACITY, None) }
+        Self { core, names, meter: Meter::new("component", CAPACITY, None), journal }
     }
 
     /// Connects a component. `pipe` bytes that it does not read fit into the connection.
     async fn connect(&self, name: &str, pipe: usize) -> Client {
         let (mut socket, link) = duplex(pipe);
         let (stream, address) = (Stream::Tcp(link.into()), ([127, 0, 0, 1], 5347).into());
-        let _ = start_component(&self.meter, environment(&self.names, &self.core), stream, address);
+        let mut environment = environment(&self.names, &self.core);
+        environment.journal = self.journal.as_ref().map(|store| store.keeping.clone());
+        let _ = start_component(&self.meter, environment, stream, address);
         let mut read = log_in_as(&mut socket, name).await;
         while read.len() < "/>".len() {
             assert!(socket.read_buf(&mut read).await.unwrap() > 0);
@@ -103,17 +118,28 @@ impl House {
 
     /// The stanzas that wait in the mailroom for a component.
     async fn waiting(&self, name: &str) -> u64 {
+        self.queue(name).await.waiting.stanzas
+    }
+
+    /// The queue of a component.
+    async fn queue(&self, name: &str) -> mailroom::Shown {
         let (answer, shown) = oneshot::channel();
         self.core.mailroom.signal(mailroom::Show { of: Some(domain(name)), answer }).unwrap();
-        shown.await.unwrap().iter().map(|shown| shown.waiting.stanzas).sum()
+        shown.await.unwrap().pop().unwrap()
     }
 
     /// The account balances, whatever is under way.
     async fn balances(&self) -> Arc<Totals> {
         let account = self.account().await;
         assert_eq!(account.difference(), Default::default(), "{account:?}");
-        let outcomes =
-            [Outcome::Written, Outcome::Uncertain, Outcome::Answered, Outcome::Expired, Outcome::Dropped];
+        let outcomes = [
+            Outcome::Written,
+            Outcome::Uncertain,
+            Outcome::Answered,
+            Outcome::Expired,
+            Outcome::Dropped,
+            Outcome::Kept,
+        ];
         let settled: u64 = outcomes.into_iter().map(|outcome| account.settled(outcome).stanzas).sum();
         assert_eq!(account.taken().stanzas, settled + account.waiting().stanzas, "{account:?}");
         account

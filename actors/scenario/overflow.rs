@@ -1,82 +1,16 @@
 //! Queues that are full overflow to the journal: order, times and outcomes are those of the memory, also if the disk is slow,
 //! full, failing or damaged.
 
-use ::journal::fake::{Failure, Fake};
-use actix::{Actor, Context, Handler};
+use ::journal::fake::Failure;
 
 use super::{
+    disk::{Disk, WIDE},
     remotes::Acks,
     schedules::{Random, one_random_step},
     slow_links::wide_bounds,
     *,
 };
-use crate::{
-    flow::{
-        account::Outcome,
-        journal::{Keeping, Writer},
-    },
-    routing::journal::{Confirm, Fetch, Journal},
-};
-use mailbox::Queued;
-
-/// The store of a node, and the way to it.
-struct Disk {
-    fake: Fake,
-    writer: Writer,
-    store: journal::Store,
-}
-
-/// Has each question to the journal wait.
-struct SlowDisk {
-    journal: Mailbox<Journal>,
-    wait: Duration,
-}
-
-impl Disk {
-    fn start(max_bytes: u64, wait: Duration) -> Self {
-        let (fake, here) = (Fake::default(), Arbiter::current());
-        let (log, restored) =
-            ::journal::Journal::open(Box::new(fake.clone()), None, max_bytes, clock::now()).unwrap();
-        let (mailbox, inbox) = mailbox::open(&Meter::new("journal", CAPACITY, None), "journal");
-        let writer = Writer::new(restored.next, mailbox.outlet(), mailbox.outlet());
-        let (own, of_actor) = (mailbox.clone(), writer.clone());
-        inbox.start_on(&here, move || Journal::new(log, of_actor, own));
-        let journal = mailbox.clone();
-        let meter = Meter::new("slow", CAPACITY, None);
-        let slow = mailbox::start_on(&here, &meter, "slow", move |_| SlowDisk { journal, wait });
-        let keeping = Keeping { writer: writer.clone(), after: Duration::from_millis(100) };
-        let (sync, confirm, fetch) = (mailbox.outlet(), slow.outlet(), slow.outlet());
-        Self { fake, writer, store: journal::Store { keeping, sync, confirm, fetch } }
-    }
-}
-
-impl Actor for SlowDisk {
-    type Context = Context<Self>;
-}
-
-impl Handler<Queued<Fetch>> for SlowDisk {
-    type Result = ();
-
-    fn handle(&mut self, fetch: Queued<Fetch>, _: &mut Context<Self>) {
-        let (journal, wait, fetch) = (self.journal.clone(), self.wait, fetch.into_message());
-        actix_rt::spawn(async move {
-            tokio::time::sleep(wait).await;
-            assert!(journal.signal(fetch).is_ok());
-        });
-    }
-}
-
-impl Handler<Queued<Confirm>> for SlowDisk {
-    type Result = ();
-
-    fn handle(&mut self, confirm: Queued<Confirm>, _: &mut Context<Self>) {
-        let (journal, wait, confirm) = (self.journal.clone(), self.wait, confirm.into_message());
-        actix_rt::spawn(async move {
-            tokio::time::sleep(wait).await;
-            assert!(journal.signal(confirm).is_ok());
-        });
-    }
-}
+use crate::flow::account::Outcome;
 
 impl Node {
     async fn start_over(disk: &Disk, bounds: settings::Promise, behaviour: Behaviour) -> Self {
@@ -101,9 +35,6 @@ const FEW: u64 = 20;
 
 /// Time for what is under way.
 const MOMENT: Duration = Duration::from_millis(200);
-
-/// A journal that no test fills.
-const WIDE: u64 = 1 << 30;
 
 #[actix::test]
 async fn what_has_no_room_in_memory_arrives_from_the_disk_in_order_while_more_comes() {

@@ -24,6 +24,20 @@ fn waits(amount: Amount) -> String {
     }
 }
 
+/// The same, with the number of those that are in the journal too, and of those that are on the disk only:
+/// `12 stanzas wait, all of them in the journal, 4 of them on the disk only, because the queue is full`
+fn waits_with_journal(waiting: Amount, kept: u64, on_disk: u64) -> String {
+    let waits = match kept {
+        0 => waits(waiting),
+        kept if kept >= waiting.stanzas => format!("{}, all of them in the journal", waits(waiting)),
+        kept => format!("{}, {kept} of them in the journal", waits(waiting)),
+    };
+    match on_disk {
+        0 => waits,
+        on_disk => format!("{waits}, {on_disk} of them on the disk only, because the queue is full"),
+    }
+}
+
 fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -129,7 +129,7 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
             link.and_then(|link| link.address.as_ref()).map_or_else(none, ToString::to_string),
             link.map_or_else(none, |link| stanzas_and_bytes(link.received)),
             link.map_or_else(none, |link| stanzas_and_bytes(link.sent)),
-            stanzas_and_bytes(link.map_or(component.waiting, |link| component.waiting.plus(link.waiting))),
+            waiting(component),
             component.refused.stanzas.to_string(),
             match (component.rejected.count, &component.rejected.address) {
                 (0, _) => none(),
@@ -145,6 +145,16 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
 /// The encryption of a link whose peer needs a certificate. A component proves its name by a secret.
 fn verified(link: &LinkReport) -> Option<&TlsReport> {
     link.tls.as_ref().filter(|_| link.direction != Direction::Component)
+}
+
+/// What waits for a component, in its queue and on its connection: `12/3.4 KiB (7 on the disk)`.
+fn waiting(component: &ComponentReport) -> String {
+    let on_link = component.link.as_ref().map_or_else(Amount::default, |link| link.waiting);
+    let waiting = stanzas_and_bytes(component.waiting.plus(on_link));
+    match component.on_disk.stanzas {
+        0 => waiting,
+        on_disk => format!("{waiting} ({on_disk} on the disk)"),
+    }
 }
 
 fn pairs(link: &LinkReport) -> String {

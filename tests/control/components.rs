@@ -63,6 +63,30 @@ fn explain_shows_the_state_of_components_and_local_domains() {
 }
 
 #[test]
+fn what_waits_for_a_component_on_the_disk_is_shown() {
+    let (network, place) = (Network::new(), Place::new());
+    let setup = place.setup().set("journal.path", "\"waiting.redb\"").set("absence.max_stanzas", "4");
+    let node = Node::start(&network, setup);
+    let outbox = node.outbox();
+    for number in 0..10 {
+        outbox.sends_message("inbox.nuncio.example", &number.to_string(), "");
+    }
+    let told = eventually("six stanzas wait on the disk", || {
+        let told = place.tells(&["explain", "inbox.nuncio.example"]);
+        told.contains("; 10 stanzas wait, all of them in the journal, 6 of them on the disk only")
+            .then_some(told)
+    });
+    assert!(told.contains("because the queue is full, the first is answered with an error in "), "{told}");
+    let json = place.json(&["components", "inbox.nuncio.example"]);
+    assert_eq!(json["components"][0]["on_disk"]["stanzas"], 6, "{json}");
+    assert_eq!(json["components"][0]["kept"], 10, "{json}");
+    let json = place.json(&["queues"]);
+    assert_eq!(json["queues"][0]["on_disk"]["stanzas"], 6, "{json}");
+    assert!(place.tells(&["queues"]).contains("10 (6 on the disk)"), "{}", place.tells(&["queues"]));
+    assert!(place.tells(&["components"]).contains("(6 on the disk)"), "{}", place.tells(&["components"]));
+}
+
+#[test]
 fn what_waits_for_a_component_is_shown_until_it_connects() {
     let (network, place) = (Network::new(), Place::new());
     let node = Node::start(&network, place.setup());

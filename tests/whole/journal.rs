@@ -189,6 +189,104 @@ fn a_restored_message_has_the_time_of_grace_and_is_then_answered() {
     });
 }
 
+/// Rules with which few stanzas fill the queue of a component.
+const NARROW: [(&str, &str); 2] = [("absence.max_stanzas", "500"), ("absence.message", "\"2h\"")];
+
+/// Sixty times as many messages as such a queue has in memory.
+const MANY: usize = 30_000;
+
+#[test]
+fn what_waits_for_an_absent_component_beside_a_small_memory_arrives_in_order() {
+    paused(async |network| {
+        let directory = Directory::new("absent-overflow");
+        let one = node_with(network, &directory.file("a.redb"), &NARROW).await;
+        let other = Node::start(network, Setup::of("other.example").external()).await;
+        let far = other.inbox().await;
+        for number in 0..MANY {
+            far.sends_message(INBOX, &number.to_string(), "hello");
+        }
+        sleep(Duration::from_secs(30)).await;
+        let account = one.account().await;
+        assert_eq!((account.taken().stanzas, account.waiting().stanzas), (MANY as u64, MANY as u64));
+        let figures = one.scrape().await;
+        let on_disk = format!("nuncio_journal_overflow_stanzas {}\n", MANY - 500);
+        assert!(figures.contains(&on_disk), "{figures}");
+        let mut inbox = one.inbox().await;
+        for number in MANY..MANY + 100 {
+            far.sends_message(INBOX, &number.to_string(), "hello");
+        }
+        assert_eq!(received(&mut inbox).await, numbers(MANY + 100));
+        let account = one.account().await;
+        let settled = [Outcome::Answered, Outcome::Expired, Outcome::Dropped, Outcome::Uncertain];
+        assert!(settled.iter().all(|outcome| account.settled(*outcome).stanzas == 0), "{account:?}");
+        assert_eq!(account.difference().stanzas, 0);
+    });
+}
+
+#[test]
+fn a_crash_while_a_component_is_given_what_was_on_the_disk_loses_nothing_that_was_written() {
+    paused(async |network| {
+        let directory = Directory::new("absent-crash");
+        let (file, copy) = (directory.file("a.redb"), directory.file("b.redb"));
+        let one = node_with(network, &file, &NARROW).await;
+        let other = Node::start(network, Setup::of("other.example").external()).await;
+        let far = other.inbox().await;
+        for number in 0..MANY {
+            far.sends_message(INBOX, &number.to_string(), "hello");
+        }
+        sleep(Duration::from_secs(30)).await;
+        let mut inbox = one.inbox().await;
+        for number in 0..1500 {
+            assert_eq!(inbox.next().await.unwrap().attribute("id"), number.to_string());
+        }
+        // At this moment the node is killed.
+        fs::copy(&file, &copy).unwrap();
+        let written = one.account().await.settled(Outcome::Written).stanzas as usize;
+        is_dead(network, &one).await;
+        let second = node_with(network, &copy, &NARROW).await;
+        let restored = second.account().await.restored().stanzas as usize;
+        assert!(restored > 0 && written + restored >= MANY, "{written} written, {restored} restored");
+        // Those that were delivered last may arrive again; nothing is missing.
+        let expected: Vec<String> = (MANY - restored..MANY).map(|number| number.to_string()).collect();
+        assert_eq!(received(&mut second.inbox().await).await, expected);
+        assert_eq!(second.account().await.difference().stanzas, 0);
+    });
+}
+
+#[test]
+fn what_a_component_does_not_read_waits_on_the_disk_and_a_stop_leaves_it_there() {
+    paused(async |network| {
+        let directory = Directory::new("deaf-overflow");
+        let file = directory.file("a.redb");
+        let one = node_with(network, &file, &NARROW).await;
+        let other = Node::start(network, Setup::of("other.example").external()).await;
+        let far = other.inbox().await;
+        let deaf = one.deaf_inbox().await;
+        let body = "x".repeat(2000);
+        for number in 0..3000 {
+            far.sends_message(INBOX, &number.to_string(), &body);
+        }
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(
+            one.account().await.waiting().stanzas + one.account().await.settled(Outcome::Written).stanzas,
+            3000
+        );
+        let figures = one.scrape().await;
+        assert!(!figures.contains("nuncio_journal_overflow_stanzas 0\n"), "{figures}");
+        drop(far);
+        let account = one.stops().await;
+        drop(deaf);
+        let kept = account.settled(Outcome::Kept).stanzas as usize;
+        assert_eq!((account.waiting().stanzas, account.difference().stanzas), (0, 0));
+        assert!(kept > 1000, "{account:?}");
+        assert_eq!(account.settled(Outcome::Answered).stanzas, 0);
+        let second = node_with(network, &file, &NARROW).await;
+        let received: Vec<usize> =
+            received(&mut second.inbox().await).await.iter().map(|id| id.parse().unwrap()).collect();
+        assert_eq!(received, (3000 - kept..3000).collect::<Vec<_>>());
+    });
+}
+
 /// The node with its journal, and a stream of the peer with acknowledgements.
 async fn receives<'a>(network: &'a Network, file: &Path) -> (Scene<'a>, super::fixture::Peer) {
     let scene = Scene::of(network, quick().set("journal.path", &format!("{file:?}"))).await;

@@ -6,24 +6,36 @@ use std::{
     time::Duration,
 };
 
+use super::Waits;
+use status::amount::Amount;
+
 /// The figures as they change.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     /// The store works.
     pub(crate) up: AtomicBool,
+    /// The journal does not answer.
+    hangs: AtomicBool,
     pub(crate) records: AtomicU64,
     pub(crate) bytes: AtomicU64,
     /// Stanzas that should be in the file and are not.
     pub(crate) not_kept: AtomicU64,
     /// Stanzas that were written since the start.
     pub(crate) written: AtomicU64,
-    /// Stanzas that are in the file only, because their queues are full in memory.
-    pub(crate) overflow_stanzas: AtomicU64,
-    /// Their bytes.
-    pub(crate) overflow_bytes: AtomicU64,
+    /// Stanzas that are in the file only, because their queues are full in memory: those that wait for a link.
+    for_links: Overflow,
+    /// Those that wait for a component.
+    for_components: Overflow,
     /// Commits by their time: one for each of [`COMMIT_BOUNDS`], and one for longer times.
     commits: [AtomicU64; BUCKETS],
     microseconds: AtomicU64,
+}
+
+/// Stanzas that are in the file only.
+#[derive(Debug, Default)]
+struct Overflow {
+    stanzas: AtomicU64,
+    bytes: AtomicU64,
 }
 
 /// The figures at one moment.
@@ -55,18 +67,40 @@ impl Figures {
         self.microseconds.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
+    /// Sets whether the journal does not answer.
+    pub(crate) fn show_hanging(&self, hangs: bool) {
+        self.hangs.store(hangs, Relaxed);
+    }
+
+    /// Sets what is in the file only, of the stanzas that wait for this.
+    pub(crate) fn show_overflow(&self, waits: Waits, amount: Amount) {
+        let overflow = match waits {
+            Waits::ForLink => &self.for_links,
+            Waits::ForComponent => &self.for_components,
+        };
+        overflow.stanzas.store(amount.stanzas, Relaxed);
+        overflow.bytes.store(amount.bytes, Relaxed);
+    }
+
     pub(crate) fn read(&self) -> Shown {
+        let overflow = self.for_links.amount().plus(self.for_components.amount());
         Shown {
-            up: self.up.load(Relaxed),
+            up: self.up.load(Relaxed) && !self.hangs.load(Relaxed),
             records: self.records.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             not_kept: self.not_kept.load(Relaxed),
             written: self.written.load(Relaxed),
-            overflow_stanzas: self.overflow_stanzas.load(Relaxed),
-            overflow_bytes: self.overflow_bytes.load(Relaxed),
+            overflow_stanzas: overflow.stanzas,
+            overflow_bytes: overflow.bytes,
             commits: std::array::from_fn(|nth| self.commits.get(nth).map_or(0, |count| count.load(Relaxed))),
             commit_seconds: Duration::from_micros(self.microseconds.load(Relaxed)).as_secs_f64(),
         }
+    }
+}
+
+impl Overflow {
+    fn amount(&self) -> Amount {
+        Amount { stanzas: self.stanzas.load(Relaxed), bytes: self.bytes.load(Relaxed) }
     }
 }
 

@@ -114,7 +114,7 @@ impl Sources {
                 state: if kept.is_served { QueueState::Handover } else { QueueState::Absent },
                 waiting: kept.waiting,
                 kept: kept.kept,
-                on_disk: Amount::default(),
+                on_disk: kept.on_disk,
                 open: Amount::default(),
                 oldest: kept.oldest,
                 next_attempt: None,
@@ -143,7 +143,9 @@ impl Sources {
         for kept in self.kept(of.as_ref(), round).await {
             let name = kept.name.to_string();
             if let Some(component) = components.iter_mut().find(|component| component.name == name) {
-                (component.waiting, component.first_answered) = (kept.waiting, kept.first_answered);
+                (component.waiting, component.kept, component.on_disk) =
+                    (kept.waiting, kept.kept, kept.on_disk);
+                component.first_answered = kept.first_answered;
             }
         }
         let Some(listener) = &self.components else { return Ok(components) };

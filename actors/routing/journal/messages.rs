@@ -46,6 +46,10 @@ pub(crate) struct Sync {
 #[derive(Debug)]
 pub(crate) struct Synced;
 
+/// Open a file that fails once more now: the node stops, and gives the journal what is left for the next start.
+#[derive(Debug)]
+pub(crate) struct TryAgain;
+
 /// Commit everything that was sent before, and close the file: the node stops.
 #[derive(Debug)]
 pub(crate) struct Close {

@@ -164,7 +164,7 @@ impl Opening {
 fn log_opened(path: &Path, restored: &journal::Restored, began: Instant) {
     let path = path.display();
     if let Some(set_aside) = &restored.set_aside {
-        log_set_aside(set_aside, restored.records.len());
+        log_set_aside(set_aside);
     }
     if restored.damaged > 0 {
         log::error!(
@@ -185,10 +185,11 @@ fn log_opened(path: &Path, restored: &journal::Restored, began: Instant) {
     );
 }
 
-pub(super) fn log_set_aside(set_aside: &SetAside, saved: usize) {
+pub(super) fn log_set_aside(set_aside: &SetAside) {
     log::error!(
-        target: LOG, error:% = set_aside.error, moved_to = set_aside.name.as_str(), saved = saved;
-        "the journal was damaged: a new one is begun"
+        target: LOG, error:% = set_aside.error, moved_to = set_aside.name.as_str(), saved = set_aside.saved;
+        "the journal was damaged: a new one is begun with the records that could be read. `nuncio journal --scan --content` \
+         prints all that are in the bytes of the damaged file, also those of delivered messages"
     );
 }
 

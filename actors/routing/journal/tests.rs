@@ -158,3 +158,18 @@ async fn a_closed_journal_has_committed_what_came_before() {
     }
     assert!(late[0].is_lost());
 }
+
+#[actix::test]
+async fn a_file_that_fails_is_opened_once_more_when_the_node_stops() {
+    tokio::time::pause();
+    let mut scene = Scene::new(1 << 20);
+    scene.fake.fail_each(Some(1), Failure::Before);
+    let lost = scene.write(3);
+    scene.sync().await;
+    assert!(lost.iter().all(RecordHandle::is_lost));
+    scene.fake.fail_each(None, Failure::Before);
+    assert!(scene.journal.signal(TryAgain).is_ok());
+    let again = scene.write(3);
+    scene.sync().await;
+    assert_eq!(stored(&again), 3);
+}

@@ -7,7 +7,7 @@ use super::{
     Expect, HandedOver, LOG, Mailroom, Release, TakeOver,
     answers::Reason,
     delay::{stamp_kept, stamp_repeated},
-    seat::State,
+    seat::{Seat, State},
     seconds,
 };
 use crate::{
@@ -17,16 +17,22 @@ use crate::{
 use mailbox::{Mailbox, Queued};
 
 impl Mailroom {
-    /// Answers the request of a connection, if there is one: with a portion, or with the end of the handover.
-    fn supply(&mut self, name: &Domain) {
-        let Some(seat) = self.seats.get_mut(name) else { return };
-        let is_empty = seat.queue.is_empty();
-        let State::Supplied(supplied) = &mut seat.state else { return };
-        let Some(room) = supplied.asked.take() else { return };
+    /// Answers the request of a connection, if there is one: with a portion, or with the end of the handover. Gives whether
+    /// it was a portion.
+    pub(super) fn supply(&mut self, name: &Domain) -> bool {
+        let Some(seat) = self.seats.get_mut(name) else { return false };
+        let (has_portion, is_empty) = (!seat.queue.is_empty(), seat.is_empty());
+        let State::Supplied(supplied) = &mut seat.state else { return false };
+        if !has_portion && !is_empty {
+            // Order is kept: what is on the disk is in front of all that comes. It is being read.
+            return false;
+        }
+        let Some(room) = supplied.asked.take() else { return false };
         let component = supplied.component.clone();
-        if !is_empty {
+        if has_portion {
             let portion = self.seats.take_first(name, room);
-            return self.send(name, &component, portion);
+            self.send(name, &component, portion);
+            return true;
         }
         supplied.is_handed_over = true;
         if let Some(absence) = supplied.absence.filter(|_| supplied.stanzas > 0) {
@@ -37,6 +43,15 @@ impl Mailroom {
         }
         // If the router is gone, the process ends.
         let _ = self.owners.handed_over.signal(HandedOver { name: name.clone(), component });
+        false
+    }
+
+    /// Passes on what crosses the end of a handover: nothing waits in front of it. Gives back what is to wait.
+    pub(super) fn pass_on(&self, name: &Domain, batch: Batch) -> Option<Batch> {
+        let seat = self.seats.get(name).filter(|seat| seat.is_empty());
+        let Some(component) = seat.and_then(Seat::handed_over) else { return Some(batch) };
+        // A connection that has panicked: it waits for the next one.
+        component.signal(SendPortion { batches: vec![batch] }).err()?.into_inner().batches.pop()
     }
 
     /// Sends stanzas to a connection before it is open. If it has panicked, they wait for the next one.
@@ -50,7 +65,6 @@ impl Mailroom {
         }
         if let Err(refused) = component.signal(SendPortion { batches }) {
             self.seats.put_back(name, refused.into_inner().batches);
-            self.note_unwritten(name);
         }
     }
 
@@ -73,7 +87,7 @@ impl Mailroom {
             );
         }
         self.seats.put_back(name, again);
-        self.note_unwritten(name);
+        self.look_after(name);
     }
 }
 
@@ -104,7 +118,7 @@ impl Handler<Queued<component::Requested>> for Mailroom {
         let Some(seat) = self.seats.get_mut(&name) else { return };
         if let Some(supplied) = seat.supplied(&component).filter(|supplied| !supplied.is_handed_over) {
             supplied.asked = Some(room);
-            self.supply(&name);
+            self.look_after(&name);
         }
     }
 }
@@ -114,11 +128,6 @@ impl Handler<Queued<Release>> for Mailroom {
 
     fn handle(&mut self, release: Queued<Release>, _: &mut Context<Self>) {
         let Release { name, component } = release.into_message();
-        // What crossed the end of the handover.
-        let rest = self.seats.take_all(&name);
-        if !rest.is_empty() {
-            self.send(&name, &component, rest);
-        }
         if let Some(seat) = self.seats.get_mut(&name) {
             let _ = component.signal(Open);
             seat.state = State::Direct(component);
@@ -176,6 +185,5 @@ impl Handler<Queued<component::Returned>> for Mailroom {
             return;
         }
         self.put_back(&name, doubtful, unwritten);
-        self.supply(&name);
     }
 }

@@ -69,8 +69,8 @@ impl Handler<Queued<Restore>> for Mailroom {
         }
         self.answer(gone, &Reason::Removed, Outcome::Answered);
         for (name, batches) in self.by_component(known) {
-            self.seats.put_back(&name, batches);
-            self.note_unwritten(&name);
+            batches.into_iter().for_each(|batch| self.seats.restore(&name, batch));
+            self.look_after(&name);
         }
     }
 }
@@ -107,6 +107,7 @@ impl Handler<Queued<GiveUp>> for Mailroom {
         if let Some(left) = self.keeper.as_mut().map(Keeper::give_up) {
             self.settle(left);
         }
+        self.give_up_reading();
     }
 }
 

@@ -93,6 +93,8 @@ pub struct Shown {
     pub waiting: Amount,
     /// Those that survive a crash.
     pub kept: u64,
+    /// Those that are in the file of the journal only, because the queue is full in memory.
+    pub on_disk: Amount,
     /// The time for which the oldest has been waiting.
     pub oldest: Option<Seconds>,
     /// The time until the first is answered with an error.

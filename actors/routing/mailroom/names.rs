@@ -38,12 +38,31 @@ impl Mailroom {
     /// component that served each name.
     pub(super) fn give_up_names(&mut self, before: &Served<Domain>) {
         for component in losers(before, &self.names) {
-            let all = self.seats.take_all(&component);
-            let (own, others) = self.split_by_component(&component, all);
-            self.seats.put_back(&component, own);
-            self.note_unwritten(&component);
-            self.move_on(others);
+            self.take_out_others(&component);
+            if self.seats.has_overflow(&component) {
+                self.lost_names.insert(component);
+            }
         }
+    }
+
+    /// Takes stanzas out of a queue that are for names which its component has lost. To be called when a part of the queue
+    /// was read from the disk.
+    pub(super) fn give_up_what_was_read(&mut self, component: &Domain) {
+        if self.lost_names.contains(component) {
+            self.take_out_others(component);
+            if !self.seats.has_overflow(component) {
+                self.lost_names.remove(component);
+            }
+        }
+    }
+
+    /// Takes out of the part in memory what is not for this component.
+    fn take_out_others(&mut self, component: &Domain) {
+        let all = self.seats.take_all(component);
+        let (own, others) = self.split_by_component(component, all);
+        self.seats.put_back(component, own);
+        self.note_unwritten(component);
+        self.move_on(others);
     }
 }
 

@@ -6,7 +6,7 @@ use xmpp::Domain;
 
 use super::{Mailroom, Show, Shown, seat::Seat};
 use mailbox::Queued;
-use status::{amount::Amount, report::Seconds};
+use status::report::Seconds;
 
 /// Count what waits for each component.
 #[derive(Debug)]
@@ -23,18 +23,15 @@ pub struct Figures {
 }
 
 impl Seat {
-    fn amount(&self) -> Amount {
-        Amount { stanzas: self.queue.len() as u64, bytes: self.queue.bytes() as u64 }
-    }
-
     fn report(&self, name: &Domain) -> Shown {
         Shown {
             name: name.clone(),
             is_served: self.absence(clock::now()).is_none(),
             waiting: self.amount(),
-            kept: self.queue.stored() as u64,
-            oldest: self.queue.oldest().map(Seconds::since),
-            first_answered: self.queue.next_expiry().filter(|_| !self.queue.is_empty()).map(Seconds::until),
+            kept: (self.queue.stored() + self.overflow.stored()) as u64,
+            on_disk: self.overflow.on_disk(),
+            oldest: self.queue.oldest().or_else(|| self.overflow.oldest()).map(Seconds::since),
+            first_answered: self.next_expiry().filter(|_| !self.is_empty()).map(Seconds::until),
         }
     }
 }

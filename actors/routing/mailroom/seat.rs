@@ -3,14 +3,20 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    flow::batch::ReadPermit, routing::queue::Queue, settings::Absence, streams::component::Component,
+    flow::batch::ReadPermit,
+    routing::{overflow::Overflow, queue::Queue},
+    settings::Absence,
+    streams::component::Component,
 };
 use mailbox::Mailbox;
+use status::amount::Amount;
 
 /// The seat of one component.
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) queue: Queue,
+    /// The part of the queue for which there is no room in memory: behind all that is there.
+    pub(super) overflow: Overflow,
     pub(super) rules: Absence,
     pub(super) state: State,
     /// When the last connection ended; before the first one, when the name became known.
@@ -64,7 +70,30 @@ impl State {
 impl Seat {
     /// A seat without a connection.
     pub(super) fn new(rules: Absence, now: Instant) -> Self {
-        Self { queue: Queue::new(), rules, state: State::Absent, absent_since: now, unread: Vec::new() }
+        Self {
+            queue: Queue::new(),
+            overflow: Overflow::default(),
+            rules,
+            state: State::Absent,
+            absent_since: now,
+            unread: Vec::new(),
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.overflow.is_empty()
+    }
+
+    /// What waits, in memory and in the journal.
+    pub(super) fn amount(&self) -> Amount {
+        let in_memory = Amount { stanzas: self.queue.len() as u64, bytes: self.queue.bytes() as u64 };
+        in_memory.plus(self.overflow.amount())
+    }
+
+    /// When a stanza expires next; possibly nothing happens then.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.queue.next_expiry().into_iter().chain(self.overflow.next_expiry()).min()
     }
 
     /// The time for which no connection has served the name; `None`: one does.
@@ -88,7 +117,8 @@ impl Seat {
     }
 
     fn is_beyond_limits(&self) -> bool {
-        self.queue.len() > self.rules.max_stanzas || self.queue.bytes() > self.rules.max_bytes
+        let Amount { stanzas, bytes } = self.amount();
+        stanzas > self.rules.max_stanzas as u64 || bytes > self.rules.max_bytes as u64
     }
 
     /// A connection serves the name, and gets its stanzas from here.
@@ -109,6 +139,15 @@ impl Seat {
             return None;
         };
         Some(supplied).filter(|supplied| supplied.component.is(component))
+    }
+
+    /// The connection that has been given everything and is not open yet: only stanzas that cross the end of the handover
+    /// come for it.
+    pub(super) fn handed_over(&self) -> Option<&Mailbox<Component>> {
+        match &self.state {
+            State::Supplied(supplied) if supplied.is_handed_over => Some(&supplied.component),
+            State::Supplied(_) | State::Absent | State::AwaitingReturn { .. } | State::Direct(_) => None,
+        }
     }
 
     /// A connection no longer serves the name. `returns`: it returns what it has not written.

@@ -2,14 +2,19 @@
 //!
 //! Architecture Invariant: no message is sent here. The caller answers the stanzas that are taken out.
 
+mod overflow;
+
 use std::{collections::HashMap, time::Instant};
 
 use xmpp::Domain;
 
 use super::{rules::Terms, seat::Seat};
 use crate::{
-    flow::batch::Batch,
-    routing::queue::{Bound, LeftBehind, Queue, Room},
+    flow::batch::{Batch, ReadPermit},
+    routing::{
+        overflow::{Footprint, TakenOut},
+        queue::{Bound, LeftBehind, Queue, Rest},
+    },
     settings::Absence,
 };
 
@@ -17,9 +22,21 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Seats {
     known: HashMap<Domain, Seat>,
-    /// Weight of all queues in bytes.
-    weight: usize,
+    /// What all queues take.
+    total: Footprint,
     total_bytes: usize,
+    /// Queues that are full overflow to the journal.
+    can_overflow: bool,
+}
+
+/// What waited for a name that is gone.
+#[derive(Debug)]
+pub(super) struct Gone {
+    pub(super) name: Domain,
+    /// What was in memory.
+    pub(super) batches: Vec<Batch>,
+    /// The part in the journal.
+    pub(super) overflow: TakenOut,
 }
 
 /// The limit that keeps a stanza from being queued.
@@ -31,6 +48,8 @@ pub(super) enum Limit {
     Bytes,
     /// Bytes for all components.
     TotalBytes,
+    /// The part of the journal for queues that are full in memory, or what it can write in time.
+    Journal,
 }
 
 impl Limit {
@@ -40,7 +59,15 @@ impl Limit {
             Self::Stanzas => "absence.max_stanzas",
             Self::Bytes => "absence.max_bytes",
             Self::TotalBytes => "absence.total_bytes",
+            Self::Journal => "journal.max_bytes",
         }
+    }
+
+    /// What does not fit, with the limits.
+    fn of_rest(rest: Rest) -> Vec<(Self, Batch)> {
+        let without_memory = rest.without_memory.map(|batch| (Self::TotalBytes, batch));
+        let refused = rest.refused.into_iter().map(|(bound, batch)| (Self::from(bound), batch));
+        refused.chain(without_memory).collect()
     }
 }
 
@@ -49,15 +76,15 @@ impl From<Bound> for Limit {
         match bound {
             Bound::Stanzas => Self::Stanzas,
             Bound::Bytes => Self::Bytes,
-            // The queues of components do not overflow to the disk.
-            Bound::Memory | Bound::Disk => Self::TotalBytes,
+            Bound::Memory => Self::TotalBytes,
+            Bound::Disk => Self::Journal,
         }
     }
 }
 
 impl Seats {
     pub(super) fn new(total_bytes: usize) -> Self {
-        Self { known: HashMap::new(), weight: 0, total_bytes }
+        Self { known: HashMap::new(), total: Footprint::default(), total_bytes, can_overflow: false }
     }
 
     /// Sets the names and their rules. Returns the names that are gone, with what waited for them.
@@ -66,7 +93,7 @@ impl Seats {
         components: impl IntoIterator<Item = (Domain, Absence)>,
         total_bytes: usize,
         now: Instant,
-    ) -> Vec<(Domain, Vec<Batch>)> {
+    ) -> Vec<Gone> {
         self.total_bytes = total_bytes;
         let mut before = std::mem::take(&mut self.known);
         for (name, rules) in components {
@@ -81,8 +108,8 @@ impl Seats {
             self.known.insert(name, seat);
         }
         let gone = before.into_iter().map(|(name, mut seat)| {
-            self.weight -= seat.queue.weight();
-            (name, seat.queue.take_all())
+            self.total.replace(Footprint::of(&seat.queue, &seat.overflow), Footprint::default());
+            Gone { name, batches: seat.queue.take_all(), overflow: seat.overflow.take_all() }
         });
         gone.collect()
     }
@@ -108,41 +135,34 @@ impl Seats {
 
     /// The names for which a stanza may have expired.
     pub(super) fn due(&self, now: Instant) -> Vec<Domain> {
-        if self.weight == 0 {
+        if self.total.weight == 0 {
             return Vec::new();
         }
-        let due = self.known.iter().filter(|(_, seat)| seat.queue.next_expiry().is_some_and(|at| at <= now));
+        let due = self.known.iter().filter(|(_, seat)| seat.next_expiry().is_some_and(|at| at <= now));
         due.map(|(name, _)| name.clone()).collect()
     }
 
     /// Appends a batch to the queue of its component. Gives back what does not fit, with the limits.
     pub(super) fn append(&mut self, name: &Domain, batch: Batch) -> Vec<(Limit, Batch)> {
-        let free = self.total_bytes.saturating_sub(self.weight);
-        let Some(seat) = self.known.get_mut(name) else { return Vec::new() };
-        let before = seat.queue.weight();
-        let (is_served, returning) = (seat.state.is_served(), batch.returning);
-        let terms = Terms { rules: &seat.rules, is_served, returning };
+        let returning = batch.returning;
         let reader = returning.then(|| batch.permit.clone());
-        seat.queue.set_replacing(!is_served);
-        let rest = seat.queue.append(batch, Room { bounds: &terms, free });
-        if let Some(reader) = reader {
+        let rest = self.with(name, returning, |queue| queue.append_in_memory_only(batch));
+        self.hold_reader(name, reader);
+        rest.map(Limit::of_rest).unwrap_or_default()
+    }
+
+    /// Error answers of this read of a connection were appended.
+    fn hold_reader(&mut self, name: &Domain, reader: Option<ReadPermit>) {
+        if let Some((seat, reader)) = self.known.get_mut(name).zip(reader) {
             seat.hold_reader(reader);
         }
-        self.weight = self.weight - before + seat.queue.weight();
-        let without_memory = rest.without_memory.map(|batch| (Limit::TotalBytes, batch));
-        let refused = rest.refused.into_iter().map(|(bound, batch)| (Limit::from(bound), batch));
-        refused.chain(without_memory).collect()
     }
 
     /// Puts stanzas that a connection returned in front. They were accepted once, so they are not refused.
     pub(super) fn put_back(&mut self, name: &Domain, unwritten: Vec<Batch>) {
-        let Some(seat) = self.known.get_mut(name) else { return };
-        let before = seat.queue.weight();
-        let is_served = seat.state.is_served();
-        let terms = Terms { rules: &seat.rules, is_served, returning: false };
-        seat.queue.set_replacing(!is_served);
-        seat.queue.put_back(LeftBehind { unwritten, ..LeftBehind::default() }, &terms);
-        self.weight = self.weight - before + seat.queue.weight();
+        self.with(name, false, |queue| {
+            queue.queue.put_back(LeftBehind { unwritten, ..LeftBehind::default() }, queue.bounds);
+        });
     }
 
     /// Offers everything to the journal once more.
@@ -166,12 +186,7 @@ impl Seats {
     }
 
     fn take(&mut self, name: &Domain, take: impl FnOnce(&mut Queue) -> Vec<Batch>) -> Vec<Batch> {
-        let Some(seat) = self.known.get_mut(name) else { return Vec::new() };
-        let before = seat.queue.weight();
-        let batches = take(&mut seat.queue);
-        self.weight = self.weight - before + seat.queue.weight();
-        seat.release_reader();
-        batches
+        self.with(name, false, |queue| take(queue.queue)).unwrap_or_default()
     }
 }
 
@@ -235,7 +250,7 @@ mod tests {
         let later = clock::now() + Duration::from_secs(301);
         assert_eq!(seats.due(later), [name("c.example")]);
         assert_eq!(seats.take_expired(&name("c.example"), later).len(), 2);
-        assert_eq!(seats.weight, 0);
+        assert_eq!(seats.total, Footprint::default());
     }
 
     #[test]
@@ -243,6 +258,6 @@ mod tests {
         let mut seats = seats(&rules(), 1 << 20);
         assert!(seats.append(&name("b.example"), batch("b.example", 2)).is_empty());
         let gone = seats.adopt([(name("c.example"), rules())], 1 << 20, clock::now());
-        assert_eq!((gone.len(), gone[0].1[0].stanzas.len(), seats.weight), (1, 2, 0));
+        assert_eq!((gone.len(), gone[0].batches[0].stanzas.len(), seats.total.weight), (1, 2, 0));
     }
 }

@@ -6,16 +6,10 @@
 
 mod endings;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::atomic::Ordering::Relaxed,
-};
-
 use actix::{Context, Handler};
 use journal::record::Record;
 use xmpp::DomainPair;
 
-use self::endings::Endings;
 pub(super) use self::endings::Why;
 use super::{
     Promise,
@@ -23,63 +17,17 @@ use super::{
 };
 use crate::{
     dial::error::AttemptError,
-    flow::{
-        batch::Batch,
-        journal::{Waits, Writer},
-    },
+    flow::batch::Batch,
     routing::{
-        journal::{Confirm, Confirmed, Fetch, Fetched, Store},
-        overflow::TakenOut,
+        journal::{Confirmed, Fetched},
+        overflow::{self, TakenOut},
     },
     streams::outgoing::Outgoing,
 };
-use mailbox::{Mailbox, Outlet, Queued};
+use mailbox::{Mailbox, Queued};
 
 /// The way to the disk and back.
-#[derive(Debug)]
-pub(super) struct Disk {
-    writer: Writer,
-    confirm: Outlet<Confirm>,
-    fetch: Outlet<Fetch>,
-    /// The promise's own mailbox.
-    confirmed: Outlet<Confirmed>,
-    /// The same.
-    fetched: Outlet<Fetched>,
-    /// Pairs of which the journal has stanzas that it has not confirmed.
-    unconfirmed: HashSet<DomainPair>,
-    /// The journal was asked to confirm.
-    is_confirming: bool,
-    /// The number of the next question.
-    next: u64,
-    /// The pairs for which the journal reads, by question.
-    refills: HashMap<u64, DomainPair>,
-    /// Sessions that wait for a portion, with the room that they have.
-    pulls: HashMap<DomainPair, (Mailbox<Outgoing>, usize)>,
-    endings: Endings,
-}
-
-impl Disk {
-    pub(super) fn new(store: &Store, own: &Mailbox<Promise>) -> Self {
-        Self {
-            writer: store.keeping.writer.clone(),
-            confirm: store.confirm.clone(),
-            fetch: store.fetch.clone(),
-            confirmed: own.outlet(),
-            fetched: own.outlet(),
-            unconfirmed: HashSet::new(),
-            is_confirming: false,
-            next: 0,
-            refills: HashMap::new(),
-            pulls: HashMap::new(),
-            endings: Endings::default(),
-        }
-    }
-
-    /// Asks for records. Gives false if the journal is gone.
-    fn ask(&mut self, id: u64, keys: Vec<u64>) -> bool {
-        self.fetch.signal(Fetch { id, keys, answer: self.fetched.clone() }).is_ok()
-    }
-}
+pub(super) type Disk = overflow::Disk<DomainPair, Why>;
 
 impl Promise {
     /// Appends a batch to the queue of its pair. Gives back what has no room in memory or in the journal.
@@ -90,11 +38,11 @@ impl Promise {
         arrival: Arrival,
     ) -> Vec<(Bound, Batch)> {
         let Some(disk) = &mut self.disk else { return self.waiting.append(pair, batch, arrival) };
-        let mut group = disk.writer.overflow(Waits::ForLink);
+        let mut group = disk.group();
         let refused = self.waiting.append_or_overflow(pair, batch, arrival, &mut group);
         group.send();
-        if self.waiting.has_overflow(pair) && !disk.unconfirmed.contains(pair) {
-            disk.unconfirmed.insert(pair.clone());
+        if self.waiting.has_overflow(pair) {
+            disk.await_confirmation(pair);
         }
         self.ask_to_confirm();
         refused
@@ -102,13 +50,7 @@ impl Promise {
 
     /// Asks the journal to confirm what it has got, unless it was asked already.
     fn ask_to_confirm(&mut self) {
-        let Some(disk) = self.disk.as_mut().filter(|disk| !disk.is_confirming) else { return };
-        if disk.unconfirmed.is_empty() {
-            return;
-        }
-        disk.is_confirming = true;
-        if disk.confirm.signal(Confirm { done: disk.confirmed.clone() }).is_err() {
-            disk.is_confirming = false;
+        if self.disk.as_mut().is_some_and(|disk| !disk.ask_to_confirm()) {
             self.confirm(true);
         }
     }
@@ -116,12 +58,12 @@ impl Promise {
     /// The journal has decided on what it got before it was asked, or is gone.
     fn confirm(&mut self, is_gone: bool) {
         let Some(disk) = &mut self.disk else { return };
-        for pair in std::mem::take(&mut disk.unconfirmed) {
+        for pair in disk.take_unconfirmed() {
             let confirmation = self.waiting.confirm(&pair, is_gone);
             if confirmation.awaits_more
                 && let Some(disk) = &mut self.disk
             {
-                disk.unconfirmed.insert(pair.clone());
+                disk.await_confirmation(&pair);
             }
             self.refuse(&pair, Bound::Disk, confirmation.refused);
             self.plan(&pair);
@@ -132,16 +74,10 @@ impl Promise {
     /// Moves stanzas from the disk to the memory, if there is room. To be called after each change of what waits.
     pub(super) fn refill(&mut self, pair: &DomainPair) {
         let Some(disk) = self.disk.as_mut().filter(|_| self.waiting.has_overflow(pair)) else { return };
-        let id = disk.next;
+        let id = disk.next_question();
         let keys = self.waiting.refill(pair, id);
-        if keys.is_empty() {
-            return;
-        }
-        disk.next += 1;
-        if disk.ask(id, keys) {
-            disk.refills.insert(id, pair.clone());
-        } else {
-            self.waiting.refilled(pair, id, None, &disk.writer);
+        if !keys.is_empty() && !disk.refill(pair, keys) {
+            self.waiting.refilled(pair, id, None, disk.writer());
         }
     }
 
@@ -154,9 +90,7 @@ impl Promise {
 
     /// Notes that a session waits for a portion that has to be read from the disk.
     pub(super) fn await_refill(&mut self, pair: &DomainPair, session: Mailbox<Outgoing>, room: usize) {
-        if let Some(disk) = &mut self.disk {
-            disk.pulls.insert(pair.clone(), (session, room));
-        }
+        self.pulls.insert(pair.clone(), (session, room));
     }
 
     /// Gives a session the portion for which it waits, if there is one now, or nothing is on the disk any more.
@@ -164,9 +98,7 @@ impl Promise {
         if self.waiting.has_overflow(pair) && !self.waiting.has_in_memory(pair) {
             return;
         }
-        let Some((session, room)) = self.disk.as_mut().and_then(|disk| disk.pulls.remove(pair)) else {
-            return;
-        };
+        let Some((session, room)) = self.pulls.remove(pair) else { return };
         if self.gives_portions_to(pair, &session) {
             self.give_portion(pair, session, room);
         }
@@ -174,9 +106,7 @@ impl Promise {
 
     /// No session of the pair waits any more.
     pub(super) fn forget_pull(&mut self, pair: &DomainPair) {
-        if let Some(disk) = &mut self.disk {
-            disk.pulls.remove(pair);
-        }
+        self.pulls.remove(pair);
     }
 
     /// Takes out all stanzas of a pair, to be answered with this failure. Those on the disk are answered when they are read.
@@ -213,16 +143,15 @@ impl Promise {
 
     /// Updates the figures.
     fn show_on_disk(&self) {
-        let Some(disk) = &self.disk else { return };
-        let (figures, amount) = (disk.writer.figures(), self.waiting.all_on_disk());
-        figures.overflow_stanzas.store(amount.stanzas, Relaxed);
-        figures.overflow_bytes.store(amount.bytes, Relaxed);
+        if let Some(disk) = &self.disk {
+            disk.show(self.waiting.all_on_disk());
+        }
     }
 
     fn refilled(&mut self, pair: &DomainPair, id: u64, records: Option<Vec<Option<Record>>>) {
         let Some(disk) = &self.disk else { return };
         let is_read = records.is_some();
-        let lost = self.waiting.refilled(pair, id, records, &disk.writer);
+        let lost = self.waiting.refilled(pair, id, records, disk.writer());
         self.log_lost(pair, lost.unwrap_or_default());
         if is_read {
             self.plan(pair);
@@ -237,7 +166,7 @@ impl Handler<Queued<Confirmed>> for Promise {
     fn handle(&mut self, confirmed: Queued<Confirmed>, _: &mut Context<Self>) {
         let Confirmed = confirmed.into_message();
         if let Some(disk) = &mut self.disk {
-            disk.is_confirming = false;
+            disk.end_confirmation();
         }
         self.confirm(false);
         self.ask_to_confirm();
@@ -249,7 +178,7 @@ impl Handler<Queued<Fetched>> for Promise {
 
     fn handle(&mut self, fetched: Queued<Fetched>, _: &mut Context<Self>) {
         let Fetched { id, records } = fetched.into_message();
-        match self.disk.as_mut().and_then(|disk| disk.refills.remove(&id)) {
+        match self.disk.as_mut().and_then(|disk| disk.end_refill(id)) {
             Some(pair) => self.refilled(&pair, id, records),
             None => self.read_to_answer(id, records),
         }

@@ -19,13 +19,12 @@ use std::{cmp::Reverse, collections::HashMap, time::Instant};
 use xmpp::DomainPair;
 
 use self::hold::{HOLD, Held, Hold};
-pub(super) use self::overflow::{READ_BYTES, READ_STANZAS};
 pub(super) use crate::routing::queue::{Bound, LeftBehind, Settled, Verdict};
 use crate::{
     flow::batch::Batch,
     routing::{
         capacity,
-        overflow::{ENTRY_COST, Overflow},
+        overflow::{ENTRY_COST, Footprint, Overflow},
         queue::{Queue, Room},
     },
     settings::Promise as Bounds,
@@ -42,12 +41,8 @@ pub(super) struct Waiting {
     overflows: HashMap<DomainPair, Overflow>,
     /// Queues that are full overflow to the journal.
     can_overflow: bool,
-    /// What is on the disk of all pairs.
-    on_disk: Amount,
-    /// Weight of the entries of all stanzas on the disk.
-    weight_of_entries: usize,
-    /// Weight of all queues in bytes.
-    weight: usize,
+    /// What all queues take.
+    total: Footprint,
     /// Set while shedding does not suffice: the memory in use at which it is tried again, so that the search
     /// through all pairs is not made for each stanza.
     shed_again_at: Option<usize>,
@@ -79,9 +74,7 @@ impl Waiting {
             hold: Hold::default(),
             overflows: HashMap::new(),
             can_overflow: false,
-            on_disk: Amount::default(),
-            weight_of_entries: 0,
-            weight: 0,
+            total: Footprint::default(),
             shed_again_at: None,
         }
     }
@@ -101,14 +94,14 @@ impl Waiting {
         if let Some(queue) = self.queues.get_mut(pair) {
             let before = queue.weight();
             queue.set_replacing(replaces);
-            self.weight = self.weight - before + queue.weight();
+            self.total.weight = self.total.weight - before + queue.weight();
         }
     }
 
     /// Removes the queue of a pair, which should be empty.
     pub(super) fn close(&mut self, pair: &DomainPair) {
         if let Some(queue) = self.queues.remove(pair) {
-            self.weight -= queue.weight();
+            self.total.weight -= queue.weight();
         }
     }
 
@@ -133,7 +126,7 @@ impl Waiting {
         };
         let before = queue.weight();
         let rest = queue.append(batch, room);
-        self.weight = self.weight - before + queue.weight();
+        self.total.weight = self.total.weight - before + queue.weight();
         let mut refused = rest.refused;
         refused.extend(rest.without_memory.and_then(|batch| self.hold_or_refuse(batch, arrival)));
         refused
@@ -192,7 +185,7 @@ impl Waiting {
         let Some(queue) = self.queues.get_mut(pair) else { return };
         let before = queue.weight();
         queue.put_back(left, &self.bounds);
-        self.weight = self.weight - before + queue.weight();
+        self.total.weight = self.total.weight - before + queue.weight();
     }
 
     /// Whether a lost link has left stanzas for the pair whose fate is unknown.
@@ -210,7 +203,7 @@ impl Waiting {
         let Some(queue) = self.queues.get_mut(pair) else { return Settled::default() };
         let before = queue.weight();
         let settled = queue.settle(verdict);
-        self.weight = self.weight - before + queue.weight();
+        self.total.weight = self.total.weight - before + queue.weight();
         settled
     }
 
@@ -242,7 +235,7 @@ impl Waiting {
         let Some(queue) = self.queues.get_mut(pair) else { return Vec::new() };
         let before = queue.weight();
         let batches = take(queue);
-        self.weight = self.weight - before + queue.weight();
+        self.total.weight = self.total.weight - before + queue.weight();
         batches
     }
 
@@ -323,7 +316,7 @@ impl Waiting {
     }
 
     fn used(&self) -> usize {
-        self.weight + self.queues.len() * PAIR_COST
+        self.total.weight + self.queues.len() * PAIR_COST
     }
 
     fn is_above_four_fifths(&self) -> bool {

@@ -216,6 +216,8 @@ impl Registration {
             last_end: self.last_end.clone(),
             refused: self.refused,
             waiting: Amount::default(),
+            kept: 0,
+            on_disk: Amount::default(),
             first_answered: None,
             rejected: self.rejected.clone(),
             link: None,

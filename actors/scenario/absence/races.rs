@@ -281,7 +281,7 @@ async fn a_connection_that_panics_after_it_was_replaced_keeps_nothing_from_the_n
 
 /// Panic, as a bug in the connection would.
 #[derive(Debug)]
-struct Crash;
+pub(super) struct Crash;
 
 impl actix::Handler<mailbox::Queued<Crash>> for component::Component {
     type Result = ();

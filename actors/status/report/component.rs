@@ -27,6 +27,12 @@ pub struct ComponentReport {
     /// Stanzas that wait for it, because it is not connected or reads slowly.
     #[serde(default)]
     pub waiting: Amount,
+    /// The number of those that are in the file of the journal too.
+    #[serde(default)]
+    pub kept: u64,
+    /// Those that are in the file of the journal only, because the queue is full in memory.
+    #[serde(default)]
+    pub on_disk: Amount,
     /// The time until the first of them is answered with an error.
     #[serde(default)]
     pub first_answered: Option<Seconds>,

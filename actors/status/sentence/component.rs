@@ -1,6 +1,6 @@
 //! The sentence about a component: whether it is connected, and the stanzas that wait for it.
 
-use super::{count, waits};
+use super::{count, waits_with_journal};
 use crate::report::{ComponentReport, Seconds, Time};
 
 /// Describes the state of a component: `echo.example.org: component not connected for 3 min; its last
@@ -14,6 +14,8 @@ pub fn component(component: &ComponentReport, now: Time) -> String {
         last_end,
         refused,
         waiting,
+        kept,
+        on_disk,
         first_answered,
         rejected,
         ..
@@ -28,7 +30,8 @@ pub fn component(component: &ComponentReport, now: Time) -> String {
     }
     if waiting.stanzas > 0 {
         let first = first_answered.map(|time| format!(", the first is answered with an error in {time}"));
-        parts.push(format!("{}{}", waits(*waiting), first.unwrap_or_default()));
+        let waits = waits_with_journal(*waiting, *kept, on_disk.stanzas);
+        parts.push(format!("{waits}{}", first.unwrap_or_default()));
     }
     match last_end {
         Some(ending) => parts.push(format!("its last connection ended: {}", ending.reason)),

@@ -1,6 +1,6 @@
 //! The sentence about a remote domain: its links, the stanzas that wait for it, and the last failure.
 
-use super::{NOT_ALLOWED, count, waits};
+use super::{NOT_ALLOWED, count, waits_with_journal};
 use crate::{
     amount::Amount,
     event::{Event, EventKind},
@@ -105,17 +105,9 @@ impl Facts<'_> {
     /// `12 stanzas wait (3 of them may have arrived)`
     fn waits(&self) -> String {
         let open: u64 = self.queues.iter().map(|queue| queue.open.stanzas).sum();
-        let waiting = self.waiting();
-        let waits = waits(waiting);
-        let waits = match self.queues.iter().map(|queue| queue.kept).sum::<u64>() {
-            0 => waits,
-            kept if kept >= waiting.stanzas => format!("{waits}, all of them in the journal"),
-            kept => format!("{waits}, {kept} of them in the journal"),
-        };
-        let waits = match self.queues.iter().map(|queue| queue.on_disk.stanzas).sum::<u64>() {
-            0 => waits,
-            on_disk => format!("{waits}, {on_disk} of them on the disk only, because the queue is full"),
-        };
+        let kept = self.queues.iter().map(|queue| queue.kept).sum();
+        let on_disk = self.queues.iter().map(|queue| queue.on_disk.stanzas).sum();
+        let waits = waits_with_journal(self.waiting(), kept, on_disk);
         match open {
             0 => waits,
             some => format!("{waits} ({some} of them may have arrived)"),

@@ -81,6 +81,8 @@ fn an_absent_component_comes_with_what_waits_for_it() {
         last_end: None,
         refused: Amount::default(),
         waiting: Amount { stanzas: 31, bytes: 3100 },
+        kept: 0,
+        on_disk: Amount::default(),
         first_answered: Some(Seconds(Duration::from_secs(288))),
         rejected: crate::report::Rejections::default(),
         link: None,
@@ -93,6 +95,15 @@ fn an_absent_component_comes_with_what_waits_for_it() {
     let several = ["echo.example.org", "*.echo.example.org"].map(str::to_owned).to_vec();
     let several = component(&ComponentReport { names: several, ..absent.clone() }, now);
     assert!(several.contains("; serves echo.example.org, *.echo.example.org; 31 stanzas wait"), "{several}");
+    let full = ComponentReport { kept: 31, on_disk: Amount { stanzas: 20, bytes: 2000 }, ..absent.clone() };
+    assert!(
+        component(&full, now).contains(
+            "; 31 stanzas wait, all of them in the journal, 20 of them on the disk only, because the queue is full, \
+             the first is answered"
+        ),
+        "{}",
+        component(&full, now)
+    );
     let idle = ComponentReport { waiting: Amount::default(), ..absent };
     assert!(!component(&idle, now).contains("wait"), "{}", component(&idle, now));
 }

@@ -1,42 +1,18 @@
 //! Stanzas on the disk that are not to be delivered any more: each is answered when it is read.
 
-use std::collections::VecDeque;
-
 use journal::record::Record;
 use xmpp::DomainPair;
 
+use super::Disk;
 use crate::{
     dial::error::AttemptError,
     flow::account::Outcome,
     routing::{
-        overflow::Unread,
-        promise::{
-            LOG, Promise,
-            reason::Reason,
-            waiting::{READ_BYTES, READ_STANZAS},
-        },
+        overflow::{Ending, Unread},
+        promise::{LOG, Promise, reason::Reason},
     },
 };
 use mailbox::drain;
-
-/// What is to be answered.
-#[derive(Debug, Default)]
-pub(super) struct Endings {
-    /// In the order in which the stanzas were taken out.
-    waiting: VecDeque<Ending>,
-    /// What is being read, with the number of the question.
-    reading: Option<(u64, Ending)>,
-    /// Dropped when nothing is to be answered.
-    tokens: Vec<drain::Token>,
-}
-
-/// Stanzas of a pair that are answered with one reason.
-#[derive(Debug)]
-struct Ending {
-    pair: DomainPair,
-    unread: Unread,
-    why: Why,
-}
 
 /// Why they are answered.
 #[derive(Clone, Debug)]
@@ -52,17 +28,13 @@ impl Promise {
     pub(in crate::routing::promise) fn answer_when_read(
         &mut self,
         pair: &DomainPair,
-        mut unread: Unread,
+        unread: Unread,
         why: Why,
     ) {
-        if self.stopping {
-            let left = unread.leave();
-            if left.stanzas > 0 {
-                log::info!(target: LOG, pair:% = pair, stanzas = left.stanzas; "left in the journal for the next start");
-            }
-        }
-        if let Some(disk) = self.disk.as_mut().filter(|_| !unread.is_empty()) {
-            disk.endings.waiting.push_back(Ending { pair: pair.clone(), unread, why });
+        let Some(disk) = &mut self.disk else { return };
+        let left = disk.answer_when_read(pair, unread, why, self.stopping);
+        if left.stanzas > 0 {
+            log::info!(target: LOG, pair:% = pair, stanzas = left.stanzas; "left in the journal for the next start");
         }
         self.read_endings();
     }
@@ -70,21 +42,7 @@ impl Promise {
     /// Asks for the next stanzas that are to be answered, unless a question is under way. To be called now and then: the
     /// journal may be able to read again.
     pub(in crate::routing::promise) fn read_endings(&mut self) {
-        let Some(disk) = self.disk.as_mut().filter(|disk| disk.endings.reading.is_none()) else { return };
-        let Some(mut ending) = disk.endings.waiting.pop_front() else {
-            disk.endings.tokens = Vec::new();
-            return;
-        };
-        let rest = ending.unread.split_off(READ_STANZAS, READ_BYTES as u64);
-        if !rest.is_empty() {
-            let Ending { pair, why, .. } = &ending;
-            let rest = Ending { pair: pair.clone(), unread: rest, why: why.clone() };
-            disk.endings.waiting.push_front(rest);
-        }
-        let (id, keys) = (disk.next, ending.unread.keys());
-        disk.next += 1;
-        disk.endings.reading = Some((id, ending));
-        if !disk.ask(id, keys) {
+        if self.disk.as_mut().is_some_and(|disk| !disk.read_endings()) {
             self.not_read();
         }
     }
@@ -92,12 +50,11 @@ impl Promise {
     /// Answers stanzas that were read.
     pub(super) fn read_to_answer(&mut self, id: u64, records: Option<Vec<Option<Record>>>) {
         let Some(disk) = &mut self.disk else { return };
-        if disk.endings.reading.as_ref().is_none_or(|(known, _)| *known != id) {
-            return;
-        }
-        let Some(records) = records else { return self.not_read() };
-        let Some((_, Ending { pair, unread, why })) = disk.endings.reading.take() else { return };
-        let read = unread.read(records, &disk.writer);
+        let (pair, read, why) = match disk.read_to_answer(id, records) {
+            Ending::Read { queue, read, why } => (queue, read, why),
+            Ending::NotRead => return self.not_read(),
+            Ending::NotAwaited => return,
+        };
         self.log_lost(&pair, read.lost);
         let batches = read.into_batches();
         match why {
@@ -111,15 +68,10 @@ impl Promise {
 
     /// The journal cannot read now: it is asked again later. A node that stops does not wait for it.
     fn not_read(&mut self) {
-        let is_stopping = self.stopping;
         let Some(disk) = &mut self.disk else { return };
-        if let Some((_, ending)) = disk.endings.reading.take() {
-            disk.endings.waiting.push_front(ending);
-        }
-        if is_stopping {
-            let endings = std::mem::take(&mut disk.endings.waiting);
-            let lost = endings.into_iter().map(|ending| ending.unread.give_up()).sum::<u64>();
-            disk.endings.tokens = Vec::new();
+        disk.put_back_ending();
+        if self.stopping {
+            let lost = disk.give_up_endings();
             log::error!(
                 target: LOG, stanzas = lost;
                 "lost: the journal cannot be read, and the node stops"
@@ -129,17 +81,15 @@ impl Promise {
 
     /// The node stops, and the journal has not answered in time: what is to be read is given up.
     pub(in crate::routing::promise) fn give_up_reading(&mut self) {
-        let Some(disk) = &self.disk else { return };
-        if disk.endings.reading.is_some() || !disk.endings.waiting.is_empty() {
+        if self.disk.as_ref().is_some_and(Disk::has_endings) {
             self.not_read();
         }
     }
 
     /// Holds the token until everything is answered.
     pub(in crate::routing::promise) fn hold_until_answered(&mut self, token: drain::Token) {
-        let Some(disk) = &mut self.disk else { return };
-        if disk.endings.reading.is_some() || !disk.endings.waiting.is_empty() {
-            disk.endings.tokens.push(token);
+        if let Some(disk) = &mut self.disk {
+            disk.hold_until_answered(token);
         }
     }
 

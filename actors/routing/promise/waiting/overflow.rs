@@ -13,10 +13,7 @@ use crate::{
         batch::Batch,
         journal::{Group, Writer},
     },
-    routing::{
-        overflow::{Confirmation, Overflow, Room, TakenOut},
-        queue::{self, Bounds as _, Queue},
-    },
+    routing::overflow::{Confirmation, Footprint, LongQueue, Overflow, Space, TakenOut},
 };
 use status::amount::Amount;
 
@@ -52,7 +49,7 @@ impl Waiting {
 
     /// The same of all pairs.
     pub(in super::super) fn all_on_disk(&self) -> Amount {
-        self.on_disk
+        self.total.on_disk
     }
 
     /// Appends a batch. What the queue of the pair has no room for goes to the journal. Gives back what has no room there
@@ -64,75 +61,31 @@ impl Waiting {
         arrival: Arrival,
         group: &mut Group<'_>,
     ) -> Vec<(Bound, Batch)> {
-        let is_behind = self.is_behind_the_hold(&batch, arrival);
-        let room = queue::Room { bounds: &self.bounds, free: self.free() };
-        let Some(queue) = self.queues.get_mut(pair).filter(|_| !is_behind) else {
+        if self.is_behind_the_hold(&batch, arrival) || !self.queues.contains_key(pair) {
             self.hold(batch, arrival);
             return Vec::new();
-        };
-        let mut refused = Vec::new();
-        let beyond = if self.overflows.contains_key(pair) {
-            vec![batch]
-        } else {
-            let before = queue.weight();
-            let rest = queue.append_in_order(batch, room);
-            self.weight = self.weight - before + queue.weight();
-            refused.extend(rest.without_memory.and_then(|batch| self.hold_or_refuse(batch, arrival)));
-            rest.refused.into_iter().map(|(_, batch)| batch).collect()
-        };
-        for batch in beyond {
-            let rest = self.with_overflow(pair, |overflow, room| overflow.append(batch, room, group));
-            refused.extend(rest.refused);
-            refused.extend(rest.without_memory.and_then(|batch| self.hold_or_refuse(batch, arrival)));
         }
+        let rest = self.with_both(pair, |queue| queue.append(batch, group)).unwrap_or_default();
+        let mut refused = rest.refused;
+        refused.extend(rest.without_memory.and_then(|batch| self.hold_or_refuse(batch, arrival)));
         refused
     }
 
     /// Appends stanzas that were in the journal at the start. What has no room in memory stays there.
     pub(in super::super) fn restore(&mut self, pair: &DomainPair, batch: Batch) {
-        let bounds = self.bounds.clone();
-        let room = queue::Room { bounds: &bounds, free: self.free() };
-        let beyond = match self.queues.get_mut(pair) {
-            Some(queue) if !self.overflows.contains_key(pair) => {
-                let before = queue.weight();
-                let rest = queue.append_in_order(batch, room);
-                self.weight = self.weight - before + queue.weight();
-                rest.refused.into_iter().map(|(_, batch)| batch).chain(rest.without_memory).collect()
-            }
-            _ => vec![batch],
-        };
-        for batch in beyond {
-            self.with_overflow(pair, |overflow, _| overflow.restore(batch, &bounds));
-        }
+        self.with_both(pair, |queue| queue.restore(batch));
     }
 
     /// The journal has decided on what it got, or is gone.
     pub(in super::super) fn confirm(&mut self, pair: &DomainPair, is_gone: bool) -> Confirmation {
-        if !self.has_overflow(pair) {
-            return Confirmation::default();
-        }
-        self.with_overflow(pair, |overflow, room| overflow.confirm(room, is_gone))
+        self.with_overflow(pair, |queue| queue.confirm(is_gone)).unwrap_or_default()
     }
 
     /// Moves the first stanzas of the overflow to the queue in memory, if that is half empty. Gives the keys of those that
     /// have to be read first; the question has this number.
     pub(in super::super) fn refill(&mut self, pair: &DomainPair, id: u64) -> Vec<u64> {
-        let Some(queue) = self.queues.get(pair).filter(|_| self.has_overflow(pair)) else {
-            return Vec::new();
-        };
-        let free_stanzas = self.bounds.max_stanzas().saturating_sub(queue.len());
-        let free_bytes = self.bounds.max_bytes().saturating_sub(queue.bytes());
-        let is_half_empty =
-            free_stanzas >= self.bounds.max_stanzas() / 2 && free_bytes >= self.bounds.max_bytes() / 2;
-        if !queue.is_empty() && (!is_half_empty || self.is_above_four_fifths()) {
-            return Vec::new();
-        }
-        let (stanzas, bytes) = (free_stanzas.min(READ_STANZAS), free_bytes.min(READ_BYTES));
-        let front =
-            self.with_overflow(pair, |overflow, _| overflow.take_front(id, stanzas as u64, bytes as u64));
-        let bounds = self.bounds.clone();
-        self.with_queue(pair, |queue| queue.take_over(front.kept, front.account, &bounds));
-        front.keys
+        let is_crowded = self.is_above_four_fifths();
+        self.with_overflow(pair, |queue| queue.refill(id, is_crowded)).unwrap_or_default()
     }
 
     /// The journal has answered this question: the stanzas go to the queue in memory. Gives the number of those that are lost;
@@ -144,16 +97,7 @@ impl Waiting {
         records: Option<Vec<Option<Record>>>,
         writer: &Writer,
     ) -> Option<u64> {
-        self.overflows.get(pair)?;
-        let unread = self.with_overflow(pair, |overflow, _| overflow.end_reading(id))?;
-        let Some(records) = records else {
-            self.with_overflow(pair, |overflow, _| overflow.put_back(unread));
-            return Some(0);
-        };
-        let read = unread.read(records, writer);
-        let bounds = self.bounds.clone();
-        self.with_queue(pair, |queue| queue.take_over(read.kept, read.account, &bounds));
-        Some(read.lost)
+        self.with_overflow(pair, |queue| queue.refilled(id, records, writer)).flatten()
     }
 
     /// Takes out the stanzas of the overflow whose time to wait is over.
@@ -163,53 +107,44 @@ impl Waiting {
         now: Instant,
     ) -> Option<TakenOut> {
         let next = self.overflows.get(pair)?.next_expiry()?;
-        (next <= now).then(|| self.with_overflow(pair, |overflow, _| overflow.take_expired(now)))
+        if next > now {
+            return None;
+        }
+        self.with_overflow(pair, |queue| queue.overflow.take_expired(now))
     }
 
     /// Takes out the IQ requests of the overflow.
     pub(in super::super) fn take_overflow_requests(&mut self, pair: &DomainPair) -> Option<TakenOut> {
-        self.overflows.get(pair)?;
-        Some(self.with_overflow(pair, |overflow, _| overflow.take_requests()))
+        self.with_overflow(pair, |queue| queue.overflow.take_requests())
     }
 
     /// Takes out the whole overflow.
     pub(in super::super) fn take_overflow(&mut self, pair: &DomainPair) -> Option<TakenOut> {
-        self.overflows.get(pair)?;
-        Some(self.with_overflow(pair, |overflow, _| overflow.take_all()))
+        self.with_overflow(pair, |queue| queue.overflow.take_all())
     }
 
-    fn with_queue(&mut self, pair: &DomainPair, act: impl FnOnce(&mut Queue)) {
-        if let Some(queue) = self.queues.get_mut(pair) {
-            let before = queue.weight();
-            act(queue);
-            self.weight = self.weight - before + queue.weight();
-        }
+    /// Changes a queue that has a part in the journal.
+    fn with_overflow<T>(
+        &mut self,
+        pair: &DomainPair,
+        act: impl FnOnce(&mut LongQueue<'_>) -> T,
+    ) -> Option<T> {
+        self.overflows.contains_key(pair).then(|| self.with_both(pair, act)).flatten()
     }
 
-    /// Changes the overflow of a pair, which is made if there is none, and removed if it is empty.
-    fn with_overflow<T>(&mut self, pair: &DomainPair, act: impl FnOnce(&mut Overflow, Room<'_>) -> T) -> T {
-        let queue = self.queues.get(pair);
-        let in_memory =
-            queue.map(|queue| Amount { stanzas: queue.len() as u64, bytes: queue.bytes() as u64 });
-        let room = Room {
-            bounds: &self.bounds,
-            in_memory: in_memory.unwrap_or_default(),
-            free: self.free(),
-            free_for_entries: (self.bounds.total_bytes / 4).saturating_sub(self.weight_of_entries),
-        };
-        let overflow = self.overflows.entry(pair.clone()).or_insert_with(Overflow::new);
-        let before = (overflow.weight(), overflow.weight_of_entries(), overflow.on_disk());
-        let result = act(overflow, room);
-        self.weight = self.weight - before.0 + overflow.weight();
-        self.weight_of_entries = self.weight_of_entries - before.1 + overflow.weight_of_entries();
-        self.on_disk = self.on_disk.plus(overflow.on_disk()).minus(before.2);
-        if overflow.is_empty() {
-            self.overflows.remove(pair);
+    /// Changes both parts of the queue of a pair. An empty overflow is not kept.
+    fn with_both<T>(&mut self, pair: &DomainPair, act: impl FnOnce(&mut LongQueue<'_>) -> T) -> Option<T> {
+        let free = self.free();
+        let entries = (self.bounds.total_bytes / 4).saturating_sub(self.total.entries);
+        let space = Space { in_memory: free, overflow: free, entries, spills: false };
+        let queue = self.queues.get_mut(pair)?;
+        let mut overflow = self.overflows.remove(pair).unwrap_or_default();
+        let before = Footprint::of(queue, &overflow);
+        let result = act(&mut LongQueue::new(queue, &mut overflow, &self.bounds, space));
+        self.total.replace(before, Footprint::of(queue, &overflow));
+        if !overflow.is_empty() {
+            self.overflows.insert(pair.clone(), overflow);
         }
-        result
+        Some(result)
     }
 }
-
-/// Stanzas and bytes that are read at once: the journal writes nothing in the meantime.
-pub(in super::super) const READ_STANZAS: usize = 1000;
-pub(in super::super) const READ_BYTES: usize = 512 << 10;

@@ -119,21 +119,21 @@ fn everything_is_taken_out_in_order_and_held_batches_last() {
     assert!(waiting.is_idle(&pair) && waiting.take_portion(&pair, 1).is_empty());
     waiting.append(&pair, messages(1..6), Arrival::New(now));
     assert_eq!(ids(&waiting.take_all(&pair)), ["1", "2", "3", "4", "5"]);
-    assert_eq!((waiting.weight, waiting.outlook(&pair)), (0, (None, true)));
+    assert_eq!((waiting.total.weight, waiting.outlook(&pair)), (0, (None, true)));
 }
 
 #[test]
 fn requests_and_expired_stanzas_are_taken_out_and_no_longer_weigh() {
     let (mut waiting, pair, now) = open(bounds());
     waiting.append(&pair, messages(0..1), Arrival::New(now));
-    let one = waiting.weight;
+    let one = waiting.total.weight;
     waiting.append(&pair, batch("iq", "b.example", 1..2), Arrival::New(now));
     assert_eq!(ids(&waiting.take_requests(&pair)), ["1"]);
-    assert_eq!(waiting.weight, one);
+    assert_eq!(waiting.total.weight, one);
     let expiry = waiting.outlook(&pair).0.unwrap();
     assert!(waiting.take_expired(&pair, now).is_empty());
     assert_eq!(ids(&waiting.take_expired(&pair, expiry)), ["0"]);
-    assert_eq!((waiting.weight, waiting.is_idle(&pair)), (0, true));
+    assert_eq!((waiting.total.weight, waiting.is_idle(&pair)), (0, true));
 }
 
 #[test]
