@@ -16,6 +16,7 @@ mod components;
 mod conformance;
 mod control;
 mod delivery;
+mod deploy_hook;
 mod dialback;
 mod dials;
 mod failures;
