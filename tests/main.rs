@@ -14,6 +14,7 @@ mod cold_link;
 mod command_line;
 mod components;
 mod conformance;
+mod container;
 mod control;
 mod delivery;
 mod deploy_hook;
