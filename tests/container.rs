@@ -17,7 +17,8 @@ fn the_root_of_the_image_has_nothing_but_the_binary_and_ca_certificates() {
         files.into_iter().partition(|file| file.starts_with("lib") || file.starts_with("usr/lib"));
     assert_eq!(others, ["etc/ssl/certs/ca-certificates.crt", "usr/bin/nuncio"]);
     // Those that .ci/libraries permits. The image has a static binary, and none of them.
-    let permitted = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
+    let permitted =
+        ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
     let name = |file: &String| file.rsplit('/').next().unwrap().to_owned();
     assert!(libraries.iter().all(|file| permitted.contains(&name(file).as_str())), "{libraries:?}");
 }
@@ -39,7 +40,8 @@ fn a_node_in_the_image_serves_a_component_and_its_health_check_tells_whether_it_
 
     let (program, words) = inside(&root, &entry_point());
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let node = Process::start("image", &network.directory("image"), &program, &words, &[("RUST_LOG", "info")]);
+    let node =
+        Process::start("image", &network.directory("image"), &program, &words, &[("RUST_LOG", "info")]);
     node.logs_within(SOON, &["ready", &format!("{address}:5269"), "control=/run/nuncio/nuncio.sock"]);
     assert!(root.join("var/lib/nuncio/waiting.redb").exists());
     let mut inbox = Component::connect(address, "inbox.nuncio.example");

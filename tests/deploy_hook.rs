@@ -39,7 +39,9 @@ fn the_clients_acme_sh_dehydrated_and_lego_are_understood_and_so_are_arguments()
         let (words, variables) = match way {
             0 => (vec![], vec![("CERT_FULLCHAIN_PATH", chain.as_str()), ("CERT_KEY_PATH", &secret)]),
             1 => (vec![], vec![("LEGO_CERT_PATH", chain.as_str()), ("LEGO_CERT_KEY_PATH", &secret)]),
-            2 => (arguments(&["deploy_cert", "nuncio.example", &secret, "cert", &chain, "chain", "0"]), vec![]),
+            2 => {
+                (arguments(&["deploy_cert", "nuncio.example", &secret, "cert", &chain, "chain", "0"]), vec![])
+            }
             3 => (arguments(&["--certificate", &chain, "--key", &secret]), vec![]),
             _ => (arguments(&["--lineage", &desk.lineage("nuncio.example", &new)]), vec![]),
         };
@@ -54,7 +56,8 @@ fn the_clients_acme_sh_dehydrated_and_lego_are_understood_and_so_are_arguments()
 #[test]
 fn run_by_hand_it_takes_the_newest_certificate_of_certbot_for_each_name() {
     let desk = Desk::new();
-    let block = "[[domain]]\nname = \"second.example\"\ncertificate = \"certs/2/a.crt\"\nkey = \"certs/2/a.key\"\n";
+    let block =
+        "[[domain]]\nname = \"second.example\"\ncertificate = \"certs/2/a.crt\"\nkey = \"certs/2/a.key\"\n";
     desk.writes(&format!("{}{block}", desk.configuration()));
     let [old, new, second, foreign] =
         [&NAMES[..], &NAMES, &["second.example"], &["foreign.example"]].map(|names| desk.identity(names));
@@ -67,7 +70,9 @@ fn run_by_hand_it_takes_the_newest_certificate_of_certbot_for_each_name() {
         let lineage = desk.lineage(name, identity);
         let date = format!("2026-01-0{day}");
         let mut touch = Command::new("touch");
-        assert!(touch.args(["--date", &date, &format!("{lineage}/fullchain.pem")]).status().unwrap().success());
+        assert!(
+            touch.args(["--date", &date, &format!("{lineage}/fullchain.pem")]).status().unwrap().success()
+        );
     }
     let live = desk.directory.join("live");
     let told = desk.succeeds(&[], &[("NUNCIO_CERTBOT_LIVE", live.to_str().unwrap())]);
@@ -127,7 +132,8 @@ fn the_old_pair_comes_back_if_the_configuration_has_errors() {
     assert!(!node.logged(&["reloaded"]) && !node.logged(&["reload failed"]), "{:?}", node.lines());
 
     // Without an old pair there is nothing to come back to: the certificates of two domains come one after the other.
-    let block = "[[domain]]\nname = \"second.example\"\ncertificate = \"certs/2.crt\"\nkey = \"certs/2.key\"\n";
+    let block =
+        "[[domain]]\nname = \"second.example\"\ncertificate = \"certs/2.crt\"\nkey = \"certs/2.key\"\n";
     desk.writes(&format!("{}{block}", desk.configuration()));
     for ending in ["crt", "key"] {
         fs::remove_file(desk.target("nuncio.example", ending)).unwrap();
@@ -175,10 +181,11 @@ fn files_elsewhere_and_names_without_files_are_told_apart() {
     assert!(told.contains("are not below ") && told.contains("left alone"), "{told}");
     assert!(!desk.directory.join("elsewhere").exists());
 
-    let without: String = desk.configuration().lines().filter(|line| !line.contains("certs/")).fold(
-        String::new(),
-        |text, line| text + line + "\n",
-    );
+    let without: String = desk
+        .configuration()
+        .lines()
+        .filter(|line| !line.contains("certs/"))
+        .fold(String::new(), |text, line| text + line + "\n");
     desk.writes(&without);
     let told = desk.succeeds(&["--lineage", &lineage], &[]);
     assert!(told.contains("has no certificate in ") && told.contains("nuncio.example.crt\""), "{told}");
@@ -311,7 +318,10 @@ impl Desk {
         let groups = fs::read_to_string("/etc/group").unwrap();
         let line = groups.lines().find(|line| line.split(':').nth(2) == Some(&group));
         let name = line.and_then(|line| line.split(':').next()).expect("the group of this user");
-        command.env("PATH", path).env("NUNCIO_GROUP", name).env("NUNCIO_CONFIG", self.directory.join("nuncio.toml"));
+        command
+            .env("PATH", path)
+            .env("NUNCIO_GROUP", name)
+            .env("NUNCIO_CONFIG", self.directory.join("nuncio.toml"));
         command.envs(variables.iter().copied()).current_dir("/").output().unwrap()
     }
 

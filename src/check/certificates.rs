@@ -18,7 +18,9 @@ pub(super) fn list(file: &Path, certificate: Option<&Path>) -> ExitCode {
         if let Some(path) = certificate {
             let chain = identity::certificates(path)?;
             let leaf = chain.first();
-            all.retain(|named| leaf.is_some_and(|leaf| sample(&named.name).is_some_and(|name| covers(leaf, &name))));
+            all.retain(|named| {
+                leaf.is_some_and(|leaf| sample(&named.name).is_some_and(|name| covers(leaf, &name)))
+            });
         }
         all.iter().map(line).collect::<Result<String, String>>()
     });

@@ -64,7 +64,8 @@ pub(super) fn obstacle(path: &Path, target: Option<&Path>, purpose: Use) -> Opti
         return None;
     }
     let closed = |whole: &Path| {
-        let mut above: Vec<&Path> = whole.ancestors().skip(1).filter(|place| *place != Path::new("")).collect();
+        let mut above: Vec<&Path> =
+            whole.ancestors().skip(1).filter(|place| *place != Path::new("")).collect();
         above.reverse();
         above.into_iter().find(|directory| access(*directory, Access::EXEC_OK).is_err()).map(Path::to_owned)
     };

@@ -73,7 +73,8 @@ fn wanted(source: &Source, settings: Option<&Settings>, unit: Option<&Unit>) -> 
         let directory =
             path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         // The node creates the directory of its journal.
-        let creates = key == JOURNAL && !directory.exists() && !unit.is_some_and(|unit| unit.makes(directory));
+        let creates =
+            key == JOURNAL && !directory.exists() && !unit.is_some_and(|unit| unit.makes(directory));
         let above = directory.parent().filter(|_| creates);
         all.push(wanted(above.unwrap_or(directory)));
         // A socket that an ended node has left is replaced, which the directory permits.
