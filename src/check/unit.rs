@@ -15,7 +15,8 @@ pub(super) struct Unit {
     pub(super) group: Option<String>,
     /// `SupplementaryGroups=`: further groups, beside those of the user.
     pub(super) groups: Vec<String>,
-    /// `StateDirectory=` and `RuntimeDirectory=`: systemd creates them, and the user owns them.
+    /// `StateDirectory=`, `RuntimeDirectory=`, `CacheDirectory=`, `LogsDirectory=`: systemd creates them, and the user owns
+    /// them.
     made: Vec<PathBuf>,
     /// `ReadWritePaths=`.
     writable: Vec<PathBuf>,
@@ -61,6 +62,9 @@ impl Unit {
 
     /// Whether systemd creates the directory for the service, or one above it.
     pub(super) fn makes(&self, directory: &Path) -> bool {
+        // A symbolic link of every system.
+        let run = directory.strip_prefix("/var/run").map(|rest| Path::new("/run").join(rest));
+        let directory = run.as_deref().unwrap_or(directory);
         self.made.iter().any(|made| directory.starts_with(made))
     }
 
@@ -110,8 +114,10 @@ impl Unit {
             "User" => self.user = some(),
             "Group" => self.group = some(),
             "SupplementaryGroups" => extend(&mut self.groups, value, str::to_owned),
-            "StateDirectory" => extend(&mut self.made, value, |name| Path::new("/var/lib").join(first(name))),
-            "RuntimeDirectory" => extend(&mut self.made, value, |name| Path::new("/run").join(first(name))),
+            "StateDirectory" => self.set_made("/var/lib", value),
+            "RuntimeDirectory" => self.set_made("/run", value),
+            "CacheDirectory" => self.set_made("/var/cache", value),
+            "LogsDirectory" => self.set_made("/var/log", value),
             "ReadWritePaths" => extend(&mut self.writable, value, |path| {
                 // A minus: the path need not exist. A plus: it is below RootDirectory=.
                 PathBuf::from(path.trim_start_matches(['-', '+']))
@@ -131,17 +137,24 @@ impl Unit {
     }
 }
 
+impl Unit {
+    /// Adds directories below `above` that systemd creates. An empty value removes them.
+    fn set_made(&mut self, above: &str, value: &str) {
+        if value.is_empty() {
+            self.made.retain(|made| !made.starts_with(above));
+        }
+        // `name:link` names a symbolic link too.
+        let names = value.split_whitespace().filter_map(|name| name.split(':').next());
+        self.made.extend(names.map(|name| Path::new(above).join(name)));
+    }
+}
+
 /// Adds the words of `value` to a list. An empty value empties the list.
 fn extend<T>(list: &mut Vec<T>, value: &str, read: impl Fn(&str) -> T) {
     if value.is_empty() {
         list.clear();
     }
     list.extend(value.split_whitespace().map(read));
-}
-
-/// The directory in `directory:symbolic-link`.
-fn first(name: &str) -> &str {
-    name.split(':').next().unwrap_or(name)
 }
 
 /// The name of the unit in the package and in the documentation.
@@ -181,8 +194,9 @@ mod tests {
         assert_eq!((unit.user.as_deref(), unit.group.as_deref()), (Some("nuncio"), Some("nuncio")));
         let path = Path::new("/var/lib/nuncio/waiting.redb");
         assert!(unit.makes(path) && unit.protects(path).is_none() && unit.hides(path).is_none());
-        let path = Path::new("/run/nuncio/nuncio.sock");
-        assert!(unit.makes(path) && unit.protects(path).is_none());
+        for path in ["/run/nuncio/nuncio.sock", "/var/run/nuncio/nuncio.sock"].map(Path::new) {
+            assert!(unit.makes(path) && unit.protects(path).is_none());
+        }
         assert_eq!(unit.protects(Path::new("/srv/nuncio/waiting.redb")), Some("ProtectSystem="));
         assert_eq!(unit.hides(Path::new("/root/keys/example.org.key")), Some("ProtectHome="));
         assert_eq!(unit.hides(Path::new("/tmp/example.org.key")), Some("PrivateTmp="));

@@ -53,7 +53,7 @@ class Process:
             log.seek(self.begin)
             return log.read().decode("utf-8", "replace")
 
-    def signal(self, number):
+    def send(self, number):
         """Sends a signal to the process and its children."""
         try:
             os.killpg(self.child.pid, number)
@@ -66,13 +66,13 @@ class Process:
 
     def stop(self, number=signal.SIGTERM, limit=20):
         """Ends the process, if necessary by force."""
-        self.signal(number)
-        self.signal(signal.SIGCONT)
+        self.send(number)
+        self.send(signal.SIGCONT)
         try:
             self.child.wait(limit)
         except subprocess.TimeoutExpired:
             pass
-        self.signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self.child.wait()
 
     async def logs(self, pattern, count=1, limit=SOON):
