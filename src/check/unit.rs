@@ -135,9 +135,7 @@ impl Unit {
             _ => {}
         }
     }
-}
 
-impl Unit {
     /// Adds directories below `above` that systemd creates. An empty value removes them.
     fn set_made(&mut self, above: &str, value: &str) {
         if value.is_empty() {
