@@ -1,15 +1,22 @@
 //! `nuncio check`: checks the configuration, its files, this machine and the DNS, and prints findings.
 
 mod addresses;
+mod certificates;
 mod component_sockets;
 mod control_socket;
 mod dns;
+mod eyes;
 mod journal;
 mod permissions;
 mod render;
 mod service_user;
+mod unit;
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 
@@ -38,11 +45,18 @@ pub(crate) struct Arguments {
     /// refuse
     #[arg(long)]
     startable: bool,
+    /// Checks nothing, and lists the name, the certificate file and the key file of each domain and component, separated
+    /// by tabs; with FILE only the names that this certificate is for. For scripts that install certificates
+    #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with_all = ["offline", "startable"])]
+    certificates: Option<Option<PathBuf>>,
 }
 
 /// Prints every finding. If no finding is an error, prints a summary of the configuration too.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let file = &arguments.config_path.resolve();
+    if let Some(certificate) = &arguments.certificates {
+        return certificates::list(file, certificate.as_deref());
+    }
     let colours = Colours::of_stdout();
     let examined = match config::examine(file) {
         Ok(examined) => examined,
@@ -55,14 +69,16 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     };
     let source = &examined.source;
     permissions::check(source);
-    service_user::check(source);
+    let unit = unit::Unit::installed(Path::new("/"));
+    service_user::check(source, unit.as_ref(), examined.read.as_ref().map(|(settings, _)| settings));
+    let is_made = |directory: &Path| unit.as_ref().is_some_and(|unit| unit.makes(directory));
     let socket = examined
         .read
         .as_ref()
-        .map(|(settings, _)| control_socket::check(source, &settings.listen, arguments.offline));
+        .map(|(settings, _)| control_socket::check(source, &settings.listen, arguments.offline, is_made));
     if let Some((settings, _)) = &examined.read {
         journal::check(source, settings.journal.as_ref());
-        component_sockets::check(source, &settings.listen);
+        component_sockets::check(source, &settings.listen, unit.as_ref());
     }
     let control = socket.as_ref().is_some_and(|socket| socket.usable);
     if let Some((settings, _)) = examined.read.as_ref().filter(|_| !arguments.offline) {

@@ -6,9 +6,10 @@
 mod absence;
 mod access;
 mod acks;
+pub(crate) mod certificate_files;
 pub(crate) mod default_path;
 pub(crate) mod finding;
-mod identity;
+pub(crate) mod identity;
 mod journal;
 mod limits;
 pub(crate) mod listen;
@@ -33,6 +34,7 @@ use xmpp::{Served, policy::Pattern};
 
 use super::users;
 use actors::settings::{Dns, Service, Settings};
+use certificate_files::CertificateFiles;
 pub(crate) use finding::Finding;
 use finding::{Message, Severity};
 use section::{REPEATABLE, Section};
@@ -139,6 +141,15 @@ pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, String> {
         (Some(finding), _) => Err(finding.to_string()),
         (None, socket) => socket.map(|socket| socket.path).ok_or_else(empty),
     }
+}
+
+/// The certificate and key files that `file` names.
+///
+/// # Errors
+/// The file cannot be read or is not TOML, as a sentence.
+pub(crate) fn certificate_files(file: &Path) -> Result<Vec<CertificateFiles>, String> {
+    let text = fs::read_to_string(file).map_err(|error| format!("{:#}", unreadable(file, &error)))?;
+    certificate_files::read(file, &text)
 }
 
 /// The finding for a file that cannot be read.

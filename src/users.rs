@@ -1,66 +1,67 @@
-//! Users and groups of this machine, from /etc/passwd and /etc/group, and the files that a user may read or enter.
+//! Users and groups of this machine, from /etc/passwd and /etc/group, and who may use a file.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
 /// A user and its groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct User {
     pub(crate) name: String,
     id: u32,
+    group: u32,
+    /// The further groups.
     groups: Vec<u32>,
 }
 
 impl User {
-    /// The user with this name; `None` if there is none.
+    /// The user with this name or number; `None` if there is none.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let users = fs::read_to_string("/etc/passwd").ok()?;
         let groups = fs::read_to_string("/etc/group").unwrap_or_default();
         Self::find(name, &users, &groups)
     }
 
-    fn find(name: &str, users: &str, groups: &str) -> Option<Self> {
+    /// The user with this name or number in the lines of /etc/passwd, with its groups in those of /etc/group.
+    pub(crate) fn find(name: &str, users: &str, groups: &str) -> Option<Self> {
         let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-        let entry = fields.into_iter().find(|fields| fields.first() == Some(&name))?;
-        let (id, first) = (entry.get(2)?.parse().ok()?, entry.get(3)?.parse().ok()?);
+        let is_user = |fields: &&Vec<&str>| fields.first() == Some(&name) || fields.get(2) == Some(&name);
+        let entries: Vec<_> = fields.collect();
+        let entry = entries.iter().find(is_user)?;
+        let name = (*entry.first()?).to_owned();
+        let (id, group) = (entry.get(2)?.parse().ok()?, entry.get(3)?.parse().ok()?);
         let further = groups.lines().filter_map(|line| {
             let fields: Vec<&str> = line.split(':').collect();
             fields.get(3)?.split(',').any(|member| member == name).then(|| fields.get(2)?.parse().ok())?
         });
-        Some(Self { name: name.to_owned(), id, groups: std::iter::once(first).chain(further).collect() })
+        let groups = further.collect();
+        Some(Self { name, id, group, groups })
     }
 
-    /// The file, or the directory above it, whose owner and mode keep this user from reading the file.
-    pub(crate) fn unreadable_part(&self, path: &Path) -> Option<PathBuf> {
-        // For a symbolic link the target and its directories count.
-        let whole = path.canonicalize().ok()?;
-        let mut above: Vec<&Path> = whole.ancestors().skip(1).collect();
-        above.reverse();
-        let unreadable = above.into_iter().find(|directory| !self.may(directory, EXECUTE));
-        unreadable.or_else(|| Some(whole.as_path()).filter(|file| !self.may(file, READ))).map(Path::to_owned)
+    /// Replaces the first group, and adds further ones, by name or number. Unknown groups are left out.
+    pub(crate) fn joins(&mut self, first: Option<&str>, further: &[String]) {
+        let table = fs::read_to_string("/etc/group").unwrap_or_default();
+        let number = |name: &str| name.parse().ok().or_else(|| id_of_name(&table, name));
+        self.group = first.and_then(number).unwrap_or(self.group);
+        self.groups.extend(further.iter().filter_map(|name| number(name)));
     }
 
     /// Whether the user can give files to the group.
     pub(crate) fn is_in(&self, group: u32) -> bool {
-        self.id == 0 || self.groups.contains(&group)
+        self.id == 0 || self.group == group || self.groups.contains(&group)
     }
 
-    fn may(&self, path: &Path, bit: u32) -> bool {
-        // Without metadata nothing is known, and no problem is reported.
-        fs::metadata(path)
-            .map_or(true, |found| self.mode_permits(found.uid(), found.gid(), found.mode(), bit))
+    /// The number of the user.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
     }
 
-    fn mode_permits(&self, owner: u32, group: u32, mode: u32, bit: u32) -> bool {
-        match () {
-            () if self.id == 0 => true,
-            () if self.id == owner => mode & (bit << 6) != 0,
-            () if self.groups.contains(&group) => mode & (bit << 3) != 0,
-            () => mode & bit != 0,
-        }
+    /// The number of its first group.
+    pub(crate) fn group(&self) -> u32 {
+        self.group
+    }
+
+    /// The numbers of its further groups.
+    pub(crate) fn groups(&self) -> &[u32] {
+        &self.groups
     }
 }
 
@@ -94,7 +95,7 @@ pub(crate) fn allowed_users(path: &Path) -> String {
     let Ok(found) = fs::metadata(path) else { return "root".to_owned() };
     let name = |file: &str, id: u32| name_of_id(&fs::read_to_string(file).unwrap_or_default(), id);
     let owner = name("/etc/passwd", found.uid());
-    let group = (found.mode() & (READ << 3) != 0).then(|| name("/etc/group", found.gid()));
+    let group = (found.mode() & READABLE_BY_GROUP != 0).then(|| name("/etc/group", found.gid()));
     join_users(&owner, group.as_deref())
 }
 
@@ -130,11 +131,8 @@ pub(crate) fn let_node_read(path: &Path) -> String {
     format!("let the user of the node read it: chown root:nuncio {path}; chmod 640 {path}")
 }
 
-/// S_IROTH. The bit of the group is three places further left, that of the owner six.
-const READ: u32 = 0o4;
-
-/// S_IXOTH, at the same distances.
-const EXECUTE: u32 = 0o1;
+/// S_IRGRP.
+const READABLE_BY_GROUP: u32 = 0o040;
 
 #[cfg(test)]
 mod tests {
@@ -147,7 +145,8 @@ mod tests {
     #[test]
     fn a_user_has_a_first_group_and_further_ones() {
         let user = User::find("nuncio", USERS, GROUPS).unwrap();
-        assert_eq!(user, User { name: "nuncio".to_owned(), id: 110, groups: vec![115, 120] });
+        assert_eq!((user.id(), user.group(), user.groups()), (110, 115, &[120][..]));
+        assert_eq!(User::find("110", USERS, GROUPS), Some(user.clone()));
         assert_eq!(User::find("nobody-here", USERS, GROUPS), None);
         assert!(user.is_in(115) && user.is_in(120) && !user.is_in(4));
         assert_eq!((id_of_name(GROUPS, "ssl-cert"), id_of_name(GROUPS, "ssl")), (Some(120), None));
@@ -156,41 +155,11 @@ mod tests {
     }
 
     #[test]
-    fn the_bits_of_the_owner_win_over_those_of_the_group_and_these_over_those_of_all() {
-        let user = User::find("nuncio", USERS, GROUPS).unwrap();
-        for (owner, group, mode, may) in [
-            (0, 0, 0o600, false),
-            (0, 120, 0o640, true),
-            (0, 115, 0o640, true),
-            (0, 0, 0o644, true),
-            (110, 0, 0o400, true),
-            (110, 115, 0o044, false),
-            (0, 115, 0o604, false),
-        ] {
-            assert_eq!(user.mode_permits(owner, group, mode, READ), may, "{owner} {group} {mode:o}");
-        }
-    }
-
-    #[test]
-    fn a_directory_above_a_file_may_be_the_unreadable_part() {
-        let user = User { name: "x".to_owned(), id: u32::MAX - 1, groups: vec![u32::MAX - 1] };
-        let base = std::env::temp_dir().join(format!("nuncio-users-{}", std::process::id()));
-        let closed = base.join("live");
-        fs::create_dir_all(&closed).unwrap();
-        let file = closed.join("key.pem");
-        fs::write(&file, "x").unwrap();
-        let mode = |path: &Path, mode| {
-            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
-        };
-        mode(&base, 0o755);
-        mode(&closed, 0o755);
-        mode(&file, 0o644);
-        assert_eq!(user.unreadable_part(&file), None);
-        mode(&file, 0o600);
-        assert_eq!(user.unreadable_part(&file), Some(file.canonicalize().unwrap()));
-        mode(&closed, 0o700);
-        assert_eq!(user.unreadable_part(&file), Some(closed.canonicalize().unwrap()));
-        fs::remove_dir_all(&base).unwrap();
+    fn a_user_joins_groups_by_name_and_number() {
+        let mut user = User::find("nuncio", USERS, GROUPS).unwrap();
+        user.joins(Some("64123"), &["root".to_owned(), "64124".to_owned(), "no-such-group".to_owned()]);
+        assert_eq!((user.group(), user.groups()), (64_123, &[120, 0, 64_124][..]));
+        assert_eq!(id_of_name(GROUPS, "ssl-cert"), Some(120));
     }
 
     #[test]

@@ -34,21 +34,33 @@ fn the_environment_sets_the_configuration_if_the_option_does_not() {
     let sentence = format!("the node can start with {}", file.display());
     assert!(check(&[]).contains(&sentence), "{}", check(&[]));
     assert!(check(&["--config", "none.toml"]).contains("none.toml does not exist"));
+    fs::remove_file(&file).unwrap();
+    assert!(check(&[]).contains("the environment variable NUNCIO_CONFIG names this file"), "{}", check(&[]));
 }
 
 #[test]
 fn a_missing_configuration_is_reported_with_default_paths_and_options() {
     let network = Network::new();
     let directory = network.directory("missing");
-    for command in
-        [&["check"] as &[&str], &["run"], &["sessions"], &["explain", "b.example"], &["probe", "b.example"]]
-    {
+    for command in [
+        &["check"] as &[&str],
+        &["check", "--certificates"],
+        &["run"],
+        &["sessions"],
+        &["queues"],
+        &["components"],
+        &["explain", "b.example"],
+        &["retry", "b.example"],
+        &["close", "b.example"],
+        &["probe", "b.example"],
+    ] {
         let mut nuncio = Command::new(BINARY);
         let output =
             nuncio.current_dir(&directory).env_remove("NUNCIO_CONFIG").args(command).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-        for part in ["config/nuncio.toml", "/etc/nuncio/nuncio.toml", "--config FILE", "NUNCIO_CONFIG"] {
+        let here = format!("config/nuncio.toml in {}", directory.canonicalize().unwrap().display());
+        for part in [&here, "/etc/nuncio/nuncio.toml", "--config FILE", "NUNCIO_CONFIG is not set"] {
             assert!(told.contains(part), "{command:?}: no {part} in {told}");
         }
     }

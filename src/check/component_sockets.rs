@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{addresses, control_socket, service_user};
+use super::{addresses, control_socket, service_user, unit::Unit};
 use crate::{
     config::{
         finding::{Message, Severity},
@@ -19,7 +19,7 @@ use actors::settings::{Address, Listen, Permissions};
 use net::unix_socket;
 
 /// Checks the paths and the permissions. Adds findings.
-pub(super) fn check(source: &Source, listen: &Listen) {
+pub(super) fn check(source: &Source, listen: &Listen, unit: Option<&Unit>) {
     let permissions = listen.component_permissions;
     for path in paths(source, listen) {
         let found = match check_path(&path, permissions) {
@@ -30,7 +30,7 @@ pub(super) fn check(source: &Source, listen: &Listen) {
             add(source, &path, severity, message);
         }
     }
-    check_group(source, permissions);
+    check_group(source, permissions, unit);
 }
 
 /// Adds a problem for each socket that another process has. Returns the processes of running nodes of this configuration
@@ -115,9 +115,9 @@ fn unreachable(path: &Path, permissions: Permissions) -> Option<(Severity, Messa
 }
 
 /// Adds a warning if the user of the service cannot give a socket to its group; needs root.
-fn check_group(source: &Source, permissions: Permissions) {
+fn check_group(source: &Source, permissions: Permissions, unit: Option<&Unit>) {
     let Some(group) = permissions.group.filter(|_| is_root()) else { return };
-    let Some(user) = service_user::service_user().filter(|user| !user.is_in(group)) else { return };
+    let Some(user) = service_user::user(unit).filter(|user| !user.is_in(group)) else { return };
     let Some(value) = source.values(&[GROUP]).pop() else { return };
     let (name, wanted) = (&user.name, &value.text);
     let text =

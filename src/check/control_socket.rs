@@ -22,14 +22,20 @@ pub(super) struct Checked {
 }
 
 /// Checks the path of the control socket and, unless `offline`, which process listens there. Adds findings.
-pub(super) fn check(source: &Source, listen: &Listen, offline: bool) -> Checked {
+/// `is_made` tells whether the service manager creates a directory when it starts the node.
+pub(super) fn check(
+    source: &Source,
+    listen: &Listen,
+    offline: bool,
+    is_made: impl Fn(&Path) -> bool,
+) -> Checked {
     let result = |usable| Checked { usable, node: None };
     // If the key is wrong, there is a finding already.
     let Some(control) = listen.control.as_ref().filter(|_| !source.has_problem(KEY)) else {
         return result(false);
     };
     let node = if offline { Ok(None) } else { running_node(source, listen) };
-    let (severity, message) = match (check_path(&control.path), node) {
+    let (severity, message) = match (check_path(&control.path, is_made), node) {
         (Some(problem), _) | (None, Err(problem)) => problem,
         (None, Ok(node)) => return Checked { usable: true, node },
     };
@@ -51,9 +57,12 @@ fn add(source: &Source, severity: Severity, message: Message) {
 }
 
 /// The reason why no socket can be created at `path`; `None` if it can.
-fn check_path(path: &Path) -> Option<(Severity, Message)> {
+fn check_path(path: &Path, is_made: impl Fn(&Path) -> bool) -> Option<(Severity, Message)> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+        if is_made(directory) {
+            return None;
+        }
         let text = format!("directory {} does not exist", directory.display());
         return Some((Severity::Problem, Message::with_help(text, CREATE_DIRECTORY)));
     }

@@ -1,10 +1,14 @@
-//! Checks whether the user of the systemd service can read the files of the configuration; needs root.
+//! Checks whether the user of the systemd service can use the files of the configuration; needs root.
 
 use std::{
-    fs,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
+use super::{
+    eyes::{self, Use},
+    unit::Unit,
+};
 use crate::{
     config::{
         finding::{Message, Severity},
@@ -12,52 +16,182 @@ use crate::{
     },
     users::{User, is_root},
 };
+use actors::settings::Settings;
 
-/// Adds a warning for each file that the service user cannot read.
-pub(super) fn check(source: &Source) {
+/// Adds a warning for each file that the user of the service cannot read or write.
+pub(super) fn check(source: &Source, unit: Option<&Unit>, settings: Option<&Settings>) {
     if !is_root() {
         return;
     }
-    let Some(user) = service_user() else { return };
-    if let Some(unreadable) = user.unreadable_part(source.file()) {
-        source.add_for_default(Severity::Warning, "", message(&user, source.file(), &unreadable));
-        // The other files are probably not readable either; one warning is enough.
-        return;
+    let Some(service) = Service::of(unit) else { return };
+    let file = source.file().to_owned();
+    let file = Wanted { path: file, purpose: Use::Read, key: String::new(), at: None };
+    if service.check(source, vec![file]) {
+        service.check(source, wanted(source, settings, unit));
     }
-    for value in source.values(&FILES).into_iter().filter(|value| value.text != SYSTEM) {
-        let path = source.path(&value.text);
-        if let Some(unreadable) = user.unreadable_part(&path) {
-            source.add(Severity::Warning, value.span, &value.key, message(&user, &path, &unreadable));
+    // Otherwise the other files are probably not usable either; one warning is enough.
+}
+
+/// A file or directory that the node uses.
+#[derive(Clone)]
+struct Wanted {
+    path: PathBuf,
+    purpose: Use,
+    /// The key that names it; empty for the configuration itself.
+    key: String,
+    /// The position of the value; `None` for a default.
+    at: Option<Range<usize>>,
+}
+
+/// All files that the node uses beside its configuration.
+fn wanted(source: &Source, settings: Option<&Settings>, unit: Option<&Unit>) -> Vec<Wanted> {
+    let named = source.values(&FILES).into_iter().filter(|value| !NOT_A_FILE.contains(&value.text.as_str()));
+    let mut all: Vec<Wanted> = named
+        .map(|value| {
+            let path = source.path(&value.text);
+            Wanted { path, purpose: Use::Read, key: value.key, at: Some(value.span) }
+        })
+        .collect();
+    let journal = settings.and_then(|settings| settings.journal.as_ref()).map(|journal| journal.path.clone());
+    let control = settings.and_then(|settings| settings.listen.control.as_ref());
+    let control = control.map(|control| control.path.clone());
+    let at = |key: &str| source.values(&[key]).pop().map(|value| value.span);
+    let mut written = Vec::new();
+    written.extend(journal.map(|path| (path, JOURNAL, at(JOURNAL))));
+    written.extend(control.map(|path| (path, "listen.control", at("listen.control"))));
+    for value in source.values(&["listen.component"]) {
+        let socket = value.text.strip_prefix("unix:").map(|path| source.path(path));
+        written.extend(socket.map(|path| (path, "listen.component", Some(value.span))));
+    }
+    for (path, key, at) in written {
+        let wanted = |path: &Path| Wanted {
+            path: path.to_owned(),
+            purpose: Use::Write,
+            key: key.to_owned(),
+            at: at.clone(),
+        };
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        // The node creates the directory of its journal.
+        let creates =
+            key == JOURNAL && !directory.exists() && !unit.is_some_and(|unit| unit.makes(directory));
+        let above = directory.parent().filter(|_| creates);
+        all.push(wanted(above.unwrap_or(directory)));
+        // A socket that an ended node has left is replaced, which the directory permits.
+        all.extend(path.is_file().then(|| wanted(&path)));
+    }
+    all
+}
+
+/// The service, as far as its files are concerned.
+struct Service<'a> {
+    user: User,
+    unit: Option<&'a Unit>,
+}
+
+impl<'a> Service<'a> {
+    fn of(unit: Option<&'a Unit>) -> Option<Self> {
+        Some(Self { user: user(unit)?, unit })
+    }
+
+    /// Adds a warning for each file that the service cannot use. Returns whether it can use all of them.
+    fn check(&self, source: &Source, files: Vec<Wanted>) -> bool {
+        let targets: Vec<_> = files.iter().map(|file| file.path.canonicalize().ok()).collect();
+        // systemd makes such a directory writable at each start.
+        let is_made = |file: &Wanted| {
+            file.purpose == Use::Write
+                && !file.path.is_file()
+                && self.unit.is_some_and(|unit| unit.makes(&file.path))
+        };
+        let look = |(file, target): (&Wanted, &Option<PathBuf>)| match is_made(file) {
+            true => None,
+            false => eyes::obstacle(&file.path, target.as_deref(), file.purpose),
+        };
+        let looked = eyes::as_user(&self.user, || files.iter().zip(&targets).map(look).collect::<Vec<_>>());
+        let obstacles = match looked {
+            Ok(obstacles) => obstacles,
+            Err(error) => {
+                let text = format!("cannot test which files {} can use: {error}", self.user.name);
+                source.add_for_default(Severity::Note, "", text);
+                return false;
+            }
+        };
+        let mut all_usable = true;
+        for ((file, target), obstacle) in files.into_iter().zip(targets).zip(obstacles) {
+            let message = obstacle
+                .map(|obstacle| denied(&self.user.name, &file, &obstacle))
+                .or_else(|| self.in_sandbox(&file, target.as_deref()));
+            let Some(message) = message else { continue };
+            all_usable = false;
+            match file.at {
+                Some(at) => source.add(Severity::Warning, at, &file.key, message),
+                None => source.add_for_default(Severity::Warning, &file.key, message),
+            }
         }
+        all_usable
+    }
+
+    /// The reason why the unit keeps the service from a file that its user could use.
+    fn in_sandbox(&self, file: &Wanted, target: Option<&Path>) -> Option<Message> {
+        let unit = self.unit?;
+        let paths = [Some(file.path.as_path()), target];
+        let mut paths = paths.into_iter().flatten().filter(|path| path.is_absolute());
+        let shown = file.path.display();
+        if let Some(setting) = paths.clone().find_map(|path| unit.hides(path)) {
+            return Some(Message::with_help(
+                format!("the service cannot see {shown}: {setting} in its unit hides the directory"),
+                "move it below /etc/nuncio, or to /var/lib/nuncio if the node writes it",
+            ));
+        }
+        let setting = paths.find_map(|path| unit.protects(path)).filter(|_| file.purpose == Use::Write)?;
+        Some(Message::with_help(
+            format!("the service cannot write to {shown}: {setting} in its unit protects it"),
+            format!(
+                "use /var/lib/nuncio, or add the line `ReadWritePaths={shown}` to the section [Service] with `systemctl edit \
+                 nuncio`"
+            ),
+        ))
     }
 }
 
-fn message(user: &User, path: &Path, unreadable: &PathBuf) -> Message {
-    let name = &user.name;
-    let because = if unreadable == path {
+fn denied(name: &str, file: &Wanted, obstacle: &Path) -> Message {
+    let shown = file.path.display();
+    let because = if obstacle == file.path {
         String::new()
     } else {
-        format!(" (no permission for {})", unreadable.display())
+        format!(" (no permission for {})", obstacle.display())
     };
-    Message::with_help(
-        format!("{name}, the user of the service, cannot read {}{because}", path.display()),
-        format!(
-            "copy it to a directory that {name} can read, for example with the deploy hook in docs/operation.md, or run \
-             `chgrp {name}` and `chmod g+r` on it"
+    match file.purpose {
+        Use::Read => Message::with_help(
+            format!("{name}, the user of the service, cannot read {shown}{because}"),
+            format!(
+                "copy it to a directory that {name} can read, certificates with the deploy hook (docs/operation.md), or run \
+                 `chgrp {name}` and `chmod g+r` on it"
+            ),
         ),
-    )
+        Use::Write => Message::with_help(
+            format!("{name}, the user of the service, cannot write to {shown}{because}"),
+            format!("choose a path in /var/lib/nuncio, or run `chown {name} {shown}`"),
+        ),
+    }
 }
 
-/// The user of the installed unit, or else that of the package; `None` if this machine does not have it.
-pub(super) fn service_user() -> Option<User> {
-    let named = UNITS.iter().find_map(|unit| user_of(&fs::read_to_string(unit).ok()?));
-    User::named(named.as_deref().unwrap_or(USER))
+/// The user of the installed unit, or else that of the package; `None` if this machine does not have it, or if it is root,
+/// who can use every file.
+pub(super) fn user(unit: Option<&Unit>) -> Option<User> {
+    let name = match unit {
+        Some(unit) => unit.user.as_deref()?,
+        None => USER,
+    };
+    let mut user = User::named(name)?;
+    if let Some(unit) = unit {
+        user.joins(unit.group.as_deref(), &unit.groups);
+    }
+    Some(user)
 }
 
-fn user_of(unit: &str) -> Option<String> {
-    let value = unit.lines().rev().find_map(|line| line.trim().strip_prefix("User="))?;
-    Some(value.trim().to_owned()).filter(|name| !name.is_empty())
-}
+/// The key of the file that the node creates with its directory.
+const JOURNAL: &str = "journal.path";
 
 /// The keys with paths of files that the node reads.
 const FILES: [&str; 12] = [
@@ -75,28 +209,8 @@ const FILES: [&str; 12] = [
     "remote.dialback_secret_file",
 ];
 
-/// The value of `trust` that is not a file.
-const SYSTEM: &str = "system";
-
-/// The paths of the unit; the first one wins.
-const UNITS: [&str; 3] = [
-    "/etc/systemd/system/nuncio.service",
-    "/usr/lib/systemd/system/nuncio.service",
-    "/lib/systemd/system/nuncio.service",
-];
+/// Values of these keys that are not paths: `trust = "system"`, and the empty text, which turns `key_file` off.
+const NOT_A_FILE: [&str; 2] = ["system", ""];
 
 /// The user in the unit of the package.
 const USER: &str = "nuncio";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_user_of_a_unit_wins() {
-        assert_eq!(user_of("[Service]\nUser=a\nGroup=g\nUser = \n User=b \n").as_deref(), Some("b"));
-        assert_eq!(user_of("[Service]\nGroup=g\n"), None);
-        let unit = include_str!("../../config/systemd/nuncio.service");
-        assert_eq!(user_of(unit).as_deref(), Some(USER));
-    }
-}

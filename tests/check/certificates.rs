@@ -84,3 +84,23 @@ fn a_certificate_that_others_refuse_fails_the_check_and_not_the_node() {
     let desk = Desk::new();
     desk.fails("[[domain]]\nname = \"a.example\"\nkeey = \"a.key\"\n", &["--offline", "--startable"]);
 }
+
+#[test]
+fn the_files_of_each_name_are_listed_for_scripts() {
+    let desk = Desk::new();
+    desk.put("both", &desk.network.authority.issue(&["one.example", "*.two.example"]));
+    let domain = |name: &str| {
+        format!("[[domain]]\nname = \"{name}.example\"\ncertificate = \"{name}.crt\"\nkey = \"{name}.key\"\n")
+    };
+    let component = "[[component]]\nname = \"a.two.example\"\ncertificate = \"a.crt\"\nkey = \"a.key\"\n";
+    let text = format!("{}{component}[[domain]]\nname = \"bare.example\"\n", domain("one"));
+    let here = desk.directory.canonicalize().unwrap();
+    let line = |name: &str, files: &str| {
+        let [certificate, key] = ["crt", "key"].map(|ending| here.join(format!("{files}.{ending}")));
+        format!("{name}\t{}\t{}\n", certificate.display(), key.display())
+    };
+    let (one, two) = (line("one.example", "one"), line("a.two.example", "a"));
+    assert_eq!(desk.passes(&text, &["--certificates"]), format!("{one}bare.example\t-\t-\n{two}"));
+    assert_eq!(desk.passes(&text, &["--certificates", "both.crt"]), format!("{one}{two}"));
+    assert_eq!(desk.fails(&text, &["--certificates", "none.crt"]), "");
+}

@@ -67,7 +67,7 @@ fn what_waits_for_a_component_on_the_disk_is_shown() {
     let (network, place) = (Network::new(), Place::new());
     let setup = place.setup().set("journal.path", "\"waiting.redb\"").set("absence.max_stanzas", "4");
     let node = Node::start(&network, setup);
-    let outbox = node.outbox();
+    let mut outbox = node.outbox();
     for number in 0..10 {
         outbox.sends_message("inbox.nuncio.example", &number.to_string(), "");
     }
