@@ -94,8 +94,13 @@ impl Router {
         recorder: RecorderHandle,
         guard: PanicGuard,
     ) -> Self {
-        let accounts =
-            Accounts { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, logged: None, recorder };
+        let accounts = Accounts {
+            all: Arc::default(),
+            by_domain: HashMap::new(),
+            interval: log_account,
+            logged: None,
+            recorder,
+        };
         let Receivers { promise, mailroom, service, journal } = receivers;
         let nodes = domains.into_iter().map(|name| (name, Local::Node));
         let components = components.into_iter().map(|(name, conflict)| (name, Local::component(conflict)));

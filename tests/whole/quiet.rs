@@ -38,14 +38,18 @@ fn an_idle_node_writes_at_most_500_lines_in_a_day() {
             () = sleep(Duration::from_secs(24 * 3600)) => {}
         }
         let lines = log_lines();
-        let count = |words: &[&str]| {
-            lines.iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
-        };
+        let count =
+            |words: &[&str]| lines.iter().filter(|line| words.iter().all(|word| line.contains(word))).count();
         assert!(lines.len() <= 500, "{} lines: {:#?}", lines.len(), &lines[lines.len() - 20..]);
-        assert!((286..=288).contains(&count(&["nuncio::mailbox", "mailbox idle="])), "one every five minutes");
+        assert!(
+            (286..=288).contains(&count(&["nuncio::mailbox", "mailbox idle="])),
+            "one every five minutes"
+        );
         let idle = lines.iter().rfind(|line| line.contains("mailbox idle=")).unwrap();
         assert!(idle.ends_with(" since=5m"), "{idle}");
-        for kind in ["router", "promise", "mailroom", "component", "service", "listener", "metrics", "resolver"] {
+        for kind in
+            ["router", "promise", "mailroom", "component", "service", "listener", "metrics", "resolver"]
+        {
             let actor = format!("actor={kind} ");
             assert!((1..=2).contains(&count(&["nuncio::mailbox", &actor])), "{kind} has one line, or two");
             assert!(idle.contains(kind), "{kind} is idle: {idle}");
@@ -81,7 +85,8 @@ fn a_kind_that_works_has_a_line_in_each_interval_and_is_not_called_idle() {
             let idle = lines.iter().filter(|line| line.contains("mailbox idle="));
             assert!(idle.clone().count() > 0 && !idle.clone().any(|line| line.contains(kind)), "{kind}");
         }
-        let accounts = lines.iter().filter(|line| line.contains("nuncio::account") && line.contains("domain=*"));
+        let accounts =
+            lines.iter().filter(|line| line.contains("nuncio::account") && line.contains("domain=*"));
         assert!((59..=60).contains(&accounts.count()));
     });
 }

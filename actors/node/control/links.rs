@@ -31,7 +31,12 @@ impl Sources {
         let mut accepted = Vec::new();
         for listener in self.servers.iter().chain(&self.components) {
             let (total, count) = oneshot::channel();
-            let _ = listener.signal_quietly(listener::Show { of: of.cloned(), limit, links: links.clone(), total });
+            let _ = listener.signal_quietly(listener::Show {
+                of: of.cloned(),
+                limit,
+                links: links.clone(),
+                total,
+            });
             accepted.push(count);
         }
         drop(links);
