@@ -119,14 +119,15 @@ class Chart {
     return this.plot.bottom - Math.min(1, scale.share(value)) * this.height;
   }
 
-  // Columns from the bottom up, one pixel wide.
-  drawArea(out, scale, values, colour, alpha = 1) {
+  // Columns from the bottom up, one pixel wide and at least `least` high.
+  drawArea(out, scale, values, colour, alpha = 1, least = 1) {
     out.fillStyle = colours[colour];
     out.globalAlpha = alpha;
     values.forEach((value, pixel) => {
       if (!(value > 0)) return;
       const y = this.y(scale, value);
-      out.fillRect(this.plot.left + pixel, Math.min(y, this.plot.bottom - 1), 1, Math.max(1, this.plot.bottom - y));
+      const height = Math.max(least, this.plot.bottom - y);
+      out.fillRect(this.plot.left + pixel, this.plot.bottom - height, 1, height);
     });
     out.globalAlpha = 1;
   }

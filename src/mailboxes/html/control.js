@@ -25,8 +25,10 @@ function moveBy(share) {
 
 const showWhole = () => zoomTo(WHOLE.from, WHOLE.to);
 
-function moveCursor(time) {
+// Moves the cursor. Between two lines of the log it is at the one that is drawn at the same pixel.
+function moveCursor(time, chart) {
   state.cursor = time;
+  state.slack = (state.view.to - state.view.from) / chart.width;
   redraw();
 }
 
@@ -42,7 +44,7 @@ function listen(chart) {
   });
   canvas.addEventListener("pointermove", (event) => {
     state.selection = dragFrom ? [dragFrom.time, timeOf(event)] : null;
-    moveCursor(timeOf(event));
+    moveCursor(timeOf(event), chart);
   });
   canvas.addEventListener("pointerup", (event) => {
     const wasDragged = dragFrom && Math.abs(event.clientX - dragFrom.x) > 4;
@@ -57,7 +59,7 @@ function listen(chart) {
   };
   canvas.addEventListener("pointercancel", stopDrag);
   canvas.addEventListener("pointerleave", () => {
-    if (!dragFrom) moveCursor(null);
+    if (!dragFrom) moveCursor(null, chart);
   });
   canvas.addEventListener("dblclick", showWhole);
   canvas.addEventListener("wheel", (event) => {
@@ -69,12 +71,12 @@ function listen(chart) {
   }, { passive: false });
   canvas.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && dragFrom) stopDrag();
-    else if (pressed(event)) event.preventDefault();
+    else if (pressed(event, chart)) event.preventDefault();
   });
 }
 
 // Returns whether the key means something for a chart.
-function pressed({ key, shiftKey, ctrlKey, altKey, metaKey }) {
+function pressed({ key, shiftKey, ctrlKey, altKey, metaKey }, chart) {
   if (ctrlKey || altKey || metaKey) return false;
   const { from, to } = state.view;
   const middle = (from + to) / 2;
@@ -85,7 +87,7 @@ function pressed({ key, shiftKey, ctrlKey, altKey, metaKey }) {
     const way = key === "ArrowLeft" ? -1 : 1;
     if (shiftKey) moveBy(way / 4);
     else {
-      moveCursor(at(cursor + way * step));
+      moveCursor(at(cursor + way * step), chart);
       say();
     }
   } else if (key === "+" || key === "=") zoomBy(1 / 1.5, state.cursor);
@@ -98,7 +100,8 @@ function pressed({ key, shiftKey, ctrlKey, altKey, metaKey }) {
 // Has a screen reader say the values at the cursor, which was moved by a key.
 function say() {
   const { kind, cursor } = state;
-  const at = pointAt(kind, cursor);
+  if (!kind) return;
+  const at = pointAt(kind, cursor, state.slack);
   const values = at < 0 ? "idle" :
     `peak ${kind.peak[at]} of ${kind.capacity}, depth ${kind.depth[at]}, p99 ${waitText(kind.p99[at])}, ` +
     `${kind.rate[at]} per second, ${kind.refused[at]} refused`;
@@ -152,11 +155,13 @@ function addTheme() {
 function start() {
   const section = document.getElementById("charts");
   addTheme();
-  if (DATA.kinds.length === 0) return;
   section.hidden = false;
   addTools(section);
-  addOverview(section);
-  addDetails(section);
+  // Of a log in which all were idle, only the tables have the kinds.
+  if (DATA.kinds.length > 0) {
+    addOverview(section);
+    addDetails(section);
+  }
   addLinks(section);
   addAccount(section);
   readColours();

@@ -49,15 +49,15 @@ function holdsUntil(series, at) {
   return silence ? Math.max(time, silence[0]) : next;
 }
 
-// The point that covers a time; -1 if none does, since the actors were idle or the node did not run. With `holds`, the
-// point whose figure holds at that time.
-function pointAt(series, time, holds) {
+// The point that covers a time, or is less than `slack` away; -1 if there is none, since the actors were idle or the node
+// did not run. With `holds`, the point whose figure holds at that time.
+function pointAt(series, time, slack, holds) {
   const at = firstFrom(series, time);
-  if (at < series.times.length && begins(series, at) <= time) return at;
+  if (at < series.times.length && begins(series, at) <= time + slack) return at;
   // Times are rounded down to the unit of the series.
   const last = at - 1;
   if (last < 0) return -1;
-  const end = series.times[last] + series.unit;
+  const end = series.times[last] + Math.max(series.unit, slack);
   return time < (holds ? Math.max(end, holdsUntil(series, last)) : end) ? last : -1;
 }
 

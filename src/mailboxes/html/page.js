@@ -3,7 +3,7 @@
 const MINIMUM_SPAN = 10 * SECOND;
 const WHOLE = { from: DATA.from - DATA.interval, to: Math.max(DATA.to, DATA.from + MINIMUM_SPAN) };
 
-const state = { view: WHOLE, cursor: null, selection: null, kind: fullestKind(), metric: "share" };
+const state = { view: WHOLE, cursor: null, slack: 0, selection: null, kind: fullestKind(), metric: "share" };
 const charts = [];
 // Functions that write the values at the cursor.
 const readers = [];
@@ -113,7 +113,7 @@ function addRow(rows, kind) {
       value.title = "the highest of the whole log";
       return;
     }
-    const at = pointAt(kind, state.cursor);
+    const at = pointAt(kind, state.cursor, state.slack);
     value.title = "";
     if (at >= 0) value.textContent = metric.value(kind, at);
     else value.textContent = isSilent(state.cursor) ? "no line" : "idle";
@@ -129,7 +129,7 @@ function drawRow(chart, out, kind) {
   const scale = { share: (value) => metric.share(value, top) };
   const values = byPixel(kind, metric.column(kind), chart.view, chart.width, metric.events && "events");
   if (metric.events) chart.drawBars(out, scale, values, "red");
-  else chart.drawArea(out, scale, values, "blue", 0.85);
+  else chart.drawArea(out, scale, values, "blue", 0.85, 3);
   out.fillStyle = colours.full;
   for (const full of kind.full) {
     const from = Math.max(0, chart.x(full.from - DATA.interval));
@@ -151,7 +151,7 @@ function addPanel(parent, title, name, series, parts, makeScale, after = () => {
   addChart(canvas, (chart, out) => after(chart, out, drawPanel(chart, out, series(), parts(), makeScale)));
   readers.push(() => {
     legend.replaceChildren(...parts().map((part) => {
-      const at = state.cursor === null ? -1 : pointAt(part.series || series(), state.cursor, part.holds);
+      const at = state.cursor === null ? -1 : pointAt(part.series || series(), state.cursor, state.slack, part.holds);
       const value = make("output", { data: { "data-value": part.name, "aria-live": "off" } });
       if (at >= 0) value.textContent = part.text(part.column[at]);
       else if (state.cursor !== null) value.textContent = part.zero || part.style.startsWith("bars") ? "0" : "-";
@@ -212,7 +212,7 @@ function addNames(parent) {
     make("figcaption", {}, make("b", {}, "Deepest instance"), legend), canvas));
   addChart(canvas, (chart, out) => drawNames(chart, out, state.kind, nameColour));
   readers.push(() => {
-    const at = state.cursor === null ? -1 : pointAt(state.kind, state.cursor);
+    const at = state.cursor === null ? -1 : pointAt(state.kind, state.cursor, state.slack);
     const found = state.kind.nameAt.get(at);
     const shown = found ? [found] : [];
     if (state.cursor === null) {

@@ -185,6 +185,9 @@ fn deepest(collected: &Collected) -> String {
 }
 
 fn peaks(collected: &Collected, periods: &Periods) -> String {
+    if collected.kinds.is_empty() {
+        return String::new();
+    }
     let heads: Vec<String> = collected.kinds.iter().map(|kind| format!("#{}", kind.actor)).collect();
     let heads: Vec<&str> = std::iter::once("From").chain(heads.iter().map(String::as_str)).collect();
     let caption = format!(
