@@ -86,8 +86,8 @@ enum Local {
 }
 
 impl Router {
-    /// A router for these domains, and for the names of these components. The account is
-    /// logged every `log_account`.
+    /// A router for these domains, and for the names of these components. The account is logged every `log_account`, if it
+    /// has changed.
     pub fn new(
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = Known>,
@@ -96,8 +96,13 @@ impl Router {
         recorder: RecorderHandle,
         guard: PanicGuard,
     ) -> Self {
-        let accounts =
-            Accounts { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, recorder };
+        let accounts = Accounts {
+            all: Arc::default(),
+            by_domain: HashMap::new(),
+            interval: log_account,
+            logged: None,
+            recorder,
+        };
         let Receivers { promise, mailroom, service, journal } = receivers;
         let mut router = Self {
             local: Served::default(),
@@ -238,7 +243,7 @@ impl Actor for Router {
     fn started(&mut self, context: &mut Context<Self>) {
         self.log_missing_components_later(context);
         if let Some(interval) = self.accounts.interval {
-            context.run_interval(interval, |router, _| router.accounts.log());
+            context.run_interval(interval, |router, _| router.accounts.log_changes());
         }
     }
 }

@@ -19,6 +19,7 @@ mod limits;
 mod liveness;
 mod names;
 mod overtaking;
+mod quiet;
 mod reconnection;
 mod resumption;
 mod scene;

@@ -28,11 +28,16 @@ impl Sources {
         let (links, mut shown_links) = mpsc::channel(ANSWERS);
         let (total, sessions) = oneshot::channel();
         let show = router::ShowSessions { of: of.cloned(), limit, links: links.clone(), total };
-        let _ = self.router.signal(show);
+        let _ = self.router.signal_quietly(show);
         let mut accepted = Vec::new();
         for listener in self.servers.iter().chain(&self.components) {
             let (total, count) = oneshot::channel();
-            let _ = listener.signal(listener::Show { of: of.cloned(), limit, links: links.clone(), total });
+            let _ = listener.signal_quietly(listener::Show {
+                of: of.cloned(),
+                limit,
+                links: links.clone(),
+                total,
+            });
             accepted.push(count);
         }
         drop(links);
@@ -67,7 +72,7 @@ impl Sources {
         }
         let (answer, steps) = oneshot::channel();
         let pairs = shown.attempts.iter().map(|(pair, _)| pair.clone()).collect();
-        let _ = self.recorder.signal(recorder::Locate { pairs, answer });
+        let _ = self.recorder.signal_quietly(recorder::Locate { pairs, answer });
         let steps = round.wait("recorder", steps).await.unwrap_or_default();
         let steps = steps.into_iter().chain(std::iter::repeat(None));
         let waiting = |pair: &DomainPair| {
