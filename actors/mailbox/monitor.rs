@@ -11,7 +11,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-use crate::{Gauge, Meter, Queued, Register, WaitTimes};
+use crate::{Gauge, Meter, Queued, Register, WaitTimes, meter::WaitTotals};
 
 /// Message: write the mailbox lines now (SIGUSR1).
 #[derive(Debug)]
@@ -22,6 +22,25 @@ pub struct Report;
 pub struct Show {
     /// Receives the answer.
     pub answer: oneshot::Sender<Vec<KindStats>>,
+}
+
+/// Message: report the figures of every actor kind (a command of the operator). What lines and scrapes show does not change.
+#[derive(Debug)]
+pub struct Look {
+    /// Receives the answer.
+    pub answer: oneshot::Sender<Vec<Figures>>,
+}
+
+/// The figures of the mailboxes of one actor kind. Two of them, one after the other, show what happened between them.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// The figures that a scrape has too. The peak is that since the last line.
+    pub stats: KindStats,
+    /// The instance with the fullest mailbox, if a message waits.
+    pub deepest: Option<String>,
+    /// The number of messages by waiting time since the start: upper bounds, at most 25 % too high, and counts. Times
+    /// without a message are left out.
+    pub times: Vec<(Duration, u64)>,
 }
 
 /// The statistics of the mailboxes of one actor kind.
@@ -73,6 +92,7 @@ struct Kind {
     /// The waiting times since the start, as in [`KindStats`].
     all_waits: [u64; WAIT_BOUNDS.len() + 1],
     waited_seconds: f64,
+    totals: WaitTotals,
 }
 
 impl Monitor {
@@ -111,6 +131,7 @@ impl Kind {
             shown_peak: 0,
             all_waits: [0; WAIT_BOUNDS.len() + 1],
             waited_seconds: 0.0,
+            totals: WaitTotals::default(),
         }
     }
 
@@ -127,8 +148,20 @@ impl Kind {
             self.waited_seconds += seconds * f64::from(count);
         }
         self.waits.add(&waits);
+        self.totals.add(&waits);
     }
 
+    /// The figures for a command. They do not change what the next line and the next scrape show.
+    fn look(&mut self, gauges: &[&Gauge]) -> Figures {
+        let shown_peak = self.shown_peak;
+        let mut stats = self.show(gauges);
+        self.shown_peak = shown_peak.max(usize::try_from(stats.peak).unwrap_or(usize::MAX));
+        stats.peak = self.peak as u64;
+        let deepest = gauges.iter().max_by_key(|gauge| gauge.depth()).filter(|gauge| gauge.depth() > 0);
+        Figures { stats, deepest: deepest.map(|gauge| gauge.name().to_owned()), times: self.totals.times() }
+    }
+
+    /// The figures for a scrape.
     fn show(&mut self, gauges: &[&Gauge]) -> KindStats {
         self.read(gauges);
         let depths = gauges.iter().map(|gauge| gauge.depth() as u64);
@@ -225,8 +258,20 @@ impl Handler<Queued<Show>> for Monitor {
     }
 }
 
+impl Handler<Queued<Look>> for Monitor {
+    type Result = ();
+
+    fn handle(&mut self, look: Queued<Look>, _: &mut Context<Self>) {
+        let Look { answer } = look.into_message();
+        let mut kinds = Vec::with_capacity(self.kinds.len());
+        self.each_kind(|kind, gauges| kinds.push(kind.look(gauges)));
+        // The command may have ended by a timeout.
+        let _ = answer.send(kinds);
+    }
+}
+
 /// Writes a time with one unit and at most one decimal: `35us`, `1.2ms`, `3.4s`.
-fn short(time: Duration) -> String {
+pub fn short(time: Duration) -> String {
     let micros = time.as_nanos() as f64 / 1_000.0;
     match micros {
         0.0 => "0us".to_owned(),
@@ -247,6 +292,26 @@ const SWEEP_FROM: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_changes_neither_lines_nor_scrapes() {
+        let meter = Meter::new("looked-at", 8, None);
+        let gauge = Gauge::new(&meter, "one");
+        let mut kind = Kind::new(Arc::clone(&meter));
+        drop([1, 2, 3].map(|number| Gauge::admit(&gauge, number).map(Queued::into_message)));
+        let waiting = [4, 5].map(|number| Gauge::admit(&gauge, number).ok());
+        for _ in 0..2 {
+            let Figures { stats, deepest, times } = kind.look(&[&gauge]);
+            assert_eq!((stats.handled, stats.depth, stats.peak), (3, 2, 2));
+            assert_eq!(deepest.as_deref(), Some("one"));
+            assert_eq!(times.iter().map(|(_, count)| count).sum::<u64>(), 3);
+        }
+        drop(waiting);
+        assert_eq!(kind.look(&[&gauge]).deepest, None);
+        let shown = kind.show(&[&gauge]);
+        assert_eq!((shown.peak, shown.waits.iter().sum::<u64>()), (2, 3));
+        assert_eq!((kind.show(&[&gauge]).peak, kind.peak), (0, 2));
+    }
 
     #[test]
     fn a_time_is_written_with_one_unit() {
