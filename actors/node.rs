@@ -156,7 +156,7 @@ impl Node {
     pub fn report(&self) {
         // An actor that has ended reports nothing.
         let _ = self.monitor.signal(monitor::Report);
-        let _ = self.router.signal(router::Report);
+        let _ = self.router.signal_quietly(router::Report);
         let sources = self.sources.clone();
         actix::spawn(async move { sources.log_sessions().await });
     }
@@ -169,7 +169,7 @@ impl Node {
     /// The account of all stanzas; its figures go on counting. `None` if the router has ended.
     pub async fn account(&self) -> Option<Arc<Totals>> {
         let (answer, figures) = oneshot::channel();
-        let _ = self.router.signal(router::ShowFigures { busiest: 0, answer });
+        let _ = self.router.signal_quietly(router::ShowFigures { busiest: 0, answer });
         figures.await.ok().map(|figures| figures.account)
     }
 

@@ -156,6 +156,8 @@ impl Drop for Task {
 struct Chunk {
     bytes: BytesMut,
     written: usize,
+    /// Whether it only keeps an idle stream alive.
+    is_keepalive: bool,
 }
 
 enum Step {
@@ -195,18 +197,18 @@ impl Task {
                     if self.chunk.written > RECORD {
                         self.stream.cork(false);
                     }
-                    self.chunk = Chunk::default();
-                    self.report(Event::Written);
+                    let Chunk { is_keepalive, .. } = std::mem::take(&mut self.chunk);
+                    self.report(Event::Written, is_keepalive);
                 }
                 Step::CannotWrite(error) => {
                     Box::pin(self.read_rest()).await;
                     return Err(error);
                 }
-                Step::Read(bytes, permit) => self.report(Event::Received { bytes, permit }),
+                Step::Read(bytes, permit) => self.received(bytes, permit),
                 Step::Eof => {
                     // The peer may still read: TCP closes one direction at a time.
                     self.eof = true;
-                    self.report(Event::Eof);
+                    self.report(Event::Eof, false);
                 }
             }
         }
@@ -271,7 +273,7 @@ impl Task {
                 && let Ok(Step::Read(bytes, permit)) = poll_fn(|context| self.poll_read(context)).await
             {
                 length += bytes.len();
-                self.report(Event::Received { bytes, permit });
+                self.received(bytes, permit);
             }
         };
         // An owner that is held up for longer learns of the end all the same.
@@ -286,19 +288,28 @@ impl Task {
         match tls.accept(socket, domain.as_ref(), false).await {
             Ok((stream, session)) => {
                 self.stream = Stream::Tls(Box::new(stream));
-                self.report(Event::Secured(Ok(Box::new(session))));
+                self.report(Event::Secured(Ok(Box::new(session))), false);
                 true
             }
             Err(error) => {
-                self.report(Event::Secured(Err(error)));
+                self.report(Event::Secured(Err(error)), false);
                 false
             }
         }
     }
 
-    fn report(&self, event: Event) {
+    fn received(&self, bytes: BytesMut, permit: ReadPermit) {
+        let is_keepalive = is_keepalive(&bytes);
+        self.report(Event::Received { bytes, permit }, is_keepalive);
+    }
+
+    /// Sends an event to the owner. An event of `is_keepalive` shows no activity of the peer.
+    fn report(&self, event: Event, is_keepalive: bool) {
         // An owner that is gone drops its handle, which ends the task when it is polled next.
-        let _ = self.events.signal(event);
+        let _ = match is_keepalive {
+            true => self.events.signal_quietly(event),
+            false => self.events.signal(event),
+        };
     }
 }
 
@@ -309,7 +320,8 @@ impl Chunk {
         for piece in pieces {
             bytes.extend_from_slice(&piece);
         }
-        Self { bytes, written: 0 }
+        let is_keepalive = is_keepalive(&bytes);
+        Self { bytes, written: 0, is_keepalive }
     }
 
     fn advance(&mut self, written: usize) {
@@ -317,6 +329,14 @@ impl Chunk {
         self.written += written;
     }
 }
+
+/// Whether the bytes only keep an idle stream alive: a little whitespace (RFC 6120 section 4.6.1).
+fn is_keepalive(bytes: &[u8]) -> bool {
+    bytes.len() <= KEEPALIVE && bytes.iter().all(u8::is_ascii_whitespace)
+}
+
+/// Maximum number of bytes of a keepalive: one character, or a line end, and that of another interval.
+const KEEPALIVE: usize = 4;
 
 /// Reads whose bytes may be processed at once. With one, everything after a `<starttls/>` stays in the socket
 /// until the TLS handshake reads it.

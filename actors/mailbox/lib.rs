@@ -41,6 +41,7 @@
 //! ```
 
 pub mod drain;
+mod kind;
 mod meter;
 pub mod monitor;
 pub mod panic_guard;
@@ -59,7 +60,10 @@ use actix::{
 };
 
 pub use self::meter::{Gauge, Meter, Register, WaitTimes};
-use self::{meter::Ticket, running::Running};
+use self::{
+    meter::{Purpose, Ticket},
+    running::Running,
+};
 
 /// Opens a mailbox without its actor. Two actors that address each other need both mailboxes before either
 /// starts.
@@ -136,7 +140,22 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
         M: Send + 'static,
         A: Handler<Queued<M>>,
     {
-        self.addr.enqueue(Gauge::count(&self.gauge, message))
+        self.addr.enqueue(Gauge::count(&self.gauge, message, Purpose::Work))
+    }
+
+    /// Sends a message that an idle node sends too: a question of the watchdog, of a scrape or of a command, or whitespace
+    /// of an idle stream. It is counted and accepted like a [signal](Self::signal), but causes no mailbox line, unless it
+    /// keeps waiting.
+    ///
+    /// # Errors
+    ///
+    /// Returns the message if the actor has stopped.
+    pub fn signal_quietly<M>(&self, message: M) -> Result<(), Refused<M>>
+    where
+        M: Send + 'static,
+        A: Handler<Queued<M>>,
+    {
+        self.addr.enqueue(Gauge::count(&self.gauge, message, Purpose::Quiet))
     }
 
     /// Narrows the address to one type of message.
@@ -189,7 +208,18 @@ impl<M: Send + 'static> Outlet<M> {
     ///
     /// Returns the message if the actor has stopped.
     pub fn signal(&self, message: M) -> Result<(), Refused<M>> {
-        self.to.enqueue(Gauge::count(&self.gauge, message))
+        self.to.enqueue(Gauge::count(&self.gauge, message, Purpose::Work))
+    }
+
+    /// Sends a message that an idle node sends too: a question of the watchdog, of a scrape or of a command, or whitespace
+    /// of an idle stream. It is counted and accepted like a [signal](Self::signal), but causes no mailbox line, unless it
+    /// keeps waiting.
+    ///
+    /// # Errors
+    ///
+    /// Returns the message if the actor has stopped.
+    pub fn signal_quietly(&self, message: M) -> Result<(), Refused<M>> {
+        self.to.enqueue(Gauge::count(&self.gauge, message, Purpose::Quiet))
     }
 }
 

@@ -25,9 +25,28 @@ pub struct Meter {
     handled: AtomicU64,
     refused: AtomicU64,
     restarts: AtomicU64,
+    quiet: Quiet,
     waits: [AtomicU32; WAIT_BUCKETS],
     /// The monitor, which observes new mailboxes. The meter of the monitor itself has none.
     monitor: Option<Outlet<Register>>,
+}
+
+/// The numbers of quiet messages, which an idle node sends too, since the start.
+#[derive(Debug, Default)]
+struct Quiet {
+    sent: AtomicU64,
+    handled: AtomicU64,
+    /// Handled, or dropped with their actor.
+    done: AtomicU64,
+}
+
+/// Whether a message is work for its actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A stanza, or what a stanza or a connection needs.
+    Work,
+    /// A message that an idle node sends too.
+    Quiet,
 }
 
 impl Meter {
@@ -39,6 +58,7 @@ impl Meter {
             handled: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
+            quiet: Quiet::default(),
             waits: [const { AtomicU32::new(0) }; WAIT_BUCKETS],
             monitor,
         })
@@ -57,6 +77,21 @@ impl Meter {
     /// The number of messages handled since the start, including those of stopped actors.
     pub fn handled(&self) -> u64 {
         self.handled.load(Relaxed)
+    }
+
+    /// The number of handled messages without the quiet ones. While messages are being handled it may be too low by those.
+    pub(super) fn handled_work(&self) -> u64 {
+        self.handled().saturating_sub(self.quiet.handled.load(Relaxed))
+    }
+
+    /// The number of quiet messages that were sent since the start.
+    pub(super) fn quiet_sent(&self) -> u64 {
+        self.quiet.sent.load(Relaxed)
+    }
+
+    /// The number of quiet messages that do not wait any more.
+    pub(super) fn quiet_done(&self) -> u64 {
+        self.quiet.done.load(Relaxed)
     }
 
     /// The number of messages that full mailboxes have refused since the start.
@@ -202,13 +237,16 @@ impl Gauge {
             return Err(Refused::Full(message));
         }
         this.peak.fetch_max(before + 1, Relaxed);
-        Ok(Queued { message, ticket: Ticket { gauge: Arc::clone(this), sent: clock::now() } })
+        Ok(Queued { message, ticket: Ticket::new(this, Purpose::Work) })
     }
 
-    pub(super) fn count<M>(this: &Arc<Self>, message: M) -> Queued<M> {
+    pub(super) fn count<M>(this: &Arc<Self>, message: M, purpose: Purpose) -> Queued<M> {
         let before = this.depth.fetch_add(1, Relaxed);
-        this.peak.fetch_max(before + 1, Relaxed);
-        Queued { message, ticket: Ticket { gauge: Arc::clone(this), sent: clock::now() } }
+        match purpose {
+            Purpose::Work => drop(this.peak.fetch_max(before + 1, Relaxed)),
+            Purpose::Quiet => drop(this.meter.quiet.sent.fetch_add(1, Relaxed)),
+        }
+        Queued { message, ticket: Ticket::new(this, purpose) }
     }
 }
 
@@ -217,11 +255,19 @@ impl Gauge {
 pub(super) struct Ticket {
     gauge: Arc<Gauge>,
     sent: Instant,
+    purpose: Purpose,
 }
 
 impl Ticket {
+    fn new(gauge: &Arc<Gauge>, purpose: Purpose) -> Self {
+        Self { gauge: Arc::clone(gauge), sent: clock::now(), purpose }
+    }
+
     pub(super) fn handled(&self) {
         let meter = &self.gauge.meter;
+        if self.purpose == Purpose::Quiet {
+            meter.quiet.handled.fetch_add(1, Relaxed);
+        }
         meter.handled.fetch_add(1, Relaxed);
         let nanos = u64::try_from(clock::since(self.sent).as_nanos()).unwrap_or(u64::MAX);
         if let Some(count) = meter.waits.get(bucket_of(nanos)) {
@@ -233,6 +279,9 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.gauge.depth.fetch_sub(1, Relaxed);
+        if self.purpose == Purpose::Quiet {
+            self.gauge.meter.quiet.done.fetch_add(1, Relaxed);
+        }
     }
 }
 

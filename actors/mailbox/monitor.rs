@@ -1,9 +1,10 @@
 //! Reads the gauges of all mailboxes, writes the mailbox lines of the log, and answers scrapes of the
 //! metrics.
+//!
+//! An actor kind that is idle has no line of its own: one line names all idle kinds from time to time.
 
 use std::{
     collections::HashMap,
-    mem,
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
@@ -11,9 +12,10 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-use crate::{Gauge, Meter, Queued, Register, WaitTimes, meter::WaitTotals};
+pub use crate::kind::short;
+use crate::{Gauge, Queued, Register, kind::Kind};
 
-/// Message: write the mailbox lines now (SIGUSR1).
+/// Message: write the mailbox lines of all actor kinds now (SIGUSR1).
 #[derive(Debug)]
 pub struct Report;
 
@@ -77,34 +79,52 @@ pub struct Monitor {
     gauges: Vec<Weak<Gauge>>,
     kinds: Vec<Kind>,
     last: Instant,
+    /// The number of intervals since the last line about the idle kinds.
+    intervals: u32,
     sweep_at: usize,
 }
 
-/// The values of one actor kind in its last line, and the values read since.
-struct Kind {
-    meter: Arc<Meter>,
-    handled: u64,
-    /// The maximum queue length since the last line.
-    peak: usize,
-    waits: WaitTimes,
-    /// The maximum queue length since the last scrape.
-    shown_peak: usize,
-    /// The waiting times since the start, as in [`KindStats`].
-    all_waits: [u64; WAIT_BOUNDS.len() + 1],
-    waited_seconds: f64,
-    totals: WaitTotals,
-}
-
 impl Monitor {
-    /// Makes a monitor that writes a line for each actor kind every `every`, or only on request.
+    /// Makes a monitor that writes the lines of the actor kinds that are not idle every `every`, or all of them only on
+    /// request.
     pub fn new(every: Option<Duration>) -> Self {
-        Self { every, gauges: Vec::new(), kinds: Vec::new(), last: clock::now(), sweep_at: SWEEP_FROM }
+        Self {
+            every,
+            gauges: Vec::new(),
+            kinds: Vec::new(),
+            last: clock::now(),
+            intervals: 0,
+            sweep_at: SWEEP_FROM,
+        }
     }
 
-    fn report(&mut self) {
+    /// Writes a line for each kind, or only for those that are not idle.
+    fn report(&mut self, all: bool) {
         let elapsed = clock::since(self.last).max(Duration::from_millis(1));
         self.last = clock::now();
-        self.each_kind(|kind, gauges| kind.write_line(gauges, elapsed));
+        self.each_kind(|kind, gauges| kind.log(gauges, elapsed, all));
+    }
+
+    /// An interval has ended.
+    fn interval_ended(&mut self, every: Duration) {
+        self.report(false);
+        self.intervals += 1;
+        let since = every.saturating_mul(self.intervals);
+        if since >= IDLE_EVERY {
+            self.intervals = 0;
+            self.log_idle(since);
+        }
+    }
+
+    /// Names the kinds without a line since the last call in one line.
+    fn log_idle(&mut self, since: Duration) {
+        let idle: Vec<_> = self.kinds.iter_mut().filter_map(Kind::take_idle).collect();
+        if !idle.is_empty() {
+            log::info!(
+                target: LOG, idle = idle.join(",").as_str(), since:% = in_minutes(since);
+                "mailbox"
+            );
+        }
     }
 
     fn each_kind(&mut self, mut visit: impl FnMut(&mut Kind, &[&Gauge])) {
@@ -115,96 +135,9 @@ impl Monitor {
             by_kind.entry(gauge.meter().kind()).or_default().push(gauge);
         }
         for kind in &mut self.kinds {
-            let gauges = by_kind.remove(kind.meter.kind()).unwrap_or_default();
+            let gauges = by_kind.remove(kind.meter().kind()).unwrap_or_default();
             visit(kind, &gauges);
         }
-    }
-}
-
-impl Kind {
-    fn new(meter: Arc<Meter>) -> Self {
-        Self {
-            meter,
-            handled: 0,
-            peak: 0,
-            waits: WaitTimes::default(),
-            shown_peak: 0,
-            all_waits: [0; WAIT_BOUNDS.len() + 1],
-            waited_seconds: 0.0,
-            totals: WaitTotals::default(),
-        }
-    }
-
-    /// Takes the peaks and waiting times since the last call, for both the next line and the next scrape.
-    fn read(&mut self, gauges: &[&Gauge]) {
-        let peak = gauges.iter().map(|gauge| gauge.take_peak()).max().unwrap_or(0);
-        self.peak = self.peak.max(peak);
-        self.shown_peak = self.shown_peak.max(peak);
-        let waits = self.meter.take_waits();
-        for (time, count) in waits.times() {
-            let seconds = time.as_secs_f64();
-            let bound = WAIT_BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(WAIT_BOUNDS.len());
-            self.all_waits[bound] += u64::from(count);
-            self.waited_seconds += seconds * f64::from(count);
-        }
-        self.waits.add(&waits);
-        self.totals.add(&waits);
-    }
-
-    /// The figures for a command. They do not change what the next line and the next scrape show.
-    fn look(&mut self, gauges: &[&Gauge]) -> Figures {
-        let shown_peak = self.shown_peak;
-        let mut stats = self.show(gauges);
-        self.shown_peak = shown_peak.max(usize::try_from(stats.peak).unwrap_or(usize::MAX));
-        stats.peak = self.peak as u64;
-        let deepest = gauges.iter().max_by_key(|gauge| gauge.depth()).filter(|gauge| gauge.depth() > 0);
-        Figures { stats, deepest: deepest.map(|gauge| gauge.name().to_owned()), times: self.totals.times() }
-    }
-
-    /// The figures for a scrape.
-    fn show(&mut self, gauges: &[&Gauge]) -> KindStats {
-        self.read(gauges);
-        let depths = gauges.iter().map(|gauge| gauge.depth() as u64);
-        KindStats {
-            actor: self.meter.kind(),
-            instances: gauges.len() as u64,
-            depth: depths.clone().sum(),
-            deepest: depths.max().unwrap_or(0),
-            peak: mem::take(&mut self.shown_peak) as u64,
-            capacity: self.meter.capacity() as u64,
-            handled: self.meter.handled(),
-            refused: self.meter.refused(),
-            restarts: self.meter.restarts(),
-            waits: self.all_waits,
-            waited_seconds: self.waited_seconds,
-        }
-    }
-
-    fn write_line(&mut self, gauges: &[&Gauge], elapsed: Duration) {
-        self.read(gauges);
-        let (peak, waits) = (mem::take(&mut self.peak), mem::take(&mut self.waits));
-        let depths = gauges.iter().map(|gauge| (gauge.depth(), gauge.name()));
-        let depth: usize = depths.clone().map(|(depth, _)| depth).sum();
-        let deepest = depths.max_by_key(|(depth, _)| *depth).filter(|(depth, _)| *depth > 0);
-        let handled = self.meter.handled();
-        let rate = (handled - self.handled) as f64 / elapsed.as_secs_f64();
-        self.handled = handled;
-        log::info!(
-            target: "nuncio::mailbox",
-            actor = self.meter.kind(),
-            instances = gauges.len(),
-            depth = depth,
-            deepest:% = deepest.map_or_else(|| "-".to_owned(), |(depth, name)| format!("{name}:{depth}")),
-            peak = peak,
-            capacity = self.meter.capacity(),
-            handled = handled,
-            rate:% = format_args!("{rate:.0}/s"),
-            wait_p50:% = short(waits.percentile(50)),
-            wait_p99:% = short(waits.percentile(99)),
-            refused = self.meter.refused(),
-            restarts = self.meter.restarts();
-            "mailbox"
-        );
     }
 }
 
@@ -213,7 +146,7 @@ impl Actor for Monitor {
 
     fn started(&mut self, context: &mut Context<Self>) {
         if let Some(every) = self.every {
-            context.run_interval(every, |monitor, _| monitor.report());
+            context.run_interval(every, move |monitor, _| monitor.interval_ended(every));
         }
     }
 }
@@ -224,7 +157,7 @@ impl Handler<Queued<Register>> for Monitor {
     fn handle(&mut self, watch: Queued<Register>, _: &mut Context<Self>) {
         let Register { gauge } = watch.into_message();
         if let Some(live) = gauge.upgrade() {
-            if !self.kinds.iter().any(|kind| Arc::ptr_eq(&kind.meter, live.meter())) {
+            if !self.kinds.iter().any(|kind| Arc::ptr_eq(kind.meter(), live.meter())) {
                 self.kinds.push(Kind::new(Arc::clone(live.meter())));
             }
             self.gauges.push(gauge);
@@ -242,7 +175,7 @@ impl Handler<Queued<Report>> for Monitor {
 
     fn handle(&mut self, report: Queued<Report>, _: &mut Context<Self>) {
         report.into_message();
-        self.report();
+        self.report(true);
     }
 }
 
@@ -270,17 +203,19 @@ impl Handler<Queued<Look>> for Monitor {
     }
 }
 
-/// Writes a time with one unit and at most one decimal: `35us`, `1.2ms`, `3.4s`.
-pub fn short(time: Duration) -> String {
-    let micros = time.as_nanos() as f64 / 1_000.0;
-    match micros {
-        0.0 => "0us".to_owned(),
-        ..10.0 => format!("{micros:.1}us"),
-        ..1_000.0 => format!("{micros:.0}us"),
-        ..1_000_000.0 => format!("{:.1}ms", micros / 1_000.0),
-        _ => format!("{:.1}s", micros / 1_000_000.0),
+/// `5m`, or `301s` if it is not a number of minutes.
+fn in_minutes(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        seconds => format!("{seconds}s"),
     }
 }
+
+pub(crate) const LOG: &str = "nuncio::mailbox";
+
+/// The idle kinds are named after this time: 288 lines a day, by which an idle log differs from that of a node that has
+/// stopped.
+const IDLE_EVERY: Duration = Duration::from_secs(300);
 
 /// Upper bounds of waiting times in seconds, from that of an idle node to that of a node that no longer
 /// works.
@@ -294,32 +229,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_changes_neither_lines_nor_scrapes() {
-        let meter = Meter::new("looked-at", 8, None);
-        let gauge = Gauge::new(&meter, "one");
-        let mut kind = Kind::new(Arc::clone(&meter));
-        drop([1, 2, 3].map(|number| Gauge::admit(&gauge, number).map(Queued::into_message)));
-        let waiting = [4, 5].map(|number| Gauge::admit(&gauge, number).ok());
-        for _ in 0..2 {
-            let Figures { stats, deepest, times } = kind.look(&[&gauge]);
-            assert_eq!((stats.handled, stats.depth, stats.peak), (3, 2, 2));
-            assert_eq!(deepest.as_deref(), Some("one"));
-            assert_eq!(times.iter().map(|(_, count)| count).sum::<u64>(), 3);
-        }
-        drop(waiting);
-        assert_eq!(kind.look(&[&gauge]).deepest, None);
-        let shown = kind.show(&[&gauge]);
-        assert_eq!((shown.peak, shown.waits.iter().sum::<u64>()), (2, 3));
-        assert_eq!((kind.show(&[&gauge]).peak, kind.peak), (0, 2));
-    }
-
-    #[test]
-    fn a_time_is_written_with_one_unit() {
-        let written = |nanos| short(Duration::from_nanos(nanos));
-        assert_eq!(written(0), "0us");
-        assert_eq!(written(1_500), "1.5us");
-        assert_eq!(written(35_000), "35us");
-        assert_eq!(written(1_200_000), "1.2ms");
-        assert_eq!(written(3_400_000_000), "3.4s");
+    fn the_time_of_an_idle_line_is_in_minutes_if_it_can_be() {
+        let written = |seconds| in_minutes(Duration::from_secs(seconds));
+        assert_eq!([written(300), written(301), written(3600)], ["5m", "301s", "60m"]);
     }
 }

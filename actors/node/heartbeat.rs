@@ -30,7 +30,7 @@ impl Heartbeat {
         for actor in &self.actors {
             let (alive, answer) = oneshot::channel();
             // An actor that has ended does not answer.
-            let _ = actor.signal(Respond { alive });
+            let _ = actor.signal_quietly(Respond { alive });
             if answer.await.is_err() {
                 std::future::pending::<()>().await;
             }

@@ -85,7 +85,7 @@ enum Local {
 
 impl Router {
     /// A router for these domains, of which those in `components` are served by a component. The account is
-    /// logged every `log_account`.
+    /// logged every `log_account`, if it has changed.
     pub fn new(
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = (Domain, Conflict)>,
@@ -94,8 +94,13 @@ impl Router {
         recorder: RecorderHandle,
         guard: PanicGuard,
     ) -> Self {
-        let accounts =
-            Accounts { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, recorder };
+        let accounts = Accounts {
+            all: Arc::default(),
+            by_domain: HashMap::new(),
+            interval: log_account,
+            logged: None,
+            recorder,
+        };
         let Receivers { promise, mailroom, service, journal } = receivers;
         let nodes = domains.into_iter().map(|name| (name, Local::Node));
         let components = components.into_iter().map(|(name, conflict)| (name, Local::component(conflict)));
@@ -232,7 +237,7 @@ impl Actor for Router {
     fn started(&mut self, context: &mut Context<Self>) {
         self.log_missing_components_later(context);
         if let Some(interval) = self.accounts.interval {
-            context.run_interval(interval, |router, _| router.accounts.log());
+            context.run_interval(interval, |router, _| router.accounts.log_changes());
         }
     }
 }

@@ -15,6 +15,7 @@ mod journal;
 mod limits;
 mod liveness;
 mod overtaking;
+mod quiet;
 mod reconnection;
 mod resumption;
 mod scene;

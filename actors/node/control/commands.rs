@@ -237,19 +237,19 @@ impl Sources {
 
     pub(super) fn shown(&self, of: Option<&Domain>, limit: usize) -> oneshot::Receiver<promise::Shown> {
         let (answer, shown) = oneshot::channel();
-        let _ = self.promise.signal(promise::Show { of: of.cloned(), limit, answer });
+        let _ = self.promise.signal_quietly(promise::Show { of: of.cloned(), limit, answer });
         shown
     }
 
     fn known(&self, domain: &Domain) -> oneshot::Receiver<router::DomainStatus> {
         let (answer, known) = oneshot::channel();
-        let _ = self.router.signal(router::ShowDomain { domain: domain.clone(), answer });
+        let _ = self.router.signal_quietly(router::ShowDomain { domain: domain.clone(), answer });
         known
     }
 
     fn recall(&self, remote: &Domain) -> oneshot::Receiver<Option<recorder::History>> {
         let (answer, memory) = oneshot::channel();
-        let _ = self.recorder.signal(recorder::Recall { remote: remote.clone(), answer });
+        let _ = self.recorder.signal_quietly(recorder::Recall { remote: remote.clone(), answer });
         memory
     }
 

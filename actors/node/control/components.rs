@@ -90,7 +90,7 @@ impl Sources {
     /// What waits in the mailroom.
     async fn kept(&self, of: Option<&Domain>, round: &mut Round) -> Vec<mailroom::Shown> {
         let (answer, shown) = oneshot::channel();
-        let _ = self.mailroom.signal(mailroom::Show { of: of.cloned(), answer });
+        let _ = self.mailroom.signal_quietly(mailroom::Show { of: of.cloned(), answer });
         round.wait("mailroom", shown).await.unwrap_or_default()
     }
 
@@ -132,7 +132,7 @@ impl Sources {
         round: &mut Round,
     ) -> Result<Vec<report::ComponentReport>, Refusal> {
         let (answer, shown) = oneshot::channel();
-        let _ = self.router.signal(router::ShowComponents { of: of.cloned(), answer });
+        let _ = self.router.signal_quietly(router::ShowComponents { of: of.cloned(), answer });
         let Some(mut components) = round.wait("router", shown).await else { return Err(silent("router")) };
         for kept in self.kept(of, round).await {
             let name = kept.name.to_string();
@@ -144,7 +144,7 @@ impl Sources {
         let (links, mut came) = mpsc::channel(ANSWERS);
         // The number of all connections is not needed.
         let total = oneshot::channel().0;
-        let _ = listener.signal(listener::Show { of: of.cloned(), limit: MOST, links, total });
+        let _ = listener.signal_quietly(listener::Show { of: of.cloned(), limit: MOST, links, total });
         while let Some(link) = round.next("component", &mut came).await {
             let its = components.iter_mut().find(|component| component.name == link.name());
             if let Some(component) = its.filter(|_| link.state == LinkState::Authenticated) {

@@ -43,12 +43,12 @@ impl Sources {
         let (links, mut shown_links) = mpsc::channel(ANSWERS);
         let (total, sessions) = oneshot::channel();
         let show = router::ShowSessions { of: of.cloned(), limit: asked, links: links.clone(), total };
-        let _ = self.router.signal(show);
+        let _ = self.router.signal_quietly(show);
         let mut accepted = Vec::new();
         for listener in self.servers.iter().chain(&self.components) {
             let (total, count) = oneshot::channel();
             let show = listener::Show { of: of.cloned(), limit: asked, links: links.clone(), total };
-            let _ = listener.signal(show);
+            let _ = listener.signal_quietly(show);
             accepted.push(count);
         }
         drop(links);
@@ -83,7 +83,7 @@ impl Sources {
         }
         let (answer, steps) = oneshot::channel();
         let pairs = shown.attempts.iter().map(|(pair, _)| pair.clone()).collect();
-        let _ = self.recorder.signal(recorder::Locate { pairs, answer });
+        let _ = self.recorder.signal_quietly(recorder::Locate { pairs, answer });
         let steps = round.wait("recorder", steps).await.unwrap_or_default();
         let steps = steps.into_iter().chain(std::iter::repeat(None));
         let waiting = |pair: &DomainPair| {

@@ -17,7 +17,7 @@ impl Sources {
     pub(super) async fn mailboxes(&self) -> Result<String, Refusal> {
         let mut round = Round::begin();
         let (answer, kinds) = oneshot::channel();
-        let _ = self.monitor.signal(monitor::Look { answer });
+        let _ = self.monitor.signal_quietly(monitor::Look { answer });
         let kinds = round.wait("monitor", kinds).await.ok_or_else(|| silent("monitor"))?;
         let mailboxes = kinds.into_iter().map(report).collect();
         Ok(self.document(round, Mailboxes { mailboxes }))

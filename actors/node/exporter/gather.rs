@@ -92,11 +92,11 @@ impl Sources {
         let (mailroom, shown_mailroom) = oneshot::channel();
         let (counts, shown_counts) = oneshot::channel();
         // An actor that has ended drops its sender, so the answer ends with an error.
-        let _ = self.monitor.signal(monitor::Show { answer: mailboxes });
-        let _ = self.router.signal(router::ShowFigures { busiest: BUSIEST, answer: router });
-        let _ = self.promise.signal(promise::ShowFigures { answer: promise });
-        let _ = self.mailroom.signal(mailroom::ShowFigures { answer: mailroom });
-        let _ = self.metrics.signal(Show { answer: counts });
+        let _ = self.monitor.signal_quietly(monitor::Show { answer: mailboxes });
+        let _ = self.router.signal_quietly(router::ShowFigures { busiest: BUSIEST, answer: router });
+        let _ = self.promise.signal_quietly(promise::ShowFigures { answer: promise });
+        let _ = self.mailroom.signal_quietly(mailroom::ShowFigures { answer: mailroom });
+        let _ = self.metrics.signal_quietly(Show { answer: counts });
         let all = async {
             Some(Snapshot {
                 mailboxes: shown_mailboxes.await.ok()?,

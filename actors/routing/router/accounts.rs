@@ -23,8 +23,10 @@ pub(super) struct Accounts {
     pub(super) all: Arc<Totals>,
     /// The totals of the domains for which something waits, or did a moment ago.
     pub(super) by_domain: HashMap<Domain, Arc<Totals>>,
-    /// The interval at which the accounts are logged.
+    /// The interval at which the accounts are logged, if they have changed.
     pub(super) interval: Option<Duration>,
+    /// The totals of all domains in the last line.
+    pub(super) logged: Option<report::Account>,
     /// Keeps the figures of domains that are forgotten here.
     pub(super) recorder: RecorderHandle,
 }
@@ -55,8 +57,19 @@ impl Accounts {
         capacity::shrink_map(&mut self.by_domain);
     }
 
+    /// Logs the accounts as [`log`](Self::log) does, if something waits or has changed since the last time.
+    pub(super) fn log_changes(&mut self) {
+        let waits = self.all.waiting() != Amount::default();
+        if waits || self.logged != Some(report::Account::from(&*self.all)) {
+            self.log();
+        } else {
+            self.forget_idle();
+        }
+    }
+
     /// Logs the totals of all domains, and of those for which the most waits.
     pub(super) fn log(&mut self) {
+        self.logged = Some(report::Account::from(&*self.all));
         self.all.log("*");
         let totals = self.by_domain.iter();
         let mut busy: Vec<_> = totals.filter(|(_, totals)| totals.waiting().stanzas > 0).collect();

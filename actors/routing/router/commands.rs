@@ -32,7 +32,7 @@ impl Handler<Queued<ShowSessions>> for Router {
             let pair = DomainPair { local: local.clone(), remote: remote.clone() };
             if let Some(session) = self.sessions.get(&pair) {
                 // A session that has just ended reports nothing.
-                let _ = session.mailbox.signal(outgoing::Show { links: links.clone() });
+                let _ = session.mailbox.signal_quietly(outgoing::Show { links: links.clone() });
             }
         }
         // The receiver may be gone.

@@ -19,8 +19,8 @@ impl Tracked {
         let (of, links) = (show.of.clone(), show.links.clone());
         // The stream may just have ended; the command may have been cancelled, or have enough links.
         match &self.stage {
-            Stage::Server(incoming) => drop(incoming.signal(incoming::Show { of, links })),
-            Stage::Component(component) => drop(component.signal(component::Show { of, links })),
+            Stage::Server(incoming) => drop(incoming.signal_quietly(incoming::Show { of, links })),
+            Stage::Component(component) => drop(component.signal_quietly(component::Show { of, links })),
             Stage::Silent | Stage::Waiting(_) | Stage::Starting(_) if of.is_none() => {
                 drop(links.try_send(self.starting(direction, address)));
             }
