@@ -262,7 +262,7 @@ pub(crate) fn none() -> Cell {
 }
 
 /// The least width of two domains, in columns of the terminal. Both are recognisable.
-const PAIR: usize = 32;
+const PAIR: usize = 34;
 
 #[cfg(test)]
 mod tests {

@@ -389,6 +389,23 @@ mod tests {
     }
 
     #[test]
+    fn long_forms_return_where_a_column_has_left_room() {
+        let mut table = Table::new([
+            Column::new("pair"),
+            Column::new("since").rank(1),
+            Column::new("fingerprint").rank(2),
+        ])
+        .one_line_each();
+        let since = Cell::with_short("12:03:04 (34 s ago)", "34 s ago");
+        table.row([Cell::from("a > b"), since, Cell::from("0123456789abcdef")]);
+        assert_eq!(
+            table.lines(Some(40)),
+            ["pair   since     fingerprint", "a > b  34 s ago  0123456789abcdef"]
+        );
+        assert_eq!(table.lines(Some(30))[1], "a > b  12:03:04 (34 s ago)");
+    }
+
+    #[test]
     fn hidden_characters_in_cells_are_escaped() {
         let mut table = Table::without_header([Column::new(""), Column::new("")]);
         table.row(["bye\n\u{1b}[31mred\u{202e}", "x"].map(Cell::from));

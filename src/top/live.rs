@@ -61,7 +61,10 @@ fn read(
     readings: &SyncSender<Result<Reading, String>>,
     woken: &Receiver<()>,
 ) {
-    while let Ok(()) | Err(RecvTimeoutError::Timeout) = woken.recv_timeout(every) {
+    // The first rates come soon.
+    let mut pause = every.min(FIRST);
+    while let Ok(()) | Err(RecvTimeoutError::Timeout) = woken.recv_timeout(pause) {
+        pause = every;
         if readings.send(Reading::take(socket, limit)).is_err() {
             return;
         }
@@ -187,6 +190,9 @@ impl Model {
         messages
     }
 }
+
+/// The longest time from the first reading to the second one.
+const FIRST: Duration = Duration::from_secs(1);
 
 /// Interval between two drawings. Times that pass and the size of the terminal change between readings.
 const REDRAW: Duration = Duration::from_millis(200);

@@ -1,17 +1,17 @@
 //! Words for keys in the configurations of Prosody, ejabberd and components, and the keys that are meant.
 
 /// Words that mean one key.
-pub(in crate::config) struct Synonym {
+pub(in super::super) struct Synonym {
     /// The section in which the words are used; empty for the top of the file.
-    pub(in crate::config) used_in: &'static str,
+    pub(in super::super) used_in: &'static str,
     /// In lower case, with underscores.
-    pub(in crate::config) words: &'static [&'static str],
+    pub(in super::super) words: &'static [&'static str],
     /// The section of the key that is meant.
-    pub(in crate::config) section: &'static str,
+    pub(in super::super) section: &'static str,
     /// Empty: the section itself is meant.
-    pub(in crate::config) key: &'static str,
+    pub(in super::super) key: &'static str,
     /// A value, if it has another form than elsewhere.
-    pub(in crate::config) example: &'static str,
+    pub(in super::super) example: &'static str,
 }
 
 /// The key that is meant by a word in a section.
@@ -105,7 +105,7 @@ const COMPONENTS: &str = r#"["127.0.0.1:5347"]"#;
 const REQUIRED: &str = r#""required""#;
 
 /// The words. A key that a section has is never looked up here.
-pub(in crate::config) static SYNONYMS: &[Synonym] = &[
+pub(in super::super) static SYNONYMS: &[Synonym] = &[
     // Above the first section.
     there("", "domain", "", &["domains", "vhost", "vhosts", "virtualhost", "virtualhosts", "virtual_host"]),
     there("", "component", "", &["components", "external_components"]),

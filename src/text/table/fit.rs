@@ -52,6 +52,7 @@ impl Plan {
             further.push(shown.remove(goes).column);
         }
         further.sort_unstable();
+        table.lengthen(&mut shown, room);
         Self { shown, further }
     }
 }
@@ -62,6 +63,19 @@ impl Table {
         let name = if self.has_header { width(self.columns[column].name) } else { 0 };
         let cells = self.rows.iter().filter_map(|row| row.get(column));
         Shown { column, width: cells.map(|cell| width(cell.text(short))).fold(name, usize::max), short }
+    }
+
+    /// Gives cells their long forms again, the most important ones first, where columns that went have left room.
+    fn lengthen(&self, shown: &mut [Shown], room: usize) {
+        let is_whole = |at: &usize| self.columns[shown[*at].column].fit == Fit::Whole;
+        let mut by_rank: Vec<usize> = (0..shown.len()).filter(is_whole).collect();
+        by_rank.sort_by_key(|at| self.columns[shown[*at].column].rank);
+        for at in by_rank {
+            let long = self.shown(shown[at].column, false);
+            if total(shown) - shown[at].width + long.width <= room {
+                shown[at] = long;
+            }
+        }
     }
 
     fn has_content(&self, column: usize) -> bool {
