@@ -137,7 +137,7 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
             link.map_or_else(none, |link| stanzas_and_bytes(link.sent)),
             stanzas_and_bytes(link.map_or(component.waiting, |link| component.waiting.plus(link.waiting))),
             component.refused.stanzas.to_string().into(),
-            match (component.rejected.count, component.rejected.address) {
+            match (component.rejected.count, &component.rejected.address) {
                 (0, _) => none(),
                 (count, Some(address)) => {
                     Cell::with_short(format!("{count}x, last from {address}"), format!("{count}x"))
@@ -174,7 +174,7 @@ fn since(page: &Page, time: Time) -> Cell {
 }
 
 fn address(link: &LinkReport) -> Cell {
-    link.address.map_or_else(none, |address| address.to_string().into())
+    link.address.as_ref().map_or_else(none, |address| address.to_string().into())
 }
 
 /// The time of the next attempt. An empty queue has none until a stanza is sent.
@@ -288,7 +288,7 @@ mod tests {
             state: LinkState::Authenticated,
             pairs: vec![Pair { local: "a.example".to_owned(), remote }],
             pairs_not_shown: 0,
-            address: Some(([192, 0, 2, 7], 40_000).into()),
+            address: "192.0.2.7:40000".parse().ok(),
             since: now(),
             mechanism: Some(Authentication::Dialback),
             tls: Some(TlsReport {
@@ -408,7 +408,7 @@ mod tests {
             refused: amount,
             waiting: amount,
             first_answered: None,
-            rejected: Rejections { count: 3, last: Some(now()), address: Some([192, 0, 2, 7].into()) },
+            rejected: Rejections { count: 3, last: Some(now()), address: "192.0.2.7".parse().ok() },
             link: None,
         };
         let mut page = Page::new(now(), Some(columns));

@@ -155,7 +155,7 @@ fn links(links: &[LinkNow]) -> (Table, Vec<Style>) {
             link.idle.to_string().into(),
             link.carried.stanzas.to_string().into(),
             Size(link.carried.bytes).to_string().into(),
-            link.address.map_or_else(none, |address| address.to_string().into()),
+            link.address.as_deref().map_or_else(none, Cell::from),
         ]);
     }
     (table.one_line_each(), vec![Style::Plain; links.len()])
