@@ -186,6 +186,10 @@
 //! | the watchdog | [`heartbeat::Respond`] | router, promise, mailroom | signal: one at a time |
 //! | tasks of the control socket | `Accepted`, `Done` | control | closed: the command reports that the node is too busy |
 //!
+//! Questions (`Show`, `Recall`, `Locate`, `Report`, `Respond`) are quiet signals, and so are the events of a link that only
+//! reads or writes a little whitespace: an actor that handles nothing else has no mailbox line
+//! ([`mailbox::Mailbox::signal_quietly`]).
+//!
 #![doc = include_str!("handover.md")]
 //!
 //! [`route::Route`]: flow::route::Route

@@ -1,10 +1,15 @@
-//! `nuncio mailboxes`: shows the mailbox lines of a log as a table, in a terminal live while the log grows.
+//! `nuncio mailboxes`: shows the mailbox lines of a log as a table, in a terminal live while the log grows, or as a page with
+//! charts.
 
+mod entry;
 mod follow;
 mod history;
+mod html;
+mod interval;
 mod line;
 mod live;
 mod log;
+mod record;
 mod report;
 mod split;
 mod stats;
@@ -28,8 +33,13 @@ use crate::{output, text::wrap};
 #[derive(Args)]
 #[command(after_long_help = crate::manual::GLOSSARY)]
 pub(crate) struct Arguments {
+    /// Writes a page with charts and tables of the whole log into this file, which a browser opens without network
+    ///
+    /// The file is replaced in one step if it is such a page, and is not touched if it is something else.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// The log of a node; if missing or -, standard input
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "LOG")]
     file: Option<PathBuf>,
     /// Prints all columns at the end, however wide the terminal is
     #[arg(long)]
@@ -45,6 +55,15 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     if matches!(log, Log::Stdin) && io::stdin().is_terminal() {
         output::print_error(format_args!("nuncio: {NO_LOG}"));
         return ExitCode::from(WRONG_USAGE);
+    }
+    if let Some(page) = &arguments.html {
+        return match html::write(log, page) {
+            Ok(told) => output::print(told, ExitCode::SUCCESS),
+            Err(error) => {
+                output::print_error(format_args!("nuncio: {error}"));
+                ExitCode::FAILURE
+            }
+        };
     }
     let stats = match io::stdout().is_terminal() {
         true => live::show(log),

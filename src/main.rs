@@ -49,7 +49,7 @@ enum Command {
     /// Connects to a remote domain step by step; reports what fails and how to fix it
     Probe(probe::Arguments),
     /// Shows mailbox statistics from the log of a node: live in a terminal, otherwise once, with times of
-    /// full mailboxes
+    /// full mailboxes; or writes them as a page with charts
     Mailboxes(mailboxes::Arguments),
     /// Explains why federation with a domain works or fails
     Explain(control::Explain),

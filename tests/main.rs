@@ -1,6 +1,6 @@
 //! Whole-node tests: the binary as an operator runs it, against real servers and a scripted peer.
 //!
-//! They need Prosody, ejabberd, jabberd2 and slixmpp, which `tests/run` installs, and no privilege.
+//! They need Prosody, ejabberd, jabberd2, slixmpp and Chromium, which `tests/run` installs, and no privilege.
 
 // Tests fail by panicking; this is all test code, which clippy only knows inside of `#[test]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
@@ -32,6 +32,7 @@ mod logs;
 mod long;
 mod mailboxes;
 mod metrics;
+mod page;
 mod peer_errors;
 mod probe;
 mod promise;

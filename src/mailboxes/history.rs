@@ -33,6 +33,28 @@ impl History {
         self.in_last += 1;
     }
 
+    /// Adds this number of zeros. The time that it takes does not grow with their number.
+    pub(super) fn push_zeros(&mut self, mut number: u64) {
+        for _ in 0..number.min(LATEST as u64) {
+            if self.latest.len() == LATEST {
+                self.latest.pop_front();
+            }
+            self.latest.push_back(0.0);
+        }
+        self.step = self.step.max(1);
+        while number > 0 {
+            if self.all.is_empty() || self.in_last >= self.step {
+                self.make_room();
+                self.all.push(0.0);
+                self.in_last = 0;
+            }
+            let room = (self.step - self.in_last) as u64;
+            let added = room.min(number);
+            self.in_last += added as usize;
+            number -= added;
+        }
+    }
+
     /// The latest `width` shares, the newest last.
     pub(super) fn latest(&self, width: usize) -> impl Iterator<Item = f64> {
         let skipped = self.latest.len().saturating_sub(width);
@@ -76,6 +98,25 @@ mod tests {
         let expected = all.len() * 7 / 10;
         assert!(highest.abs_diff(expected) <= 1, "{highest} of {}", all.len());
         assert_eq!(history.latest(1000).count(), LATEST);
+    }
+
+    #[test]
+    fn many_zeros_are_added_as_single_ones_would_be() {
+        let filled = |zeros: u64, one_by_one: bool| {
+            let mut history = History::default();
+            history.push(0.5);
+            match one_by_one {
+                true => (0..zeros).for_each(|_| history.push(0.0)),
+                false => history.push_zeros(zeros),
+            }
+            history.push(0.25);
+            (history.all().collect::<Vec<_>>(), history.latest(1000).collect::<Vec<_>>())
+        };
+        for zeros in [0, 1, 2, 46, 47, 48, 95, 96, 97, 1_000, 12_345] {
+            assert_eq!(filled(zeros, true), filled(zeros, false), "{zeros}");
+        }
+        // A clock that was wrong.
+        assert!(filled(u64::from(u32::MAX), false).0.len() <= STEPS);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Parses a mailbox line of a log, also with the prefix of a log daemon.
+//! A mailbox line: the figures of one kind of actor.
 
 use std::time::SystemTime;
 
-use status::escape::escaped;
+use super::entry::{Pairs, number, word};
 
 /// A mailbox line: the figures of one kind of actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +27,11 @@ pub(super) struct MailboxLine {
 }
 
 impl MailboxLine {
-    /// Parses a line; `None` if it is not a complete mailbox line.
-    pub(super) fn parse(line: &[u8]) -> Option<Self> {
-        let text = without_escapes(&String::from_utf8_lossy(line));
-        let (prefix, pairs) = prefix_and_pairs(&text)?;
-        let mut parsed = Self {
-            time: prefix.split_whitespace().rev().find_map(time),
-            actor: String::new(),
+    /// The line of a kind of which nothing is known but the name: it has no line, since it is idle.
+    pub(super) fn unknown(actor: &str) -> Self {
+        Self {
+            time: None,
+            actor: actor.to_owned(),
             instances: 0,
             depth: 0,
             deepest: None,
@@ -44,9 +42,19 @@ impl MailboxLine {
             wait_p99: "-".to_owned(),
             refused: 0,
             restarts: 0,
-        };
+        }
+    }
+
+    /// Whether it is the line of a kind of which only the name is known.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.capacity == 0
+    }
+
+    /// Reads the pairs of a line; `None` if they are not those of a complete mailbox line.
+    pub(super) fn of(time: Option<SystemTime>, pairs: Pairs<'_>) -> Option<Self> {
+        let mut parsed = Self { time, ..Self::unknown("") };
         let mut found = [false; 2];
-        for (key, value) in Pairs(pairs) {
+        for (key, value) in pairs {
             match key {
                 "actor" => parsed.actor = word(&value, MAX_ACTOR)?,
                 "instances" => parsed.instances = number(&value)?,
@@ -76,94 +84,11 @@ impl MailboxLine {
     }
 }
 
-/// The text before the event, and the pairs of the event.
-///
-/// The first log target in a line is written by the node. Text of a peer, which may imitate it, is further
-/// right.
-fn prefix_and_pairs(text: &str) -> Option<(&str, &str)> {
-    let (prefix, event) = match text.trim_start().strip_prefix(EVENT) {
-        Some(pairs) => ("", pairs),
-        None => {
-            let (prefix, event) = text.split_once(TARGETS)?;
-            (prefix, event.strip_prefix(TARGET)?.trim_start().strip_prefix(EVENT)?)
-        }
-    };
-    event.starts_with("actor=").then_some((prefix, event))
-}
+/// The log target of mailbox lines, and the message of the event.
+pub(super) const MAILBOX: &str = "mailbox";
 
-/// Iterates over the `key=value` pairs of an event.
-struct Pairs<'a>(&'a str);
-
-impl<'a> Iterator for Pairs<'a> {
-    type Item = (&'a str, String);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (key, rest) = self.0.trim_start().split_once('=')?;
-        let Some(quoted) = rest.strip_prefix('"') else {
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            self.0 = &rest[end..];
-            return Some((key, rest[..end].to_owned()));
-        };
-        let (mut value, mut escaped) = (String::new(), false);
-        for (at, c) in quoted.char_indices() {
-            match c {
-                '\\' if !escaped => escaped = true,
-                '"' if !escaped => {
-                    self.0 = &quoted[at + 1..];
-                    return Some((key, value));
-                }
-                _ => {
-                    value.push(c);
-                    escaped = false;
-                }
-            }
-        }
-        self.0 = "";
-        Some((key, value))
-    }
-}
-
-/// The number at the beginning of `text`: 1823 for `1823/s`.
-fn number(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    text[..digits].parse().ok()
-}
-
-/// A word, escaped and cut to `max` characters.
-fn word(text: &str, max: usize) -> Option<String> {
-    let shown: String = escaped(text).chars().take(max).collect();
-    (!shown.is_empty()).then_some(shown)
-}
-
-/// A time at the end of a word, in the form of the node: `2026-11-22T16:48:25.123Z`.
-fn time(word: &str) -> Option<SystemTime> {
-    let tail = word.get(word.len().saturating_sub(TIME_LENGTH)..)?;
-    humantime::parse_rfc3339(tail).or_else(|_| humantime::parse_rfc3339(word)).ok()
-}
-
-/// Removes escape sequences for colours.
-fn without_escapes(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("\u{1b}[") {
-        clean.push_str(before);
-        let end = after.find(|c: char| ('\u{40}'..='\u{7e}').contains(&c));
-        rest = end.and_then(|end| after.get(end + 1..)).unwrap_or_default();
-    }
-    clean + rest
-}
-
-/// The beginning of every log target of the node, after a space.
-const TARGETS: &str = " nuncio::";
-
-/// The rest of the log target of mailbox lines.
-const TARGET: &str = "mailbox ";
-
-/// The message of the event.
-const EVENT: &str = "mailbox ";
-
-/// Maximum number of characters of a kind of actor; those of the node have up to nine.
-const MAX_ACTOR: usize = 24;
+/// Maximum number of characters of a kind of actor; those of the node have up to twelve.
+pub(super) const MAX_ACTOR: usize = 24;
 
 /// Maximum number of characters of an instance: a domain pair of common length. The DNS allows 253 characters
 /// for each domain.
@@ -171,96 +96,3 @@ const MAX_INSTANCE: usize = 100;
 
 /// Maximum number of characters of a waiting time.
 const MAX_WAIT: usize = 8;
-
-/// The length of `2026-11-22T16:48:25.123Z`. In JSON, other characters precede it in the same word.
-const TIME_LENGTH: usize = 24;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LINE: &str = "mailbox actor=outgoing instances=212 depth=40 deepest=b.example:31 peak=512 capacity=1024 \
-         handled=18233 rate=1823/s wait_p50=35us wait_p99=1.2ms refused=7 restarts=1";
-
-    #[test]
-    fn every_value_of_a_line_is_parsed() {
-        let parsed = MailboxLine::parse(LINE.as_bytes()).unwrap();
-        let expected = MailboxLine {
-            time: None,
-            actor: "outgoing".to_owned(),
-            instances: 212,
-            depth: 40,
-            deepest: Some("b.example:31".to_owned()),
-            peak: 512,
-            capacity: 1024,
-            rate: 1823,
-            wait_p50: "35us".to_owned(),
-            wait_p99: "1.2ms".to_owned(),
-            refused: 7,
-            restarts: 1,
-        };
-        assert_eq!(parsed, expected);
-    }
-
-    #[test]
-    fn prefixes_of_log_daemons_are_ignored() {
-        let own = format!("2026-11-22T16:48:25.123Z INFO  nuncio::mailbox {LINE}");
-        let time = humantime::parse_rfc3339("2026-11-22T16:48:25.123Z").unwrap();
-        for line in [
-            own.clone(),
-            own.replace("INFO ", "\u{1b}[32mINFO \u{1b}[0m"),
-            format!("Nov 22 17:48:25 host nuncio[812]: {own}"),
-            format!("nuncio-1  | {own}\r"),
-            format!(r#"{{"log":"{own}\n","stream":"stderr","time":"2026-11-22T16:48:26.5Z"}}"#),
-        ] {
-            let parsed = MailboxLine::parse(line.as_bytes()).unwrap_or_else(|| panic!("not read: {line}"));
-            assert_eq!((parsed.time, parsed.refused, parsed.restarts), (Some(time), 7, 1), "{line}");
-            assert_eq!(parsed.deepest.as_deref(), Some("b.example:31"), "{line}");
-        }
-    }
-
-    #[test]
-    fn an_instance_with_two_domains_is_quoted() {
-        let line = LINE.replace("b.example:31", "\"a.example > b.example:31\"");
-        assert_eq!(
-            MailboxLine::parse(line.as_bytes()).unwrap().deepest.as_deref(),
-            Some("a.example > b.example:31")
-        );
-        let line = LINE.replace("b.example:31", "-");
-        assert_eq!(MailboxLine::parse(line.as_bytes()).unwrap().deepest, None);
-    }
-
-    #[test]
-    fn text_of_a_peer_is_not_a_mailbox_line() {
-        let said =
-            format!("2026-11-22T16:48:25Z WARN  nuncio::incoming closed text=\"x nuncio::mailbox {LINE}\"");
-        assert_eq!(MailboxLine::parse(said.as_bytes()), None);
-        let said = format!("2026-11-22T16:48:25Z INFO  nuncio::incoming {LINE}");
-        assert_eq!(MailboxLine::parse(said.as_bytes()), None);
-    }
-
-    #[test]
-    fn invalid_and_incomplete_lines_are_ignored() {
-        for length in 0..LINE.len() {
-            // The result does not matter; parsing must not panic.
-            let _ = MailboxLine::parse(&LINE.as_bytes()[..length]);
-        }
-        for line in [
-            &b"\xff\xfe\x00 nuncio::mailbox mailbox actor=\xff peak=1 capacity=x"[..],
-            b"mailbox actor= peak=1 capacity=1",
-            b"mailbox actor=router peak=99999999999999999999 capacity=1",
-            b"mailbox actor=router depth=1",
-            b"\x1b[",
-            b"",
-        ] {
-            assert_eq!(MailboxLine::parse(line), None, "{}", String::from_utf8_lossy(line));
-        }
-    }
-
-    #[test]
-    fn control_characters_of_a_line_are_escaped() {
-        let line = LINE.replace("b.example:31", "\u{7}b\u{9b}2J\u{1b}]0;x");
-        let shown = MailboxLine::parse(line.as_bytes()).unwrap().deepest.unwrap();
-        assert!(!shown.contains(char::is_control), "{shown:?}");
-    }
-}

@@ -100,6 +100,8 @@ fn run(log: &Log, stats: &mut Stats, events: &Events, screen: &mut AlternateScre
             }
             more = true;
         }
+        // A kind without new lines is idle.
+        stats.pass_time_if_live(clock::system());
         let (width, height) = terminal::size()?;
         screen.draw(&view(stats, &title, (width.into(), height.into()), bars))?;
         if events.stop.try_recv().is_ok() {

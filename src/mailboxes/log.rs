@@ -16,27 +16,37 @@ pub(super) enum Log {
     Stdin,
 }
 
-/// Reads the log to its end.
+/// Reads the statistics of the whole log.
 ///
 /// # Errors
 /// The log cannot be opened or read.
 pub(super) fn read(log: &Log) -> Result<Stats, Error> {
+    let mut stats = Stats::default();
+    each_line(log, |line| stats.add_line(line))?;
+    Ok(stats)
+}
+
+/// Reads the log to its end, and calls `each` for every line.
+///
+/// # Errors
+/// The log cannot be opened or read.
+pub(super) fn each_line(log: &Log, mut each: impl FnMut(&[u8])) -> Result<(), Error> {
     let mut input: Box<dyn Read> = match log {
         Log::File(file) => Box::new(open(file)?),
         Log::Stdin => Box::new(io::stdin().lock()),
     };
-    let (mut stats, mut lines) = (Stats::default(), LineSplitter::default());
+    let mut lines = LineSplitter::default();
     let mut buffer = vec![0; CHUNK];
     loop {
         match input.read(&mut buffer) {
             Ok(0) => break,
-            Ok(length) => lines.feed(&buffer[..length], |line| stats.add_line(line)),
+            Ok(length) => lines.feed(&buffer[..length], &mut each),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Error::Unreadable(log.to_string(), error)),
         }
     }
-    lines.finish(|line| stats.add_line(line));
-    Ok(stats)
+    lines.finish(each);
+    Ok(())
 }
 
 /// Opens a file.
@@ -90,8 +100,8 @@ impl fmt::Display for Error {
             Self::TerminalClosed => f.write_str("the terminal was closed"),
             Self::NoMailboxLines(name) => write!(
                 f,
-                "no mailbox lines in {name}: a node writes them at log level info, at the interval log_mailboxes \
-                 (which must not be \"0s\")"
+                "no mailbox lines in {name}: a node writes them at log level info (log = \"info\"; with RUST_LOG: \
+                 nuncio::mailbox=info), at the interval log_mailboxes (which must not be \"0s\")"
             ),
         }
     }

@@ -1,8 +1,11 @@
 //! Statistics of the mailboxes in a log, of a size that does not grow with the log.
 
-use std::{collections::VecDeque, time::SystemTime};
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime},
+};
 
-use super::{history::History, line::MailboxLine};
+use super::{history::History, interval::Interval, line::MailboxLine, record::Record};
 
 /// Statistics of all kinds of actors.
 #[derive(Debug, Default)]
@@ -17,20 +20,24 @@ pub(super) struct Stats {
     ignored: u64,
     /// Number of lines of the log.
     lines: u64,
-    /// The time in the last mailbox line.
+    /// The time in the last line about mailboxes.
     latest: Option<SystemTime>,
+    /// The interval between two lines of a kind.
+    interval: Interval,
 }
 
 /// Statistics of one kind of actor.
 #[derive(Debug)]
 pub(super) struct ActorKind {
-    /// The newest line.
+    /// The newest line, or one in which only the name is known.
     pub(super) last: MailboxLine,
     /// Number of messages that were refused between the last two lines.
     pub(super) newly_refused: u64,
     /// The highest peak in the log.
     pub(super) highest: u64,
     pub(super) history: History,
+    /// Whether it has handled nothing since the newest line.
+    idle: bool,
     /// The incident that has not ended.
     current: Option<Incident>,
 }
@@ -61,8 +68,57 @@ impl Stats {
     /// Adds the next line of the log.
     pub(super) fn add_line(&mut self, line: &[u8]) {
         self.lines += 1;
-        if let Some(line) = MailboxLine::parse(line) {
-            self.add(line);
+        if let Some(record) = Record::parse(line) {
+            self.add_record(record);
+        }
+    }
+
+    /// Adds what a line says that was counted already.
+    pub(super) fn add_record(&mut self, record: Record) {
+        let time = record.time();
+        match record {
+            Record::Mailbox(line) => self.add(line),
+            Record::Idle { kinds, .. } => kinds.iter().for_each(|kind| self.set_idle(kind)),
+            Record::Account { .. } | Record::Link { .. } => return,
+        }
+        self.latest = time.or(self.latest);
+        if let Some(time) = time {
+            self.pass_time(time);
+        }
+    }
+
+    /// Counts a line that says nothing.
+    pub(super) fn count_line(&mut self) {
+        self.lines += 1;
+    }
+
+    /// It is `now`: a kind that has no new line is idle.
+    pub(super) fn pass_time(&mut self, now: SystemTime) {
+        let most = self.interval.get() * 2 + SLACK;
+        for kind in &mut self.kinds {
+            let last = kind.last.time.and_then(|last| now.duration_since(last).ok());
+            if last.is_some_and(|age| age > most) {
+                kind.become_idle();
+            }
+        }
+    }
+
+    /// The same, if the newest line is of the last minutes. In an old log, the newest figures stay.
+    pub(super) fn pass_time_if_live(&mut self, now: SystemTime) {
+        let age = self.latest.and_then(|latest| now.duration_since(latest).ok());
+        if age.is_some_and(|age| age < LIVE) {
+            self.pass_time(now);
+        }
+    }
+
+    fn set_idle(&mut self, actor: &str) {
+        match self.kinds.iter().position(|kind| kind.last.actor == actor) {
+            Some(known) => self.kinds[known].become_idle(),
+            None if self.kinds.len() < MAX_KINDS => {
+                let unknown = MailboxLine::unknown(actor);
+                self.kinds.push(ActorKind::new(unknown, Position { time: None, line: self.lines }));
+            }
+            None => {}
         }
     }
 
@@ -76,7 +132,7 @@ impl Stats {
         &self.kinds
     }
 
-    /// The time in the last mailbox line that has one.
+    /// The time in the last line about mailboxes that has one.
     pub(super) fn latest(&self) -> Option<SystemTime> {
         self.latest
     }
@@ -101,10 +157,16 @@ impl Stats {
 
     fn add(&mut self, line: MailboxLine) {
         let position = Position { time: line.time, line: self.lines };
-        self.latest = line.time.or(self.latest);
         let known = self.kinds.iter().position(|kind| kind.last.actor == line.actor);
         let ended = match known {
-            Some(known) => self.kinds[known].add(line, position),
+            Some(known) => {
+                let kind = &mut self.kinds[known];
+                if let Some(pause) = kind.pause_before(&line) {
+                    self.interval.add(pause);
+                    kind.history.push_zeros(self.interval.missing(pause));
+                }
+                kind.add(line, position)
+            }
             None if self.kinds.len() < MAX_KINDS => {
                 self.kinds.push(ActorKind::new(line, position));
                 None
@@ -127,9 +189,12 @@ impl Stats {
 impl ActorKind {
     fn new(line: MailboxLine, position: Position) -> Self {
         let mut history = History::default();
-        history.push(line.share());
+        let is_unknown = line.is_unknown();
+        if !is_unknown {
+            history.push(line.share());
+        }
         let current = line.reached_capacity().then(|| Incident::begin(&line, position, 0));
-        Self { highest: line.peak, newly_refused: 0, last: line, history, current }
+        Self { highest: line.peak, newly_refused: 0, last: line, history, idle: is_unknown, current }
     }
 
     /// Whether a mailbox was full according to the newest line.
@@ -137,8 +202,32 @@ impl ActorKind {
         self.current.is_some()
     }
 
+    /// Whether it has handled nothing since the newest line. Its figures are those of that line.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle
+    }
+
+    /// Messages handled per second, at present.
+    pub(super) fn rate(&self) -> u64 {
+        if self.idle { 0 } else { self.last.rate }
+    }
+
+    fn become_idle(&mut self) {
+        self.idle = true;
+    }
+
+    /// The time between the newest line and the next.
+    fn pause_before(&self, next: &MailboxLine) -> Option<Duration> {
+        next.time?.duration_since(self.last.time?).ok()
+    }
+
     /// Adds the next line. Returns the incident that it ends.
     fn add(&mut self, line: MailboxLine, position: Position) -> Option<Incident> {
+        if self.last.is_unknown() {
+            *self = Self::new(line, position);
+            return None;
+        }
+        self.idle = false;
         // A lower count means that the node was restarted and counts from zero.
         let increase = line.refused.checked_sub(self.last.refused);
         self.newly_refused = increase.unwrap_or(line.refused);
@@ -182,6 +271,12 @@ impl Incident {
         }
     }
 }
+
+/// A line may be this late: a busy machine.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// A node that runs writes a line about its mailboxes at least every five minutes.
+const LIVE: Duration = Duration::from_secs(6 * 60);
 
 /// Maximum number of kinds of actors, several times those of a node. More are not a log of a node.
 const MAX_KINDS: usize = 64;
@@ -231,6 +326,47 @@ mod tests {
         assert!(old.incidents().0.is_empty());
         let restarted = stats(&[line("router", "-", 1, 9), line("router", "-", 1, 4)]);
         assert_eq!(restarted.incidents().0[0].refused, 4, "all of them since the restart");
+    }
+
+    fn at(time: &str, event: &str) -> Vec<u8> {
+        format!("2026-11-21T{time}Z INFO  nuncio::mailbox mailbox {event}").into()
+    }
+
+    #[test]
+    fn an_idle_kind_keeps_its_figures_and_has_no_rate() {
+        let busy = "actor=router depth=0 peak=50 capacity=100 rate=7/s refused=0";
+        let other = "actor=promise depth=0 peak=1 capacity=100 rate=1/s refused=0";
+        let mut stats = stats(&[at("10:00:00", busy), at("10:00:10", busy), at("10:00:10", other)]);
+        let idle = |stats: &Stats| stats.kinds().iter().map(ActorKind::is_idle).collect::<Vec<_>>();
+        assert_eq!(idle(&stats), [false, false]);
+        stats.add_line(&at("10:05:00", "idle=router,service since=5m"));
+        assert_eq!(idle(&stats), [true, true, true], "named, older than two intervals, and unknown before");
+        let [router, _, service] = stats.kinds() else { panic!("{stats:?}") };
+        assert_eq!((router.rate(), router.last.rate, router.last.peak), (0, 7, 50));
+        assert!(service.last.is_unknown());
+        assert_eq!(stats.latest(), humantime::parse_rfc3339("2026-11-21T10:05:00Z").ok());
+
+        // The figures of the first line are not those since the line before.
+        stats.add_line(&at("10:06:40", "actor=service depth=0 peak=1 capacity=10 rate=1/s refused=9"));
+        stats.add_line(&at("10:06:40", busy));
+        assert!(stats.incidents().0.is_empty());
+        let router = &stats.kinds()[0];
+        assert_eq!((router.is_idle(), router.rate()), (false, 7));
+        let latest: Vec<f64> = router.history.latest(240).collect();
+        assert_eq!((latest.len(), latest[1], latest[2], latest[40]), (41, 0.5, 0.0, 0.5), "ten seconds each");
+    }
+
+    #[test]
+    fn time_passes_only_in_a_log_that_grows() {
+        let line = at("10:00:00", "actor=router depth=0 peak=50 capacity=100 rate=7/s");
+        let time = |time: &str| humantime::parse_rfc3339(time).unwrap();
+        for (now, idle) in
+            [("10:00:05Z", false), ("10:00:20Z", false), ("10:00:40Z", true), ("10:06:01Z", false)]
+        {
+            let mut stats = stats(std::slice::from_ref(&line));
+            stats.pass_time_if_live(time(&format!("2026-11-21T{now}")));
+            assert_eq!(stats.kinds()[0].is_idle(), idle, "{now}");
+        }
     }
 
     #[test]

@@ -142,6 +142,7 @@ fn position(position: Position) -> Cell {
 fn style(kind: &ActorKind) -> Style {
     match kind {
         kind if kind.is_full() => Style::Alarm,
+        kind if kind.is_idle() => Style::Dim,
         kind if kind.last.share() >= 0.5 => Style::Warning,
         _ => Style::Plain,
     }
@@ -165,6 +166,11 @@ fn fit(widths: &[usize], width: usize) -> (Vec<usize>, usize) {
     }
 }
 
+/// A figure, or `-` if the kind has no line in the log, since it was idle all the time.
+fn known(kind: &ActorKind, figure: u64) -> String {
+    if kind.last.is_unknown() { "-".to_owned() } else { figure.to_string() }
+}
+
 struct Column {
     head: &'static str,
     /// Columns with a higher rank are left out first.
@@ -175,16 +181,16 @@ struct Column {
 /// The columns. The first is aligned to the left, the others to the right.
 const COLUMNS: [Column; 11] = [
     Column { head: "ACTOR", rank: 0, cell: |kind| kind.last.actor.clone() },
-    Column { head: "INST", rank: 8, cell: |kind| kind.last.instances.to_string() },
-    Column { head: "DEPTH", rank: 4, cell: |kind| kind.last.depth.to_string() },
-    Column { head: "PEAK", rank: 1, cell: |kind| kind.last.peak.to_string() },
-    Column { head: "HIGHEST", rank: 11, cell: |kind| kind.highest.to_string() },
-    Column { head: "CAPACITY", rank: 2, cell: |kind| kind.last.capacity.to_string() },
-    Column { head: "RATE", rank: 7, cell: |kind| format!("{}/s", kind.last.rate) },
+    Column { head: "INST", rank: 8, cell: |kind| known(kind, kind.last.instances) },
+    Column { head: "DEPTH", rank: 4, cell: |kind| known(kind, kind.last.depth) },
+    Column { head: "PEAK", rank: 1, cell: |kind| known(kind, kind.last.peak) },
+    Column { head: "HIGHEST", rank: 11, cell: |kind| known(kind, kind.highest) },
+    Column { head: "CAPACITY", rank: 2, cell: |kind| known(kind, kind.last.capacity) },
+    Column { head: "RATE", rank: 7, cell: |kind| format!("{}/s", kind.rate()) },
     Column { head: "P50", rank: 9, cell: |kind| kind.last.wait_p50.clone() },
     Column { head: "P99", rank: 6, cell: |kind| kind.last.wait_p99.clone() },
-    Column { head: "REFUSED", rank: 3, cell: |kind| kind.last.refused.to_string() },
-    Column { head: "RESTARTS", rank: 10, cell: |kind| kind.last.restarts.to_string() },
+    Column { head: "REFUSED", rank: 3, cell: |kind| known(kind, kind.last.refused) },
+    Column { head: "RESTARTS", rank: 10, cell: |kind| known(kind, kind.last.restarts) },
 ];
 
 /// The name of the column with the history.
