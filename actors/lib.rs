@@ -178,6 +178,7 @@
 //! | a command | [`promise::Show`], [`promise::Retry`], [`mailroom::Show`] | promise, mailroom | signal: 32 commands at most |
 //! | a command | [`router::ShowSessions`], [`router::ShowDomain`], [`router::ShowComponents`], [`router::Dismiss`], [`router::DismissComponent`] | router | signal |
 //! | a command | [`listener::Show`], [`listener::ExpectProbe`], [`listener::Dismiss`] | listener | signal |
+//! | a command | [`monitor::Look`] | monitor | signal |
 //! | a command | [`recorder::Recall`], [`recorder::Locate`] | recorder | signal |
 //! | router, listener | `Show`, `Dismiss` of outgoing, incoming, component | the streams | signal: one for each command |
 //! | a scrape | [`monitor::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`mailroom::ShowFigures`], [`metrics::Show`] | | signal: 128 scrapes at most |
@@ -252,6 +253,7 @@
 //! [`mailroom::TakeOver`]: routing::mailroom::TakeOver
 //! [`metrics::Count`]: observe::metrics::Count
 //! [`metrics::Show`]: observe::metrics::Show
+//! [`monitor::Look`]: mailbox::monitor::Look
 //! [`monitor::Report`]: mailbox::monitor::Report
 //! [`monitor::Show`]: mailbox::monitor::Show
 //! [`outgoing::Abandon`]: streams::outgoing::Abandon

@@ -19,6 +19,7 @@ use std::{
 };
 
 use clap::Args;
+use status::escape::escaped;
 
 use crate::{
     config::{
@@ -29,7 +30,12 @@ use crate::{
     },
     config_path::ConfigPath,
     output,
-    text::{colours::Colours, size::counted, time::date},
+    text::{
+        colours::{Colours, GREEN, RED},
+        size::counted,
+        time::date,
+        wrap,
+    },
 };
 use actors::settings::{Identity, Settings};
 
@@ -51,7 +57,7 @@ pub(crate) struct Arguments {
     certificates: Option<Option<PathBuf>>,
 }
 
-/// Prints every finding. If no finding is an error, prints a summary of the configuration too.
+/// Prints the result, then every finding. If no finding is an error, prints a summary of the configuration too.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let file = &arguments.config_path.resolve();
     if let Some(certificate) = &arguments.certificates {
@@ -62,9 +68,9 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Ok(examined) => examined,
         Err(finding) => {
             let source = Source::new(file, "");
-            let text = render::render(&finding, &source, colours);
-            let end = format!("the node cannot start with {}: 1 error\n", file.display());
-            return output::print(format!("{text}{end}"), ExitCode::FAILURE);
+            let findings = render::render(&finding, &source, colours);
+            let result = format!("the node cannot start with {}: 1 error", file.display());
+            return output::print(report(&result, RED, colours, &findings), ExitCode::FAILURE);
         }
     };
     let source = &examined.source;
@@ -100,22 +106,26 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         true => finding.severity == Severity::Problem,
         false => finding.is_error(),
     });
-    match (&examined.read, failed) {
-        (Some((settings, _)), false) => {
-            let count = count(&findings);
-            let with = if count.is_empty() { String::new() } else { format!(": {count}") };
-            let summary = Summary { settings, control };
-            let report = format!("{shown}the node can start with {}{with}\n{summary}", file.display());
-            output::print(report, ExitCode::SUCCESS)
-        }
-        (read, _) => {
-            let startable =
-                read.is_some() && findings.iter().all(|finding| finding.severity != Severity::Problem);
-            let can = if startable { "can start" } else { "cannot start" };
-            let count = count(&findings);
-            let report = format!("{shown}the node {can} with {}: {count}\n", file.display());
-            output::print(report, ExitCode::FAILURE)
-        }
+    let count = count(&findings);
+    let count = if count.is_empty() { count } else { format!(": {count}") };
+    let is_startable =
+        examined.read.is_some() && findings.iter().all(|finding| finding.severity != Severity::Problem);
+    let can = if is_startable { "can start" } else { "cannot start" };
+    let result = format!("the node {can} with {}{count}", file.display());
+    let colour = if failed { RED } else { GREEN };
+    let mut text = report(&result, colour, colours, &shown);
+    if let Some((settings, _)) = examined.read.as_ref().filter(|_| !failed) {
+        text.push_str(&format!("\n{}", Summary { settings, control }));
+    }
+    output::print(text, if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The result, and below it the findings.
+fn report(result: &str, colour: &str, colours: Colours, findings: &str) -> String {
+    let result = colours.paint(colour, &wrap::line(&escaped(result), wrap::columns()));
+    match findings.trim_end() {
+        "" => format!("{result}\n"),
+        findings => format!("{result}\n\n{findings}\n"),
     }
 }
 

@@ -5,7 +5,7 @@
 pub(crate) mod client;
 mod explain;
 mod page;
-mod tables;
+pub(crate) mod tables;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -14,16 +14,17 @@ use serde_json::Value;
 use status::escape;
 use status::{
     answer::{Answer, Closed, Components, Explanation, Queues, Retried, Sessions},
-    request::{DEFAULT_LIMIT, MOST, Request},
+    request::{DEFAULT_LIMIT, MOST, Order, Request},
 };
 use xmpp::Domain;
 
-use crate::{config, config_path::ConfigPath, output};
-use page::Page;
+use crate::{config, config_path::ConfigPath, output, text::wrap};
+use client::Socket;
+use page::{Cut, Page};
 
 /// The options that all of these commands share.
 #[derive(Args)]
-struct Node {
+pub(crate) struct Node {
     #[command(flatten)]
     config_path: ConfigPath,
     /// Uses this control socket instead of the one in the configuration
@@ -31,7 +32,15 @@ struct Node {
     socket: Option<PathBuf>,
     /// Prints the answer as JSON
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
+}
+
+/// The option of the commands that show tables.
+#[derive(Args)]
+pub(crate) struct Layout {
+    /// Shows all columns, each entry on one line, however wide the terminal is
+    #[arg(long)]
+    wide: bool,
 }
 
 /// Arguments of `explain`.
@@ -39,6 +48,8 @@ struct Node {
 pub(crate) struct Explain {
     #[command(flatten)]
     node: Node,
+    #[command(flatten)]
+    layout: Layout,
     /// A remote domain, or a domain of this node
     #[arg(value_parser = domain)]
     domain: Domain,
@@ -49,6 +60,8 @@ pub(crate) struct Explain {
 pub(crate) struct List {
     #[command(flatten)]
     node: Node,
+    #[command(flatten)]
+    layout: Layout,
     /// Shows at most this many entries
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = limit)]
     limit: usize,
@@ -62,6 +75,8 @@ pub(crate) struct List {
 pub(crate) struct ListComponents {
     #[command(flatten)]
     node: Node,
+    #[command(flatten)]
+    layout: Layout,
     /// Shows only this component
     #[arg(value_parser = domain)]
     name: Option<Domain>,
@@ -90,15 +105,16 @@ pub(crate) struct Retry {
 /// Explains why federation with a domain works or fails.
 pub(crate) fn explain(command: &Explain) -> ExitCode {
     let request = Request::Explain { domain: command.domain.to_string() };
-    command.node.show(&request, |page, answer: &Answer<Explanation>| explain::show(page, answer))
+    let show = |page: &mut Page, answer: &Answer<Explanation>| explain::show(page, answer);
+    command.node.show(&request, command.layout.width(), show)
 }
 
 /// Lists links.
 pub(crate) fn sessions(command: &List) -> ExitCode {
     let domain = command.domain.as_ref().map(ToString::to_string);
-    let request = Request::Sessions { domain, limit: command.limit };
-    command.node.show(&request, |page, answer: &Answer<Sessions>| {
-        tables::links(page, &answer.found.links);
+    let request = Request::Sessions { domain, limit: command.limit, order: Order::Domain };
+    command.node.show(&request, command.layout.width(), |page, answer: &Answer<Sessions>| {
+        tables::links(page, &answer.found.links, command.cut());
         page.total("link", answer.found.links.len(), answer.found.total);
     })
 }
@@ -107,9 +123,9 @@ pub(crate) fn sessions(command: &List) -> ExitCode {
 pub(crate) fn queues(command: &List) -> ExitCode {
     let domain = command.domain.as_ref().map(ToString::to_string);
     let request = Request::Queues { domain, limit: command.limit };
-    command.node.show(&request, |page, answer: &Answer<Queues>| {
+    command.node.show(&request, command.layout.width(), |page, answer: &Answer<Queues>| {
         let Queues { queues, total, waiting } = &answer.found;
-        tables::queues(page, queues);
+        tables::queues(page, queues, command.cut());
         page.total("queue", queues.len(), *total);
         if *total > 0 {
             page.line(&format!("{} waiting in total", page::amount(*waiting)));
@@ -120,7 +136,8 @@ pub(crate) fn queues(command: &List) -> ExitCode {
 /// Lists the configured components.
 pub(crate) fn components(command: &ListComponents) -> ExitCode {
     let name = command.name.as_ref().map(ToString::to_string);
-    command.node.show(&Request::Components { name }, |page, answer: &Answer<Components>| {
+    let request = Request::Components { name };
+    command.node.show(&request, command.layout.width(), |page, answer: &Answer<Components>| {
         tables::components(page, &answer.found.components);
     })
 }
@@ -128,18 +145,39 @@ pub(crate) fn components(command: &ListComponents) -> ExitCode {
 /// Makes the node retry a domain now.
 pub(crate) fn retry(command: &Retry) -> ExitCode {
     let request = Request::Retry { domain: command.domain.to_string() };
-    command.node.show(&request, |page, answer: &Answer<Retried>| page.line(&answer.found.sentence))
+    let show = |page: &mut Page, answer: &Answer<Retried>| page.line(&answer.found.sentence);
+    command.node.show(&request, wrap::columns(), show)
 }
 
 /// Closes the links with a domain, or the connection of a component.
 pub(crate) fn close(command: &Close) -> ExitCode {
     let request = Request::Close { domain: command.domain.to_string() };
-    command.node.show(&request, |page, answer: &Answer<Closed>| page.line(&answer.found.sentence))
+    let show = |page: &mut Page, answer: &Answer<Closed>| page.line(&answer.found.sentence);
+    command.node.show(&request, wrap::columns(), show)
+}
+
+impl Layout {
+    /// The width to which tables and lines are fitted.
+    pub(crate) fn width(&self) -> Option<usize> {
+        if self.wide { None } else { wrap::columns() }
+    }
+}
+
+impl List {
+    /// The entries of one domain are shown with all particulars.
+    fn cut(&self) -> Cut {
+        if self.domain.is_some() { Cut::Below } else { Cut::LeftOut }
+    }
 }
 
 impl Node {
-    /// Sends a request and shows the answer, or the reason why there is none.
-    fn show<T>(&self, request: &Request, show: impl FnOnce(&mut Page, &Answer<T>)) -> ExitCode
+    /// Sends a request and shows the answer in a terminal of some width, or the reason why there is none.
+    fn show<T>(
+        &self,
+        request: &Request,
+        width: Option<usize>,
+        show: impl FnOnce(&mut Page, &Answer<T>),
+    ) -> ExitCode
     where
         Answer<T>: serde::de::DeserializeOwned,
     {
@@ -148,18 +186,12 @@ impl Node {
             Ok(document) => document.to_string(),
             Err(why) => serde_json::json!({ "error": why }).to_string(),
         };
-        let answer = asked.and_then(|document| {
-            serde_json::from_value::<Answer<T>>(document).map_err(|error| {
-                format!(
-                    "cannot parse the answer of the node: {error}; use the same version of nuncio as the node"
-                )
-            })
-        });
+        let answer = asked.and_then(parse::<T>);
         let written = match answer {
             _ if self.json => output::write(format!("{}\n", escape::json(&document))),
             Err(_) => Ok(()),
             Ok(ref answer) => {
-                let mut page = Page::new(answer.time);
+                let mut page = Page::new(answer.time, width);
                 show(&mut page, answer);
                 page.unanswered(&answer.unanswered);
                 output::write(page.finish())
@@ -175,33 +207,66 @@ impl Node {
         output::exit_status(written, status)
     }
 
-    /// The JSON document that the node answers with.
+    fn ask(&self, request: &Request) -> Result<Value, String> {
+        ask(&self.socket()?, request)
+    }
+
+    /// The path of the control socket.
     ///
     /// # Errors
-    /// The node cannot be reached, or it refused the request. The text is for the operator.
-    fn ask(&self, request: &Request) -> Result<Value, String> {
-        let (socket, of) = match &self.socket {
-            Some(socket) => (socket.clone(), None),
-            None => {
-                let file = self.config_path.resolve();
-                let socket = config::control_socket(&file).map_err(|why| {
-                    format!("no control socket: {why}; or set the socket with --socket PATH")
-                })?;
-                (socket, Some(file))
-            }
-        };
-        let text = client::exchange(&socket, of.as_deref(), request)?;
-        let document: Value = serde_json::from_str(&text).map_err(|error| {
-            format!(
-                "{} is not the control socket of a node: its answer is not JSON: {error}",
-                socket.display()
-            )
-        })?;
-        match document.get("error").and_then(Value::as_str) {
-            Some(error) => Err(error.to_owned()),
-            None => Ok(document),
+    /// The configuration cannot be read, or has none. The text is for the operator.
+    pub(crate) fn socket(&self) -> Result<Socket, String> {
+        if let Some(path) = &self.socket {
+            return Ok(Socket { path: path.clone(), config: None });
+        }
+        let file = self.config_path.resolve();
+        match config::control_socket(&file) {
+            Ok(path) => Ok(Socket { path, config: Some(file) }),
+            Err(why) => Err(format!("no control socket: {why}; or set the socket with --socket PATH")),
         }
     }
+}
+
+/// Sends a request to the node, and returns the JSON document that it answers with.
+///
+/// # Errors
+/// The node cannot be reached, or it refused the request. The text is for the operator.
+fn ask(socket: &Socket, request: &Request) -> Result<Value, String> {
+    let text = socket.exchange(request)?;
+    let document: Value = serde_json::from_str(&text).map_err(|error| {
+        format!(
+            "{} is not the control socket of a node: its answer is not JSON: {error}",
+            socket.path.display()
+        )
+    })?;
+    match document.get("error").and_then(Value::as_str) {
+        Some(error) => Err(error.to_owned()),
+        None => Ok(document),
+    }
+}
+
+/// Reads the document of an answer.
+///
+/// # Errors
+/// It has another form: the node has another version. The text is for the operator.
+fn parse<T>(document: Value) -> Result<Answer<T>, String>
+where
+    Answer<T>: serde::de::DeserializeOwned,
+{
+    serde_json::from_value(document).map_err(|error| {
+        format!("cannot parse the answer of the node: {error}; use the same version of nuncio as the node")
+    })
+}
+
+/// Sends a request to the node, and returns its answer.
+///
+/// # Errors
+/// The node cannot be reached, it refused the request, or it has another version. The text is for the operator.
+pub(crate) fn answer<T>(socket: &Socket, request: &Request) -> Result<Answer<T>, String>
+where
+    Answer<T>: serde::de::DeserializeOwned,
+{
+    parse(ask(socket, request)?)
 }
 
 /// Parses a domain name, or that of a wildcard (`*.example.org`), and normalises it.
@@ -209,7 +274,8 @@ fn domain(text: &str) -> Result<Domain, String> {
     Domain::named(text).map_err(|why| why.to_string())
 }
 
-fn limit(text: &str) -> Result<usize, String> {
+/// Parses a number of entries.
+pub(crate) fn limit(text: &str) -> Result<usize, String> {
     let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
     limit.ok_or_else(|| format!("expected a number from 1 to {MOST}"))
 }

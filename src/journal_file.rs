@@ -20,7 +20,11 @@ use xmpp::{Stanza, stanza::Kind};
 
 use crate::{
     output,
-    text::{size::counted, table::Table, wrap::columns},
+    text::{
+        size::counted,
+        table::{Cell, Column, Table},
+        wrap::{self, columns},
+    },
 };
 
 /// Arguments of `journal`.
@@ -39,6 +43,9 @@ pub(crate) struct Arguments {
     /// Prints the stanzas too, which are private
     #[arg(long)]
     content: bool,
+    /// Shows all columns, each stanza on one line, however wide the terminal is
+    #[arg(long)]
+    wide: bool,
 }
 
 /// Prints the stanzas in the file.
@@ -72,7 +79,8 @@ fn show(arguments: &Arguments) -> Result<(String, ExitCode), String> {
             }
         }
     };
-    Ok((found.text(&note, arguments.content), status))
+    let width = if arguments.wide { None } else { columns() };
+    Ok((found.text(&note, arguments.content, width), status))
 }
 
 /// What to do about an error.
@@ -123,19 +131,31 @@ impl Found {
         Ok(found)
     }
 
-    fn text(&self, note: &str, content: bool) -> String {
+    fn text(&self, note: &str, content: bool, width: Option<usize>) -> String {
         let mut text = String::new();
         if !note.is_empty() {
-            text.push_str(note);
-            text.push('\n');
+            for line in note.lines() {
+                text.push_str(&wrap::line(line, width));
+                text.push('\n');
+            }
         }
-        let mut table = Table::new(&["key", "accepted", "kind", "from", "to", "bytes", "remark"]);
+        let mut table = Table::new([
+            Column::new("key"),
+            Column::new("accepted").rank(2),
+            Column::new("kind").rank(3),
+            Column::new("from").rank(1).middle(ADDRESS),
+            Column::new("to").middle(ADDRESS),
+            Column::new("bytes").rank(4),
+            Column::new("remark").rank(5).words(),
+        ])
+        .one_line_each();
         for (key, record) in &self.records {
             table.row(row(*key, record.as_ref()));
         }
         if !self.records.is_empty() {
-            let lines = table.lines(columns());
-            text.extend(lines.iter().flat_map(|line| [line.as_str(), "\n"]));
+            let fitted = table.fitted(width);
+            let note = fitted.note().map(|note| wrap::line(&note, width));
+            text.extend(fitted.lines.iter().chain(&note).flat_map(|line| [line.as_str(), "\n"]));
         }
         if content {
             for (key, record) in &self.records {
@@ -154,10 +174,10 @@ impl Found {
     }
 }
 
-fn row(key: u64, record: Option<&Record>) -> [String; 7] {
+fn row(key: u64, record: Option<&Record>) -> [Cell; 7] {
     let Some(record) = record else {
-        let [none, a, b, c, d] = std::array::from_fn(|_| "-".to_owned());
-        return [key.to_string(), none, a, b, c, d, "encrypted".to_owned()];
+        let [none, a, b, c, d] = std::array::from_fn(|_| Cell::from("-"));
+        return [key.to_string().into(), none, a, b, c, d, "encrypted".into()];
     };
     let addresses = Stanza::restore(record.stanza.clone());
     let (from, to) = addresses.map_or_else(
@@ -171,19 +191,25 @@ fn row(key: u64, record: Option<&Record>) -> [String; 7] {
         (flags.overflow, "not restored at a start"),
     ];
     let remarks: Vec<&str> = remarks.into_iter().filter(|(set, _)| *set).map(|(_, text)| text).collect();
+    let accepted = Time(record.accepted).to_string();
+    // Without the milliseconds and the T.
+    let short = accepted.get(.."2026-11-01T08:30:00".len()).unwrap_or(&accepted).replace('T', " ");
     [
-        key.to_string(),
-        Time(record.accepted).to_string(),
-        Kind::as_str(record.kind).to_owned(),
-        from,
-        to,
-        record.stanza.len().to_string(),
-        remarks.join(", "),
+        key.to_string().into(),
+        Cell::with_short(accepted, short),
+        Kind::as_str(record.kind).into(),
+        from.into(),
+        to.into(),
+        record.stanza.len().to_string().into(),
+        remarks.join(", ").into(),
     ]
 }
 
 const SCANNED: &str =
     "these are all stanzas whose bytes are in the file; some of them may have been delivered already";
+
+/// The least width of an address, in columns of the terminal.
+const ADDRESS: usize = 16;
 
 /// Records that are read at once.
 const PART: usize = 10_000;

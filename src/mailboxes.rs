@@ -6,7 +6,6 @@ mod follow;
 mod history;
 mod html;
 mod interval;
-mod keyboard;
 mod line;
 mod live;
 mod log;
@@ -28,7 +27,7 @@ use self::{
     log::{Error, Log},
     table::Bars,
 };
-use crate::output;
+use crate::{output, text::wrap};
 
 /// Arguments of `mailboxes`.
 #[derive(Args)]
@@ -42,6 +41,9 @@ pub(crate) struct Arguments {
     /// The log of a node; if missing or -, standard input
     #[arg(value_name = "LOG")]
     file: Option<PathBuf>,
+    /// Prints all columns at the end, however wide the terminal is
+    #[arg(long)]
+    wide: bool,
 }
 
 /// Shows the mailboxes of a log: live in a terminal, otherwise once, after the log was read to its end.
@@ -72,7 +74,10 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         false => Ok(stats),
     });
     match stats {
-        Ok(stats) => output::print(report::text(&stats, Bars::from_env()), ExitCode::SUCCESS),
+        Ok(stats) => {
+            let width = if arguments.wide { None } else { wrap::columns() };
+            output::print(report::text(&stats, Bars::from_env(), width), ExitCode::SUCCESS)
+        }
         // There is no terminal to show an error on.
         Err(Error::TerminalClosed) => ExitCode::SUCCESS,
         Err(error) => {

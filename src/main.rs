@@ -12,7 +12,9 @@ mod manual;
 mod output;
 mod probe;
 mod run;
+mod screen;
 mod text;
+mod top;
 mod users;
 #[cfg(test)]
 #[path = "../tests/whole/mod.rs"]
@@ -59,6 +61,9 @@ enum Command {
     Journal(journal_file::Arguments),
     /// Lists the configured components: connected or not, since when, why not, and what waits
     Components(control::ListComponents),
+    /// Shows what the running node does now: mailboxes, components, the busiest links, what waits, attempts that
+    /// fail. Live in a terminal, otherwise once
+    Top(top::Arguments),
     /// Retries a domain now, without waiting for the end of the pause after a failed attempt
     Retry(control::Retry),
     /// Closes the links with a domain in order, or the connection of a component
@@ -83,6 +88,7 @@ fn main() -> ExitCode {
         Command::Queues(command) => control::queues(&command),
         Command::Journal(arguments) => journal_file::run(&arguments),
         Command::Components(command) => control::components(&command),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Retry(command) => control::retry(&command),
         Command::Close(command) => control::close(&command),
         Command::Demo => demo::run(),

@@ -12,6 +12,7 @@ mod diagnosis;
 mod dns;
 mod jsonl;
 mod observed;
+mod progress;
 mod report;
 mod self_check;
 mod setup;

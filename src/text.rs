@@ -4,4 +4,5 @@ pub(crate) mod colours;
 pub(crate) mod size;
 pub(crate) mod table;
 pub(crate) mod time;
+pub(crate) mod width;
 pub(crate) mod wrap;

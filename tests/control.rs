@@ -5,6 +5,7 @@ mod certificate;
 mod components;
 mod probe;
 mod socket;
+mod top;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,13 +1,11 @@
 //! `nuncio mailboxes` shows the log of a node as a table.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::process::{Command, Output, Stdio};
 
-use crate::support::{BINARY, Network, Node, Server, Setup, eventually};
+use crate::support::{BINARY, Network, Node, Server, Setup, Terminal};
 
 #[test]
 fn every_actor_kind_of_a_real_node_is_in_the_table() {
@@ -82,7 +80,7 @@ fn in_a_terminal_the_table_follows_the_log_and_the_screen_is_restored() {
     let network = Network::new();
     let log = network.directory("log").join("nuncio.log");
     fs::write(&log, line("router", 7)).unwrap();
-    let mut terminal = Terminal::open(&network.directory("terminal"), &log);
+    let mut terminal = mailboxes_in_a_terminal(&network.directory("terminal"), &log);
     terminal.shows("router");
     append(&log, &line("outgoing", 333));
     terminal.shows("333");
@@ -105,7 +103,7 @@ fn the_screen_is_restored_on_sigterm_too() {
     let log = network.directory("log").join("nuncio.log");
     fs::write(&log, line("router", 7)).unwrap();
     for signal in ["TERM", "INT", "HUP"] {
-        let mut terminal = Terminal::open(&network.directory("terminal"), &log);
+        let mut terminal = mailboxes_in_a_terminal(&network.directory("terminal"), &log);
         terminal.shows("router");
         terminal.signals(signal);
         terminal.is_put_back();
@@ -119,7 +117,8 @@ fn it_ends_with_its_terminal_even_if_the_hangup_signal_is_ignored() {
     fs::write(&log, line("router", 7)).unwrap();
     // The signal goes to the session leader only: a shell, which ignores it and stays.
     for shell in [":", "trap '' HUP"] {
-        let mut terminal = Terminal::of(shell, &network.directory("terminal"), &log);
+        let mut terminal =
+            Terminal::of(shell, &network.directory("terminal"), &format!("mailboxes {}", log.display()));
         terminal.shows("router");
         terminal.goes_away();
         terminal.program_ends();
@@ -132,8 +131,8 @@ fn it_ends_with_its_terminal_even_if_the_log_is_standard_input() {
     let directory = network.directory("terminal");
     let pipe = fifo(&directory);
     let _writer = writes_a_line_to(&pipe);
-    let from_pipe = format!("- <{}", pipe.display());
-    let mut terminal = Terminal::of("trap '' HUP", &directory, Path::new(&from_pipe));
+    let from_pipe = format!("mailboxes - <{}", pipe.display());
+    let mut terminal = Terminal::of("trap '' HUP", &directory, &from_pipe);
     terminal.shows("router");
     terminal.goes_away();
     terminal.program_ends();
@@ -147,8 +146,8 @@ fn it_ends_with_the_writer_of_its_pipe() {
     // Once named as a file, once as standard input.
     for redirection in ["", "- <"] {
         let writer = writes_a_line_to(&pipe);
-        let log = format!("{redirection}{}", pipe.display());
-        let mut terminal = Terminal::of(":", &directory, Path::new(&log));
+        let log = format!("mailboxes {redirection}{}", pipe.display());
+        let mut terminal = Terminal::of(":", &directory, &log);
         terminal.shows("router");
         drop(writer);
         terminal.is_put_back();
@@ -178,107 +177,9 @@ fn a_closed_standard_error_is_no_panic() {
     assert_eq!(status.code(), Some(1));
 }
 
-/// `nuncio mailboxes LOG` in a terminal of 100 columns.
-struct Terminal {
-    script: Child,
-    pid: PathBuf,
-    shown: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Terminal {
-    fn open(directory: &Path, log: &Path) -> Self {
-        Self::of(":", directory, log)
-    }
-
-    /// In a shell that runs a command first. `log` is shell text.
-    fn of(shell: &str, directory: &Path, log: &Path) -> Self {
-        let pid = directory.join("pid");
-        let _ = fs::remove_file(&pid);
-        // The settings of the terminal must be the same before and after.
-        let command = format!(
-            "{shell}\nstty cols 100 rows 30; before=$(stty -g); sh -c 'echo $$ >{pid}; exec {BINARY} mailboxes {log}'; \
-             status=$?; test \"$before\" = \"$(stty -g)\" && echo same as before; exit $status",
-            pid = pid.display(),
-            log = log.display()
-        );
-        // It ends with the test even if that is killed.
-        let mut script = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "script", "-q", "-e", "-c", &command, "/dev/null"])
-            .env("TERM", "xterm")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("setpriv and script (packages util-linux and bsdutils)");
-        let shown = Arc::new(Mutex::new(Vec::new()));
-        let (mut output, kept) = (script.stdout.take().unwrap(), Arc::clone(&shown));
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(length @ 1..) = output.read(&mut buffer) {
-                kept.lock().unwrap().extend_from_slice(&buffer[..length]);
-            }
-        });
-        Self { script, pid, shown }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
-    }
-
-    #[track_caller]
-    fn shows(&self, text: &str) {
-        eventually(&format!("{text:?} is on the screen"), || self.text().contains(text).then_some(()));
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.script.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
-    }
-
-    fn signals(&self, signal: &str) {
-        assert!(Command::new("kill").args(["-s", signal, &self.program()]).status().unwrap().success());
-    }
-
-    /// The process id of the running program.
-    fn program(&self) -> String {
-        fs::read_to_string(&self.pid).unwrap().trim().to_owned()
-    }
-
-    fn goes_away(&mut self) {
-        self.script.kill().unwrap();
-        self.script.wait().unwrap();
-    }
-
-    #[track_caller]
-    fn program_ends(&self) {
-        let process = Path::new("/proc").join(self.program());
-        eventually("the program ends", || (!process.exists()).then_some(()));
-    }
-
-    #[track_caller]
-    fn is_put_back(&mut self) {
-        let status: ExitStatus = eventually("the program ends", || self.script.try_wait().unwrap());
-        assert!(status.success(), "{status}: {}", self.text());
-        self.shows("same as before");
-        let text = self.text();
-        let at =
-            |sequence: &str| text.rfind(sequence).unwrap_or_else(|| panic!("no {sequence:?} in {text:?}"));
-        assert!(at("\u{1b}[?1049h") < at("\u{1b}[?1049l"), "the screen from before is back: {text:?}");
-        assert!(at("\u{1b}[?25l") < at("\u{1b}[?25h"), "the cursor can be seen: {text:?}");
-    }
-}
-
-impl Drop for Terminal {
-    /// Ends the program first: one with the fault under test would keep running.
-    fn drop(&mut self) {
-        let name = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        // Another process may have the same id by now.
-        if let Ok(pid) = fs::read_to_string(&self.pid).map(|pid| pid.trim().to_owned())
-            && name(&pid).trim() == "nuncio"
-        {
-            let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
-        }
-        let _ = self.script.kill();
-        let _ = self.script.wait();
-    }
+/// `nuncio mailboxes LOG` in a terminal.
+fn mailboxes_in_a_terminal(directory: &Path, log: &Path) -> Terminal {
+    Terminal::of(":", directory, &format!("mailboxes {}", log.display()))
 }
 
 fn line(actor: &str, peak: usize) -> String {

@@ -4,7 +4,8 @@ use std::{mem, sync::Arc, time::Duration};
 
 use crate::{
     Gauge, Meter, WaitTimes,
-    monitor::{KindStats, LOG, WAIT_BOUNDS},
+    meter::WaitTotals,
+    monitor::{Figures, KindStats, LOG, WAIT_BOUNDS},
 };
 
 /// One actor kind.
@@ -24,6 +25,7 @@ pub(crate) struct Kind {
     /// The waiting times since the start, as in [`KindStats`].
     all_waits: [u64; WAIT_BOUNDS.len() + 1],
     waited_seconds: f64,
+    totals: WaitTotals,
 }
 
 /// Counters of a meter at the last interval.
@@ -54,6 +56,7 @@ impl Kind {
             shown_peak: 0,
             all_waits: [0; WAIT_BOUNDS.len() + 1],
             waited_seconds: 0.0,
+            totals: WaitTotals::default(),
         }
     }
 
@@ -74,6 +77,17 @@ impl Kind {
             self.waited_seconds += seconds * f64::from(count);
         }
         self.waits.add(&waits);
+        self.totals.add(&waits);
+    }
+
+    /// The figures for a command. They do not change what the next line and the next scrape show.
+    pub(crate) fn look(&mut self, gauges: &[&Gauge]) -> Figures {
+        let shown_peak = self.shown_peak;
+        let mut stats = self.show(gauges);
+        self.shown_peak = shown_peak.max(usize::try_from(stats.peak).unwrap_or(usize::MAX));
+        stats.peak = self.peak as u64;
+        let deepest = gauges.iter().max_by_key(|gauge| gauge.depth()).filter(|gauge| gauge.depth() > 0);
+        Figures { stats, deepest: deepest.map(|gauge| gauge.name().to_owned()), times: self.totals.times() }
     }
 
     /// The figures for a scrape.
@@ -168,7 +182,7 @@ impl LastLine {
 }
 
 /// Writes a time with one unit and at most one decimal: `35us`, `1.2ms`, `3.4s`.
-fn short(time: Duration) -> String {
+pub fn short(time: Duration) -> String {
     let micros = time.as_nanos() as f64 / 1_000.0;
     match micros {
         0.0 => "0us".to_owned(),
@@ -256,6 +270,26 @@ mod tests {
     fn a_kind_with_a_line_is_not_named_as_idle() {
         let (_gauge, mut kind) = logged();
         assert_eq!([kind.take_idle(), kind.take_idle()], [None, Some("idle")]);
+    }
+
+    #[test]
+    fn a_look_changes_neither_lines_nor_scrapes() {
+        let meter = Meter::new("looked-at", 8, None);
+        let gauge = Gauge::new(&meter, "one");
+        let mut kind = Kind::new(meter);
+        drop([1, 2, 3].map(|number| Gauge::admit(&gauge, number).map(Queued::into_message)));
+        let waiting = [4, 5].map(|number| Gauge::admit(&gauge, number).ok());
+        for _ in 0..2 {
+            let Figures { stats, deepest, times } = kind.look(&[&gauge]);
+            assert_eq!((stats.handled, stats.depth, stats.peak), (3, 2, 2));
+            assert_eq!(deepest.as_deref(), Some("one"));
+            assert_eq!(times.iter().map(|(_, count)| count).sum::<u64>(), 3);
+        }
+        drop(waiting);
+        assert_eq!(kind.look(&[&gauge]).deepest, None);
+        let shown = kind.show(&[&gauge]);
+        assert_eq!((shown.peak, shown.waits.iter().sum::<u64>()), (2, 3));
+        assert_eq!((kind.show(&[&gauge]).peak, kind.peak), (0, 2));
     }
 
     #[test]

@@ -167,6 +167,29 @@ impl WaitTimes {
     }
 }
 
+/// The numbers of messages by waiting time since the start, in the buckets of [`WaitTimes`].
+#[derive(Clone, Debug)]
+pub(super) struct WaitTotals([u64; WAIT_BUCKETS]);
+
+impl Default for WaitTotals {
+    fn default() -> Self {
+        Self([0; WAIT_BUCKETS])
+    }
+}
+
+impl WaitTotals {
+    /// Adds new times.
+    pub(super) fn add(&mut self, times: &WaitTimes) {
+        self.0.iter_mut().zip(&times.0).for_each(|(total, count)| *total += u64::from(*count));
+    }
+
+    /// Returns the upper bound of each bucket that is not empty, at most 25 % too high, and the number of messages in it.
+    pub(super) fn times(&self) -> Vec<(Duration, u64)> {
+        let counts = self.0.iter().enumerate().filter(|(_, count)| **count > 0);
+        counts.map(|(bucket, count)| (Duration::from_nanos(upper_bound(bucket)), *count)).collect()
+    }
+}
+
 /// The queue length of one mailbox.
 #[derive(Debug)]
 pub struct Gauge {

@@ -12,6 +12,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
+pub use crate::kind::short;
 use crate::{Gauge, Queued, Register, kind::Kind};
 
 /// Message: write the mailbox lines of all actor kinds now (SIGUSR1).
@@ -23,6 +24,25 @@ pub struct Report;
 pub struct Show {
     /// Receives the answer.
     pub answer: oneshot::Sender<Vec<KindStats>>,
+}
+
+/// Message: report the figures of every actor kind (a command of the operator). What lines and scrapes show does not change.
+#[derive(Debug)]
+pub struct Look {
+    /// Receives the answer.
+    pub answer: oneshot::Sender<Vec<Figures>>,
+}
+
+/// The figures of the mailboxes of one actor kind. Two of them, one after the other, show what happened between them.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// The figures that a scrape has too. The peak is that since the last line.
+    pub stats: KindStats,
+    /// The instance with the fullest mailbox, if a message waits.
+    pub deepest: Option<String>,
+    /// The number of messages by waiting time since the start: upper bounds, at most 25 % too high, and counts. Times
+    /// without a message are left out.
+    pub times: Vec<(Duration, u64)>,
 }
 
 /// The statistics of the mailboxes of one actor kind.
@@ -167,6 +187,18 @@ impl Handler<Queued<Show>> for Monitor {
         let mut kinds = Vec::with_capacity(self.kinds.len());
         self.each_kind(|kind, gauges| kinds.push(kind.show(gauges)));
         // The scrape may have ended by a timeout.
+        let _ = answer.send(kinds);
+    }
+}
+
+impl Handler<Queued<Look>> for Monitor {
+    type Result = ();
+
+    fn handle(&mut self, look: Queued<Look>, _: &mut Context<Self>) {
+        let Look { answer } = look.into_message();
+        let mut kinds = Vec::with_capacity(self.kinds.len());
+        self.each_kind(|kind, gauges| kinds.push(kind.look(gauges)));
+        // The command may have ended by a timeout.
         let _ = answer.send(kinds);
     }
 }

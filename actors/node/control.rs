@@ -7,6 +7,7 @@
 mod commands;
 mod components;
 mod links;
+mod mailboxes;
 mod read_request;
 mod related;
 mod round;

@@ -157,6 +157,7 @@ impl Node {
             recorder: observers.recorder,
             servers: servers.clone(),
             components: components.clone(),
+            monitor: monitor.clone(),
             started: Time::now(),
         };
         if let Some(socket) = control_socket {

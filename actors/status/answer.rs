@@ -8,7 +8,7 @@ use crate::{
     amount::Amount,
     escape,
     event::Event,
-    report::{Account, ComponentReport, LinkReport, Pair, QueueReport, Time},
+    report::{Account, ComponentReport, LinkReport, MailboxReport, Pair, QueueReport, Time},
 };
 
 /// An answer, with the fields that all answers have.
@@ -56,7 +56,7 @@ pub struct Explanation {
 /// The links of the node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sessions {
-    /// The links, sorted by domain, up to the limit of the request.
+    /// The links, in the order and up to the limit of the request.
     pub links: Vec<LinkReport>,
     /// The number of all links.
     pub total: usize,
@@ -78,6 +78,13 @@ pub struct Queues {
 pub struct Components {
     /// The components, sorted by name, connected or not.
     pub components: Vec<ComponentReport>,
+}
+
+/// The mailboxes of the node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Mailboxes {
+    /// One report for each kind of actor, in the order in which the kinds were started.
+    pub mailboxes: Vec<MailboxReport>,
 }
 
 /// The result of a `retry` command.

@@ -8,6 +8,7 @@ mod acknowledgement;
 mod component;
 mod failure;
 mod link;
+mod mailbox;
 mod queue;
 mod time;
 
@@ -17,6 +18,7 @@ pub use self::{
     component::{ComponentReport, Ending, Rejections},
     failure::{FailureReport, Side},
     link::{Authentication, Direction, LinkReport, LinkState, Pair, TlsReport, Verdict},
+    mailbox::{Deepest, MailboxReport},
     queue::{QueueReport, QueueState},
     time::{Seconds, Time},
 };

@@ -25,6 +25,9 @@ pub enum Request {
         /// The maximum number of entries in the answer.
         #[serde(default = "limit")]
         limit: usize,
+        /// Which links are the first.
+        #[serde(default, skip_serializing_if = "Order::is_default")]
+        order: Order,
     },
     /// List the queues.
     Queues {
@@ -41,6 +44,8 @@ pub enum Request {
         #[serde(default)]
         name: Option<String>,
     },
+    /// Show the mailboxes of all kinds of actors.
+    Mailboxes,
     /// End the back-off of a domain.
     Retry {
         /// The remote domain.
@@ -56,6 +61,24 @@ pub enum Request {
         /// The remote domain, or the name of the component.
         domain: String,
     },
+}
+
+/// The order of links in an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// By domain.
+    #[default]
+    Domain,
+    /// Those with the most recent stanza first.
+    Recent,
+}
+
+impl Order {
+    // The signature is that of serde.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Request {

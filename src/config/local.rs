@@ -105,7 +105,8 @@ const CONFLICT: [(&str, Conflict); 2] = [("refuse", Conflict::Refuse), ("replace
 
 fn shared_secret(section: &Section<'_>) -> Option<String> {
     let secret = secret(section, "secret", "secret_file");
-    if !section.has("secret") && !section.has("secret_file") {
+    let has = |key| section.has(key) || section.has_other_word_for(key);
+    if !has("secret") && !has("secret_file") {
         section.problem(
             "secret",
             "is missing: set \"secret\" or \"secret_file\", with which the component authenticates",

@@ -1,5 +1,6 @@
 //! Reads one table of the configuration file key by key, and reports unknown keys.
 
+pub(super) mod synonyms;
 mod unknown_key;
 mod wrong_kind;
 
@@ -12,7 +13,7 @@ use toml::{
 
 pub(super) use self::unknown_key::REPEATABLE;
 use self::{
-    unknown_key::unknown_key,
+    unknown_key::{is_other_word, unknown_key},
     wrong_kind::{kind, string_for},
 };
 use super::{
@@ -107,7 +108,7 @@ impl<'a> Section<'a> {
         key: &'static str,
         parse: impl FnMut(&str) -> Result<T, String>,
     ) -> Option<T> {
-        if !self.has(key) {
+        if !self.has(key) && !self.has_other_word_for(key) {
             self.problem(key, "is missing: this key is required");
         }
         self.read(key, parse)
@@ -182,6 +183,13 @@ impl<'a> Section<'a> {
     /// Whether the section has `key`.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// Whether the section has an unknown key that means `key` in the configuration of another program. It is reported as
+    /// unknown, with `key` as the hint; that `key` is missing would be the same problem again.
+    pub(crate) fn has_other_word_for(&self, key: &str) -> bool {
+        let mut keys = self.table.into_iter().flat_map(DeTable::keys);
+        keys.any(|other| is_other_word(self.name, other.get_ref(), key))
     }
 
     /// Whether there is a problem with `key` already.

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     os::unix::{fs::FileTypeExt as _, net::UnixStream},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -12,22 +12,34 @@ use crate::users;
 use net::unix_socket;
 use status::request::Request;
 
-/// Sends `request` to the node at `path` and reads its answer to the end. `config` is the configuration that names the
-/// socket.
-///
-/// # Errors
-/// A sentence for the operator: the reason why there is no answer, and what to do.
-pub(crate) fn exchange(path: &Path, config: Option<&Path>, request: &Request) -> Result<String, String> {
-    if !unix_socket::fits(path) {
-        return Err(format!(
-            "{} cannot be a control socket: {}",
-            path.display(),
-            unix_socket::Error::TooLong
-        ));
+/// The control socket of a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Socket {
+    /// Its path.
+    pub(crate) path: PathBuf,
+    /// The configuration that names it; `None`: the operator has named it.
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl Socket {
+    /// Sends a request and reads the answer to the end.
+    ///
+    /// # Errors
+    /// A sentence for the operator: the reason why there is no answer, and what to do.
+    pub(crate) fn exchange(&self, request: &Request) -> Result<String, String> {
+        let Self { path, config } = self;
+        if !unix_socket::fits(path) {
+            return Err(format!(
+                "{} cannot be a control socket: {}",
+                path.display(),
+                unix_socket::Error::TooLong
+            ));
+        }
+        let stream =
+            UnixStream::connect(path).map_err(|error| unreachable(path, config.as_deref(), &error))?;
+        request_on(stream, request)
+            .map_err(|error| format!("no answer from the node at {}: {error}", path.display()))
     }
-    let stream = UnixStream::connect(path).map_err(|error| unreachable(path, config, &error))?;
-    request_on(stream, request)
-        .map_err(|error| format!("no answer from the node at {}: {error}", path.display()))
 }
 
 fn request_on(mut stream: UnixStream, request: &Request) -> io::Result<String> {

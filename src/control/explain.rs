@@ -7,10 +7,13 @@ use status::{
 };
 
 use super::{
-    page::{Page, amount},
+    page::{Cut, Page, amount},
     tables,
 };
-use crate::text::{size::counted, table::Table};
+use crate::text::{
+    size::counted,
+    table::{Cell, Column, Table},
+};
 
 /// Shows the explanation for a domain.
 pub(crate) fn show(page: &mut Page, answer: &Answer<Explanation>) {
@@ -18,7 +21,7 @@ pub(crate) fn show(page: &mut Page, answer: &Answer<Explanation>) {
     page.line(&found.sentence);
     if !found.links.is_empty() {
         page.heading("Links");
-        tables::links(page, &found.links);
+        tables::links(page, &found.links, Cut::Below);
         tables::certificates(page, &found.links);
         if found.links_total > found.links.len() {
             page.total("link", found.links.len(), found.links_total);
@@ -26,19 +29,24 @@ pub(crate) fn show(page: &mut Page, answer: &Answer<Explanation>) {
     }
     if !found.queues.is_empty() {
         page.heading("Stanzas waiting for a link");
-        tables::queues(page, &found.queues);
+        tables::queues(page, &found.queues, Cut::Below);
         if found.queues_total > found.queues.len() {
             page.total("queue", found.queues.len(), found.queues_total);
         }
     }
     if !found.related.is_empty() {
         page.heading("Related domains with links or queues");
-        let mut table = Table::without_header();
+        let mut table = Table::without_header([
+            Column::new("domain").middle(24),
+            Column::new("links").rank(1),
+            Column::new("waiting").rank(2),
+        ]);
         for related in &found.related {
             let links = counted(related.links as u64, "link");
-            table.row([related.domain.clone(), links, format!("{} waiting", amount(related.waiting))]);
+            let waiting = format!("{} waiting", amount(related.waiting));
+            table.row([related.domain.clone(), links, waiting].map(Cell::from));
         }
-        page.table(&table);
+        page.table(table, Cut::Below);
     }
     if found.account != Account::default() {
         page.heading("Stanzas sent to it");
@@ -55,7 +63,11 @@ pub(crate) fn show(page: &mut Page, answer: &Answer<Explanation>) {
 }
 
 fn account(page: &mut Page, figures: &Account) {
-    let mut table = Table::without_header();
+    let mut table = Table::without_header([
+        Column::new("outcome"),
+        Column::new("stanzas").rank(1),
+        Column::new("meaning").rank(2).words(),
+    ]);
     let rows = [
         ("taken", figures.taken, "accepted from local senders"),
         ("written", figures.written, "sent on an open connection"),
@@ -74,24 +86,30 @@ fn account(page: &mut Page, figures: &Account) {
     ];
     for (name, figure, meaning) in rows {
         if figure.stanzas > 0 {
-            table.row([name.to_owned(), amount(figure), meaning.to_owned()]);
+            table.row([name.into(), amount(figure).into(), meaning.into()]);
         }
     }
-    page.table(&table);
+    page.table(table, Cut::Below);
 }
 
 fn events(page: &mut Page, events: &[Event]) {
-    let mut table = Table::without_header();
+    let mut table = Table::without_header([
+        Column::new("time"),
+        Column::new("age").rank(3),
+        Column::new("event").rank(1),
+        Column::new("local").rank(2).middle(20),
+        Column::new("details").rank(4).words(),
+    ]);
     for event in events {
         table.row([
-            page.time(event.last),
-            format!("{} ago", page.age(event.last)),
-            event.what.as_str().to_owned(),
-            event.local.clone().unwrap_or_else(|| "-".to_owned()),
-            details(page, event),
+            page.time(event.last).into(),
+            format!("{} ago", page.age(event.last)).into(),
+            event.what.as_str().into(),
+            event.local.as_deref().unwrap_or("-").into(),
+            details(page, event).into(),
         ]);
     }
-    page.table(&table);
+    page.table(table, Cut::Below);
 }
 
 /// The details of an event: `127.0.0.2:5269, TLSv1.3, certificate good`.

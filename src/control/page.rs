@@ -13,6 +13,15 @@ use crate::text::{
     wrap,
 };
 
+/// What becomes of the columns of a table for which the terminal has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// They are below their rows: for a few rows with all particulars.
+    Below,
+    /// They are left out and named: for lists.
+    LeftOut,
+}
+
 /// Text that grows from top to bottom.
 pub(crate) struct Page {
     text: String,
@@ -23,9 +32,9 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// An empty page for an answer that the node gave at `now`.
-    pub(crate) fn new(now: Time) -> Self {
-        Self { text: String::new(), clock: Clock::new(now), width: wrap::columns() }
+    /// An empty page for an answer that the node gave at `now`, for a terminal of this width.
+    pub(crate) fn new(now: Time, width: Option<usize>) -> Self {
+        Self { text: String::new(), clock: Clock::new(now), width }
     }
 
     /// Adds a line. Hidden characters, which a peer may have sent, are escaped.
@@ -40,11 +49,19 @@ impl Page {
         self.line(heading);
     }
 
-    /// Adds a table.
-    pub(crate) fn table(&mut self, table: &Table) {
-        for line in table.lines(self.width) {
-            self.text.push_str(&line);
+    /// Adds a table. Columns that are left out are named below it.
+    pub(crate) fn table(&mut self, table: Table, cut: Cut) {
+        let table = match cut {
+            Cut::Below => table,
+            Cut::LeftOut => table.one_line_each(),
+        };
+        let fitted = table.fitted(self.width);
+        for line in &fitted.lines {
+            self.text.push_str(line);
             self.text.push('\n');
+        }
+        if let Some(note) = fitted.note() {
+            self.line(&note);
         }
     }
 
@@ -99,14 +116,14 @@ mod tests {
 
     #[test]
     fn hidden_characters_of_a_peer_are_escaped() {
-        let mut page = Page::new(Time(SystemTime::UNIX_EPOCH));
+        let mut page = Page::new(Time(SystemTime::UNIX_EPOCH), None);
         page.line("bye\n\u{1b}[31mred\u{202e}");
         assert_eq!(page.finish(), "bye\\n\\u{1b}[31mred\\u{202e}\n");
     }
 
     #[test]
     fn entries_that_are_not_shown_are_counted() {
-        let mut page = Page::new(Time(SystemTime::UNIX_EPOCH));
+        let mut page = Page::new(Time(SystemTime::UNIX_EPOCH), None);
         page.total("link", 1, 1);
         page.total("queue", 100, 1_234);
         assert_eq!(page.finish(), "1 link\n1234 queues, 1134 not shown: use --limit N to show more\n");

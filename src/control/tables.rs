@@ -6,57 +6,63 @@ use status::{
     amount::Amount,
     report::{
         Acknowledgement, Acks, ComponentReport, Direction, LinkReport, LinkState, QueueReport, QueueState,
-        TlsReport, Verdict,
+        Time, TlsReport, Verdict,
     },
 };
 
-use super::page::Page;
-use crate::text::{size::Size, table::Table};
+use super::page::{Cut, Page};
+use crate::text::{
+    size::Size,
+    table::{Cell, Column, Table},
+};
 
 /// Adds a table of links.
-pub(crate) fn links(page: &mut Page, links: &[LinkReport]) {
+pub(crate) fn links(page: &mut Page, links: &[LinkReport], cut: Cut) {
     if links.is_empty() {
         return;
     }
-    let mut table = Table::new(&[
-        "link",
-        "opened by",
-        "state",
-        "since",
-        "address",
-        "auth",
-        "encryption",
-        "certificate",
-        "in",
-        "out",
-        "waiting",
-        "acks",
-        "open",
-        "acked in",
-        "idle",
+    let mut table = Table::new([
+        Column::new("link").middle(PAIR),
+        Column::new("opened by").rank(3),
+        Column::new("state").rank(1),
+        Column::new("since").rank(6),
+        Column::new("address").rank(8),
+        Column::new("auth").rank(9),
+        Column::new("encryption").rank(11),
+        Column::new("certificate").rank(7),
+        Column::new("in").rank(2),
+        Column::new("out").rank(2),
+        Column::new("waiting").rank(4),
+        Column::new("acks").rank(12),
+        Column::new("open").rank(10),
+        Column::new("acked in").rank(13),
+        Column::new("idle").rank(5),
     ]);
     for link in links {
         table.row([
             pairs(link),
-            opened_by(link.direction).to_owned(),
-            state(link.state).to_owned(),
-            page.time_with_age(link.since),
-            link.address.as_ref().map_or_else(none, ToString::to_string),
-            link.mechanism.map_or_else(none, |mechanism| mechanism.as_str().to_owned()),
+            opened_by(link.direction).into(),
+            state(link.state).into(),
+            since(page, link.since),
+            address(link),
+            link.mechanism.map_or_else(none, |mechanism| mechanism.as_str().into()),
             link.tls.as_ref().map_or_else(none, |tls| {
-                format!("{} {}", tls.protocol, tls.cipher.strip_prefix("TLS_").unwrap_or(&tls.cipher))
+                let cipher = tls.cipher.strip_prefix("TLS_").unwrap_or(&tls.cipher);
+                Cell::with_short(format!("{} {cipher}", tls.protocol), tls.protocol.clone())
             }),
-            verified(link).map_or_else(none, |tls| tls.verdict.as_str().replace('-', " ")),
+            verified(link).map_or_else(none, |tls| tls.verdict.as_str().replace('-', " ").into()),
             stanzas_and_bytes(link.received),
             stanzas_and_bytes(link.sent),
             stanzas_and_bytes(link.waiting),
-            acks(link).map_or_else(none, |acks| acks.acks.as_str().to_owned()),
+            acks(link).map_or_else(none, |acks| acks.acks.as_str().into()),
             acks(link).filter(|acks| acks.acks != Acks::No).map_or_else(none, open),
-            acks(link).and_then(|acks| acks.ack_latency).map_or_else(none, |latency| latency.to_string()),
-            link.idle.to_string(),
+            acks(link)
+                .and_then(|acks| acks.ack_latency)
+                .map_or_else(none, |latency| latency.to_string().into()),
+            link.idle.to_string().into(),
         ]);
     }
-    page.table(&table);
+    page.table(table, cut);
 }
 
 /// Adds the problem of each certificate that is not good: a problem of several links once, with the first of
@@ -66,41 +72,41 @@ pub(crate) fn certificates(page: &mut Page, links: &[LinkReport]) {
     for link in links {
         let bad = verified(link).filter(|tls| tls.verdict != Verdict::Good);
         if let Some(tls) = bad.filter(|tls| shown.insert(&tls.certificate)) {
-            page.line(&format!("{}, certificate: {}", pairs(link), tls.certificate));
+            page.line(&format!("{}, certificate: {}", all_pairs(link), tls.certificate));
         }
     }
 }
 
 /// Adds a table of queues.
-pub(crate) fn queues(page: &mut Page, queues: &[QueueReport]) {
+pub(crate) fn queues(page: &mut Page, queues: &[QueueReport], cut: Cut) {
     if queues.is_empty() {
         return;
     }
-    let mut table = Table::new(&[
-        "pair",
-        "stanzas",
-        "bytes",
-        "kept",
-        "oldest",
-        "state",
-        "next attempt",
-        "failed",
-        "last failure",
+    let mut table = Table::new([
+        Column::new("pair").middle(PAIR),
+        Column::new("stanzas").rank(1),
+        Column::new("bytes").rank(7),
+        Column::new("kept").rank(6),
+        Column::new("oldest").rank(4),
+        Column::new("state").rank(2),
+        Column::new("next attempt").rank(3),
+        Column::new("failed").rank(5),
+        Column::new("last failure").rank(8).words(),
     ]);
     for queue in queues {
         table.row([
-            format!("{} > {}", queue.local, queue.remote),
+            format!("{} > {}", queue.local, queue.remote).into(),
             stanzas(queue),
-            Size(queue.waiting.bytes).to_string(),
-            if queue.kept > 0 { queue.kept.to_string() } else { none() },
-            queue.oldest.map_or_else(none, |oldest| oldest.to_string()),
-            wait(queue).to_owned(),
+            Size(queue.waiting.bytes).to_string().into(),
+            if queue.kept > 0 { queue.kept.to_string().into() } else { none() },
+            queue.oldest.map_or_else(none, |oldest| oldest.to_string().into()),
+            wait(queue),
             next_attempt(queue),
-            format!("{}x", queue.failures),
-            queue.trouble.as_ref().map_or_else(none, |failure| failure.reason.clone()),
+            format!("{}x", queue.failures).into(),
+            queue.trouble.as_ref().map_or_else(none, |failure| failure.reason.as_str().into()),
         ]);
     }
-    page.table(&table);
+    page.table(table, cut);
 }
 
 /// Adds a table of components.
@@ -108,38 +114,40 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
     if components.is_empty() {
         return page.line("no component is configured: add a [[component]] section to the configuration");
     }
-    let mut table = Table::new(&[
-        "component",
-        "state",
-        "since",
-        "address",
-        "in",
-        "out",
-        "waiting",
-        "refused",
-        "wrong secret",
-        "last end",
+    let mut table = Table::new([
+        Column::new("component").middle(24),
+        Column::new("state").rank(1),
+        Column::new("since").rank(5),
+        Column::new("address").rank(7),
+        Column::new("in").rank(3),
+        Column::new("out").rank(3),
+        Column::new("waiting").rank(2),
+        Column::new("refused").rank(4),
+        Column::new("wrong secret").rank(6),
+        Column::new("last end").rank(8).words(),
     ]);
     for component in components {
         let link = component.link.as_ref();
         table.row([
-            component.name.clone(),
-            if component.connected { "connected" } else { "not connected" }.to_owned(),
-            page.time_with_age(component.since),
-            link.and_then(|link| link.address.as_ref()).map_or_else(none, ToString::to_string),
+            component.name.as_str().into(),
+            if component.connected { "connected" } else { "not connected" }.into(),
+            since(page, component.since),
+            link.map_or_else(none, address),
             link.map_or_else(none, |link| stanzas_and_bytes(link.received)),
             link.map_or_else(none, |link| stanzas_and_bytes(link.sent)),
             waiting(component),
-            component.refused.stanzas.to_string(),
+            component.refused.stanzas.to_string().into(),
             match (component.rejected.count, &component.rejected.address) {
                 (0, _) => none(),
-                (count, Some(address)) => format!("{count}x, last from {address}"),
-                (count, None) => format!("{count}x"),
+                (count, Some(address)) => {
+                    Cell::with_short(format!("{count}x, last from {address}"), format!("{count}x"))
+                }
+                (count, None) => format!("{count}x").into(),
             },
-            component.last_end.as_ref().map_or_else(none, |ending| ending.reason.clone()),
+            component.last_end.as_ref().map_or_else(none, |ending| ending.reason.as_str().into()),
         ]);
     }
-    page.table(&table);
+    page.table(table, Cut::Below);
 }
 
 /// The encryption of a link whose peer needs a certificate. A component proves its name by a secret.
@@ -148,31 +156,54 @@ fn verified(link: &LinkReport) -> Option<&TlsReport> {
 }
 
 /// What waits for a component, in its queue and on its connection: `12/3.4 KiB (7 on the disk)`.
-fn waiting(component: &ComponentReport) -> String {
+fn waiting(component: &ComponentReport) -> Cell {
     let on_link = component.link.as_ref().map_or_else(Amount::default, |link| link.waiting);
-    let waiting = stanzas_and_bytes(component.waiting.plus(on_link));
+    let waiting = component.waiting.plus(on_link);
     match component.on_disk.stanzas {
-        0 => waiting,
-        on_disk => format!("{waiting} ({on_disk} on the disk)"),
+        0 => stanzas_and_bytes(waiting),
+        on_disk => Cell::with_short(
+            format!("{}/{} ({on_disk} on the disk)", waiting.stanzas, Size(waiting.bytes)),
+            waiting.stanzas.to_string(),
+        ),
     }
 }
 
-fn pairs(link: &LinkReport) -> String {
+/// The pairs of a link, all of them or the first: `a.example > b.example +2`.
+fn pairs(link: &LinkReport) -> Cell {
+    let more = link.pairs.len().saturating_sub(1) + link.pairs_not_shown;
+    match link.pairs.first() {
+        Some(first) if more > 0 => Cell::with_short(all_pairs(link), format!("{first} +{more}")),
+        _ => all_pairs(link).into(),
+    }
+}
+
+fn all_pairs(link: &LinkReport) -> String {
     let pairs: Vec<String> = link.pairs.iter().map(ToString::to_string).collect();
     match (pairs.len(), link.pairs_not_shown) {
-        (0, _) => none(),
+        (0, _) => "-".to_owned(),
         (_, 0) => pairs.join(", "),
         (_, more) => format!("{} and {more} more", pairs.join(", ")),
     }
 }
 
+/// The time of the last change: `12:03:04 (34 s ago)` or `34 s ago`.
+fn since(page: &Page, time: Time) -> Cell {
+    Cell::with_short(page.time_with_age(time), format!("{} ago", page.age(time)))
+}
+
+fn address(link: &LinkReport) -> Cell {
+    link.address.as_ref().map_or_else(none, |address| address.to_string().into())
+}
+
 /// The time of the next attempt. An empty queue has none until a stanza is sent.
-fn next_attempt(queue: &QueueReport) -> String {
+pub(crate) fn next_attempt(queue: &QueueReport) -> Cell {
     match queue.next_attempt {
         None => none(),
-        Some(next) if next.0.is_zero() => "immediately, when a stanza is sent".to_owned(),
-        Some(next) if queue.waiting.stanzas == 0 => format!("in {next}, when a stanza is sent"),
-        Some(next) => format!("in {next}"),
+        Some(next) if next.0.is_zero() => Cell::with_short("immediately, when a stanza is sent", "at once"),
+        Some(next) if queue.waiting.stanzas == 0 => {
+            Cell::with_short(format!("in {next}, when a stanza is sent"), format!("in {next}"))
+        }
+        Some(next) => format!("in {next}").into(),
     }
 }
 
@@ -183,21 +214,26 @@ fn acks(link: &LinkReport) -> Option<&Acknowledgement> {
 }
 
 /// What is not acknowledged, and for how long: `37/4.1 KiB for 4 s`.
-fn open(acks: &Acknowledgement) -> String {
-    let amount = stanzas_and_bytes(acks.open);
+fn open(acks: &Acknowledgement) -> Cell {
     match acks.open_for.filter(|_| acks.open.stanzas > 0) {
-        Some(age) => format!("{amount} for {age}"),
-        None => amount,
+        Some(age) => {
+            let amount = format!("{}/{}", acks.open.stanzas, Size(acks.open.bytes));
+            Cell::with_short(format!("{amount} for {age}"), acks.open.stanzas.to_string())
+        }
+        None => stanzas_and_bytes(acks.open),
     }
 }
 
 /// The stanzas of a queue: `12 (3 may have arrived)`.
-fn stanzas(queue: &QueueReport) -> String {
+fn stanzas(queue: &QueueReport) -> Cell {
     let waiting = queue.waiting.stanzas;
     let notes = [(queue.open.stanzas, "may have arrived"), (queue.on_disk.stanzas, "on the disk")];
     let notes = notes.into_iter().filter(|(count, _)| *count > 0);
     let notes: Vec<String> = notes.map(|(count, note)| format!("{count} {note}")).collect();
-    if notes.is_empty() { waiting.to_string() } else { format!("{waiting} ({})", notes.join(", ")) }
+    match notes.is_empty() {
+        true => waiting.to_string().into(),
+        false => Cell::with_short(format!("{waiting} ({})", notes.join(", ")), waiting.to_string()),
+    }
 }
 
 fn opened_by(direction: Direction) -> &'static str {
@@ -217,27 +253,34 @@ fn state(state: LinkState) -> &'static str {
     }
 }
 
-fn wait(queue: &QueueReport) -> &'static str {
+/// Why the stanzas of a queue wait.
+pub(crate) fn wait(queue: &QueueReport) -> Cell {
     match queue.state {
-        QueueState::Turn => "waiting for a slot",
-        QueueState::Attempt => "connecting",
-        QueueState::Handover => "connected, being sent",
-        QueueState::Slow => "connected, read slowly",
-        QueueState::Return => "connection lost",
-        QueueState::Absent => "component not connected",
-        QueueState::Pause if queue.waiting.stanzas == 0 => "idle, last attempt failed",
-        QueueState::Pause => "paused",
+        QueueState::Turn => Cell::with_short("waiting for a slot", "no slot"),
+        QueueState::Attempt => "connecting".into(),
+        QueueState::Handover => Cell::with_short("connected, being sent", "being sent"),
+        QueueState::Slow => Cell::with_short("connected, read slowly", "read slowly"),
+        QueueState::Return => Cell::with_short("connection lost", "link lost"),
+        QueueState::Absent => Cell::with_short("component not connected", "not connected"),
+        QueueState::Pause if queue.waiting.stanzas == 0 => {
+            Cell::with_short("idle, last attempt failed", "idle")
+        }
+        QueueState::Pause => "paused".into(),
     }
 }
 
-/// Stanzas and bytes: `12/3.4 KiB`.
-fn stanzas_and_bytes(amount: Amount) -> String {
-    format!("{}/{}", amount.stanzas, Size(amount.bytes))
+/// Stanzas and bytes: `12/3.4 KiB`. The short form has only the stanzas.
+fn stanzas_and_bytes(amount: Amount) -> Cell {
+    Cell::with_short(format!("{}/{}", amount.stanzas, Size(amount.bytes)), amount.stanzas.to_string())
 }
 
-fn none() -> String {
-    "-".to_owned()
+/// The cell of a value that does not exist.
+pub(crate) fn none() -> Cell {
+    "-".into()
 }
+
+/// The least width of two domains, in columns of the terminal. Both are recognisable.
+const PAIR: usize = 34;
 
 #[cfg(test)]
 mod tests {
@@ -245,8 +288,10 @@ mod tests {
 
     use status::{
         address::Address,
-        report::{Authentication, FailureReport, Latency, Pair, Seconds, Side, Time},
+        report::{Authentication, Ending, FailureReport, Latency, Pair, Rejections, Seconds, Side},
     };
+
+    use crate::text::width::width;
 
     use super::*;
 
@@ -305,8 +350,8 @@ mod tests {
 
     #[test]
     fn a_link_shows_the_verdict_of_its_certificate_and_not_its_names() {
-        let mut page = Page::new(now());
-        links(&mut page, &[link()]);
+        let mut page = Page::new(now(), None);
+        links(&mut page, &[link()], Cut::LeftOut);
         let table = page.finish();
         assert!(table.contains("  wrong name  "), "{table}");
         assert!(!table.contains("conference1"), "{table}");
@@ -322,9 +367,9 @@ mod tests {
         (component.direction, component.tls) = (Direction::Component, Some(tls));
         let mut unix = component.clone();
         (unix.address, unix.tls) = (Some("unix:/run/component.sock".parse().unwrap()), None);
-        let mut page = Page::new(now());
+        let mut page = Page::new(now(), None);
         let all = [component, unix];
-        links(&mut page, &all);
+        links(&mut page, &all, Cut::LeftOut);
         certificates(&mut page, &all);
         let table = page.finish();
         assert!(table.contains("TLSv1.3") && table.contains("  unix:/run/component.sock  "), "{table}");
@@ -334,8 +379,8 @@ mod tests {
     #[test]
     fn an_empty_queue_in_a_pause_is_shown_as_idle() {
         let shown = |stanzas| {
-            let mut page = Page::new(now());
-            queues(&mut page, &[queue(stanzas)]);
+            let mut page = Page::new(now(), None);
+            queues(&mut page, &[queue(stanzas)], Cut::LeftOut);
             page.finish()
         };
         assert!(shown(1).contains("  paused  "), "{}", shown(1));
@@ -345,8 +390,8 @@ mod tests {
     #[test]
     fn a_link_shows_what_is_not_acknowledged() {
         let shown = |link: LinkReport| {
-            let mut page = Page::new(now());
-            links(&mut page, &[link]);
+            let mut page = Page::new(now(), None);
+            links(&mut page, &[link], Cut::LeftOut);
             page.finish()
         };
         let acknowledgement = Acknowledgement {
@@ -365,10 +410,72 @@ mod tests {
 
     #[test]
     fn a_queue_shows_how_many_of_its_stanzas_may_have_arrived() {
-        let mut page = Page::new(now());
+        let mut page = Page::new(now(), None);
         let open = Amount { stanzas: 3, bytes: 300 };
-        queues(&mut page, &[QueueReport { open, ..queue(12) }]);
+        queues(&mut page, &[QueueReport { open, ..queue(12) }], Cut::LeftOut);
         let table = page.finish();
         assert!(table.contains("  12 (3 may have arrived)  "), "{table}");
+    }
+
+    /// The tables of links, queues and components at a width, with domains of the usual length.
+    fn tables(columns: usize, cut: Cut) -> String {
+        let pair =
+            |remote: &str| Pair { local: "chat.example.org".to_owned(), remote: Some(remote.to_owned()) };
+        let amount = Amount { stanzas: 123_456, bytes: 98_765_432 };
+        let long = pair("conference.prosody.example");
+        let many =
+            LinkReport { pairs: vec![long, pair("b.example")], received: amount, sent: amount, ..link() };
+        let waiting = QueueReport {
+            local: "chat.example.org".to_owned(),
+            remote: "conference.prosody.example".to_owned(),
+            state: QueueState::Slow,
+            oldest: Some(Seconds(Duration::from_secs(7_000))),
+            open: Amount { stanzas: 3, bytes: 300 },
+            ..queue(12_345)
+        };
+        let component = ComponentReport {
+            name: "biboumi.chat.example.org".to_owned(),
+            connected: false,
+            since: now(),
+            last_end: Some(Ending {
+                at: now(),
+                reason: "the component closed the stream without an error".to_owned(),
+            }),
+            names: vec!["biboumi.chat.example.org".to_owned()],
+            refused: amount,
+            waiting: amount,
+            kept: 0,
+            on_disk: Amount { stanzas: 7, bytes: 700 },
+            first_answered: None,
+            rejected: Rejections { count: 3, last: Some(now()), address: "192.0.2.7".parse().ok() },
+            link: None,
+        };
+        let mut page = Page::new(now(), Some(columns));
+        links(&mut page, &[link(), many], cut);
+        queues(&mut page, &[waiting, queue(0)], cut);
+        components(&mut page, &[component]);
+        page.finish()
+    }
+
+    #[test]
+    fn all_tables_fit_a_terminal() {
+        for columns in [60, 80, 100, 120, 160] {
+            for cut in [Cut::Below, Cut::LeftOut] {
+                let shown = tables(columns, cut);
+                assert!(shown.lines().all(|line| width(line) <= columns), "{columns}:\n{shown}");
+                assert!(shown.contains("the component closed the stream"), "{columns}:\n{shown}");
+                assert!(shown.contains("no answer"), "{columns}:\n{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_in_a_terminal_of_80_columns_has_a_line_for_each_link() {
+        let shown = tables(80, Cut::LeftOut);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[1].starts_with("a.example > b.example  "), "{shown}");
+        assert!(lines[2].starts_with("chat.") && lines[2].contains("mple +1  "), "{shown}");
+        assert!(lines[3].starts_with("not shown: "), "{shown}");
+        assert!(lines[3].contains("encryption") && shown.contains("--wide shows them"), "{shown}");
     }
 }

@@ -1,26 +1,24 @@
 //! Shows the table in a terminal, and redraws it while the log grows.
 
 use std::{
-    io::{self, IsTerminal as _, Read as _, Write as _},
-    process,
+    io::{self, IsTerminal as _, Read as _},
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel},
     thread,
     time::Duration,
 };
 
-use crossterm::{
-    cursor, queue,
-    style::{Attribute, Color, Print, ResetColor, SetAttribute, SetForegroundColor},
-    terminal::{self, Clear, ClearType},
-};
+use crossterm::terminal;
 
 use super::{
     follow::{Follower, Read},
-    keyboard::{self, Key},
     log::{CHUNK, Error, Log},
     split::LineSplitter,
     stats::{ActorKind, Stats},
     table::{self, Bars, Period, Row, Style},
+};
+use crate::screen::{
+    self, AlternateScreen,
+    keyboard::{self, Key},
 };
 
 /// Shows the mailboxes until the operator quits or the log ends. Returns the statistics until then.
@@ -42,7 +40,7 @@ pub(super) fn show(log: &Log) -> Result<Stats, Error> {
         true => Error::Unreadable("the terminal".to_owned(), error),
         false => Error::TerminalClosed,
     };
-    let stop = stop_signals().map_err(terminal)?;
+    let stop = screen::stop_signals().map_err(terminal)?;
     let mut screen = AlternateScreen::enter().map_err(terminal)?;
     let keys = keyboard::listen().map_err(terminal)?;
     let mut stats = Stats::default();
@@ -114,7 +112,7 @@ fn run(log: &Log, stats: &mut Stats, events: &Events, screen: &mut AlternateScre
             Ok(Key::Quit) => return Ok(End::Quit),
             // The thread of the keyboard sends an event before it ends.
             Ok(Key::Closed) | Err(RecvTimeoutError::Disconnected) => return Ok(End::TerminalClosed),
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }
@@ -141,16 +139,14 @@ fn view(stats: &Stats, title: &str, (width, height): (usize, usize), bars: Bars)
             incidents.truncate(room);
             rows.push(Row::new("", Style::Plain));
             rows.push(Row::new("Times when a mailbox was full, the latest first:", Style::Dim));
-            rows.extend(table::incidents(&incidents));
+            rows.extend(table::incidents(&incidents, Some(width)));
         }
     }
     if rows.len() + 2 <= height {
         rows.resize(height - 1, Row::new("", Style::Plain));
         rows.push(Row::new("q quits", Style::Dim));
     }
-    rows.truncate(height);
-    rows.iter_mut().for_each(|row| row.text = row.text.chars().take(width).collect());
-    rows
+    screen::cut(rows, (width, height))
 }
 
 /// The kinds of actors that fit on the screen: all of them, or else the fullest, which come first.
@@ -204,77 +200,6 @@ fn read_stdin(input: &SyncSender<Input>) {
         }
     }
 }
-
-/// Receives the signals that end the process, so that the terminal can be restored before.
-fn stop_signals() -> io::Result<Receiver<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let (sender, stop) = sync_channel(1);
-    let (ready, installed) = sync_channel(1);
-    thread::spawn(move || {
-        use tokio::signal::unix::{SignalKind, signal};
-        runtime.block_on(async {
-            let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-            let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else { return };
-            let _ = ready.send(());
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            let _ = sender.send(());
-        });
-        // The main thread may be blocked in a write to the terminal.
-        thread::sleep(RESTORE);
-        process::exit(0);
-    });
-    installed.recv().map_err(|_| io::Error::other("cannot install signal handlers"))?;
-    Ok(stop)
-}
-
-/// The alternate screen of the terminal, in raw mode. Dropping it restores the terminal, also during a panic.
-struct AlternateScreen(io::Stdout);
-
-impl AlternateScreen {
-    fn enter() -> io::Result<Self> {
-        terminal::enable_raw_mode()?;
-        let mut screen = Self(io::stdout());
-        queue!(screen.0, terminal::EnterAlternateScreen, cursor::Hide, terminal::DisableLineWrap)?;
-        screen.0.flush()?;
-        Ok(screen)
-    }
-
-    /// Draws over the previous rows, without flicker.
-    fn draw(&mut self, rows: &[Row]) -> io::Result<()> {
-        let out = &mut self.0;
-        queue!(out, terminal::BeginSynchronizedUpdate)?;
-        for (row, number) in rows.iter().zip(0_u16..) {
-            queue!(out, cursor::MoveTo(0, number))?;
-            match row.style {
-                Style::Header => queue!(out, SetAttribute(Attribute::Bold))?,
-                Style::Dim => queue!(out, SetAttribute(Attribute::Dim))?,
-                Style::Warning => queue!(out, SetForegroundColor(Color::Yellow))?,
-                Style::Alarm => queue!(out, SetForegroundColor(Color::Red))?,
-                Style::Plain => {}
-            }
-            queue!(out, Print(&row.text), ResetColor, SetAttribute(Attribute::Reset))?;
-            queue!(out, Clear(ClearType::UntilNewLine))?;
-        }
-        queue!(out, terminal::EndSynchronizedUpdate)?;
-        out.flush()
-    }
-}
-
-impl Drop for AlternateScreen {
-    fn drop(&mut self) {
-        let out = &mut self.0;
-        let _ = queue!(out, terminal::EnableLineWrap, cursor::Show, terminal::LeaveAlternateScreen);
-        let _ = out.flush();
-        let _ = terminal::disable_raw_mode();
-    }
-}
-
-/// Time to restore the terminal after a signal.
-const RESTORE: Duration = Duration::from_secs(1);
 
 /// Interval between two drawings. A node writes mailbox lines at most once per second.
 const REDRAW: Duration = Duration::from_millis(200);

@@ -3,28 +3,11 @@
 use std::{env, time::SystemTime};
 
 use super::stats::{ActorKind, Incident, Position};
-use crate::text::table::{Align, Table};
-
-/// A line of text with its style.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) text: String,
-    pub(super) style: Style,
-}
-
-/// How a line is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
-    /// The header of a table.
-    Header,
-    Plain,
-    /// A mailbox that is at least half full.
-    Warning,
-    /// A full mailbox.
-    Alarm,
-    /// An explanation.
-    Dim,
-}
+pub(super) use crate::screen::{Row, Style};
+use crate::text::{
+    table::{Cell, Column as TableColumn, Table},
+    width::{padded, padded_before, width as columns_of},
+};
 
 /// The characters for the shares in a history, from empty to full.
 #[derive(Clone, Copy, Debug)]
@@ -37,13 +20,6 @@ pub(super) enum Period {
     Latest,
     /// The whole log.
     All,
-}
-
-impl Row {
-    /// A line of text with a style.
-    pub(super) fn new(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style }
-    }
 }
 
 impl Bars {
@@ -84,13 +60,13 @@ pub(super) fn kinds(kinds: &[&ActorKind], width: usize, period: Period, bars: Ba
     let cells: Vec<Vec<String>> =
         kinds.iter().map(|kind| COLUMNS.iter().map(|column| (column.cell)(kind)).collect()).collect();
     let widths: Vec<usize> = (0..COLUMNS.len())
-        .map(|at| cells.iter().map(|row| row[at].chars().count()).fold(COLUMNS[at].head.len(), usize::max))
+        .map(|at| cells.iter().map(|row| columns_of(&row[at])).fold(COLUMNS[at].head.len(), usize::max))
         .collect();
     let (shown, history) = fit(&widths, width);
     let line = |cell: &dyn Fn(usize) -> String, history: String| {
         let cells = shown.iter().map(|at| match at {
-            0 => format!("{:<1$}", cell(0), widths[0]),
-            _ => format!("{:>1$}", cell(*at), widths[*at]),
+            0 => padded(&cell(0), widths[0]),
+            _ => padded_before(&cell(*at), widths[*at]),
         });
         let mut words: Vec<String> = cells.collect();
         words.push(history);
@@ -101,8 +77,7 @@ pub(super) fn kinds(kinds: &[&ActorKind], width: usize, period: Period, bars: Ba
     let rows = kinds.iter().zip(&cells).map(|(kind, cells)| {
         let shares: Vec<f64> = match period {
             Period::Latest => kind.history.latest(history).collect(),
-            Period::All if history > 0 => kind.history.all().collect(),
-            Period::All => Vec::new(),
+            Period::All => condensed(kind.history.all().collect(), history),
         };
         let bars = shares.into_iter().map(|share| bars.bar(share)).collect();
         Row::new(line(&|at| cells[at].clone(), bars), style(kind))
@@ -110,24 +85,41 @@ pub(super) fn kinds(kinds: &[&ActorKind], width: usize, period: Period, bars: Ba
     std::iter::once(header).chain(rows).collect()
 }
 
-/// The table of `incidents` with its header, in their order.
-pub(super) fn incidents(incidents: &[&Incident]) -> Vec<Row> {
-    let columns = ["FROM", "TO", "ACTOR", "PEAK", "REFUSED", "DEEPEST"];
-    let mut table =
-        Table::new(&columns).align(&[Align::Left, Align::Left, Align::Left, Align::Right, Align::Right]);
+/// Shares in at most `most` steps: each is the greatest of as many shares as are merged.
+fn condensed(shares: Vec<f64>, most: usize) -> Vec<f64> {
+    match most {
+        0 => Vec::new(),
+        _ => {
+            let merged = shares.len().div_ceil(most).max(1);
+            shares.chunks(merged).map(|part| part.iter().copied().fold(0.0, f64::max)).collect()
+        }
+    }
+}
+
+/// The table of `incidents` with its header, in their order, at most `width` columns wide.
+pub(super) fn incidents(incidents: &[&Incident], width: Option<usize>) -> Vec<Row> {
+    let mut table = Table::new([
+        TableColumn::new("FROM"),
+        TableColumn::new("TO").rank(4),
+        TableColumn::new("ACTOR"),
+        TableColumn::new("PEAK").right().rank(2),
+        TableColumn::new("REFUSED").right().rank(3),
+        TableColumn::new("DEEPEST").middle(16).rank(1),
+    ])
+    .one_line_each();
     for incident in incidents {
         let deepest = incident.deepest.as_ref();
         table.row([
             position(incident.from),
-            if incident.to == incident.from { "-".to_owned() } else { position(incident.to) },
-            incident.actor.clone(),
-            format!("{}/{}", incident.peak, incident.capacity),
-            incident.refused.to_string(),
-            deepest.map_or_else(|| "-".to_owned(), |(name, depth)| format!("{name} ({depth})")),
+            if incident.to == incident.from { "-".into() } else { position(incident.to) },
+            incident.actor.as_str().into(),
+            format!("{}/{}", incident.peak, incident.capacity).into(),
+            incident.refused.to_string().into(),
+            deepest.map_or_else(|| "-".into(), |(name, depth)| format!("{name} ({depth})").into()),
         ]);
     }
     let styles = std::iter::once(Style::Header).chain(std::iter::repeat(Style::Plain));
-    table.lines(None).into_iter().zip(styles).map(|(line, style)| Row::new(line, style)).collect()
+    table.lines(width).into_iter().zip(styles).map(|(line, style)| Row::new(line, style)).collect()
 }
 
 /// A point in time in UTC, to the second.
@@ -135,9 +127,16 @@ pub(super) fn timestamp(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-/// The time of a position, or the number of its line if the log contains no times.
-fn position(position: Position) -> String {
-    position.time.map_or_else(|| format!("line {}", position.line), timestamp)
+/// The time of a position, without the date in a narrow terminal, or the number of its line if the log contains no
+/// times.
+fn position(position: Position) -> Cell {
+    match position.time.map(timestamp) {
+        Some(time) => {
+            let short = time.split('T').nth(1).map(|of_day| of_day.trim_end_matches('Z').to_owned());
+            Cell::with_short(time.clone(), short.unwrap_or(time))
+        }
+        None => format!("line {}", position.line).into(),
+    }
 }
 
 fn style(kind: &ActorKind) -> Style {

@@ -1,4 +1,4 @@
-//! The report of a probe: prints each step as it is taken, and the verdict at the end.
+//! The report of a probe. As JSON each step is printed as it is taken, as text all is printed at the end, the result first.
 
 use std::{collections::HashSet, io};
 
@@ -7,11 +7,15 @@ use xmpp::{DomainPair, certificate::Problem};
 
 use super::{
     cause, jsonl,
+    progress::Progress,
     step::{Finding, Step},
     text::TextReport,
     verdict::{OnlyDialback, Path, Untested, Verdict},
 };
-use crate::{output, text::colours::Colours};
+use crate::{
+    output,
+    text::{colours::Colours, wrap},
+};
 
 /// The report of one probe.
 pub(crate) struct Report {
@@ -30,7 +34,7 @@ pub(crate) struct Report {
 }
 
 enum Format {
-    Text(TextReport),
+    Text(TextReport, Progress),
     Json,
 }
 
@@ -39,9 +43,12 @@ impl Report {
     pub(crate) fn begin(pair: &DomainPair, json: bool) -> Self {
         let format = match json {
             true => Format::Json,
-            false => Format::Text(TextReport::new(pair, Colours::of_stdout())),
+            false => {
+                let text = TextReport::new(pair, Colours::of_stdout(), wrap::columns());
+                Format::Text(text, Progress::begin(pair))
+            }
         };
-        let mut report = Self {
+        Self {
             pair: pair.clone(),
             format,
             findings: Vec::new(),
@@ -50,11 +57,7 @@ impl Report {
             path: None,
             unknown: None,
             write_error: None,
-        };
-        if matches!(report.format, Format::Text(_)) {
-            report.print(&format!("{} → {}\n", pair.local, pair.remote));
         }
-        report
     }
 
     /// Adds a step.
@@ -63,15 +66,16 @@ impl Report {
             !finding.fatal
                 && self.findings.iter().any(|known| known.cause == finding.cause && known.own == finding.own)
         });
-        // In text, a note that was explained before is shown as a plain step.
-        let plain = repeated && step.is_only_finding() && matches!(self.format, Format::Text(_));
-        let step = if plain { step.without_finding() } else { step };
-        let shown = match &mut self.format {
-            Format::Text(text) => text.step(&step),
-            Format::Json => jsonl::step(&self.pair, &step),
-        };
-        self.print(&shown);
-        self.findings.extend(step.finding);
+        self.findings.extend(step.finding.clone());
+        match &mut self.format {
+            Format::Text(text, progress) => {
+                progress.show(&step);
+                // In text, a note that is in the list already is shown as a plain step.
+                let plain = repeated && step.is_only_finding();
+                text.add(if plain { step.without_finding() } else { step });
+            }
+            Format::Json => self.print(&jsonl::step(&self.pair, &step)),
+        }
     }
 
     /// Adds a step with a note, unless there was one with the same cause about the same subject.
@@ -104,7 +108,7 @@ impl Report {
         self.path.is_some()
     }
 
-    /// Prints the verdict.
+    /// Prints the verdict, and as text the whole report.
     ///
     /// # Errors
     /// A part of the report could not be written.
@@ -114,7 +118,7 @@ impl Report {
         failures.sort_by_key(|finding| (finding.own, finding.cause.side == Side::Local));
         let has_secret_note =
             notes.iter().chain(&failures).any(|finding| finding.cause == &cause::DIALBACK_UNTESTABLE);
-        let is_text = matches!(self.format, Format::Text(_));
+        let is_text = matches!(self.format, Format::Text(..));
         // The note explains it already.
         let repeated =
             |untested: &&Untested| is_text && has_secret_note && **untested == Untested::DialbackSecret;
@@ -122,7 +126,10 @@ impl Report {
         let (path, unknown) = (self.path.as_ref(), self.unknown.as_ref());
         let verdict = Verdict { path, failures, notes, untested, unknown };
         let shown = match &self.format {
-            Format::Text(text) => text.verdict(&verdict),
+            Format::Text(text, progress) => {
+                progress.end();
+                text.text(&verdict)
+            }
             Format::Json => jsonl::verdict(&self.pair, Some(&self.pair.local), &verdict),
         };
         self.print(&shown);

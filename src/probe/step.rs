@@ -173,7 +173,12 @@ impl Step {
 
     /// The lines of the whole text: that of the finding first.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let finding = self.finding.iter().map(|finding| format!("{}{}", self.prefix, finding.text));
+        self.lines_with(|finding| finding.text.clone())
+    }
+
+    /// The same with another text for the finding.
+    pub(crate) fn lines_with(&self, text: impl Fn(&Finding) -> String) -> Vec<String> {
+        let finding = self.finding.iter().map(|finding| format!("{}{}", self.prefix, text(finding)));
         finding.chain(self.lines.iter().cloned()).collect()
     }
 

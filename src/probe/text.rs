@@ -1,6 +1,8 @@
-//! The report as text.
+//! The report as text: the result, what is wrong and what to do, what was not tested, and the steps.
+//!
+//! Each finding is explained once, with a number. The steps refer to the numbers.
 
-use std::{collections::HashSet, fmt::Write as _};
+use std::fmt::Write as _;
 
 use status::escape::escaped;
 use xmpp::DomainPair;
@@ -12,91 +14,116 @@ use super::{
 };
 use crate::text::{
     colours::{BOLD, Colours, DIM, GREEN, RED, YELLOW},
-    wrap::{self, wrapped},
+    width::padded,
+    wrap::wrapped,
 };
 
-/// Renders the steps of a report in their order.
+/// The steps of a report, until the verdict is known.
 pub(crate) struct TextReport {
     pair: DomainPair,
     colours: Colours,
-    /// The location of the step before.
-    location: Option<Location>,
     /// Columns.
     width: usize,
-    /// Causes that were explained; later findings show only their names.
-    explained: HashSet<&'static str>,
+    steps: Vec<Step>,
 }
 
 impl TextReport {
-    /// A report without steps.
-    pub(crate) fn new(pair: &DomainPair, colours: Colours) -> Self {
-        let width = wrap::columns().map_or(WIDTH, |columns| columns.clamp(MIN_WIDTH, WIDTH));
-        Self { pair: pair.clone(), colours, location: None, width, explained: HashSet::new() }
+    /// A report without steps for a terminal of this width; `None`: it goes elsewhere.
+    pub(crate) fn new(pair: &DomainPair, colours: Colours, width: Option<usize>) -> Self {
+        let width = width.map_or(WIDTH, |columns| columns.clamp(MIN_WIDTH, WIDTH));
+        Self { pair: pair.clone(), colours, width, steps: Vec::new() }
     }
 
-    /// A step, with headings if its location differs from that of the step before.
-    pub(crate) fn step(&mut self, step: &Step) -> String {
-        let mut text = self.headings(&step.location);
-        let (mark, colour) = match &step.finding {
-            None if step.trouble => ("…", YELLOW),
-            None if step.nothing_found => ("none", DIM),
-            None => ("ok", GREEN),
-            Some(finding) if finding.fatal => ("FAILED", RED),
-            Some(_) => ("note", YELLOW),
-        };
-        let width = self.width - INDENT;
-        let lines = step.lines();
-        let mut lines = lines.iter().flat_map(|line| wrapped(&printable(line), width));
-        let first = lines.next().unwrap_or_default();
-        let mark = self.colours.paint(colour, &format!("{mark:<6}"));
-        let _ = writeln!(text, "  {mark} {:<12} {first}", step.kind.as_str());
-        for line in lines {
-            let _ = writeln!(text, "{:INDENT$}{line}", "");
-        }
-        if let Some(finding) = &step.finding {
-            text += &self.explain(finding);
-        }
-        text
+    /// Adds a step.
+    pub(crate) fn add(&mut self, step: Step) {
+        self.steps.push(step);
     }
 
-    /// The verdict.
-    pub(crate) fn verdict(&self, verdict: &Verdict<'_>) -> String {
-        let DomainPair { local, remote } = &self.pair;
-        let mut text = self.heading("Verdict");
-        let _ = match (verdict.path, verdict.unknown) {
-            (Some(Path { at, mechanism, consequence, .. }), _) => writeln!(
-                text,
-                "  {}  {local} can send to {remote} at {at}, authenticated by {mechanism};\n          {consequence}.",
-                self.colours.paint(GREEN, "ok    "),
-            ),
-            (None, Some(only)) => {
-                let sentence = self.hanging("  unknown ", &only.sentence(remote));
-                write!(text, "{}", sentence.replacen("unknown", &self.colours.paint(YELLOW, "unknown"), 1))
-            }
-            (None, None) => {
-                let failed = self.colours.paint(RED, "FAILED");
-                writeln!(text, "  {failed}  {local} cannot send to {remote}.")
-            }
-        };
-        let decided = verdict.path.is_some() || verdict.unknown.is_some();
-        for finding in &verdict.failures {
-            let word = if finding.own || decided { "also" } else { "because" };
-            let side = if finding.own { "our own side: " } else { "" };
-            let sentence = format!("{side}{} [{}]", printable(&finding.text), finding.cause.id);
-            text += &self.hanging(&format!("  {word:<7} "), &sentence);
-        }
-        match verdict.notes.len() {
-            0 => {}
-            1 => text += "  note    1 note above\n",
-            notes => {
-                let _ = writeln!(text, "  notes   {notes} notes above");
-            }
+    /// The whole text.
+    pub(crate) fn text(&self, verdict: &Verdict<'_>) -> String {
+        let listed: Vec<&Finding> = verdict.failures.iter().chain(&verdict.notes).copied().collect();
+        let mut text = self.result(verdict);
+        for (finding, number) in listed.iter().zip(1..) {
+            text += &self.finding(finding, number);
         }
         for (nth, untested) in verdict.untested.iter().enumerate() {
             if nth == 0 {
                 text += &self.heading("Not tested");
             }
             text += &self.hanging("  - ", &printable(&untested.sentence(&self.pair)));
+        }
+        let mut before = None;
+        for step in &self.steps {
+            text += &self.headings(before, &step.location);
+            text += &self.step(step, &listed);
+            before = Some(&step.location);
+        }
+        text
+    }
+
+    /// The result, in one sentence.
+    fn result(&self, verdict: &Verdict<'_>) -> String {
+        let DomainPair { local, remote } = &self.pair;
+        let (word, colour, sentence) = match (verdict.path, verdict.unknown) {
+            (Some(Path { at, mechanism, consequence, .. }), _) => (
+                "reachable",
+                GREEN,
+                format!("{local} can send to {remote} at {at}, authenticated by {mechanism}; {consequence}."),
+            ),
+            (None, Some(only)) => ("unknown", YELLOW, only.sentence(remote)),
+            (None, None) => ("not reachable", RED, format!("{local} cannot send to {remote}.")),
+        };
+        let lines = wrapped(&format!("{word}: {}", printable(&sentence)), self.width).join("\n");
+        format!("{}\n", lines.replacen(word, &self.colours.paint(colour, word), 1))
+    }
+
+    /// A finding with its cause, the rule of a standard, the side that has to act, and advice.
+    fn finding(&self, finding: &Finding, number: usize) -> String {
+        let (word, colour) = mark(finding);
+        let side = if finding.own { "our own side: " } else { "" };
+        let number = format!("{number}. ");
+        let indent = number.len() + MARK;
+        let text = self.hanging(&" ".repeat(indent), &format!("{side}{}", printable(&finding.text)));
+        let mark = self.colours.paint(colour, &padded(word, MARK));
+        let mut text = format!("\n{number}{mark}{}", text.trim_start());
+        let cause = finding.cause;
+        let side = cause::side_in_words(cause.side, &self.pair);
+        let advice = cause.advice(&self.pair);
+        for (label, words) in [("cause", cause.id), ("rule", cause.rule), ("who", &side), ("to do", &advice)]
+        {
+            let before = format!("{:indent$}{label:<LABEL$}", "");
+            let line = self.hanging(&before, words);
+            text += &line.replacen(label, &self.colours.paint(DIM, label), 1);
+        }
+        text
+    }
+
+    /// A step. Its finding is among those that were listed before it.
+    fn step(&self, step: &Step, listed: &[&Finding]) -> String {
+        let (word, colour) = match &step.finding {
+            None if step.trouble => ("…", YELLOW),
+            None if step.nothing_found => ("none", DIM),
+            None => ("ok", GREEN),
+            Some(finding) => mark(finding),
+        };
+        let lines = step.lines_with(|finding| {
+            let is_same =
+                |known: &Finding| known.cause.id == finding.cause.id && known.fatal == finding.fatal;
+            match listed.iter().zip(1..).find(|(known, _)| is_same(known)) {
+                // The text is above.
+                Some((known, number)) if known.text == finding.text => {
+                    format!("{}: see {number}", finding.cause.id)
+                }
+                Some((_, number)) => format!("{} (see {number})", finding.text),
+                None => finding.text.clone(),
+            }
+        });
+        let width = self.width - INDENT;
+        let mut lines = lines.iter().flat_map(|line| wrapped(&printable(line), width));
+        let mark = self.colours.paint(colour, &padded(word, MARK_OF_STEP));
+        let mut text = format!("  {mark} {:<12} {}\n", step.kind.as_str(), lines.next().unwrap_or_default());
+        for line in lines {
+            let _ = writeln!(text, "{:INDENT$}{line}", "");
         }
         text
     }
@@ -114,39 +141,10 @@ impl TextReport {
         text
     }
 
-    /// The cause of a finding with its rule, the side that has to act, and advice. A cause that was explained
-    /// before is only named.
-    fn explain(&mut self, finding: &Finding) -> String {
-        let cause = finding.cause;
-        let width = self.width - INDENT - LABEL;
-        let repeated = !self.explained.insert(cause.id);
-        let mut text = String::new();
-        let mut line = |label: &str, words: &str| {
-            let mut rest = wrapped(words, width).into_iter();
-            let first = rest.next().unwrap_or_default();
-            let label = self.colours.paint(DIM, &format!("{label:<6}"));
-            let _ = writeln!(text, "{:INDENT$}{label} {first}", "");
-            for part in rest {
-                let _ = writeln!(text, "{:width$}{part}", "", width = INDENT + LABEL);
-            }
-        };
-        if repeated {
-            line("cause", &format!("{} (explained above)", cause.id));
-            return text;
-        }
-        line("cause", cause.id);
-        line("rule", cause.rule);
-        line("who", &cause::side_in_words(cause.side, &self.pair));
-        line("to do", &cause.advice(&self.pair));
-        text
-    }
-
-    /// The headings between the step before and one at `location`.
-    fn headings(&mut self, location: &Location) -> String {
-        let before = self.location.replace(location.clone());
-        let changed = |differs: fn(&Location, &Location) -> bool| {
-            before.as_ref().is_none_or(|before| differs(before, location))
-        };
+    /// The headings between a step at `before` and one at `location`.
+    fn headings(&self, before: Option<&Location>, location: &Location) -> String {
+        let changed =
+            |differs: fn(&Location, &Location) -> bool| before.is_none_or(|before| differs(before, location));
         let mut text = String::new();
         if changed(|before, now| before.own != now.own) {
             text += &self.heading(&match location.own {
@@ -180,6 +178,11 @@ impl TextReport {
     }
 }
 
+/// The word before a finding, and its colour.
+fn mark(finding: &Finding) -> (&'static str, &'static str) {
+    if finding.fatal { ("FAILED", RED) } else { ("note", YELLOW) }
+}
+
 /// Text with hidden characters escaped, cut to [`MAX_TEXT`] characters.
 fn printable(text: &str) -> String {
     let clean = escaped(text);
@@ -189,8 +192,14 @@ fn printable(text: &str) -> String {
     }
 }
 
+/// Columns of the mark of a step: `FAILED`.
+const MARK_OF_STEP: usize = 6;
+
 /// Columns before the text of a step: `  FAILED certificate  `.
 const INDENT: usize = 22;
+
+/// Columns of the mark of a finding and the space after it: `FAILED  `.
+const MARK: usize = 8;
 
 /// Columns before the text of an explanation: `cause  `.
 const LABEL: usize = 7;
@@ -210,39 +219,69 @@ mod tests {
     use xmpp::Domain;
 
     use super::*;
-    use crate::probe::step::Kind;
+    use crate::{probe::step::Kind, text::width::width};
 
-    fn report(colours: Colours) -> TextReport {
+    /// The text of a report without a path that works.
+    fn shown(colours: Colours, columns: Option<usize>, steps: Vec<Step>) -> String {
         let domain = |name| Domain::new(name).unwrap();
-        TextReport::new(&DomainPair { local: domain("a.example"), remote: domain("b.example") }, colours)
+        let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
+        let mut report = TextReport::new(&pair, colours, columns);
+        let findings: Vec<Finding> = steps.iter().filter_map(|step| step.finding.clone()).collect();
+        steps.into_iter().for_each(|step| report.add(step));
+        let first = findings.first().into_iter().collect();
+        report.text(&Verdict { path: None, failures: first, notes: vec![], untested: vec![], unknown: None })
+    }
+
+    fn refused(address: &str) -> Step {
+        let text = format!("{address} refused the connection");
+        Step::failed(Kind::Tcp, &Location::default(), &cause::REFUSED, text)
     }
 
     #[test]
-    fn a_failure_has_a_cause_a_rule_a_side_and_advice() {
-        let text = "192.0.2.7:5269 refused the connection";
-        let step = Step::failed(Kind::Tcp, &Location::default(), &cause::REFUSED, text);
-        let shown = report(Colours::Off).step(&step);
-        let expected = "
-Connecting to b.example
-  FAILED tcp          192.0.2.7:5269 refused the connection
-                      cause  connection-refused
-                      rule   RFC 6120 section 3.3, RFC 9293 section 3.5.2
-                      who    the operator of b.example
-                      to do  ";
-        assert!(shown.starts_with(expected), "{shown}");
+    fn the_result_comes_first_and_a_failure_is_explained_once() {
+        let steps = vec![
+            Step::ok(Kind::Dns, &Location::default(), "b.example A"),
+            refused("192.0.2.7:5269"),
+            refused("192.0.2.8:5269"),
+        ];
+        let shown = shown(Colours::Off, None, steps);
+        let (above, steps) = shown.split_once("\nConnecting to b.example\n").unwrap();
+        let expected = "\
+not reachable: a.example cannot send to b.example.
+
+1. FAILED  192.0.2.7:5269 refused the connection
+           cause  connection-refused
+           rule   RFC 6120 section 3.3, RFC 9293 section 3.5.2
+           who    the operator of b.example
+           to do  ";
+        assert!(above.starts_with(expected), "{shown}");
+        let expected = [
+            "  ok     dns          b.example A",
+            "  FAILED tcp          connection-refused: see 1",
+            "  FAILED tcp          192.0.2.8:5269 refused the connection (see 1)",
+        ];
+        assert_eq!(steps.lines().collect::<Vec<_>>(), expected, "{shown}");
     }
 
     #[test]
     fn marks_have_colours_only_if_colours_are_on() {
-        let step = Step::ok(Kind::Tcp, &Location::default(), "connected");
-        assert!(report(Colours::On).step(&step).contains(GREEN));
-        assert!(!report(Colours::Off).step(&step).contains('\x1b'));
+        let step = || vec![Step::ok(Kind::Tcp, &Location::default(), "connected")];
+        assert!(shown(Colours::On, None, step()).contains(GREEN));
+        assert!(!shown(Colours::Off, None, step()).contains('\x1b'));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for columns in [60, 80, 100] {
+            let shown = shown(Colours::Off, Some(columns), vec![refused("192.0.2.7:5269")]);
+            assert!(shown.lines().all(|line| width(line) <= columns), "{columns}:\n{shown}");
+        }
     }
 
     #[test]
     fn text_of_a_peer_is_escaped_and_cut() {
         let step = Step::ok(Kind::Stream, &Location::default(), "bad\x1b[2J\u{202e}\u{7}");
-        assert!(report(Colours::Off).step(&step).contains(r"bad\u{1b}[2J\u{202e}\u{7}"));
+        assert!(shown(Colours::Off, None, vec![step]).contains(r"bad\u{1b}[2J\u{202e}\u{7}"));
         assert_eq!(printable(&"x".repeat(5000)).chars().count(), MAX_TEXT + 1);
     }
 }

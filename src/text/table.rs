@@ -1,163 +1,337 @@
-//! Tables with aligned columns. A table that is wider than the terminal is shown as one block per row.
+//! Tables with aligned columns, which fit the width of the terminal.
+//!
+//! `table/fit.rs` decides which columns a terminal has room for.
 
-use std::fmt::Write as _;
+mod fit;
+
+use std::borrow::Cow;
 
 use status::escape::escaped;
 
-use super::wrap::{NARROWEST, line, wrapped};
+use self::fit::Plan;
+use super::{
+    width::{padded, padded_before, shortened, shortened_pair},
+    wrap::{NARROWEST, wrapped},
+};
 
 /// Rows of cells. Hidden characters in cells are escaped.
 pub(crate) struct Table {
-    rows: Vec<Vec<String>>,
-    /// The first row contains the names of the columns.
+    columns: Vec<Column>,
+    rows: Vec<Vec<Cell>>,
     has_header: bool,
-    /// Alignment of the columns; columns beyond the end are aligned to the left.
-    alignment: &'static [Align],
+    further: Further,
+}
+
+/// A column: its name, and what becomes of it in a narrow terminal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    name: &'static str,
+    align: Align,
+    /// Columns with a higher rank go first. Rank 0 always stays.
+    rank: u8,
+    fit: Fit,
 }
 
 /// On which side of its column a cell is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Align {
+enum Align {
     Left,
     Right,
 }
 
-impl Table {
-    /// A table without rows, whose columns have names.
-    pub(crate) fn new(columns: &[&str]) -> Self {
-        let header = columns.iter().map(|column| (*column).to_owned()).collect();
-        Self { rows: vec![header], has_header: true, alignment: &[] }
-    }
+/// How the cells of a column can be made narrower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// Only by their short forms.
+    Whole,
+    /// They can be shortened in the middle, to this width at least.
+    Middle(usize),
+    /// They can be broken between words.
+    Words,
+}
 
-    /// A table whose columns have no names.
-    pub(crate) fn without_header() -> Self {
-        Self { rows: Vec::new(), has_header: false, alignment: &[] }
-    }
+/// What becomes of the columns for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Further {
+    /// Their cells are in further, indented lines below the row.
+    Below,
+    /// They are left out, except text that can be broken between words.
+    LeftOut,
+}
 
-    /// Sets the alignment of the columns.
-    pub(crate) fn align(self, alignment: &'static [Align]) -> Self {
-        Self { alignment, ..self }
-    }
+/// A cell, with a short form for narrow terminals if it has one.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    long: String,
+    short: Option<String>,
+}
 
-    /// Adds a row.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| escaped(&cell).into_owned()).collect());
-    }
+/// The lines of a table for one width.
+#[derive(Debug)]
+pub(crate) struct Fitted {
+    /// The header first.
+    pub(crate) lines: Vec<String>,
+    /// The names of the columns that were left out, although they have content.
+    pub(crate) left_out: Vec<&'static str>,
+}
 
-    /// The lines of the table, the header first.
-    ///
-    /// If they take more than `width` columns, the last column is wrapped. If that is not enough, each row
-    /// becomes a block: its first cell, and below it the other cells with the names of their columns.
-    pub(crate) fn lines(&self, width: Option<usize>) -> Vec<String> {
-        let widths = self.widths();
-        let whole = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
-        let Some(width) = width.filter(|width| whole > *width) else {
-            return self.rows.iter().map(|row| self.aligned(row, &widths)).collect();
-        };
-        let before: usize = widths.iter().rev().skip(1).map(|column| column + GAP).sum();
-        if before + NARROWEST <= width {
-            return self.rows.iter().flat_map(|row| self.hanging(row, &widths, before, width)).collect();
-        }
-        let names = if self.has_header { self.rows.first() } else { None };
-        self.rows.iter().skip(usize::from(self.has_header)).flat_map(|row| block(row, names, width)).collect()
-    }
-
-    /// The width of the widest cell of each column.
-    fn widths(&self) -> Vec<usize> {
-        let columns = self.rows.first().map_or(0, Vec::len);
-        let widest = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        (0..columns).map(widest).collect()
-    }
-
-    fn aligned(&self, row: &[String], widths: &[usize]) -> String {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            // Writing to a `String` does not fail.
-            let _ = match self.alignment.get(column) {
-                Some(Align::Right) => write!(line, "{cell:>width$}{:GAP$}", ""),
-                Some(Align::Left) | None => write!(line, "{cell:<width$}{:GAP$}", ""),
-            };
-        }
-        line.trim_end().to_owned()
-    }
-
-    /// A row with its last cell broken into several lines.
-    fn hanging(&self, row: &[String], widths: &[usize], before: usize, width: usize) -> Vec<String> {
-        let Some((last, others)) = row.split_last() else { return Vec::new() };
-        let mut parts = wrapped(last, width - before).into_iter();
-        let mut first: Vec<String> = others.to_vec();
-        first.push(parts.next().unwrap_or_default());
-        let rest = parts.map(|part| format!("{:before$}{part}", ""));
-        std::iter::once(self.aligned(&first, widths)).chain(rest).collect()
+impl Fitted {
+    /// The line below the table about columns that were left out.
+    pub(crate) fn note(&self) -> Option<String> {
+        let names = self.left_out.join(", ");
+        (!names.is_empty()).then(|| format!("not shown: {names}; --wide shows them"))
     }
 }
 
-/// A row as its first cell and, below it, `name value` pairs. Empty cells are left out.
-fn block(row: &[String], names: Option<&Vec<String>>, width: usize) -> Vec<String> {
-    let Some((first, others)) = row.split_first() else { return Vec::new() };
-    let pairs = others.iter().enumerate().filter(|(_, cell)| !cell.is_empty() && *cell != "-");
-    let pairs: Vec<String> = pairs
-        .map(|(column, cell)| match names.and_then(|names| names.get(column + 1)) {
-            Some(name) => format!("{name} {cell}"),
-            None => cell.clone(),
-        })
-        .collect();
-    let head = line(first, Some(width));
-    let body = line(&format!("{INDENT}{}", pairs.join(", ")), Some(width));
-    head.lines().chain(body.lines()).map(str::to_owned).collect()
+impl Column {
+    /// A column that always stays.
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, align: Align::Left, rank: 0, fit: Fit::Whole }
+    }
+
+    /// The column goes if the terminal is narrow, those with the highest rank first.
+    pub(crate) fn rank(self, rank: u8) -> Self {
+        Self { rank, ..self }
+    }
+
+    /// Aligns the cells to the right.
+    pub(crate) fn right(self) -> Self {
+        Self { align: Align::Right, ..self }
+    }
+
+    /// The cells can be shortened in the middle, to `least` columns.
+    pub(crate) fn middle(self, least: usize) -> Self {
+        Self { fit: Fit::Middle(least), ..self }
+    }
+
+    /// The cells can be broken between words. Only the last column can.
+    pub(crate) fn words(self) -> Self {
+        Self { fit: Fit::Words, ..self }
+    }
+}
+
+impl Cell {
+    /// A cell that has a short form for narrow terminals.
+    pub(crate) fn with_short(long: impl Into<String>, short: impl Into<String>) -> Self {
+        Self { long: long.into(), short: Some(short.into()) }
+    }
+
+    fn text(&self, short: bool) -> &str {
+        self.short.as_deref().filter(|_| short).unwrap_or(&self.long)
+    }
+
+    /// Whether it says that there is nothing.
+    fn is_empty(&self) -> bool {
+        self.long.is_empty() || self.long == "-"
+    }
+}
+
+impl From<String> for Cell {
+    fn from(long: String) -> Self {
+        Self { long, short: None }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(long: &str) -> Self {
+        Self { long: long.to_owned(), short: None }
+    }
+}
+
+impl Table {
+    /// A table without rows, whose columns have names.
+    pub(crate) fn new(columns: impl Into<Vec<Column>>) -> Self {
+        Self { columns: columns.into(), rows: Vec::new(), has_header: true, further: Further::Below }
+    }
+
+    /// A table whose columns have no names.
+    pub(crate) fn without_header(columns: impl Into<Vec<Column>>) -> Self {
+        Self { has_header: false, ..Self::new(columns) }
+    }
+
+    /// Columns for which there is no room are left out. Otherwise their cells are below their rows.
+    pub(crate) fn one_line_each(self) -> Self {
+        Self { further: Further::LeftOut, ..self }
+    }
+
+    /// Adds a row, which has a cell for each column.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        let clean = |text: String| escaped(&text).into_owned();
+        let cells = cells.into_iter();
+        self.rows
+            .push(cells.map(|cell| Cell { long: clean(cell.long), short: cell.short.map(clean) }).collect());
+    }
+
+    /// The lines of the table, the header first.
+    pub(crate) fn lines(&self, width: Option<usize>) -> Vec<String> {
+        self.fitted(width).lines
+    }
+
+    /// The lines of the table for a terminal of this width; `None`: one line for each row.
+    ///
+    /// No word is broken. If the table is too wide, columns without content are left out, and cells get their
+    /// short form. Then the columns with the highest rank go, until the others fit with long cells shortened.
+    pub(crate) fn fitted(&self, width: Option<usize>) -> Fitted {
+        let plan = Plan::of(self, width);
+        let mut lines = Vec::new();
+        if self.has_header {
+            let names =
+                plan.shown.iter().map(|shown| shortened(self.columns[shown.column].name, shown.width));
+            lines.push(self.aligned(names.map(Cow::into_owned).collect(), &plan));
+        }
+        for row in &self.rows {
+            lines.extend(self.row_lines(row, &plan));
+            if let Some(width) = width {
+                lines.extend(self.below(row, &plan, width));
+            }
+        }
+        let is_left_out = |column: &&usize| !self.goes_below(**column);
+        let left_out = plan.further.iter().filter(is_left_out).map(|column| self.columns[*column].name);
+        Fitted { lines, left_out: left_out.collect() }
+    }
+
+    fn goes_below(&self, column: usize) -> bool {
+        self.further == Further::Below || self.columns[column].fit == Fit::Words
+    }
+
+    /// The lines of a row: several if its last cell is broken.
+    fn row_lines(&self, row: &[Cell], plan: &Plan) -> Vec<String> {
+        let mut cells = Vec::new();
+        let mut rest = Vec::new();
+        for shown in &plan.shown {
+            let cell = row.get(shown.column).map_or("", |cell| cell.text(shown.short));
+            match self.columns[shown.column].fit {
+                Fit::Words => {
+                    let mut parts = broken(cell, shown.width).into_iter();
+                    cells.push(parts.next().unwrap_or_default());
+                    rest = parts.collect();
+                }
+                Fit::Middle(_) => cells.push(shortened_pair(cell, shown.width).into_owned()),
+                Fit::Whole => cells.push(shortened(cell, shown.width).into_owned()),
+            }
+        }
+        let before: usize = plan.shown.iter().rev().skip(1).map(|shown| shown.width + GAP).sum();
+        let rest = rest.into_iter().map(|part| format!("{:before$}{part}", ""));
+        std::iter::once(self.aligned(cells, plan)).chain(rest).collect()
+    }
+
+    fn aligned(&self, cells: Vec<String>, plan: &Plan) -> String {
+        let cells = cells.into_iter().zip(&plan.shown);
+        let cells = cells.map(|(cell, shown)| match self.columns[shown.column].align {
+            Align::Left => padded(&cell, shown.width),
+            Align::Right => padded_before(&cell, shown.width),
+        });
+        cells.collect::<Vec<_>>().join(&" ".repeat(GAP)).trim_end().to_owned()
+    }
+
+    /// The cells of a row for which there is no room, with the names of their columns. Empty ones are left out.
+    fn below(&self, row: &[Cell], plan: &Plan, width: usize) -> Vec<String> {
+        let (mut pairs, mut texts) = (Vec::new(), Vec::new());
+        for column in plan.further.iter().filter(|column| self.goes_below(**column)) {
+            let Some(cell) = row.get(*column).filter(|cell| !cell.is_empty()) else { continue };
+            let Column { name, fit, .. } = self.columns[*column];
+            match (fit, self.has_header) {
+                (Fit::Words, true) => texts.push(format!("{name}: {}", cell.long)),
+                (_, true) => pairs.push(format!("{name} {}", cell.long)),
+                (_, false) => pairs.push(cell.long.clone()),
+            }
+        }
+        if !pairs.is_empty() {
+            texts.insert(0, pairs.join(", "));
+        }
+        let room = width.saturating_sub(INDENT).max(NARROWEST.min(width));
+        let indent = width.saturating_sub(room).min(INDENT);
+        let lines = texts.iter().flat_map(|text| broken(text, room));
+        lines.map(|line| format!("{:indent$}{line}", "")).collect()
+    }
+}
+
+/// Breaks text between words. A word that is wider than a line is shortened in the middle, so that the terminal
+/// does not break it.
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let lines = wrapped(text, width);
+    lines.into_iter().map(|line| shortened(&line, width).into_owned()).collect()
 }
 
 /// Spaces between columns.
 const GAP: usize = 2;
 
-/// Indentation of the pairs of a block.
-const INDENT: &str = "    ";
+/// Indentation of the lines below a row.
+const INDENT: usize = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::width::width;
 
-    fn table(columns: &[&str], rows: &[&[&str]]) -> Table {
-        let mut table = if columns.is_empty() { Table::without_header() } else { Table::new(columns) };
-        rows.iter().for_each(|row| table.row(row.iter().map(|cell| (*cell).to_owned())));
+    fn table(columns: &[Column], rows: &[&[&str]]) -> Table {
+        let mut table = Table::new(columns);
+        rows.iter().for_each(|row| table.row(row.iter().map(|cell| Cell::from(*cell))));
         table
     }
 
     #[test]
     fn cells_are_aligned_to_their_columns() {
-        let table = table(&["pair", "stanzas"], &[&["a.example > bücher.example", "12"], &["a > b", "1"]]);
+        let rows: &[&[&str]] = &[&["a.example > bücher.example", "12"], &["a > 例え", "1"]];
+        let left = table(&[Column::new("pair"), Column::new("stanzas")], rows);
         let expected = [
             "pair                        stanzas",
             "a.example > bücher.example  12",
-            "a > b                       1",
+            "a > 例え                    1",
         ];
-        assert_eq!(table.lines(None), expected);
-        assert_eq!(table.lines(Some(80)), expected);
-        let right = table.align(&[Align::Left, Align::Right]);
+        assert_eq!(left.lines(None), expected);
+        assert_eq!(left.lines(Some(80)), expected);
+        let right = table(&[Column::new("pair"), Column::new("stanzas").right()], rows);
         assert_eq!(right.lines(None)[1], "a.example > bücher.example       12");
     }
 
     #[test]
     fn no_line_is_wider_than_the_terminal_and_no_word_is_broken() {
         let row: Vec<String> = (0..12).map(|nth| format!("value{nth} and more")).collect();
-        let names: Vec<String> = (0..12).map(|nth| format!("column{nth}")).collect();
-        let mut table = Table::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        table.row(row.clone());
+        let names = ["a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "a10", "a11"];
+        let columns: Vec<Column> =
+            names.iter().zip(0..).map(|(name, rank)| Column::new(name).rank(rank)).collect();
+        let mut table = Table::new(columns);
+        table.row(row.iter().map(|cell| Cell::from(cell.as_str())));
         let words: Vec<&str> = row.iter().flat_map(|cell| cell.split(' ')).collect();
-        for width in [40, 60, 80, 100, 120, 150] {
-            let lines = table.lines(Some(width));
-            assert!(lines.iter().all(|line| line.chars().count() <= width), "{width}: {lines:#?}");
+        for columns in [40, 60, 80, 100, 120, 150] {
+            let lines = table.lines(Some(columns));
+            assert!(lines.iter().all(|line| width(line) <= columns), "{columns}: {lines:#?}");
             let text = lines.join(" ");
-            assert!(words.iter().all(|word| text.contains(word)), "{width}: {text}");
+            assert!(words.iter().all(|word| text.contains(word)), "{columns}: {text}");
         }
     }
 
     #[test]
-    fn a_long_last_column_is_wrapped() {
-        let table = table(&[], &[&["12:00", "no link", "one two three four five six seven eight nine ten"]]);
+    fn hostile_cells_fit_every_width() {
+        let long = "x".repeat(300);
+        let zalgo = format!("{} b.example", "e\u{301}".repeat(200));
+        let rows = [
+            [long.as_str(), "例え例え例え例え例え例え > 例え", "例え ".repeat(40).leak()],
+            ["\u{1b}[31mred\u{202e}", &zalgo, &long],
+            ["", "", ""],
+        ];
+        let columns = [
+            Column::new("link").middle(20),
+            Column::new("pair").rank(1).middle(10),
+            Column::new("text").rank(2).words(),
+        ];
+        for further in [Further::Below, Further::LeftOut] {
+            let mut table = Table { further, ..Table::new(columns.clone()) };
+            rows.iter().for_each(|row| table.row(row.iter().map(|cell| Cell::from(*cell))));
+            for columns in 1..200 {
+                let lines = table.lines(Some(columns));
+                assert!(lines.iter().all(|line| width(line) <= columns), "{columns}: {lines:#?}");
+                assert!(!lines.iter().any(|line| line.contains('\u{1b}')), "{lines:#?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_last_column_is_broken_between_words() {
+        let mut table =
+            Table::without_header([Column::new("time"), Column::new("what"), Column::new("details").words()]);
+        table.row(["12:00", "no link", "one two three four five six seven eight nine ten"].map(Cell::from));
         assert_eq!(
             table.lines(Some(45)),
             ["12:00  no link  one two three four five six", "                seven eight nine ten"]
@@ -165,8 +339,76 @@ mod tests {
     }
 
     #[test]
+    fn columns_without_room_are_left_out_by_rank_or_go_below() {
+        let columns = [
+            Column::new("pair").middle(20),
+            Column::new("kept").rank(1),
+            Column::new("state").rank(2),
+            Column::new("address").rank(3),
+            Column::new("reason").rank(4).words(),
+        ];
+        let rows: &[&[&str]] = &[
+            &[
+                "chat.example > b.example",
+                "-",
+                "paused",
+                "192.0.2.7:5269",
+                "the server closed the connection",
+            ],
+            &["chat.example > c.example", "-", "connecting", "-", "-"],
+        ];
+        let below = table(&columns, rows);
+        let expected = [
+            "pair                      state",
+            "chat.example > b.example  paused",
+            "    address 192.0.2.7:5269",
+            "    reason: the server closed the",
+            "    connection",
+            "chat.example > c.example  connecting",
+        ];
+        assert_eq!(below.lines(Some(40)), expected);
+        let left_out = table(&columns, rows).one_line_each().fitted(Some(40));
+        assert_eq!(left_out.left_out, ["address"]);
+        let without_address: Vec<_> = expected.iter().filter(|line| !line.contains("address")).collect();
+        assert_eq!(left_out.lines.iter().collect::<Vec<_>>(), without_address);
+    }
+
+    #[test]
+    fn short_forms_are_used_before_anything_is_left_out() {
+        let mut table =
+            Table::new([Column::new("pair").middle(20), Column::new("since").rank(1)]).one_line_each();
+        table.row([
+            Cell::from("chat.example > b.example"),
+            Cell::with_short("12:03:04 (34 s ago)", "34 s ago"),
+        ]);
+        assert_eq!(table.lines(Some(50))[1], "chat.example > b.example  12:03:04 (34 s ago)");
+        assert_eq!(table.lines(Some(40))[1], "chat.example > b.example  34 s ago");
+        assert_eq!(table.lines(Some(32))[1], "chat…ample > b.example  34 s ago");
+        assert_eq!(table.fitted(Some(28)).left_out, ["since"]);
+        assert_eq!(table.lines(None)[1], "chat.example > b.example  12:03:04 (34 s ago)");
+    }
+
+    #[test]
+    fn long_forms_return_where_a_column_has_left_room() {
+        let mut table = Table::new([
+            Column::new("pair"),
+            Column::new("since").rank(1),
+            Column::new("fingerprint").rank(2),
+        ])
+        .one_line_each();
+        let since = Cell::with_short("12:03:04 (34 s ago)", "34 s ago");
+        table.row([Cell::from("a > b"), since, Cell::from("0123456789abcdef")]);
+        assert_eq!(
+            table.lines(Some(40)),
+            ["pair   since     fingerprint", "a > b  34 s ago  0123456789abcdef"]
+        );
+        assert_eq!(table.lines(Some(30))[1], "a > b  12:03:04 (34 s ago)");
+    }
+
+    #[test]
     fn hidden_characters_in_cells_are_escaped() {
-        let table = table(&[], &[&["bye\n\u{1b}[31mred\u{202e}", "x"]]);
+        let mut table = Table::without_header([Column::new(""), Column::new("")]);
+        table.row(["bye\n\u{1b}[31mred\u{202e}", "x"].map(Cell::from));
         assert_eq!(table.lines(None), ["bye\\n\\u{1b}[31mred\\u{202e}  x"]);
     }
 }

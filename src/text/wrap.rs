@@ -1,26 +1,41 @@
 //! Breaks text between words to fit the width of the terminal.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    env,
+    io::{self, IsTerminal as _},
+};
+
+use super::width::width;
 
 /// The width in columns of the terminal that standard output goes to; `None` if it goes elsewhere and no line
 /// is broken.
+///
+/// The variable COLUMNS overrides the width of a terminal (POSIX, environment variables, section 8.3).
 pub(crate) fn columns() -> Option<usize> {
     if !io::stdout().is_terminal() {
         return None;
     }
-    crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0)
+    let wanted = env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+    let actual = || crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns));
+    wanted.filter(|columns| *columns > 0).or_else(actual).filter(|columns| *columns > 0)
 }
 
-/// Breaks text between words into lines of at most `width` characters. A longer word gets a line of its own.
-pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+/// Breaks text between words into lines of at most `columns`. A longer word gets a line of its own.
+pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
+    let mut taken = 0;
     for word in text.split(' ') {
+        let its = width(word);
         match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+            Some(line) if taken + 1 + its <= columns => {
                 line.push(' ');
                 line.push_str(word);
+                taken += 1 + its;
             }
-            _ => lines.push(word.to_owned()),
+            _ => {
+                lines.push(word.to_owned());
+                taken = its;
+            }
         }
     }
     lines
@@ -52,5 +67,10 @@ mod tests {
         assert_eq!(line("one two", None), "one two");
         let long = "x".repeat(200);
         assert_eq!(line(&long, Some(80)), long);
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        assert_eq!(wrapped("例え 例え 例え", 10), ["例え 例え", "例え"]);
     }
 }

@@ -25,7 +25,9 @@ fn certificates_and_keys_are_checked_against_their_domains() {
     assert_eq!(
         screen,
         format!(
-            r#"error: domain.certificate: is for b.example, c.example, not for other.example
+            r#"the node cannot start with n.toml: 3 errors, 2 warnings
+
+error: domain.certificate: is for b.example, c.example, not for other.example
  --> n.toml:7:1
   |
 7 | certificate = "other.crt"
@@ -62,8 +64,6 @@ error: domain.key: does not belong to the certificate: their public keys differ
    |
 24 | key = "old.key"
    | ^^^
-
-the node cannot start with n.toml: 3 errors, 2 warnings
 "#,
             old = date("old"),
             soon = date("soon"),

@@ -11,6 +11,7 @@ mod prosody;
 mod quiet;
 mod setup;
 mod tenant;
+mod terminal;
 
 pub(crate) use testkit::dns::in_ascii;
 pub(crate) use testkit::{
@@ -29,3 +30,4 @@ pub(crate) use self::prosody::Prosody;
 pub(crate) use self::quiet::most_lines;
 pub(crate) use self::setup::{Auth, Certificate, Server, Setup, Tls};
 pub(crate) use self::tenant::Tenant;
+pub(crate) use self::terminal::Terminal;

@@ -26,12 +26,12 @@ use crate::{
     },
     streams::listener::{self, Listener},
 };
-use mailbox::{Mailbox, drain};
+use mailbox::{Mailbox, drain, monitor::Monitor};
 use status::{
     amount::Amount,
     answer::{Answer, Closed, Expected, Explanation, Queues, Refusal, Related, Retried, Sessions},
     report::{Account, Pair, Seconds, Time},
-    request::{MOST, Request},
+    request::{MOST, Order, Request},
     sentence::{self, Facts},
 };
 
@@ -50,6 +50,8 @@ pub(crate) struct Sources {
     pub servers: Option<Mailbox<Listener>>,
     /// For connections of components.
     pub components: Option<Mailbox<Listener>>,
+    /// For the mailboxes of all actors.
+    pub monitor: Mailbox<Monitor>,
     /// The start of the node.
     pub started: Time,
 }
@@ -59,10 +61,13 @@ impl Sources {
     pub(super) async fn answer(&self, request: Request) -> String {
         let document = match request {
             Request::Explain { domain } => self.explain(&domain).await,
-            Request::Sessions { domain, limit } => self.sessions(domain.as_deref(), limit).await,
+            Request::Sessions { domain, limit, order } => {
+                self.sessions(domain.as_deref(), limit, order).await
+            }
             Request::Queues { domain, limit } => self.queues(domain.as_deref(), limit).await,
             Request::ExpectProbe { address } => self.expect_probe(address).await,
             Request::Components { name } => self.components(name.as_deref()).await,
+            Request::Mailboxes => self.mailboxes().await,
             Request::Retry { domain } => self.retry(&domain).await,
             Request::Close { domain } => self.close(&domain).await,
         };
@@ -123,10 +128,10 @@ impl Sources {
         Ok(self.document(round, found))
     }
 
-    async fn sessions(&self, domain: Option<&str>, limit: usize) -> Result<String, Refusal> {
+    async fn sessions(&self, domain: Option<&str>, limit: usize, order: Order) -> Result<String, Refusal> {
         let of = domain.map(prepare).transpose()?;
         let mut round = Round::begin();
-        let found = self.links(of.as_ref(), limit.min(MOST), &mut round).await;
+        let found = self.links_in(order, of.as_ref(), limit.min(MOST), &mut round).await;
         Ok(self.document(round, found))
     }
 

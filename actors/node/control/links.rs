@@ -1,6 +1,6 @@
 //! Collects links: sessions, streams of other servers, connections of components and attempts under way.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 use xmpp::{Domain, DomainPair};
@@ -20,29 +20,41 @@ use status::{
     answer::Sessions,
     event::EventKind,
     report::{Acknowledgement, Direction, LinkReport, LinkState, Pair, Seconds, Time},
+    request::{MOST, Order},
 };
 
 impl Sources {
-    /// All links, or those with one domain, with the attempts under way.
+    /// All links, or those with one domain, with the attempts under way, sorted by domain.
     pub(super) async fn links(&self, of: Option<&Domain>, limit: usize, round: &mut Round) -> Sessions {
+        self.links_in(Order::Domain, of, limit, round).await
+    }
+
+    /// The same in an order. To find the most recent ones, the first [`MOST`] links are asked.
+    pub(super) async fn links_in(
+        &self,
+        order: Order,
+        of: Option<&Domain>,
+        limit: usize,
+        round: &mut Round,
+    ) -> Sessions {
+        let asked = match order {
+            Order::Domain => limit,
+            Order::Recent => MOST,
+        };
         let (links, mut shown_links) = mpsc::channel(ANSWERS);
         let (total, sessions) = oneshot::channel();
-        let show = router::ShowSessions { of: of.cloned(), limit, links: links.clone(), total };
+        let show = router::ShowSessions { of: of.cloned(), limit: asked, links: links.clone(), total };
         let _ = self.router.signal_quietly(show);
         let mut accepted = Vec::new();
         for listener in self.servers.iter().chain(&self.components) {
             let (total, count) = oneshot::channel();
-            let _ = listener.signal_quietly(listener::Show {
-                of: of.cloned(),
-                limit,
-                links: links.clone(),
-                total,
-            });
+            let show = listener::Show { of: of.cloned(), limit: asked, links: links.clone(), total };
+            let _ = listener.signal_quietly(show);
             accepted.push(count);
         }
         drop(links);
         let shown = self.shown(of, limit);
-        let mut first = FirstLinks::new(limit);
+        let mut first = FirstLinks::new(order, limit);
         let (mut outgoing, mut incoming) = (0, 0);
         while let Some(link) = round.next("sessions", &mut shown_links).await {
             match link.direction {
@@ -112,23 +124,56 @@ fn attempted(pair: &DomainPair, since: Time, step: Option<Progress>, waiting: Am
     }
 }
 
-/// The first links in the order of their domains, at most `limit` of them.
+/// The first links in an order, at most `limit` of them.
 struct FirstLinks {
+    order: Order,
     limit: usize,
-    links: BTreeMap<(String, Direction, Vec<Pair>, usize), LinkReport>,
+    links: BTreeMap<Place, LinkReport>,
     count: usize,
 }
 
+/// What links are sorted by: the time without a stanza if that is the order, then the domain.
+type Place = (Duration, String, Direction, Vec<Pair>, usize);
+
 impl FirstLinks {
-    fn new(limit: usize) -> Self {
-        Self { limit, links: BTreeMap::new(), count: 0 }
+    fn new(order: Order, limit: usize) -> Self {
+        Self { order, limit, links: BTreeMap::new(), count: 0 }
     }
 
     fn put(&mut self, link: LinkReport) {
         self.count += 1;
-        self.links.insert((link.name().to_owned(), link.direction, link.pairs.clone(), self.count), link);
+        let idle = match self.order {
+            Order::Domain => Duration::ZERO,
+            Order::Recent => link.idle.0,
+        };
+        let place = (idle, link.name().to_owned(), link.direction, link.pairs.clone(), self.count);
+        self.links.insert(place, link);
         if self.links.len() > self.limit {
             self.links.pop_last();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(remote: &str, idle: u64) -> LinkReport {
+        let pair =
+            DomainPair { local: Domain::new("a.example").unwrap(), remote: Domain::new(remote).unwrap() };
+        let idle = Seconds(Duration::from_secs(idle));
+        LinkReport { idle, ..attempted(&pair, Time::now(), None, Amount::default()) }
+    }
+
+    #[test]
+    fn the_first_links_are_those_of_the_order() {
+        let first = |order| {
+            let mut first = FirstLinks::new(order, 2);
+            let links = [link("c.example", 7), link("b.example", 30), link("d.example", 1)];
+            links.into_iter().for_each(|link| first.put(link));
+            first.links.into_values().map(|link| link.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(first(Order::Domain), ["b.example", "c.example"]);
+        assert_eq!(first(Order::Recent), ["d.example", "c.example"]);
     }
 }

@@ -57,7 +57,7 @@ const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use status::request::DEFAULT_LIMIT;
+    use status::request::{DEFAULT_LIMIT, Order};
 
     async fn read_from(mut bytes: &[u8]) -> Result<Request, String> {
         read(&mut bytes).await
@@ -68,7 +68,7 @@ mod tests {
         let explain = Request::Explain { domain: "b.example".to_owned() };
         assert_eq!(explain.line(), "{\"ask\":\"explain\",\"domain\":\"b.example\"}\n");
         assert_eq!(read_from(explain.line().as_bytes()).await, Ok(explain));
-        let sessions = Request::Sessions { domain: None, limit: DEFAULT_LIMIT };
+        let sessions = Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain };
         assert_eq!(
             read_from(b"{\"ask\":\"sessions\"}").await,
             Ok(sessions),
@@ -95,7 +95,7 @@ mod tests {
     #[actix::test]
     async fn the_first_of_many_lines_is_the_request() {
         let lines = "{\"ask\":\"sessions\"}\n".to_owned() + &"{\"ask\":\"dance\"}\n".repeat(1000);
-        let sessions = Request::Sessions { domain: None, limit: DEFAULT_LIMIT };
+        let sessions = Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain };
         assert_eq!(read_from(lines.as_bytes()).await, Ok(sessions));
     }
 

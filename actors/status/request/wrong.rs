@@ -2,9 +2,10 @@
 
 use std::{fmt, net::SocketAddr};
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::Request;
+use super::{Order, Request};
 
 /// A fault of a request. `Display` names it, says what was expected, and gives an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,7 @@ enum Kind {
     Domain,
     Limit,
     Address,
+    Order,
 }
 
 const fn required(name: &'static str, kind: Kind) -> Field {
@@ -84,17 +86,21 @@ const fn optional(name: &'static str, kind: Kind) -> Field {
 
 const LIST: &[Field] = &[optional("domain", Kind::Domain), optional("limit", Kind::Limit)];
 
+const SESSIONS: &[Field] =
+    &[optional("domain", Kind::Domain), optional("limit", Kind::Limit), optional("order", Kind::Order)];
+
 const DOMAIN: &[Field] = &[required("domain", Kind::Domain)];
 
-static KNOWN: [Command; 7] = [
+static KNOWN: [Command; 8] = [
     Command { name: "explain", fields: DOMAIN, example: r#"{"ask":"explain","domain":"b.example"}"# },
-    Command { name: "sessions", fields: LIST, example: r#"{"ask":"sessions","limit":100}"# },
+    Command { name: "sessions", fields: SESSIONS, example: r#"{"ask":"sessions","limit":100}"# },
     Command { name: "queues", fields: LIST, example: r#"{"ask":"queues","limit":100}"# },
     Command {
         name: "components",
         fields: &[optional("name", Kind::Domain)],
         example: r#"{"ask":"components","name":"echo.example.org"}"#,
     },
+    Command { name: "mailboxes", fields: &[], example: r#"{"ask":"mailboxes"}"# },
     Command { name: "retry", fields: DOMAIN, example: r#"{"ask":"retry","domain":"b.example"}"# },
     Command {
         name: "expect-probe",
@@ -110,6 +116,7 @@ impl Kind {
             Self::Domain => value.is_string(),
             Self::Limit => value.as_u64().is_some_and(|limit| usize::try_from(limit).is_ok()),
             Self::Address => value.as_str().is_some_and(|text| text.parse::<SocketAddr>().is_ok()),
+            Self::Order => Order::deserialize(value).is_ok(),
         }
     }
 
@@ -118,6 +125,7 @@ impl Kind {
             Self::Domain => "a string with a domain",
             Self::Limit => "a whole number from 0 on",
             Self::Address => "a string with an IP address and a port",
+            Self::Order => r#""domain" or "recent""#,
         }
     }
 }
@@ -224,6 +232,7 @@ impl fmt::Display for WrongRequest {
             }
             Self::UnknownField { command, field } => {
                 let fields = names(command.fields.iter().map(|field| field.name));
+                let fields = if fields.is_empty() { "none" } else { &fields };
                 write!(f, "\"{field}\" is not a field of \"{}\", which has {fields}", command.name)?;
             }
             Self::MissingField { command, field } => {
@@ -268,7 +277,9 @@ mod tests {
         let domain = || "b.example".to_owned();
         let requests = [
             Request::Explain { domain: domain() },
-            Request::Sessions { domain: None, limit: DEFAULT_LIMIT },
+            Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain },
+            Request::Sessions { domain: Some(domain()), limit: 5, order: Order::Recent },
+            Request::Mailboxes,
             Request::Queues { domain: Some(domain()), limit: 0 },
             Request::Components { name: None },
             Request::Components { name: Some(domain()) },
@@ -282,14 +293,15 @@ mod tests {
         for command in &KNOWN {
             assert!(Request::parse(command.example.as_bytes()).is_ok(), "{}", command.example);
         }
-        let all = Request::Sessions { domain: None, limit: DEFAULT_LIMIT };
+        let all = Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain };
         assert_eq!(Request::parse(br#" {"ask":"sessions","domain":null} "#), Ok(all));
     }
 
     #[test]
     fn a_wrong_request_is_answered_with_the_field_the_expectation_and_an_example() {
         let example = format!("; a request is one line, for example {EXAMPLE}");
-        let commands = r#""explain", "sessions", "queues", "components", "retry", "expect-probe", "close""#;
+        let commands =
+            r#""explain", "sessions", "queues", "components", "mailboxes", "retry", "expect-probe", "close""#;
         for (line, answer) in [
             ("", "the request is empty"),
             (" \r", "the request is empty"),
@@ -332,6 +344,14 @@ mod tests {
             (
                 r#"{"ask":"queues","max":5}"#,
                 r#""max" is not a field of "queues", which has "domain", "limit"; a request is one line, for example {"ask":"queues","limit":100}"#,
+            ),
+            (
+                r#"{"ask":"mailboxes","limit":5}"#,
+                r#""limit" is not a field of "mailboxes", which has none; a request is one line, for example {"ask":"mailboxes"}"#,
+            ),
+            (
+                r#"{"ask":"sessions","order":"size"}"#,
+                r#""order" is "size": it has to be "domain" or "recent"; a request is one line, for example {"ask":"sessions","limit":100}"#,
             ),
             (
                 r#"{"ask":"expect-probe","address":"b.example"}"#,

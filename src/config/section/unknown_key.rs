@@ -1,6 +1,9 @@
 //! The message about an unknown key of the configuration file, with the key that is probably meant.
 
-use super::super::finding::Message;
+use super::{
+    super::finding::Message,
+    synonyms::{self, Synonym, meant, plain},
+};
 
 /// The message about the unknown `key` of the section `name`, which has the `known` keys.
 pub(super) fn unknown_key(name: &str, key: &str, known: &[&str]) -> Message {
@@ -10,19 +13,44 @@ pub(super) fn unknown_key(name: &str, key: &str, known: &[&str]) -> Message {
         name => format!("unknown key in [{name}]"),
     };
     let elsewhere = ELSEWHERE.iter().find(|(known, section)| *known == key && *section != name);
-    let synonym = SYNONYMS.iter().find(|(section, word, _)| *section == name && *word == key);
-    let help = match (elsewhere, synonym, nearest(key, known)) {
-        (_, Some((_, _, meant)), _) => format!("did you mean {meant}?"),
-        (Some((_, section)), ..) => format!("it belongs in [{section}]"),
+    let help = match (elsewhere, meant(name, key), nearest(key, known)) {
+        (_, Some(synonym), _) => format!("did you mean {}?", described(synonym)),
+        (Some((_, section)), ..) => format!("it belongs in {}", header(section)),
         (.., Some(near)) => format!("did you mean \"{near}\"?"),
         _ => format!("the known keys are \"{}\"", known.join("\", \"")),
     };
     Message::with_help(text, help)
 }
 
+/// `"secret"`, or `"component" in [listen], for example ["127.0.0.1:5347"]`.
+fn described(synonym: &Synonym) -> String {
+    let Synonym { used_in, section, key, example, .. } = synonym;
+    let mut text = match *key {
+        "" => header(section),
+        key if section == used_in => format!("\"{key}\""),
+        key => format!("\"{key}\" in {}", header(section)),
+    };
+    if !example.is_empty() {
+        text += &format!(", for example {example}");
+    }
+    text
+}
+
+/// `[s2s]`, or `[[component]]`.
+fn header(section: &str) -> String {
+    if REPEATABLE.contains(&section) { format!("[[{section}]]") } else { format!("[{section}]") }
+}
+
+/// Whether `key` of the section `name` is another word for `meant`, a key of the same section.
+pub(super) fn is_other_word(name: &str, key: &str, meant: &str) -> bool {
+    let synonym = synonyms::meant(name, key);
+    synonym.is_some_and(|synonym| synonym.section == name && synonym.key == meant)
+}
+
 /// The known word that is most similar to `word`, if any is similar enough.
 fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let similarity = |near: &&str| strsim::normalized_damerau_levenshtein(word, near);
+    let word = plain(word);
+    let similarity = |near: &&str| strsim::normalized_damerau_levenshtein(&word, near);
     let similar = known.iter().copied().filter(|near| similarity(near) >= SIMILAR);
     similar.max_by(|one, other| similarity(one).total_cmp(&similarity(other)))
 }
@@ -58,49 +86,4 @@ const ELSEWHERE: [(&str, &str); 23] = [
     ("keep", "component"),
     ("redeliver", "component"),
     ("nameservers", "dns"),
-];
-
-/// Words for a key in other servers: the section, the word, and the key.
-const SYNONYMS: [(&str, &str, &str); 41] = [
-    ("", "domains", "[[domain]]"),
-    ("", "components", "[[component]]"),
-    ("", "remotes", "[[remote]]"),
-    ("", "host", "[[domain]] with \"name\""),
-    ("", "hosts", "[[domain]] with \"name\""),
-    ("", "log_level", "\"log\""),
-    ("", "loglevel", "\"log\""),
-    ("", "threads", "\"workers\""),
-    ("listen", "port", "\"s2s\", for example [\"0.0.0.0:5269\"]"),
-    ("listen", "ports", "\"s2s\", for example [\"0.0.0.0:5269\"]"),
-    ("listen", "server", "\"s2s\""),
-    ("listen", "components", "\"component\""),
-    ("listen", "prometheus", "\"metrics\""),
-    ("listen", "socket", "\"control\""),
-    ("domain", "host", "\"name\""),
-    ("domain", "domain", "\"name\""),
-    ("domain", "cert", "\"certificate\""),
-    ("domain", "private_key", "\"key\""),
-    ("component", "password", "\"secret\""),
-    ("component", "pass", "\"secret\""),
-    ("component", "passwd", "\"secret\""),
-    ("component", "password_file", "\"secret_file\""),
-    ("component", "host", "\"name\""),
-    ("component", "domain", "\"name\""),
-    ("component", "jid", "\"name\""),
-    ("component", "cert", "\"certificate\""),
-    ("s2s", "secret", "\"dialback_secret\""),
-    ("s2s", "secret_file", "\"dialback_secret_file\""),
-    ("s2s", "require_tls", "\"tls\", for example \"required\""),
-    ("s2s", "encryption", "\"tls\", for example \"required\""),
-    ("s2s", "whitelist", "\"allow\""),
-    ("s2s", "blacklist", "\"deny\""),
-    ("s2s", "max_stanza_size", "\"max_stanza\""),
-    ("s2s", "smacks", "\"acks\""),
-    ("s2s", "stream_management", "\"acks\""),
-    ("s2s", "smacks_hibernation_time", "\"resume_timeout\""),
-    ("s2s", "smacks_max_ack_delay", "\"ack_timeout\""),
-    ("s2s", "resend", "\"repeat\""),
-    ("remote", "host", "\"address\", for example \"192.0.2.7:5269\""),
-    ("remote", "domain", "\"name\""),
-    ("dns", "servers", "\"nameservers\""),
 ];

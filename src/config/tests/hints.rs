@@ -2,7 +2,13 @@
 
 use std::path::Path;
 
-use crate::config::Examined;
+use crate::config::{
+    Examined,
+    section::{
+        REPEATABLE,
+        synonyms::{SYNONYMS, Synonym},
+    },
+};
 
 #[test]
 fn the_wrong_number_of_brackets_is_reported() {
@@ -56,10 +62,53 @@ fn keys_of_other_servers_get_a_hint_with_the_right_key() {
         ("[listen]\nprometheus = \"x\"\n", "did you mean \"metrics\"?"),
         ("domains = [\"a.example\"]\n", "did you mean [[domain]]?"),
         ("[s2s]\nblacklist = []\n", "did you mean \"deny\"?"),
+        ("[[component]]\nPassword = \"hush\"\n", "did you mean \"secret\"?"),
+        (
+            "[[component]]\nport = 5347\n",
+            "did you mean \"component\" in [listen], for example [\"127.0.0.1:5347\"]?",
+        ),
+        ("component_secret = \"hush\"\n", "did you mean \"secret\" in [[component]]?"),
+        ("hosts = [\"a.example\"]\n", "did you mean \"name\" in [[domain]]?"),
+        ("s2s_require_encryption = true\n", "did you mean \"tls\" in [s2s], for example \"required\"?"),
+        ("[s2s]\ncertfile = \"x\"\n", "did you mean \"certificate\" in [[domain]]?"),
+        ("[s2s]\nkeep = \"1h\"\n", "it belongs in [[component]]"),
+        ("[s2s]\nDialback-Secret = \"x\"\n", "did you mean \"dialback_secret\"?"),
     ] {
         let found = found_in(text);
         assert!(found.iter().any(|said| said.contains(meant)), "{meant} in {found:?}");
     }
+}
+
+#[test]
+fn every_key_that_a_hint_names_exists() {
+    for Synonym { used_in, words, section, key, .. } in SYNONYMS {
+        let header = |section: &str| match section {
+            "" => String::new(),
+            section if REPEATABLE.contains(&section) => format!("[[{section}]]\n"),
+            section => format!("[{section}]\n"),
+        };
+        let right =
+            if key.is_empty() { header(section) } else { format!("{}{key} = {{}}\n", header(section)) };
+        let found = found_in(&right);
+        assert!(!found.iter().any(|said| said.contains("unknown key")), "{right}: {found:?}");
+        for word in *words {
+            let found = found_in(&format!("{}{word} = {{}}\n", header(used_in)));
+            let is_hint = |said: &String| said.contains("unknown key") && said.contains("did you mean ");
+            assert!(found.iter().any(is_hint), "{word} in [{used_in}] is a key, or has no hint: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_required_key_under_another_name_is_one_problem() {
+    let problems = |text: &str| {
+        let found = found_in(text);
+        found.into_iter().filter(|said| !said.contains("warning")).collect::<Vec<_>>()
+    };
+    let found = problems("[[component]]\njid = \"a.example\"\npassword = \"0123456789abcdef\"\n");
+    assert_eq!(found.len(), 2, "{found:?}");
+    let found = problems("[[component]]\nname = \"a.example\"\npasswords = \"0123456789abcdef\"\n");
+    assert!(found.iter().any(|said| said.contains("component.secret: is missing")), "{found:?}");
 }
 
 #[test]

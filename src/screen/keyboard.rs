@@ -11,20 +11,27 @@ use std::{
     time::Duration,
 };
 
-/// An event of the terminal that ends the view.
+/// An event of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
-    /// A key that ends the view.
+pub(crate) enum Key {
+    /// A key that ends the view: q, Escape, Control-C or Control-D.
     Quit,
     /// The terminal was closed, or cannot be read.
     Closed,
+    /// A key with a character of ASCII.
+    Char(char),
+    Tab,
+    Up,
+    Down,
+    PageUp,
+    PageDown,
 }
 
 /// Starts a thread that reads the terminal. It must be in raw mode, in which a read of 0 bytes means its end.
 ///
 /// # Errors
 /// The process has no terminal to read from.
-pub(super) fn listen() -> io::Result<Receiver<Key>> {
+pub(crate) fn listen() -> io::Result<Receiver<Key>> {
     // If standard input is the log, keys are read from the controlling terminal.
     let terminal: Box<dyn Read + Send> = match io::stdin().is_terminal() {
         true => Box::new(io::stdin()),
@@ -39,10 +46,9 @@ pub(super) fn listen() -> io::Result<Receiver<Key>> {
 fn read(mut terminal: impl Read, keys: &SyncSender<Key>) {
     let mut bytes = [0; 256];
     loop {
-        let key = match terminal.read(&mut bytes) {
-            Ok(0) => Key::Closed,
-            Ok(length) if quits(&bytes[..length]) => Key::Quit,
-            Ok(_) => continue,
+        let pressed = match terminal.read(&mut bytes) {
+            Ok(0) => vec![Key::Closed],
+            Ok(length) => parsed(&bytes[..length]),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             // Another process has set the terminal to non-blocking mode.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -50,29 +56,58 @@ fn read(mut terminal: impl Read, keys: &SyncSender<Key>) {
                 continue;
             }
             // EIO: the terminal was closed, or this process is not in its foreground group.
-            Err(_) => Key::Closed,
+            Err(_) => vec![Key::Closed],
         };
-        let _ = keys.send(key);
-        return;
+        for key in pressed {
+            if matches!(key, Key::Quit | Key::Closed) {
+                let _ = keys.send(key);
+                return;
+            }
+            // A view that is busy needs no more keys than wait already.
+            let _ = keys.try_send(key);
+        }
     }
 }
 
-/// Whether one of the keys is q, Escape, Control-C or Control-D. Escape sequences of other keys are skipped.
-fn quits(mut keys: &[u8]) -> bool {
+/// The keys in these bytes, up to one that ends the view. Escape sequences of other keys are skipped.
+fn parsed(mut bytes: &[u8]) -> Vec<Key> {
+    let mut keys = Vec::new();
     loop {
-        keys = match keys {
-            [] => return false,
-            [b'q' | CONTROL_C | CONTROL_D, ..] | [ESCAPE] => return true,
+        let key;
+        (key, bytes) = match bytes {
+            [] => return keys,
+            [b'q' | CONTROL_C | CONTROL_D, ..] | [ESCAPE] => {
+                keys.push(Key::Quit);
+                return keys;
+            }
             // CSI: parameters, then one final byte (ECMA-48 section 5.4).
             [ESCAPE, b'[', rest @ ..] => {
                 let end = rest.iter().position(|byte| (0x40..=0x7e).contains(byte));
-                end.map_or(&[], |end| &rest[end + 1..])
+                end.map_or((None, &[][..]), |end| (named(&rest[..end], rest[end]), &rest[end + 1..]))
             }
-            // SS3 and one byte: function keys.
-            [ESCAPE, b'O', rest @ ..] => rest.get(1..).unwrap_or_default(),
+            // SS3 and one byte: function keys, and arrows in application mode.
+            [ESCAPE, b'O', rest @ ..] => {
+                let key = rest.first().and_then(|byte| named(b"", *byte));
+                (key, rest.get(1..).unwrap_or_default())
+            }
             // Alt and a key.
-            [ESCAPE, _, rest @ ..] | [_, rest @ ..] => rest,
+            [ESCAPE, _, rest @ ..] => (None, rest),
+            [b'\t', rest @ ..] => (Some(Key::Tab), rest),
+            [byte @ b' '..=b'~', rest @ ..] => (Some(Key::Char(char::from(*byte))), rest),
+            [_, rest @ ..] => (None, rest),
         };
+        keys.extend(key);
+    }
+}
+
+/// The key of a control sequence (xterm, "PC-Style Function Keys").
+fn named(parameters: &[u8], last: u8) -> Option<Key> {
+    match (parameters, last) {
+        (_, b'A') => Some(Key::Up),
+        (_, b'B') => Some(Key::Down),
+        ([b'5', ..], b'~') => Some(Key::PageUp),
+        ([b'6', ..], b'~') => Some(Key::PageDown),
+        _ => None,
     }
 }
 
@@ -80,8 +115,8 @@ const CONTROL_C: u8 = 3;
 const CONTROL_D: u8 = 4;
 const ESCAPE: u8 = 0x1b;
 
-/// One event ends the view, so only one is sent.
-const CAPACITY: usize = 1;
+/// Keys that wait for the view. It reads them several times a second.
+const CAPACITY: usize = 16;
 
 /// Interval between reads of a non-blocking terminal.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -112,10 +147,10 @@ mod tests {
 
     #[test]
     fn the_end_of_the_terminal_and_a_failed_read_close_it() {
-        assert_eq!(keys(&[Ok(b"x"), Ok(b"")]), [Key::Closed]);
+        assert_eq!(keys(&[Ok(b"x"), Ok(b"")]), [Key::Char('x'), Key::Closed]);
         // EIO has no kind in the standard library.
         for kind in [ErrorKind::Other, ErrorKind::PermissionDenied, ErrorKind::NotFound] {
-            assert_eq!(keys(&[Ok(b"x"), Err(kind)]), [Key::Closed], "{kind:?}");
+            assert_eq!(keys(&[Ok(b"\x01"), Err(kind)]), [Key::Closed], "{kind:?}");
         }
     }
 
@@ -126,7 +161,18 @@ mod tests {
     }
 
     #[test]
+    fn many_keys_at_once_do_not_block_and_the_end_is_not_lost() {
+        let (sender, receiver) = sync_channel(CAPACITY);
+        let reader = thread::spawn(move || {
+            read(Script([Ok(&[b'x'; 200][..]), Ok(&[b'x'; 200][..]), Ok(&b"q"[..])].into()), &sender);
+        });
+        assert_eq!(receiver.iter().last(), Some(Key::Quit));
+        assert!(reader.join().is_ok());
+    }
+
+    #[test]
     fn only_certain_keys_end_the_view() {
+        let quits = |keys: &[u8]| parsed(keys).contains(&Key::Quit);
         for keys in [&b"q"[..], b"\x1b", b"\x03", b"\x04", b"xxq", b"\x1b[A\x1b", b"\x1bOPq", b"\x1b[1;5Bq"] {
             assert!(quits(keys), "{keys:?}");
         }
@@ -144,5 +190,21 @@ mod tests {
         ] {
             assert!(!quits(keys), "{keys:?}");
         }
+    }
+
+    #[test]
+    fn arrows_pages_and_characters_are_told_apart() {
+        let bytes = b"1\t\x1b[A\x1bOB\x1b[5~\x1b[6~\x1b[1;5As";
+        let expected = [
+            Key::Char('1'),
+            Key::Tab,
+            Key::Up,
+            Key::Down,
+            Key::PageUp,
+            Key::PageDown,
+            Key::Up,
+            Key::Char('s'),
+        ];
+        assert_eq!(parsed(bytes), expected);
     }
 }

@@ -1,0 +1,185 @@
+//! The screen of the commands that show something live: `mailboxes` and `top`. Whatever ends them restores the
+//! terminal.
+
+pub(crate) mod keyboard;
+
+use std::{
+    io::{self, Write as _},
+    panic, process,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use crossterm::{
+    cursor, queue,
+    style::{Attribute, Color, Print, ResetColor, SetAttribute, SetForegroundColor},
+    terminal::{self, Clear, ClearType},
+};
+
+use crate::text::width::beginning;
+
+/// A line of text with its style.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) text: String,
+    pub(crate) style: Style,
+}
+
+/// How a line is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// The header of a table.
+    Header,
+    Plain,
+    /// Something that needs attention soon: a mailbox that is at least half full.
+    Warning,
+    /// Something that needs attention now: a full mailbox.
+    Alarm,
+    /// An explanation.
+    Dim,
+}
+
+impl Row {
+    /// A line of text with a style.
+    pub(crate) fn new(text: impl Into<String>, style: Style) -> Self {
+        Self { text: text.into(), style }
+    }
+}
+
+/// Cuts rows to a screen of this width and height, in columns and rows.
+pub(crate) fn cut(mut rows: Vec<Row>, (width, height): (usize, usize)) -> Vec<Row> {
+    rows.truncate(height);
+    rows.iter_mut().for_each(|row| {
+        let kept = beginning(&row.text, width).len();
+        row.text.truncate(kept);
+    });
+    rows
+}
+
+/// The alternate screen of the terminal, in raw mode. Dropping it restores the terminal; a panic in any thread
+/// restores it too, before its message is written.
+pub(crate) struct AlternateScreen(io::Stdout);
+
+impl AlternateScreen {
+    /// Takes the terminal of standard output.
+    ///
+    /// # Errors
+    /// Standard output is not a terminal, or cannot be written.
+    pub(crate) fn enter() -> io::Result<Self> {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            restore();
+            before(panic);
+        }));
+        terminal::enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        let mut screen = Self(io::stdout());
+        queue!(screen.0, terminal::EnterAlternateScreen, cursor::Hide, terminal::DisableLineWrap)?;
+        screen.0.flush()?;
+        Ok(screen)
+    }
+
+    /// Draws over the previous rows, without flicker.
+    ///
+    /// # Errors
+    /// The terminal cannot be written, or a panic in another thread has restored it.
+    pub(crate) fn draw(&mut self, rows: &[Row]) -> io::Result<()> {
+        if !TAKEN.load(Ordering::SeqCst) {
+            return Err(io::Error::other("a part of this program failed"));
+        }
+        let out = &mut self.0;
+        queue!(out, terminal::BeginSynchronizedUpdate)?;
+        for (row, number) in rows.iter().zip(0_u16..) {
+            queue!(out, cursor::MoveTo(0, number))?;
+            match row.style {
+                Style::Header => queue!(out, SetAttribute(Attribute::Bold))?,
+                Style::Dim => queue!(out, SetAttribute(Attribute::Dim))?,
+                Style::Warning => queue!(out, SetForegroundColor(Color::Yellow))?,
+                Style::Alarm => queue!(out, SetForegroundColor(Color::Red))?,
+                Style::Plain => {}
+            }
+            queue!(out, Print(&row.text), ResetColor, SetAttribute(Attribute::Reset))?;
+            queue!(out, Clear(ClearType::UntilNewLine))?;
+        }
+        queue!(out, terminal::EndSynchronizedUpdate)?;
+        out.flush()
+    }
+}
+
+impl Drop for AlternateScreen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Restores the terminal, once.
+fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let mut out = io::stdout();
+        let _ = queue!(out, terminal::EnableLineWrap, cursor::Show, terminal::LeaveAlternateScreen);
+        let _ = out.flush();
+        let _ = terminal::disable_raw_mode();
+    }
+}
+
+/// Whether the terminal shows the alternate screen. The hook of panics needs to know it too.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Receives the signals that end the process, so that the terminal can be restored before.
+///
+/// # Errors
+/// The handlers of the signals cannot be installed.
+pub(crate) fn stop_signals() -> io::Result<Receiver<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (sender, stop) = sync_channel(1);
+    let (ready, installed) = sync_channel(1);
+    thread::spawn(move || {
+        use tokio::signal::unix::{SignalKind, signal};
+        runtime.block_on(async {
+            let kinds =
+                [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
+            let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup), Ok(mut quit)] = kinds.map(signal)
+            else {
+                return;
+            };
+            let _ = ready.send(());
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+                _ = quit.recv() => {}
+            }
+            let _ = sender.send(());
+        });
+        // The main thread may be blocked in a write to the terminal.
+        thread::sleep(RESTORE);
+        process::exit(0);
+    });
+    installed.recv().map_err(|_| io::Error::other("cannot install signal handlers"))?;
+    Ok(stop)
+}
+
+/// Time to restore the terminal after a signal.
+const RESTORE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::width::width;
+
+    #[test]
+    fn rows_are_cut_to_columns_and_not_to_characters() {
+        let rows = vec![
+            Row::new("例え例え", Style::Plain),
+            Row::new("abc", Style::Dim),
+            Row::new("x", Style::Plain),
+        ];
+        let cut = cut(rows, (3, 2));
+        assert_eq!(cut, [Row::new("例", Style::Plain), Row::new("abc", Style::Dim)]);
+        assert!(cut.iter().all(|row| width(&row.text) <= 3));
+    }
+}
