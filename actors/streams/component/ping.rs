@@ -86,14 +86,13 @@ impl Component {
         }
     }
 
-    /// Waits for the answer to a ping. A component that is not read at the moment, because of `max_rate` or since the
-    /// router is busy, gets more time.
+    /// Waits for the answer to a ping. A component that is not read at the moment because of `max_rate` gets more time.
     fn await_answer(id: String, context: &mut Context<Self>) {
         context.run_later(ANSWERS_WITHIN, move |component, context| {
             if !component.ping.is_unanswered_with(&id) || component.connection.has_ended() {
                 return;
             }
-            if component.silence.is_last_read_held() {
+            if component.is_read_paused() {
                 return Self::await_answer(id, context);
             }
             component.give_up_on_answer(context);
