@@ -2,9 +2,9 @@
 //! stanzas arrive.
 //!
 //! Each configured component has a seat, by the first of its names: a bounded queue, and the connection that serves the
-//! names, if there is one. A
-//! connection asks for what waits, in portions. When nothing waits any more, the router sends to it directly. A name that
-//! has been absent for longer than a stanza may wait gets no queue for it: the stanza is answered at once.
+//! names, if there is one. A connection asks for what waits, in portions. When nothing waits any more, the router sends to
+//! it directly. A component that has been absent for longer than a stanza may wait gets no queue for it: the stanza is
+//! answered at once.
 //!
 //! The handover of a queue to its connection, and the return of stanzas from a connection that ended, are described in
 //! the documentation of the crate.

@@ -152,9 +152,24 @@ fn names(section: &Section<'_>, lines: &mut Vec<(Domain, usize)>) -> Vec<Domain>
     if let Some(repeated) = value::repeated(&further) {
         section.problem("names", format!("contains {repeated} twice"));
     }
-    name.iter().for_each(|name| refuse_duplicate(section, "name", name, lines));
-    further.iter().for_each(|name| refuse_duplicate(section, "names", name, lines));
+    for (key, name) in
+        name.iter().map(|name| ("name", name)).chain(further.iter().map(|name| ("names", name)))
+    {
+        refuse_duplicate(section, key, name, lines);
+        warn_if_whole_registry(section, key, name);
+    }
     name.into_iter().chain(further).collect()
+}
+
+/// Adds a warning for a wildcard such as `*.org`.
+fn warn_if_whole_registry(section: &Section<'_>, key: &str, name: &Domain) {
+    let parent = name.wildcard_parent().filter(|parent| !parent.as_str().contains('.'));
+    if let Some(parent) = parent.filter(|parent| parent.as_str() != "localhost") {
+        let text = format!(
+            "{name} takes every domain below \"{parent}\" for one of this node: none can be reached on another server"
+        );
+        section.warning(key, Message::with_help(text, "name the domain above your own: \"*.example.org\""));
+    }
 }
 
 fn inherited<'a>(

@@ -2,7 +2,8 @@
 //! names, or several.
 //!
 //! The component may open its stream with any of its names; with a wildcard, `*.example.org`, also with any domain that
-//! it matches, or with the domain `example.org` above them. A [`Handshake`] ends in an [`Open`] stream once the driver has found that the name is free.
+//! it matches, or with the domain `example.org` above them. A [`Handshake`] ends in an [`Open`] stream once the driver has
+//! found that the component is not connected.
 use crate::{
     Domain, Served,
     dialback::hex,

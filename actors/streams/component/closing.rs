@@ -84,11 +84,6 @@ impl Silence {
             self.last_read = permit.watch();
         }
     }
-
-    /// Whether the component is not read at the moment: its last read is still being processed.
-    pub(super) fn is_last_read_held(&self) -> bool {
-        self.last_read.is_held()
-    }
 }
 
 impl Component {
@@ -334,7 +329,7 @@ impl Component {
 
     /// Whether all stanzas that were taken are written, in a queue, or answered.
     pub(super) fn is_processed(&self) -> bool {
-        !self.silence.is_last_read_held() && !self.intake.is_pending()
+        !self.silence.last_read.is_held() && !self.intake.is_pending()
     }
 
     /// Counts a check; returns whether nothing was read during the last checks while reading was possible. It is

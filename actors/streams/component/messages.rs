@@ -39,7 +39,7 @@ pub struct Retire;
 /// Report the state of the link.
 #[derive(Debug)]
 pub struct Show {
-    /// Report it only if the component is configured under this name.
+    /// Report it only if the component serves this name.
     pub of: Option<Domain>,
     /// Receives the report.
     pub links: mpsc::Sender<report::LinkReport>,

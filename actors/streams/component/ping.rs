@@ -97,8 +97,7 @@ impl Component {
         }
     }
 
-    /// Waits for the answer to a ping. A component that is not read at the moment, because of `max_rate` or since the
-    /// router is busy, gets more time.
+    /// Waits for the answer to a ping. A component that is not read at the moment because of `max_rate` gets more time.
     pub(super) fn await_answer(
         id: String,
         within: Duration,
@@ -109,7 +108,7 @@ impl Component {
             if !component.ping.is_unanswered_with(&id) || component.connection.has_ended() {
                 return;
             }
-            if component.silence.is_last_read_held() {
+            if component.is_read_paused() {
                 return Self::await_answer(id, within, reason, context);
             }
             component.give_up_on_answer(reason, context);

@@ -10,11 +10,13 @@ use crate::{flow::throttle::Throttle, settings::Rate};
 pub(super) struct RateLimit {
     rate: Option<Rate>,
     throttle: Throttle,
+    /// The end of the last pause.
+    paused_until: Option<Instant>,
 }
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self { rate: None, throttle: Throttle::new(None) }
+        Self { rate: None, throttle: Throttle::new(None), paused_until: None }
     }
 }
 
@@ -51,7 +53,15 @@ impl Component {
     /// many elements were refused.
     pub(super) fn pause_after(&mut self, bytes: usize, stanzas: u64) -> Option<Duration> {
         let unproductive = self.intake.pause_after(self.machine.take_unproductive());
-        unproductive.max(self.rate_limit.pause_after(bytes, stanzas, clock::now()))
+        let now = clock::now();
+        let pause = unproductive.max(self.rate_limit.pause_after(bytes, stanzas, now));
+        self.rate_limit.paused_until = pause.map(|pause| now + pause);
+        pause
+    }
+
+    /// Whether nothing is read at the moment because of [`Self::pause_after`].
+    pub(super) fn is_read_paused(&self) -> bool {
+        self.rate_limit.paused_until.is_some_and(|end| clock::now() < end)
     }
 }
 

@@ -13,7 +13,7 @@ impl Component {
     /// reported by the router.
     fn has_old_secret(&self, new: &Environment) -> bool {
         let Some(name) = self.binding.name() else { return false };
-        let configured = |names: &'_ Names| names.get(name).filter(|it| it.name == *name).cloned();
+        let configured = |names: &Names| names.get(name).filter(|it| it.name == *name).cloned();
         let (old, new) = (configured(&self.environment.names), configured(&new.names));
         new.is_some_and(|new| old.is_none_or(|old| old.secret != new.secret))
     }

@@ -1,12 +1,19 @@
 //! Commands of an operator: report a component connection.
 
 use actix::{Context, Handler};
+use xmpp::Domain;
 
 use super::{Component, Show};
 use mailbox::Queued;
 use status::report::{Authentication, Direction, LinkReport, LinkState, Pair};
 
 impl Component {
+    /// Whether the component serves a name, or wants to.
+    fn is_of(&self, name: &Domain) -> bool {
+        let component = self.environment.names.get(name).map_or(name, |configured| &configured.name);
+        self.binding.name() == Some(component)
+    }
+
     fn report(&self) -> LinkReport {
         let state = match self.binding.was_bound() {
             _ if self.connection.has_ended() => LinkState::Closing,
@@ -28,7 +35,7 @@ impl Handler<Queued<Show>> for Component {
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
         let Show { of, links } = show.into_message();
-        if of.is_none_or(|name| self.binding.name() == Some(&name)) {
+        if of.is_none_or(|name| self.is_of(&name)) {
             // The command may have been cancelled, or have enough links.
             let _ = links.try_send(self.report());
         }

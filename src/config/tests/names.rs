@@ -76,6 +76,17 @@ fn wrong_names_are_reported() {
 }
 
 #[test]
+fn a_wildcard_for_a_whole_registry_is_a_warning() {
+    let findings = Dir::new().findings(&with("names = [\"*.org\", \"*.localhost\", \"*.a.example\"]"));
+    let warned = findings.iter().filter(|finding| finding.contains("takes every domain below"));
+    assert_eq!(warned.count(), 1, "{findings:#?}");
+    assert!(
+        findings.iter().any(|finding| finding.contains("component.names: *.org takes every")),
+        "{findings:#?}"
+    );
+}
+
+#[test]
 fn each_name_has_the_certificate_of_the_nearest_domain() {
     let authority = Authority::new("authority").unwrap();
     let dir = dir().with_certificate(&authority, "rooms.a.example");
