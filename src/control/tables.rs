@@ -126,7 +126,7 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
             component.name.clone(),
             if component.connected { "connected" } else { "not connected" }.to_owned(),
             page.time_with_age(component.since),
-            link.and_then(|link| link.address.as_ref()).map_or_else(none, ToString::to_string),
+            link.map_or_else(none, address),
             link.map_or_else(none, |link| stanzas_and_bytes(link.received)),
             link.map_or_else(none, |link| stanzas_and_bytes(link.sent)),
             stanzas_and_bytes(link.map_or(component.waiting, |link| component.waiting.plus(link.waiting))),
@@ -140,6 +140,15 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
         ]);
     }
     page.table(&table);
+}
+
+/// The address of a component, and its encryption if it has one.
+fn address(link: &LinkReport) -> String {
+    let address = link.address.as_ref().map_or_else(none, ToString::to_string);
+    match &link.tls {
+        Some(tls) => format!("{address}, {}", tls.protocol),
+        None => address,
+    }
 }
 
 /// The encryption of a link whose peer needs a certificate. A component proves its name by a secret.
