@@ -17,7 +17,7 @@ pub use net::{
     subnet::Subnet,
     unix_socket::Permissions,
 };
-pub use status::address::Address;
+pub use status::address::{Address, UNIX};
 
 /// All settings of a node.
 #[derive(Clone, Debug)]

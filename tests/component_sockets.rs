@@ -155,7 +155,9 @@ fn a_foreign_client_verifies_the_certificate_and_connects_over_tls() {
     let json: Value = serde_json::from_str(&place.tells(&["components", BOT, "--json"])).unwrap();
     assert_eq!(json["components"][0]["link"]["tls"]["protocol"], "TLSv1.3", "{json}");
     let table = place.tells(&["sessions", BOT]);
-    assert!(table.contains("TLSv1.3") && !table.contains("certificate: "), "{table}");
+    assert!(table.contains("  TLSv1.3 ") && !table.contains("certificate: "), "{table}");
+    let table = place.tells(&["components", BOT]);
+    assert!(table.contains(", TLSv1.3  "), "{table}");
     drop(input);
     client.kill().unwrap();
     client.wait().unwrap();

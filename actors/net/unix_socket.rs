@@ -331,10 +331,18 @@ mod tests {
     async fn refuses_the_socket_of_a_node_that_accepts_nothing_now() {
         let directory = Directory::new("hung");
         let path = directory.0.join("component.sock");
-        let _hung = bind(&path, OWNER_ONLY).unwrap();
+        let address = SockAddr::unix(&path).unwrap();
+        let hung = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        hung.bind(&address).unwrap();
+        hung.listen(1).unwrap();
         let mut waiting = Vec::new();
-        while waiting.len() <= BACKLOG as usize {
-            waiting.push(UnixStream::connect(&path).unwrap());
+        loop {
+            let client = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            client.set_nonblocking(true).unwrap();
+            match client.connect(&address) {
+                Ok(()) => waiting.push(client),
+                Err(error) => break assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
         }
         assert!(matches!(bind(&path, OWNER_ONLY), Err(Error::Taken)));
     }

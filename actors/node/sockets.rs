@@ -48,7 +48,7 @@ impl Sockets {
 }
 
 /// The address that a socket is bound to.
-pub(super) fn address(socket: &Listener) -> Option<Address> {
+fn address(socket: &Listener) -> Option<Address> {
     match socket.path() {
         Some(path) => Some(path.into()),
         None => socket.local_addr().ok().map(Address::Tcp),

@@ -8,9 +8,8 @@ use std::{
 use xmpp::{Domain, policy::Pattern};
 
 use super::source::Source;
-use actors::settings::{Address, HostPort, Subnet};
+use actors::settings::{Address, HostPort, Subnet, UNIX};
 use net::unix_socket;
-use status::address::UNIX;
 
 /// A duration: `"30s"`, `"1h 30min"`, `"250ms"`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {

@@ -132,7 +132,7 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
             component.name.as_str().into(),
             if component.connected { "connected" } else { "not connected" }.into(),
             since(page, component.since),
-            link.map_or_else(none, address),
+            link.map_or_else(none, component_address),
             link.map_or_else(none, |link| stanzas_and_bytes(link.received)),
             link.map_or_else(none, |link| stanzas_and_bytes(link.sent)),
             waiting(component),
@@ -148,6 +148,16 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
         ]);
     }
     page.table(table, Cut::Below);
+}
+
+/// The address of a component, and its encryption if it has one.
+fn component_address(link: &LinkReport) -> Cell {
+    match (&link.address, &link.tls) {
+        (Some(address), Some(tls)) => {
+            Cell::with_short(format!("{address}, {}", tls.protocol), address.to_string())
+        }
+        _ => address(link),
+    }
 }
 
 /// The encryption of a link whose peer needs a certificate. A component proves its name by a secret.

@@ -241,6 +241,9 @@ impl Listener {
                         "TLS handshake failed"
                     );
                 }
+                if let Some(connection) = self.connections.get_mut(&caller) {
+                    connection.penalty = FAILED_HANDSHAKE;
+                }
                 self.forget(caller, context);
             }
             outcome => self.end(outcome, caller, context),
@@ -288,3 +291,7 @@ impl Listener {
 /// The first byte of a TLS connection: a record of type handshake (RFC 8446 section 5.1). No XML begins with
 /// it.
 const TLS_HANDSHAKE: u8 = 0x16;
+
+/// How long a connection of a component stays counted among the unauthenticated ones of its address after a TLS handshake
+/// that failed: with 64 at one time, an address causes 64 handshakes per second at most.
+const FAILED_HANDSHAKE: Duration = Duration::from_secs(1);

@@ -2,8 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::super::{finding::Message, section::Section, value};
-use crate::users;
+use super::super::{super::users, finding::Message, section::Section, value};
 use actors::settings::{Address, Listen, Permissions, Subnet};
 
 /// The values of the keys.
