@@ -291,7 +291,12 @@ fn a_file_that_is_removed_or_replaced_while_the_node_runs_is_followed_by_a_new_o
     // A backup.
     fs::write(file.with_extension("backup"), "").unwrap();
     fs::rename(file.with_extension("backup"), &file).unwrap();
-    watched.node.eventually_logs(&["ERROR", "nuncio::journal", "was moved, removed or replaced", "moved_to="]);
+    watched.node.eventually_logs(&[
+        "ERROR",
+        "nuncio::journal",
+        "was moved, removed or replaced",
+        "moved_to=",
+    ]);
     let mut node = watched.node;
     node.process().signal("KILL");
     node.process().exit_within(SOON);

@@ -149,7 +149,8 @@ impl<T> Journal<T> {
     /// # Errors
     /// The store does not work; with the error if it has just failed.
     pub fn read(&mut self, keys: &[u64], now: Instant) -> Result<Vec<Option<Record>>, Option<Error>> {
-        let (State::Works(store) | State::Fails(Failing { why: Why::Elsewhere(store), .. })) = &mut self.state
+        let (State::Works(store) | State::Fails(Failing { why: Why::Elsewhere(store), .. })) =
+            &mut self.state
         else {
             return Err(None);
         };

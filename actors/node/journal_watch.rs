@@ -102,7 +102,8 @@ mod tests {
 
     /// What is reported within five minutes if the first answer takes this time.
     async fn reported(wait: Duration) -> Vec<Change> {
-        let slow = mailbox::start_on(&Arbiter::current(), &Meter::new("slow", 8, None), "slow", move |_| Slow(wait));
+        let slow =
+            mailbox::start_on(&Arbiter::current(), &Meter::new("slow", 8, None), "slow", move |_| Slow(wait));
         let (tell, mut told) = mpsc::channel(8);
         let asking = ask(slow.outlet(), |change| tell.try_send(change).unwrap());
         let _ = tokio::time::timeout(Duration::from_secs(300), asking).await;

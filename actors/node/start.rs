@@ -142,7 +142,8 @@ impl Node {
         let scrapes =
             sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, scraped.clone())));
         let tasks = scrapes.chain(opened.as_ref().zip(settings.journal.as_ref()).map(|(opened, journal)| {
-            let (asked, path, writer) = (opened.mailbox.outlet(), journal.path.clone(), opened.writer.clone());
+            let (asked, path, writer) =
+                (opened.mailbox.outlet(), journal.path.clone(), opened.writer.clone());
             actix::spawn(async move { journal_watch::watch(asked, &path, writer).await })
         }));
         let tasks = tasks.collect();

@@ -103,10 +103,8 @@ impl Promise {
         owners: Owners,
         guard: PanicGuard,
     ) -> Self {
-        let disk = owners
-            .journal
-            .as_ref()
-            .map(|store| Disk::new(store, Waits::ForLink, own.outlet(), own.outlet()));
+        let disk =
+            owners.journal.as_ref().map(|store| Disk::new(store, Waits::ForLink, own.outlet(), own.outlet()));
         let mut waiting = Waiting::new(bounds.clone());
         if disk.is_some() {
             waiting.use_journal();

@@ -67,13 +67,14 @@ fn what_waits_for_a_component_on_the_disk_is_shown() {
     let (network, place) = (Network::new(), Place::new());
     let setup = place.setup().set("journal.path", "\"waiting.redb\"").set("absence.max_stanzas", "4");
     let node = Node::start(&network, setup);
-    let outbox = node.outbox();
+    let mut outbox = node.outbox();
     for number in 0..10 {
         outbox.sends_message("inbox.nuncio.example", &number.to_string(), "");
     }
     let told = eventually("six stanzas wait on the disk", || {
         let told = place.tells(&["explain", "inbox.nuncio.example"]);
-        told.contains("; 10 stanzas wait, all of them in the journal, 6 of them on the disk only").then_some(told)
+        told.contains("; 10 stanzas wait, all of them in the journal, 6 of them on the disk only")
+            .then_some(told)
     });
     assert!(told.contains("because the queue is full, the first is answered with an error in "), "{told}");
     let json = place.json(&["components", "inbox.nuncio.example"]);

@@ -107,7 +107,9 @@ impl Tree<'_> {
         visit: &mut dyn FnMut(&[u8], &[u8]),
     ) -> io::Result<()> {
         let Some(bytes) = self.read(page)? else { return Ok(()) };
-        let count = usize::from(bytes.get(2..4).and_then(|bytes| bytes.first_chunk()).copied().map_or(0, u16::from_le_bytes));
+        let count = usize::from(
+            bytes.get(2..4).and_then(|bytes| bytes.first_chunk()).copied().map_or(0, u16::from_le_bytes),
+        );
         match bytes.first() {
             Some(&LEAF) => leaf(&bytes, count, keys, visit),
             Some(&BRANCH) if deepest > 0 => {

@@ -118,13 +118,7 @@ impl<T> Journal<T> {
     }
 
     /// Sets a damaged store aside, and begins a new one with what can be read of it.
-    fn set_aside(
-        &mut self,
-        error: Error,
-        why: Why,
-        since: Instant,
-        now: Instant,
-    ) -> Result<SetAside, Error> {
+    fn set_aside(&mut self, error: Error, why: Why, since: Instant, now: Instant) -> Result<SetAside, Error> {
         match self.opener.set_aside() {
             Ok(name) => self.begin_from_aside(SetAside { name, error, saved: 0 }, since, now),
             Err(error) => Err(self.fail(why, since, now, error.into())),
@@ -148,7 +142,12 @@ impl<T> Journal<T> {
     }
 
     /// Begins a new store in the place of one that is elsewhere.
-    fn begin_anew(&mut self, mut old: Box<dyn Store>, since: Instant, now: Instant) -> Result<Replaced, Error> {
+    fn begin_anew(
+        &mut self,
+        mut old: Box<dyn Store>,
+        since: Instant,
+        now: Instant,
+    ) -> Result<Replaced, Error> {
         match restore::begin_anew(&mut *self.opener, &mut *old) {
             Ok(Moved { store, amount, found }) => {
                 (self.state, self.stored) = (State::Works(store), amount);

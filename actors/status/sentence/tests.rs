@@ -90,8 +90,7 @@ fn an_absent_component_comes_with_what_waits_for_it() {
         "echo.example.org: component not connected for 12 s; 31 stanzas wait, the first is answered with an error in 4 min; \
          it has not connected since the start of the node"
     );
-    let full =
-        ComponentReport { kept: 31, on_disk: Amount { stanzas: 20, bytes: 2000 }, ..absent.clone() };
+    let full = ComponentReport { kept: 31, on_disk: Amount { stanzas: 20, bytes: 2000 }, ..absent.clone() };
     assert!(
         component(&full, now).contains(
             "; 31 stanzas wait, all of them in the journal, 20 of them on the disk only, because the queue is full, \

@@ -83,7 +83,11 @@ impl Seats {
     }
 
     /// Takes out the stanzas of the overflow whose time is over.
-    pub(in super::super) fn take_expired_overflow(&mut self, name: &Domain, now: Instant) -> Option<TakenOut> {
+    pub(in super::super) fn take_expired_overflow(
+        &mut self,
+        name: &Domain,
+        now: Instant,
+    ) -> Option<TakenOut> {
         let next = self.get(name)?.overflow.next_expiry()?;
         if next > now {
             return None;
@@ -97,11 +101,7 @@ impl Seats {
     }
 
     /// Changes a queue that has a part in the journal.
-    fn with_overflow<T>(
-        &mut self,
-        name: &Domain,
-        act: impl FnOnce(&mut LongQueue<'_>) -> T,
-    ) -> Option<T> {
+    fn with_overflow<T>(&mut self, name: &Domain, act: impl FnOnce(&mut LongQueue<'_>) -> T) -> Option<T> {
         self.has_overflow(name).then(|| self.with(name, false, act)).flatten()
     }
 
