@@ -1,13 +1,13 @@
 //! Reads the records of a file that redb does not open: those that its tree of records leads to.
 //!
 //! A [`scan`](crate::scan) also finds records that were removed, since a file keeps their bytes. The tree leads only to
-//! those that were there at the last commit, or at the one before if its root is lost. What is behind a damaged page is
-//! not found.
+//! those that were there at the last commit. What is behind a damaged page is not found. The tree of the commit before is
+//! not used, even if the last one is lost: between the two, records of delivered messages may have been removed long ago.
 //!
 //! The format is that of redb 2 (`header.rs`, `btree_base.rs`, `table_tree_base.rs` there). Nothing is taken on trust: a
 //! page that is not consistent is left out, and each record has a checksum of its own.
 
-use std::{collections::HashSet, fs::File, io, os::unix::fs::FileExt as _};
+use std::{cmp::Ordering, collections::HashSet, fs::File, io, os::unix::fs::FileExt as _};
 
 /// Calls `found` with the key and the bytes of each record.
 ///
@@ -22,25 +22,33 @@ pub(super) fn walk(file: &File, found: &mut dyn FnMut(u64, &[u8])) -> io::Result
     }
     let Some(layout) = Layout::of(&head) else { return Ok(()) };
     let mut tree = Tree { file, length, layout, visited: HashSet::new() };
-    for slot in Layout::slots(&head) {
-        let Some(root) = root(slot, SLOT_ROOT) else { continue };
-        let mut records = None;
-        tree.each(root, Keys::Text, DEEPEST, &mut |name, definition| {
-            if name == RECORDS {
-                records = table_root(definition);
-            }
-        })?;
-        if let Some(records) = records {
-            tree.visited.clear();
-            let visit = &mut |key: &[u8], bytes: &[u8]| {
-                if let Some(key) = key.first_chunk() {
-                    found(u64::from_le_bytes(*key), bytes);
-                }
-            };
-            return tree.each(records, Keys::Number, DEEPEST, visit);
+    let Some(tables) = last_commit(&head).and_then(|slot| root(slot, SLOT_ROOT)) else { return Ok(()) };
+    let mut records = None;
+    tree.each(tables, Keys::Text, DEEPEST, &mut |name, definition| {
+        if name == RECORDS {
+            records = root(definition, TABLE_ROOT);
         }
+    })?;
+    let Some(records) = records else { return Ok(()) };
+    tree.each(records, Keys::Number, DEEPEST, &mut |key, bytes| {
+        if let Some(key) = key.first_chunk() {
+            found(u64::from_le_bytes(*key), bytes);
+        }
+    })
+}
+
+/// The slot of the last commit; `None`: the header does not say clearly which it is.
+fn last_commit(head: &[u8; HEAD]) -> Option<&[u8]> {
+    let slot = |nth: usize| head.get(SLOTS + nth * SLOT..SLOTS + (nth + 1) * SLOT);
+    let last = usize::from(head.get(FLAGS)? & 1 != 0);
+    let (last, other) = (slot(last)?, slot(1 - last)?);
+    let (number, other_number) = (number64(last, COMMIT)?, number64(other, COMMIT)?);
+    match number.cmp(&other_number) {
+        Ordering::Greater => Some(last),
+        // The flag is written last, or is damaged.
+        Ordering::Less if other_number - number <= MOST_UNUSED => Some(other),
+        Ordering::Less | Ordering::Equal => None,
     }
-    Ok(())
 }
 
 /// Where the pages are.
@@ -62,13 +70,6 @@ impl Layout {
             region: (u64::from(heads) + u64::from(pages)) * page,
             region_head: u64::from(heads) * page,
         })
-    }
-
-    /// The slots for commits: that of the last commit first.
-    fn slots(head: &[u8; HEAD]) -> [&[u8]; 2] {
-        let slot = |nth: usize| head.get(SLOTS + nth * SLOT..SLOTS + (nth + 1) * SLOT).unwrap_or_default();
-        let last = usize::from(head.get(FLAGS).is_some_and(|flags| flags & 1 != 0));
-        [slot(last), slot(1 - last)]
     }
 
     /// The place and the length of a page.
@@ -172,12 +173,6 @@ fn root(bytes: &[u8], (is_there, at): (usize, usize)) -> Option<u64> {
     number64(bytes, at).filter(|_| bytes.get(is_there).is_some_and(|there| *there != 0))
 }
 
-/// The root of a table.
-fn table_root(definition: &[u8]) -> Option<u64> {
-    // The type of the table, and the number of its records, are in front.
-    root(definition, (9, 10))
-}
-
 fn number32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..at.checked_add(4)?)?.first_chunk()?))
 }
@@ -201,6 +196,16 @@ const SLOT: usize = 128;
 
 /// The places in a slot that tell whether there is a tree of tables, and where.
 const SLOT_ROOT: (usize, usize) = (1, 8);
+
+/// The place of the number of the commit in a slot.
+const COMMIT: usize = 104;
+
+/// Numbers of commits that are not used one after the other: those of transactions that were given up. A greater
+/// difference means that one of the numbers is damaged.
+const MOST_UNUSED: u64 = 16;
+
+/// The same places as in a slot, in the description of a table: its type and the number of its records are in front.
+const TABLE_ROOT: (usize, usize) = (9, 10);
 
 /// The types of pages.
 const LEAF: u8 = 1;
