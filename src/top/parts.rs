@@ -124,7 +124,9 @@ fn components(now: &Now) -> (Table, Vec<Style>) {
     (table.one_line_each(), now.components.iter().map(style).collect())
 }
 
+/// The links between servers. Those of components are among the components.
 fn links(links: &[LinkNow]) -> (Table, Vec<Style>) {
+    let links: Vec<&LinkNow> = links.iter().filter(|link| link.direction != Direction::Component).collect();
     let mut table = Table::new([
         Column::new("LINK").middle(PAIR),
         Column::new("BY").rank(3),
@@ -137,14 +139,10 @@ fn links(links: &[LinkNow]) -> (Table, Vec<Style>) {
         Column::new("BYTES").right().rank(6),
         Column::new("ADDRESS").rank(7),
     ]);
-    for link in links {
+    for link in &links {
         let more = link.pairs.len().saturating_sub(1) + link.pairs_not_shown;
         let first = link.pairs.first().map_or_else(|| "-".to_owned(), ToString::to_string);
-        let by = match link.direction {
-            Direction::Outgoing => "us",
-            Direction::Incoming => "them",
-            Direction::Component => "component",
-        };
+        let by = if link.direction == Direction::Outgoing { "us" } else { "them" };
         table.row([
             if more > 0 { format!("{first} +{more}") } else { first }.into(),
             by.into(),
