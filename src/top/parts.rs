@@ -102,7 +102,7 @@ fn components(now: &Now) -> (Table, Vec<Style>) {
         Column::new("OUT").right().rank(2),
         Column::new("WAITING").right().rank(2),
         Column::new("REFUSED").right().rank(4),
-        Column::new("WRONG SECRET").right().rank(5),
+        Column::new("WRONG SECRET").or("WRONG").right().rank(5),
         Column::new("LAST END").rank(6).middle(24),
     ]);
     for component in &now.components {
@@ -166,7 +166,7 @@ fn waiting(queues: &[QueueReport]) -> (Table, Vec<Style>) {
         Column::new("BYTES").right().rank(3),
         Column::new("OLDEST").right().rank(2),
         Column::new("STATE").rank(1),
-        Column::new("NEXT ATTEMPT").rank(4),
+        Column::new("NEXT ATTEMPT").or("NEXT").rank(4),
     ]);
     for queue in queues {
         table.row([
@@ -186,7 +186,7 @@ fn failing(queues: &[QueueReport]) -> (Table, Vec<Style>) {
         Column::new("FAILING").middle(PAIR),
         Column::new("FAILED").right().rank(3),
         Column::new("WAITING").right().rank(4),
-        Column::new("NEXT ATTEMPT").rank(2),
+        Column::new("NEXT ATTEMPT").or("NEXT").rank(2),
         Column::new("LAST FAILURE").rank(1).middle(20),
     ]);
     for queue in queues {
