@@ -22,8 +22,8 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport], cut: Cut) {
         return;
     }
     let mut table = Table::new([
-        Column::new("link").middle(PAIR),
-        Column::new("opened by").rank(3),
+        Column::new("link").middle(LINK),
+        Column::new("opened by").or("by").rank(3),
         Column::new("state").rank(1),
         Column::new("since").rank(6),
         Column::new("address").rank(8),
@@ -89,7 +89,7 @@ pub(crate) fn queues(page: &mut Page, queues: &[QueueReport], cut: Cut) {
         Column::new("kept").rank(6),
         Column::new("oldest").rank(4),
         Column::new("state").rank(2),
-        Column::new("next attempt").rank(3),
+        Column::new("next attempt").or("next").rank(3),
         Column::new("failed").rank(5),
         Column::new("last failure").rank(8).words(),
     ]);
@@ -289,7 +289,10 @@ pub(crate) fn none() -> Cell {
     "-".into()
 }
 
-/// The least width of two domains, in columns of the terminal. Both are recognisable.
+/// The least width of the domains of a link, in columns of the terminal. They are most of what a link is.
+const LINK: usize = 40;
+
+/// The least width of the domains of a queue. Both are recognisable.
 const PAIR: usize = 34;
 
 #[cfg(test)]

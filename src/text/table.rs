@@ -10,7 +10,7 @@ use status::escape::escaped;
 
 use self::fit::Plan;
 use super::{
-    width::{padded, padded_before, shortened, shortened_pair},
+    width::{padded, padded_before, shortened, shortened_pair, width},
     wrap::{NARROWEST, wrapped},
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Table {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
     name: &'static str,
+    /// The name above short forms.
+    short_name: &'static str,
     align: Align,
     /// Columns with a higher rank go first. Rank 0 always stays.
     rank: u8,
@@ -86,7 +88,12 @@ impl Fitted {
 impl Column {
     /// A column that always stays.
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, align: Align::Left, rank: 0, fit: Fit::Whole }
+        Self { name, short_name: name, align: Align::Left, rank: 0, fit: Fit::Whole }
+    }
+
+    /// The column has another name above the short forms of its cells.
+    pub(crate) fn or(self, short_name: &'static str) -> Self {
+        Self { short_name, ..self }
     }
 
     /// The column goes if the terminal is narrow, those with the highest rank first.
@@ -102,6 +109,10 @@ impl Column {
     /// The cells can be shortened in the middle, to `least` columns.
     pub(crate) fn middle(self, least: usize) -> Self {
         Self { fit: Fit::Middle(least), ..self }
+    }
+
+    fn name(&self, short: bool) -> &'static str {
+        if short { self.short_name } else { self.name }
     }
 
     /// The cells can be broken between words. Only the last column can.
@@ -175,8 +186,10 @@ impl Table {
         let plan = Plan::of(self, width);
         let mut lines = Vec::new();
         if self.has_header {
-            let names =
-                plan.shown.iter().map(|shown| shortened(self.columns[shown.column].name, shown.width));
+            let names = plan
+                .shown
+                .iter()
+                .map(|shown| shortened(self.columns[shown.column].name(shown.short), shown.width));
             lines.push(self.aligned(names.map(Cow::into_owned).collect(), &plan));
         }
         for row in &self.rows {
@@ -225,7 +238,7 @@ impl Table {
     }
 
     /// The cells of a row for which there is no room, with the names of their columns. Empty ones are left out.
-    fn below(&self, row: &[Cell], plan: &Plan, width: usize) -> Vec<String> {
+    fn below(&self, row: &[Cell], plan: &Plan, columns: usize) -> Vec<String> {
         let (mut pairs, mut texts) = (Vec::new(), Vec::new());
         for column in plan.further.iter().filter(|column| self.goes_below(**column)) {
             let Some(cell) = row.get(*column).filter(|cell| !cell.is_empty()) else { continue };
@@ -236,14 +249,29 @@ impl Table {
                 (_, false) => pairs.push(cell.long.clone()),
             }
         }
-        if !pairs.is_empty() {
-            texts.insert(0, pairs.join(", "));
-        }
-        let room = width.saturating_sub(INDENT).max(NARROWEST.min(width));
-        let indent = width.saturating_sub(room).min(INDENT);
-        let lines = texts.iter().flat_map(|text| broken(text, room));
+        let room = columns.saturating_sub(INDENT).max(NARROWEST.min(columns));
+        let indent = columns.saturating_sub(room).min(INDENT);
+        let lines = listed(&pairs, room).into_iter().chain(texts);
+        let lines = lines.flat_map(|line| broken(&line, room));
         lines.map(|line| format!("{:indent$}{line}", "")).collect()
     }
+}
+
+/// Lines of as many of the pairs as fit, with commas.
+fn listed(pairs: &[String], room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for (nth, pair) in pairs.iter().enumerate() {
+        let comma = if nth + 1 < pairs.len() { "," } else { "" };
+        let pair = format!("{pair}{comma}");
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(&pair) <= room => {
+                line.push(' ');
+                line.push_str(&pair);
+            }
+            _ => lines.push(pair),
+        }
+    }
+    lines
 }
 
 /// Breaks text between words. A word that is wider than a line is shortened in the middle, so that the terminal
@@ -262,7 +290,6 @@ const INDENT: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::width::width;
 
     fn table(columns: &[Column], rows: &[&[&str]]) -> Table {
         let mut table = Table::new(columns);
@@ -332,10 +359,11 @@ mod tests {
         let mut table =
             Table::without_header([Column::new("time"), Column::new("what"), Column::new("details").words()]);
         table.row(["12:00", "no link", "one two three four five six seven eight nine ten"].map(Cell::from));
-        assert_eq!(
-            table.lines(Some(45)),
-            ["12:00  no link  one two three four five six", "                seven eight nine ten"]
-        );
+        let expected =
+            ["12:00  no link  one two three four five six seven eight nine", "                ten"];
+        assert_eq!(table.lines(Some(62)), expected);
+        let expected = ["12:00  no link", "    one two three four five six seven eight", "    nine ten"];
+        assert_eq!(table.lines(Some(45)), expected);
     }
 
     #[test]

@@ -20,12 +20,15 @@ pub(crate) fn columns() -> Option<usize> {
     wanted.filter(|columns| *columns > 0).or_else(actual).filter(|columns| *columns > 0)
 }
 
-/// Breaks text between words into lines of at most `columns`. A longer word gets a line of its own.
+/// Breaks text between words into lines of at most `columns`. A longer word gets a line of its own. A number stays with
+/// its unit.
 pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut taken = 0;
-    for word in text.split(' ') {
-        let its = width(word);
+    let mut words = text.split(' ').peekable();
+    while let Some(word) = words.next() {
+        let unit = words.next_if(|next| is_unit(next) && word.ends_with(|c: char| c.is_ascii_digit()));
+        let its = width(word) + unit.map_or(0, |unit| 1 + width(unit));
         match lines.last_mut() {
             Some(line) if taken + 1 + its <= columns => {
                 line.push(' ');
@@ -37,8 +40,16 @@ pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
                 taken = its;
             }
         }
+        if let (Some(line), Some(unit)) = (lines.last_mut(), unit) {
+            line.push(' ');
+            line.push_str(unit);
+        }
     }
     lines
+}
+
+fn is_unit(word: &str) -> bool {
+    UNITS.contains(&word.trim_end_matches([',', '.', ';', ':', ')']))
 }
 
 /// Breaks one line into lines of at most `width` columns. All of them have the indentation of the given line.
@@ -50,6 +61,9 @@ pub(crate) fn line(text: &str, width: Option<usize>) -> String {
     let pad = " ".repeat(indent);
     lines.iter().map(|line| format!("{pad}{line}")).collect::<Vec<_>>().join("\n")
 }
+
+/// The units in texts: times and sizes.
+const UNITS: [&str; 9] = ["ms", "s", "min", "h", "days", "B", "KiB", "MiB", "GiB"];
 
 /// Text of fewer columns than this is not broken: it would be mostly line ends.
 pub(crate) const NARROWEST: usize = 24;
@@ -67,6 +81,13 @@ mod tests {
         assert_eq!(line("one two", None), "one two");
         let long = "x".repeat(200);
         assert_eq!(line(&long, Some(80)), long);
+    }
+
+    #[test]
+    fn a_number_stays_with_its_unit() {
+        assert_eq!(wrapped("no answer within 10 s", 20), ["no answer within", "10 s"]);
+        assert_eq!(wrapped("sent 4.1 KiB, twice", 8), ["sent", "4.1 KiB,", "twice"]);
+        assert_eq!(wrapped("a b s 5 h", 3), ["a b", "s", "5 h"]);
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn components(now: &Now) -> (Table, Vec<Style>) {
         Column::new("OUT").right().rank(2),
         Column::new("WAITING").right().rank(2),
         Column::new("REFUSED").right().rank(4),
-        Column::new("WRONG SECRET").right().rank(5),
+        Column::new("WRONG SECRET").or("WRONG").right().rank(5),
         Column::new("LAST END").rank(6).middle(24),
     ]);
     for component in &now.components {
@@ -124,7 +124,9 @@ fn components(now: &Now) -> (Table, Vec<Style>) {
     (table.one_line_each(), now.components.iter().map(style).collect())
 }
 
+/// The links between servers. Those of components are among the components.
 fn links(links: &[LinkNow]) -> (Table, Vec<Style>) {
+    let links: Vec<&LinkNow> = links.iter().filter(|link| link.direction != Direction::Component).collect();
     let mut table = Table::new([
         Column::new("LINK").middle(PAIR),
         Column::new("BY").rank(3),
@@ -137,14 +139,10 @@ fn links(links: &[LinkNow]) -> (Table, Vec<Style>) {
         Column::new("BYTES").right().rank(6),
         Column::new("ADDRESS").rank(7),
     ]);
-    for link in links {
+    for link in &links {
         let more = link.pairs.len().saturating_sub(1) + link.pairs_not_shown;
         let first = link.pairs.first().map_or_else(|| "-".to_owned(), ToString::to_string);
-        let by = match link.direction {
-            Direction::Outgoing => "us",
-            Direction::Incoming => "them",
-            Direction::Component => "component",
-        };
+        let by = if link.direction == Direction::Outgoing { "us" } else { "them" };
         table.row([
             if more > 0 { format!("{first} +{more}") } else { first }.into(),
             by.into(),
@@ -168,7 +166,7 @@ fn waiting(queues: &[QueueReport]) -> (Table, Vec<Style>) {
         Column::new("BYTES").right().rank(3),
         Column::new("OLDEST").right().rank(2),
         Column::new("STATE").rank(1),
-        Column::new("NEXT ATTEMPT").rank(4),
+        Column::new("NEXT ATTEMPT").or("NEXT").rank(4),
     ]);
     for queue in queues {
         table.row([
@@ -188,7 +186,7 @@ fn failing(queues: &[QueueReport]) -> (Table, Vec<Style>) {
         Column::new("FAILING").middle(PAIR),
         Column::new("FAILED").right().rank(3),
         Column::new("WAITING").right().rank(4),
-        Column::new("NEXT ATTEMPT").rank(2),
+        Column::new("NEXT ATTEMPT").or("NEXT").rank(2),
         Column::new("LAST FAILURE").rank(1).middle(20),
     ]);
     for queue in queues {

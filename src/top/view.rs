@@ -10,11 +10,7 @@ use super::{
 };
 use crate::{
     screen::{self, Row, Style},
-    text::{
-        size::{Size, counted},
-        time::Clock,
-        wrap,
-    },
+    text::{size::counted, time::Clock, wrap},
 };
 
 /// What the operator has chosen to see.
@@ -88,7 +84,7 @@ fn title(now: &Now) -> String {
     ];
     facts.push(match now.waiting.stanzas {
         0 => "nothing waits".to_owned(),
-        stanzas => format!("{} waiting ({})", counted(stanzas, "stanza"), Size(now.waiting.bytes)),
+        stanzas => format!("{} waiting", counted(stanzas, "stanza")),
     });
     if !now.failing.is_empty() {
         facts.push(format!("{} failing", now.failing.len()));
@@ -227,7 +223,7 @@ mod tests {
         let rows = screen(&now(), &mut Choice::default(), &[], (80, 24));
         let text: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
         assert!(text[0].starts_with("nuncio 1.2.3, "), "{text:#?}");
-        assert!(text[0].ends_with("up 4 s, 3 links, 12 stanzas waiting (1.2 KiB), 2 failing"), "{text:#?}");
+        assert!(text[0].ends_with("up 4 s, 3 links, 12 stanzas waiting, 2 failing"), "{text:#?}");
         for header in ["ACTOR", "COMPONENT", "LINK", "WAITING FOR", "FAILING"] {
             assert!(text.iter().any(|row| row.starts_with(header)), "no {header} in {text:#?}");
         }

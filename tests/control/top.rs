@@ -22,7 +22,7 @@ fn top_prints_what_the_node_does_once() {
     assert!(text.starts_with("nuncio "), "{text}");
     let title = text.lines().next().unwrap();
     assert!(
-        title.contains(" up ") && title.contains("1 stanza waiting (") && title.ends_with(", 1 failing"),
+        title.contains(" up ") && title.contains("1 stanza waiting, ") && title.ends_with(", 1 failing"),
         "{text}"
     );
     for start in [

@@ -60,7 +60,7 @@ impl Plan {
 impl Table {
     /// A column at the width of its widest cell.
     fn shown(&self, column: usize, short: bool) -> Shown {
-        let name = if self.has_header { width(self.columns[column].name) } else { 0 };
+        let name = if self.has_header { width(self.columns[column].name(short)) } else { 0 };
         let cells = self.rows.iter().filter_map(|row| row.get(column));
         Shown { column, width: cells.map(|cell| width(cell.text(short))).fold(name, usize::max), short }
     }
@@ -120,4 +120,4 @@ fn gaps(columns: usize) -> usize {
 }
 
 /// The least width of a column with text, in columns of the terminal. In a narrower one, text is below its row.
-const WORDS: usize = 28;
+const WORDS: usize = 44;
