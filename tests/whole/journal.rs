@@ -266,7 +266,7 @@ fn what_a_component_does_not_read_waits_on_the_disk_and_a_stop_leaves_it_there()
         for number in 0..3000 {
             far.sends_message(INBOX, &number.to_string(), &body);
         }
-        sleep(Duration::from_secs(30)).await;
+        sleep(Duration::from_secs(10)).await;
         assert_eq!(
             one.account().await.waiting().stanzas + one.account().await.settled(Outcome::Written).stanzas,
             3000
