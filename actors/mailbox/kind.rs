@@ -4,8 +4,8 @@ use std::{mem, sync::Arc, time::Duration};
 
 use crate::{
     Gauge, Meter, WaitTimes,
+    figures::{Figures, KindStats, WAIT_BOUNDS},
     meter::WaitTotals,
-    monitor::{Figures, KindStats, LOG, WAIT_BOUNDS},
 };
 
 /// One actor kind.
@@ -192,6 +192,8 @@ pub fn short(time: Duration) -> String {
         _ => format!("{:.1}s", micros / 1_000_000.0),
     }
 }
+
+pub(crate) const LOG: &str = "nuncio::mailbox";
 
 #[cfg(test)]
 mod tests {

@@ -12,8 +12,14 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-pub use crate::kind::short;
-use crate::{Gauge, Queued, Register, kind::Kind};
+use crate::{
+    Gauge, Queued, Register,
+    kind::{Kind, LOG},
+};
+pub use crate::{
+    figures::{Figures, KindStats, WAIT_BOUNDS},
+    kind::short,
+};
 
 /// Message: write the mailbox lines of all actor kinds now (SIGUSR1).
 #[derive(Debug)]
@@ -31,46 +37,6 @@ pub struct Show {
 pub struct Look {
     /// Receives the answer.
     pub answer: oneshot::Sender<Vec<Figures>>,
-}
-
-/// The figures of the mailboxes of one actor kind. Two of them, one after the other, show what happened between them.
-#[derive(Clone, Debug)]
-pub struct Figures {
-    /// The figures that a scrape has too. The peak is that since the last line.
-    pub stats: KindStats,
-    /// The instance with the fullest mailbox, if a message waits.
-    pub deepest: Option<String>,
-    /// The number of messages by waiting time since the start: upper bounds, at most 25 % too high, and counts. Times
-    /// without a message are left out.
-    pub times: Vec<(Duration, u64)>,
-}
-
-/// The statistics of the mailboxes of one actor kind.
-#[derive(Clone, Debug)]
-pub struct KindStats {
-    /// The actor kind.
-    pub actor: &'static str,
-    /// The number of running actors.
-    pub instances: u64,
-    /// The number of waiting messages in all of their mailboxes.
-    pub depth: u64,
-    /// The number of waiting messages in the fullest mailbox.
-    pub deepest: u64,
-    /// The maximum number of waiting messages in one mailbox since the last scrape.
-    pub peak: u64,
-    /// The capacity of each mailbox in messages.
-    pub capacity: u64,
-    /// The number of handled messages since the start.
-    pub handled: u64,
-    /// The number of refused messages since the start.
-    pub refused: u64,
-    /// The number of actors that panicked since the start.
-    pub restarts: u64,
-    /// The number of messages since the start by waiting time: one bucket for each of [`WAIT_BOUNDS`], and
-    /// one above.
-    pub waits: [u64; WAIT_BOUNDS.len() + 1],
-    /// The sum of all waiting times in seconds.
-    pub waited_seconds: f64,
 }
 
 /// The actor that observes all mailboxes.
@@ -211,15 +177,9 @@ fn in_minutes(time: Duration) -> String {
     }
 }
 
-pub(crate) const LOG: &str = "nuncio::mailbox";
-
 /// The idle kinds are named after this time: 288 lines a day, by which an idle log differs from that of a node that has
 /// stopped.
 const IDLE_EVERY: Duration = Duration::from_secs(300);
-
-/// Upper bounds of waiting times in seconds, from that of an idle node to that of a node that no longer
-/// works.
-pub const WAIT_BOUNDS: [f64; 11] = [0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
 
 /// The number of gauges from which stopped ones are removed.
 const SWEEP_FROM: usize = 1024;

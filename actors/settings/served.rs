@@ -1,9 +1,6 @@
 //! The names that the node serves, and the certificate of each.
 
-use xmpp::{
-    Domain,
-    policy::{Addresses, Denial},
-};
+use xmpp::{Domain, policy::Addresses, stanza::Denial};
 
 use super::{Component, Identity, Settings};
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use actors::settings::{Access, Rate};
-use xmpp::policy::{Addresses, Denial};
+use xmpp::{policy::Addresses, stanza::Denial};
 
 use super::{identity, section::Section, users, value};
 

@@ -14,7 +14,7 @@ mod bounds;
 mod rules;
 mod standing;
 
-pub use access::{Access, Addresses, Denial};
+pub use access::{Access, Addresses};
 pub use bounds::Bounds;
 pub use rules::Rules;
 pub use standing::{Proof, Withdrawal, readmit};

@@ -7,6 +7,7 @@
 mod admit;
 mod bounce;
 mod delay;
+mod denial;
 mod edits;
 mod error;
 mod intake;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 use std::{borrow::Cow, fmt, str};
 
 pub use bounce::MAX_ECHO;
+pub use denial::Denial;
 pub use error::{Condition, Error, ErrorType};
 pub use intake::Intake;
 pub use refusal::{Reason, Refused};

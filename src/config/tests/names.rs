@@ -3,7 +3,7 @@
 use super::{Dir, assert_finds};
 use actors::settings::{Rate, Settings};
 use testkit::Authority;
-use xmpp::policy::Denial;
+use xmpp::stanza::Denial;
 
 /// A configuration with a component that has these keys.
 fn with(keys: &str) -> String {

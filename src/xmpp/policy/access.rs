@@ -2,7 +2,7 @@
 use crate::{
     Domain, Served,
     jid::{self, Jid},
-    stanza::{self, Condition, ErrorType},
+    stanza::Denial,
 };
 use std::{collections::HashSet, sync::Arc};
 
@@ -80,33 +80,6 @@ fn key(local: Option<&str>, domain: &Domain, resource: Option<&str>) -> String {
         key.push_str(resource);
     }
     key
-}
-
-/// The error that the sender of a denied stanza gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Denial {
-    /// `not-allowed`
-    #[default]
-    NotAllowed,
-    /// `policy-violation`
-    PolicyViolation,
-    /// `forbidden`
-    Forbidden,
-    /// `service-unavailable`, as if there were no such component.
-    ServiceUnavailable,
-}
-
-impl Denial {
-    /// The error, with the type that RFC 6120 section 8.3.3 gives the condition.
-    pub fn error(self, text: impl Into<String>) -> stanza::Error {
-        let (type_, condition) = match self {
-            Self::NotAllowed => (ErrorType::Cancel, Condition::NotAllowed),
-            Self::PolicyViolation => (ErrorType::Modify, Condition::PolicyViolation),
-            Self::Forbidden => (ErrorType::Auth, Condition::Forbidden),
-            Self::ServiceUnavailable => (ErrorType::Cancel, Condition::ServiceUnavailable),
-        };
-        stanza::Error { type_, condition, text: text.into() }
-    }
 }
 
 /// Which remote addresses may exchange stanzas with a component, in both directions.

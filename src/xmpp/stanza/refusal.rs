@@ -2,14 +2,13 @@
 
 use super::edits::Edits;
 use super::{
-    Address, Condition, Error, ErrorType, Kind, MAX_ECHO, Origin, Rejection, Stanza,
+    Address, Condition, Denial, Error, ErrorType, Kind, MAX_ECHO, Origin, Rejection, Stanza,
     admit::{self, Recent},
 };
 use crate::{
     Domain,
     framer::{Frame, Framer, RawElement},
     jid::Jid,
-    policy::Denial,
     truncate::truncate,
     xml::{self, ns},
 };

@@ -1,7 +1,7 @@
 //! A component with several names, with a wildcard, and with rules for remote addresses.
 
 use super::*;
-use crate::policy::{Addresses, Denial};
+use crate::{policy::Addresses, stanza::Denial};
 
 fn message(from: &str) -> String {
     format!("<message from='u@{from}' to='v@b.example'/>")

@@ -130,7 +130,10 @@ fn stanzas_keep_their_order() {
 
 #[test]
 fn a_stanza_of_a_denied_address_is_answered_and_the_stream_goes_on() {
-    use crate::policy::{Access, Addresses, Denial, Hosted};
+    use crate::{
+        policy::{Access, Addresses, Hosted},
+        stanza::Denial,
+    };
 
     let mut deny = Addresses::default();
     deny.add("evil@b.example").unwrap();
