@@ -344,7 +344,7 @@ mod tests {
             Column::new("text").rank(2).words(),
         ];
         for further in [Further::Below, Further::LeftOut] {
-            let mut table = Table { further, ..Table::new(columns.clone()) };
+            let mut table = Table { further, ..Table::new(columns) };
             rows.iter().for_each(|row| table.row(row.iter().map(|cell| Cell::from(*cell))));
             for columns in 1..200 {
                 let lines = table.lines(Some(columns));
