@@ -62,7 +62,10 @@ fn discovery_gives_identity_and_features() {
         assert!(info.contains(part), "{part} in {info}");
     }
     let items = get("<query xmlns='http://jabber.org/protocol/disco#items'/>");
-    assert!(items.contains("<item jid='echo.a.example'/><item jid='bücher.example'/>"), "{items}");
+    assert!(
+        items.contains("<item jid='echo.a.example' name='Echo &lt;1&gt;'/><item jid='bücher.example'/>"),
+        "{items}"
+    );
     for namespace in [ns::DISCO_INFO, ns::DISCO_ITEMS] {
         let node = get(&format!("<query xmlns='{namespace}' node='x'/>"));
         assert!(node.contains("<error type='cancel'><item-not-found "), "{node}");
