@@ -96,7 +96,7 @@ fn check_path(path: &Path, access: Access) -> Option<(Severity, Message)> {
 
 /// A warning if the permissions of the directory keep users from a socket that they may use.
 fn unreachable(path: &Path, access: Access) -> Option<(Severity, Message)> {
-    let directory = directory(path).unwrap_or(Path::new("."));
+    let directory = directory(path).unwrap_or_else(|| Path::new("."));
     let found = fs::metadata(directory).ok()?;
     let (may_all, all_may_enter) = (access.mode & 0o002 != 0, found.mode() & 0o001 != 0);
     let is_for_group = access.group.is_some_and(|group| group != found.gid()) && access.mode & 0o020 != 0;

@@ -17,7 +17,7 @@ pub(super) struct Components {
 pub(super) fn read(section: &Section<'_>) -> Components {
     let plain = section.list("component", |text| value::component(section.source(), text));
     let access = Access {
-        mode: section.read("component_socket_mode", value::mode).unwrap_or(Access::default().mode),
+        mode: section.read("component_socket_mode", value::mode).unwrap_or_else(|| Access::default().mode),
         group: section.read("component_socket_group", users::group),
     };
     Components {
