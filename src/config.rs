@@ -201,7 +201,8 @@ fn read(top: Section<'_>) -> (Settings, String) {
     }
     let has_certificate = domains.iter().any(|domain| domain.identity.is_some())
         || components.iter().any(|component| component.identity.is_some());
-    if let Some(value) = top.source().values(&["listen.component_tls"]).pop().filter(|_| !has_certificate) {
+    let lacks_certificate = !listen.component_tls.is_empty() && !has_certificate;
+    if let Some(value) = top.source().values(&["listen.component_tls"]).pop().filter(|_| lacks_certificate) {
         let text =
             "no component can connect with TLS: no [[domain]] and no [[component]] has a certificate and key";
         top.source().add(Severity::Flaw, value.span, &value.key, text);

@@ -61,7 +61,7 @@ fn a_control_socket_that_prevents_the_start_is_an_error() {
 }
 
 #[test]
-fn a_socket_for_components_that_prevents_the_start_is_an_error() {
+fn a_component_socket_that_prevents_the_start_is_found() {
     let desk = Desk::new();
     fs::write(desk.directory.join("file.sock"), "important").unwrap();
     let _listener = UnixListener::bind(desk.directory.join("live.sock")).unwrap();
