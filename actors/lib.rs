@@ -69,7 +69,7 @@
 //! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
 //! | router | [`component::Send`] | component | answered with `resource-constraint`; error answers: signal |
 //! | router | [`mailroom::Deliver`] | mailroom | answered with `resource-constraint`; error answers: signal |
-//! | mailroom | [`component::SendPortion`] | component | signal: one for each request |
+//! | mailroom | [`component::SendPortion`] | component | signal: one for each request, and what crosses the end of a handover |
 //! | router | [`service::Serve`] | service | answered with `resource-constraint` |
 //! | service | [`service::Answered`] | router | signal: as many as one read brought |
 //! | promise, outgoing | [`route::Return`] | router | signal: error answers are never refused |

@@ -276,8 +276,18 @@ impl Handler<Queued<Close>> for Journal {
     fn handle(&mut self, close: Queued<Close>, _: &mut Context<Self>) {
         let Close { token: _token } = close.into_message();
         self.check_place();
+        if self.log.is_elsewhere() {
+            self.log.retry_now(clock::now());
+            self.reopen();
+        }
         while self.log.has_changes() {
             self.commit();
+        }
+        if self.log.is_elsewhere() {
+            log::error!(
+                target: LOG, path:% = self.log.name(), records = self.log.stored().records;
+                "the file of the journal is gone, and no new one can be made: the messages in it are lost"
+            );
         }
         self.log.close();
         self.show();

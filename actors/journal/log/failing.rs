@@ -77,6 +77,11 @@ impl<T> Journal<T> {
         }
     }
 
+    /// Whether the store is not in its place, and no other could be begun there: what is in it is lost when it is closed.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(&self.state, State::Fails(Failing { why: Why::Elsewhere(_), .. }))
+    }
+
     /// Has the next [`reopen`](Self::reopen) open a store that does not work, whatever the time.
     pub fn retry_now(&mut self, now: Instant) {
         if let State::Fails(failing) = &mut self.state {

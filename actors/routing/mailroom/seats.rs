@@ -153,7 +153,7 @@ impl Seats {
 
     /// Error answers of this read of a connection were appended.
     fn hold_reader(&mut self, name: &Domain, reader: Option<ReadPermit>) {
-        if let Some((seat, reader)) = self.known.get_mut(name).zip(reader) {
+        if let Some((seat, reader)) = self.get_mut(name).zip(reader) {
             seat.hold_reader(reader);
         }
     }

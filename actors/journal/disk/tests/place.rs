@@ -56,6 +56,7 @@ fn while_no_new_file_can_be_begun_the_old_one_is_read_and_nothing_is_lost() {
     let now = clock::now();
     assert!(journal.check_place(now).unwrap().is_err());
     assert_eq!((journal.abandon(), journal.works()), (vec![COUNT + 1], false));
+    assert!(journal.is_elsewhere());
     assert!(journal.read(&[5], now).unwrap()[0].is_some());
     assert!(journal.reopen(now + RETRY / 2).is_none(), "too early");
     assert!(journal.reopen(now + RETRY).unwrap().is_err());

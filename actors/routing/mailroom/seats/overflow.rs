@@ -113,7 +113,7 @@ impl Seats {
         act: impl FnOnce(&mut LongQueue<'_>) -> T,
     ) -> Option<T> {
         let space = self.space();
-        let seat = self.known.get_mut(name)?;
+        let seat = self.get_mut(name)?;
         let is_served = seat.state.is_served();
         let terms = Terms { rules: &seat.rules, is_served, returning };
         let before = Footprint::of(&seat.queue, &seat.overflow);
@@ -123,8 +123,9 @@ impl Seats {
             // Frees its memory.
             seat.overflow = Overflow::default();
         }
-        self.total.replace(before, Footprint::of(&seat.queue, &seat.overflow));
         seat.release_reader();
+        let after = Footprint::of(&seat.queue, &seat.overflow);
+        self.total.replace(before, after);
         Some(result)
     }
 
