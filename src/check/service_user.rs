@@ -171,7 +171,9 @@ fn denied(name: &str, file: &Wanted, obstacle: &Path) -> Message {
         ),
         Use::Write => Message::with_help(
             format!("{name}, the user of the service, cannot write to {shown}{because}"),
-            format!("choose a path in /var/lib/nuncio, or run `chown {name} {shown}`"),
+            format!(
+                "choose a path in /var/lib/nuncio, or make a directory for it: `install -d -o {name} -m 750 DIRECTORY`"
+            ),
         ),
     }
 }

@@ -268,7 +268,8 @@ class Bench:
             self.others.append(servers.start_ngircd(place("ngircd"), of(4)))
         await prosody.logs(r"Activated service 'c2s'.*5222")
         await ejabberd.logs(r"Start accepting TCP connections.*:5222")
-        self.users = [User(f"alice@{PROSODY}", of(2)), User(f"bob@{EJABBERD}", of(3))]
+        authority = f"{self.certificates}/ca.crt"
+        self.users = [User(f"alice@{PROSODY}", of(2), authority), User(f"bob@{EJABBERD}", of(3), authority)]
         for user in self.users:
             await user.log_in()
 

@@ -17,9 +17,10 @@ MUC = "http://jabber.org/protocol/muc"
 class User(slixmpp.ClientXMPP):
     """A client that keeps what it receives."""
 
-    def __init__(self, jid, address):
+    def __init__(self, jid, address, authority):
         super().__init__(jid, "a password")
         self.host_address = address
+        self.ca_certs = authority
         self.ready = asyncio.Event()
         self.received = []
         self.changed = asyncio.Condition()
