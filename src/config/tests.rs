@@ -231,9 +231,8 @@ abuse = ["mailto:abuse@example.org"]
     assert_eq!(settings.listen.s2s_tls, ["127.0.0.1:5270".parse().unwrap()]);
     assert_eq!(settings.domains[0].name, domain("example.org"));
     assert_eq!(settings.domains[0].identity.as_ref().unwrap().chain.len(), 2);
-    let component = &settings.components[0];
-    assert_eq!(component.secret, "change me");
-    assert!(settings.identity_of(component, &component.name).is_some(), "inherited from example.org");
+    assert_eq!(settings.components[0].secret, "change me");
+    assert!(settings.served()[1].1.is_some(), "inherited from example.org");
     assert_eq!(settings.remote.policy.tls, Tls::Required);
     assert_eq!(settings.remote.attempt_timeout, Duration::from_secs(80));
     assert_eq!(settings.remote.policy.idle_seconds, 3600);
