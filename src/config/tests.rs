@@ -233,7 +233,7 @@ abuse = ["mailto:abuse@example.org"]
     assert_eq!(settings.domains[0].name, domain("example.org"));
     assert_eq!(settings.domains[0].identity.as_ref().unwrap().chain.len(), 2);
     assert_eq!(settings.components[0].secret, "change me");
-    assert!(settings.components[0].identity.is_some(), "inherited from example.org");
+    assert!(settings.served()[1].1.is_some(), "inherited from example.org");
     assert_eq!(settings.remote.policy.tls, Tls::Required);
     assert_eq!(settings.remote.attempt_timeout, Duration::from_secs(80));
     assert_eq!(settings.remote.policy.idle_seconds, 3600);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixture::{Component, Element, Network, Node, Setup, paused, sleep};
+use super::fixture::{Component, Element, Listener, Network, Node, Peer, Setup, paused, sleep};
 
 #[test]
 fn one_connection_serves_two_names_in_both_directions() {
@@ -40,6 +40,35 @@ fn a_component_serves_all_names_below_a_domain_as_they_come() {
             is_refused(&mut gateway, "one.example").await;
         });
     }
+}
+
+#[test]
+fn another_server_opens_streams_to_sub_names_and_gets_streams_from_them() {
+    paused(async |network| {
+        let node = Node::start(network, wildcard().external()).await;
+        let mut gateway = node.component("one.example").await;
+        let identity = network.authority.issue(&["peer.example"]);
+        let mut peer =
+            Peer::authenticates(network, &node, "peer.example", "x.y.one.example", &identity).await;
+        peer.sends("<message from='a@peer.example' to='u@x.y.one.example' id='in'/>").await;
+        assert_eq!(gateway.receives_id("in").await.attribute("to"), "u@x.y.one.example");
+
+        let listener = Listener::of(network, "peer.example");
+        gateway.sends_message_from("z.one.example", "a@peer.example", "out");
+        let mut accepted = listener.accepts().await;
+        accepted.answers_to_external("peer.example", &identity).await;
+        accepted.expects_message("out").await;
+
+        let mut stranger = Peer::dials(network, &node).await;
+        stranger.sends_header("peer.example", "xone.example", "").await;
+        stranger.expects_header().await;
+        stranger.expects_error("host-unknown").await;
+        // What is below the domain is ours, so no other server is.
+        let mut spoofer = Peer::dials(network, &node).await;
+        spoofer.sends_header("x.one.example", "one.example", "").await;
+        spoofer.expects_header().await;
+        assert!(spoofer.expects("error").await.child("text").is_some());
+    });
 }
 
 #[test]

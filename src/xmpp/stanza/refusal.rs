@@ -85,7 +85,8 @@ impl Reason {
             Self::ForeignFrom => (ErrorType::Auth, Condition::Forbidden),
             Self::NotProved => (ErrorType::Auth, Condition::NotAuthorized),
             Self::NotServed => (ErrorType::Cancel, Condition::ItemNotFound),
-            Self::Denied => return Denial::default().error(text),
+            // The configuration of the component may have another one.
+            Self::Denied => (ErrorType::Cancel, Condition::NotAllowed),
             Self::Displaced | Self::TooLarge => (ErrorType::Modify, Condition::PolicyViolation),
         };
         Error { type_, condition, text: text.into() }
