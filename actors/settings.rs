@@ -8,11 +8,11 @@ use xmpp::{
     stanza::Kind,
 };
 
+use net::unix_socket;
 pub use net::{
     certificate::{Identity, Trust},
     dns::Settings as Dns,
     subnet::Subnet,
-    unix_socket::Access,
 };
 pub use status::address::{Address, UNIX};
 
@@ -138,7 +138,7 @@ pub struct Listen {
     /// For components, TLS from the first byte.
     pub component_tls: Vec<SocketAddr>,
     /// The users that can connect to the Unix sockets for components.
-    pub component_access: Access,
+    pub component_access: unix_socket::Access,
     /// The addresses from which components may connect over TCP, besides loopback; `None`: all.
     pub component_allow: Option<Arc<[Subnet]>>,
     /// For metrics over HTTP.

@@ -15,8 +15,8 @@ use crate::{
     },
     users::is_root,
 };
-use actors::settings::{Access, Address, Listen};
-use net::unix_socket;
+use actors::settings::{Address, Listen};
+use net::unix_socket::{self, Access};
 
 /// Checks the paths and the permissions. Adds findings.
 pub(super) fn check(source: &Source, listen: &Listen) {

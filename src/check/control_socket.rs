@@ -10,8 +10,8 @@ use crate::config::{
     listen::addresses_of,
     source::Source,
 };
-use actors::settings::{Access, Address, Listen};
-use net::unix_socket;
+use actors::settings::{Address, Listen};
+use net::unix_socket::{self, Access};
 
 /// The result of the check.
 pub(super) struct Checked {

@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::super::{super::users, finding::Message, section::Section, value};
-use actors::settings::{Access, Address, Listen, Subnet};
+use actors::settings::{Address, Listen, Subnet};
+use net::unix_socket::Access;
 
 /// The values of the keys.
 pub(super) struct Components {

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{Dir, Examined, assert_finds, domain, parse};
-use actors::settings::{Access, Listen};
+use actors::settings::Listen;
+use net::unix_socket::Access;
 use testkit::Authority;
 
 /// The keys in a file.
