@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     control::Place,
-    support::{BINARY, Network, Node, SECRET, SOON, Server, Setup},
+    support::{BINARY, Network, Node, SECRET, SOON, Server, Setup, needs},
 };
 
 #[test]
@@ -132,6 +132,7 @@ fn the_configuration_of_a_running_node_with_a_socket_is_fine() {
 /// The client of OpenSSL, as stunnel and other programs use it: it verifies the chain and the name.
 #[test]
 fn a_foreign_client_verifies_the_certificate_and_connects_over_tls() {
+    needs("openssl version", "openssl");
     let (network, place) = (Network::new(), Place::new());
     let address = network.address();
     let setup = with_socket(&place).set("listen.component_tls", &format!("[\"{address}:5348\"]"));
