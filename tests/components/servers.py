@@ -16,10 +16,10 @@ import time
 # Seconds until something that works must have happened, on a busy machine.
 SOON = 120
 
-SECRET = "the secret of all components"
-NODE = "nuncio.test"
-PROSODY = "prosody.test"
-EJABBERD = "ejabberd.test"
+SECRET = "secret-of-all-components"
+NODE = "nuncio.example"
+PROSODY = "prosody.example"
+EJABBERD = "ejabberd.example"
 IRC_PORT = 6667
 
 
