@@ -118,7 +118,7 @@ async def hangs(bench, kind):
 
 async def is_refused_with_a_wrong_secret(bench, kind):
     """A wrong secret is noted, and changes nothing for one that has the right secret."""
-    with bench.runs(kind, secret="a-wrong-one-for-the-component"):
+    with bench.runs(kind, secret="a-wrong-secret"):
 
         async def is_noted():
             return (await bench.node.report(kind.name))["rejected"]["count"] > 0
