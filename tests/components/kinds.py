@@ -16,6 +16,8 @@ class Kind:
     title = ""
     # Whether it answers for every name that it is asked for, so that it can serve several.
     any_name = False
+    # Whether it answers nothing once its handshake was answered late.
+    is_mute_after_a_wait = False
 
     def __init__(self, directory, addresses):
         self.directory, self.addresses = directory, addresses
@@ -173,6 +175,8 @@ class MuConference(Kind):
     """mu-conference, rooms (the package jabber-muc)."""
 
     title = "mu-conference"
+    # Its thread that handles stanzas ends if the answer takes longer than a moment.
+    is_mute_after_a_wait = True
 
     def missing(self):
         return None if shutil.which("mu-conference") else "the package jabber-muc is not installed"

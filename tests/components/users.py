@@ -1,10 +1,11 @@
 """Users with accounts on the other servers, through slixmpp."""
 
 import asyncio
+import socket
+import ssl
 import uuid
 
 import slixmpp
-from slixmpp.exceptions import IqError
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream import ET
 from slixmpp.xmlstream.matcher import StanzaPath
@@ -12,6 +13,39 @@ from slixmpp.xmlstream.matcher import StanzaPath
 from servers import SOON, Failure
 
 MUC = "http://jabber.org/protocol/muc"
+
+
+def make_account(jid, password, address, authority):
+    """Registers an account (XEP-0077). slixmpp 1.8 sends nothing before it has logged in, so it cannot."""
+    header = (
+        f"<stream:stream to='{jid.host}' version='1.0' xmlns='jabber:client' "
+        "xmlns:stream='http://etherx.jabber.org/streams'>"
+    )
+    connection = socket.create_connection((address, 5222), SOON)
+
+    def exchanges(text, *answers):
+        connection.sendall(text.encode())
+        read = ""
+        while not any(answer in read for answer in answers):
+            received = connection.recv(65536)
+            if not received:
+                raise Failure(f"{jid.bare} cannot be registered: {read}")
+            read += received.decode()
+        return read
+
+    exchanges(header, "</stream:features>")
+    exchanges("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "<proceed")
+    context = ssl.create_default_context(cafile=authority)
+    connection = context.wrap_socket(connection, server_hostname=jid.host)
+    exchanges(header, "</stream:features>")
+    answer = exchanges(
+        "<iq type='set' id='register'><query xmlns='jabber:iq:register'>"
+        f"<username>{jid.user}</username><password>{password}</password></query></iq>",
+        "</iq>", "/>",
+    )  # fmt: skip
+    connection.close()
+    if "error" in answer and "conflict" not in answer:
+        raise Failure(f"{jid.bare} cannot be registered: {answer}")
 
 
 class User(slixmpp.ClientXMPP):
@@ -24,28 +58,15 @@ class User(slixmpp.ClientXMPP):
         self.ready = asyncio.Event()
         self.received = []
         self.changed = asyncio.Condition()
-        for plugin in ("xep_0030", "xep_0077", "xep_0199"):
+        for plugin in ("xep_0030", "xep_0199"):
             self.register_plugin(plugin)
-        self["xep_0077"].force_registration = True
-        self.add_event_handler("register", self.make_account)
         self.add_event_handler("session_start", lambda _: self.ready.set())
         for kind in ("message", "presence"):
             self.register_handler(Callback(f"any {kind}", StanzaPath(kind), self.keep))
 
-    async def make_account(self, _):
-        """Registers the account, if it is not there."""
-        request = self.Iq()
-        request["type"] = "set"
-        request["register"]["username"] = self.boundjid.user
-        request["register"]["password"] = self.password
-        try:
-            await request.send(timeout=SOON)
-        except IqError as error:
-            if error.iq["error"]["condition"] != "conflict":
-                raise
-
     async def log_in(self):
-        """Connects, makes the account and logs in."""
+        """Makes the account, connects and logs in."""
+        await asyncio.to_thread(make_account, self.boundjid, self.password, self.host_address, self.ca_certs)
         self.connect((self.host_address, 5222))
         try:
             await asyncio.wait_for(self.ready.wait(), SOON)
