@@ -41,7 +41,6 @@
 //! ```
 
 pub mod drain;
-mod figures;
 mod kind;
 mod meter;
 pub mod monitor;

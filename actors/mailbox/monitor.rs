@@ -12,13 +12,10 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
+pub use crate::kind::{KindStats, WAIT_BOUNDS};
 use crate::{
     Gauge, Queued, Register,
     kind::{Kind, LOG},
-};
-pub use crate::{
-    figures::{Figures, KindStats, WAIT_BOUNDS},
-    kind::short,
 };
 
 /// Message: write the mailbox lines of all actor kinds now (SIGUSR1).
@@ -30,13 +27,6 @@ pub struct Report;
 pub struct Show {
     /// Receives the answer.
     pub answer: oneshot::Sender<Vec<KindStats>>,
-}
-
-/// Message: report the figures of every actor kind (a command of the operator). What lines and scrapes show does not change.
-#[derive(Debug)]
-pub struct Look {
-    /// Receives the answer.
-    pub answer: oneshot::Sender<Vec<Figures>>,
 }
 
 /// The actor that observes all mailboxes.
@@ -68,26 +58,36 @@ impl Monitor {
     fn report(&mut self, all: bool) {
         let elapsed = clock::since(self.last).max(Duration::from_millis(1));
         self.last = clock::now();
-        self.each_kind(|kind, gauges| kind.log(gauges, elapsed, all));
+        self.each_kind(|kind, gauges| match all {
+            true => kind.log(gauges, elapsed),
+            false => kind.interval_ended(gauges, elapsed),
+        });
     }
 
     /// An interval has ended.
     fn interval_ended(&mut self, every: Duration) {
         self.report(false);
         self.intervals += 1;
-        let since = every.saturating_mul(self.intervals);
-        if since >= IDLE_EVERY {
+        if every.saturating_mul(self.intervals) >= IDLE_EVERY {
+            self.log_idle(every);
             self.intervals = 0;
-            self.log_idle(since);
         }
     }
 
-    /// Names the kinds without a line since the last call in one line.
-    fn log_idle(&mut self, since: Duration) {
-        let idle: Vec<_> = self.kinds.iter_mut().filter_map(Kind::take_idle).collect();
-        if !idle.is_empty() {
+    /// Names the kinds that were idle in all intervals since the last call; if there are none, those that are idle now. So a
+    /// node that runs writes a line in each of these periods.
+    fn log_idle(&self, every: Duration) {
+        let all_the_time = |kind: &&Kind| kind.idle_intervals() >= self.intervals;
+        let mut idle: Vec<&Kind> = self.kinds.iter().filter(all_the_time).collect();
+        if idle.is_empty() {
+            idle = self.kinds.iter().filter(|kind| kind.idle_intervals() > 0).collect();
+        }
+        let intervals = idle.iter().map(|kind| kind.idle_intervals().min(self.intervals)).min();
+        if let Some(intervals) = intervals {
+            let names: Vec<_> = idle.iter().map(|kind| kind.meter().kind()).collect();
             log::info!(
-                target: LOG, idle = idle.join(",").as_str(), since:% = in_minutes(since);
+                target: LOG, idle = names.join(",").as_str(),
+                since:% = in_minutes(every.saturating_mul(intervals));
                 "mailbox"
             );
         }
@@ -153,18 +153,6 @@ impl Handler<Queued<Show>> for Monitor {
         let mut kinds = Vec::with_capacity(self.kinds.len());
         self.each_kind(|kind, gauges| kinds.push(kind.show(gauges)));
         // The scrape may have ended by a timeout.
-        let _ = answer.send(kinds);
-    }
-}
-
-impl Handler<Queued<Look>> for Monitor {
-    type Result = ();
-
-    fn handle(&mut self, look: Queued<Look>, _: &mut Context<Self>) {
-        let Look { answer } = look.into_message();
-        let mut kinds = Vec::with_capacity(self.kinds.len());
-        self.each_kind(|kind, gauges| kinds.push(kind.look(gauges)));
-        // The command may have ended by a timeout.
         let _ = answer.send(kinds);
     }
 }

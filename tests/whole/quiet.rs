@@ -16,13 +16,13 @@ fn an_idle_node_writes_at_most_500_lines_in_a_day() {
         let watchdog = async {
             loop {
                 heartbeat.beat().await;
-                sleep(Duration::from_secs(10)).await;
+                sleep(Duration::from_secs(30)).await;
             }
         };
         let scrapes = async {
             loop {
                 node.scrape().await;
-                sleep(Duration::from_secs(15)).await;
+                sleep(Duration::from_secs(150)).await;
             }
         };
         let keepalives = async {
@@ -42,7 +42,7 @@ fn an_idle_node_writes_at_most_500_lines_in_a_day() {
             |words: &[&str]| lines.iter().filter(|line| words.iter().all(|word| line.contains(word))).count();
         assert!(lines.len() <= 500, "{} lines: {:#?}", lines.len(), &lines[lines.len() - 20..]);
         assert!(
-            (286..=288).contains(&count(&["nuncio::mailbox", "mailbox idle="])),
+            (287..=288).contains(&count(&["nuncio::mailbox", "mailbox idle="])),
             "one every five minutes"
         );
         let idle = lines.iter().rfind(|line| line.contains("mailbox idle=")).unwrap();

@@ -2,7 +2,7 @@
 
 use super::edits::Edits;
 use super::{
-    Address, Condition, Denial, Error, ErrorType, Kind, MAX_ECHO, Origin, Rejection, Stanza,
+    Address, Condition, Error, ErrorType, Kind, MAX_ECHO, Origin, Rejection, Stanza,
     admit::{self, Recent},
 };
 use crate::{
