@@ -146,7 +146,7 @@ impl Found {
             Column::new("from").rank(1).middle(ADDRESS),
             Column::new("to").middle(ADDRESS),
             Column::new("bytes").rank(4),
-            Column::new("remark").rank(5).words(),
+            Column::new("remark").rank(5).words(16),
         ])
         .one_line_each();
         for (key, record) in &self.records {

@@ -49,6 +49,15 @@ pub(crate) fn shortened(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{start}…{end}"))
 }
 
+/// A text of at most `columns`: the end of a longer one is replaced by `…`.
+pub(crate) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    match columns.checked_sub(1) {
+        _ if width(text) <= columns => Cow::Borrowed(text),
+        Some(room) => Cow::Owned(format!("{}…", beginning(text, room))),
+        None => Cow::Borrowed(""),
+    }
+}
+
 /// A pair of domains of at most `columns`: each of the two that is too long is shortened for itself.
 pub(crate) fn shortened_pair(text: &str, columns: usize) -> Cow<'_, str> {
     let Some((local, remote)) = text.split_once(BETWEEN) else { return shortened(text, columns) };
@@ -103,8 +112,13 @@ mod tests {
         assert_eq!(shortened("例え例え例え", 6), "例…え");
         assert_eq!(shortened("ee\u{301}e\u{301}e\u{301}ee\u{301}\u{302}", 3), "e…e\u{301}\u{302}");
         let texts = ["conference.example", "例え例え例え.example", "e\u{301}\u{301}\u{301}xample", ""];
+        assert_eq!(
+            [cut("no answer from", 10), cut("例え例え", 4), cut("short", 5)],
+            ["no answer…", "例…", "short"]
+        );
         for columns in 0..20 {
             for text in texts {
+                assert!(width(&cut(text, columns)) <= columns, "{text} in {columns}");
                 assert!(width(&shortened(text, columns)) <= columns, "{text} in {columns}");
             }
         }
