@@ -77,7 +77,7 @@ pub(super) fn kinds(kinds: &[&ActorKind], width: usize, period: Period, bars: Ba
     let rows = kinds.iter().zip(&cells).map(|(kind, cells)| {
         let shares: Vec<f64> = match period {
             Period::Latest => kind.history.latest(history).collect(),
-            Period::All => condensed(kind.history.all().collect(), history),
+            Period::All => condensed(&kind.history.all().collect::<Vec<_>>(), history),
         };
         let bars = shares.into_iter().map(|share| bars.bar(share)).collect();
         Row::new(line(&|at| cells[at].clone(), bars), style(kind))
@@ -86,7 +86,7 @@ pub(super) fn kinds(kinds: &[&ActorKind], width: usize, period: Period, bars: Ba
 }
 
 /// Shares in at most `most` steps: each is the greatest of as many shares as are merged.
-fn condensed(shares: Vec<f64>, most: usize) -> Vec<f64> {
+fn condensed(shares: &[f64], most: usize) -> Vec<f64> {
     match most {
         0 => Vec::new(),
         _ => {

@@ -10,7 +10,7 @@ use status::escape::escaped;
 
 use self::fit::Plan;
 use super::{
-    width::{cut, padded, padded_before, shortened, shortened_pair, width},
+    width::{cut, padded, padded_before, shortened, shortened_name, width},
     wrap::{NARROWEST, wrapped},
 };
 
@@ -234,7 +234,7 @@ impl Table {
                     cells.push(parts.next().unwrap_or_default());
                     rest = parts.collect();
                 }
-                Fit::Middle(_) => cells.push(shortened_pair(cell, shown.width).into_owned()),
+                Fit::Middle(_) => cells.push(shortened_name(cell, shown.width).into_owned()),
                 Fit::Beginning(_) => cells.push(cut(cell, shown.width).into_owned()),
                 Fit::Whole => cells.push(shortened(cell, shown.width).into_owned()),
             }
@@ -360,7 +360,7 @@ mod tests {
             Column::new("text").rank(2).words(44),
         ];
         for further in [Further::Below, Further::LeftOut] {
-            let mut table = Table { further, ..Table::new(columns.clone()) };
+            let mut table = Table { further, ..Table::new(columns) };
             rows.iter().for_each(|row| table.row(row.iter().map(|cell| Cell::from(*cell))));
             for columns in 1..200 {
                 let lines = table.lines(Some(columns));
