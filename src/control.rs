@@ -138,7 +138,8 @@ pub(crate) fn components(command: &ListComponents) -> ExitCode {
     let name = command.name.as_ref().map(ToString::to_string);
     let request = Request::Components { name };
     command.node.show(&request, command.layout.width(), |page, answer: &Answer<Components>| {
-        tables::components(page, &answer.found.components);
+        let cut = if command.name.is_some() { Cut::Below } else { Cut::LeftOut };
+        tables::components(page, &answer.found.components, cut);
     })
 }
 

@@ -146,7 +146,7 @@ impl Found {
             Column::new("from").rank(1).middle(ADDRESS),
             Column::new("to").middle(ADDRESS),
             Column::new("bytes").rank(4),
-            Column::new("remark").rank(5).words(),
+            Column::new("remark").rank(5).words(16),
         ])
         .one_line_each();
         for (key, record) in &self.records {
@@ -192,8 +192,9 @@ fn row(key: u64, record: Option<&Record>) -> [Cell; 7] {
     ];
     let remarks: Vec<&str> = remarks.into_iter().filter(|(set, _)| *set).map(|(_, text)| text).collect();
     let accepted = Time(record.accepted).to_string();
-    // Without the milliseconds and the T.
-    let short = accepted.get(.."2026-11-01T08:30:00".len()).unwrap_or(&accepted).replace('T', " ");
+    // Without year and milliseconds.
+    let short =
+        accepted.get("2026-".len().."2026-11-01T08:30:00".len()).unwrap_or(&accepted).replace('T', " ");
     [
         key.to_string().into(),
         Cell::with_short(accepted, short),
@@ -209,7 +210,7 @@ const SCANNED: &str =
     "these are all stanzas whose bytes are in the file; some of them may have been delivered already";
 
 /// The least width of an address, in columns of the terminal.
-const ADDRESS: usize = 16;
+const ADDRESS: usize = 22;
 
 /// Records that are read at once.
 const PART: usize = 10_000;

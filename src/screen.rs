@@ -20,7 +20,7 @@ use crossterm::{
     terminal::{self, Clear, ClearType},
 };
 
-use crate::text::width::beginning;
+use crate::text::width::{beginning, width};
 
 /// A line of text with its style.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +91,7 @@ impl AlternateScreen {
         if !TAKEN.load(Ordering::SeqCst) {
             return Err(io::Error::other("a part of this program failed"));
         }
+        let columns = usize::from(terminal::size()?.0);
         let out = &mut self.0;
         queue!(out, terminal::BeginSynchronizedUpdate)?;
         for (row, number) in rows.iter().zip(0_u16..) {
@@ -103,7 +104,10 @@ impl AlternateScreen {
                 Style::Plain => {}
             }
             queue!(out, Print(&row.text), ResetColor, SetAttribute(Attribute::Reset))?;
-            queue!(out, Clear(ClearType::UntilNewLine))?;
+            // Behind a full row the cursor is still on its last character.
+            if width(&row.text) < columns {
+                queue!(out, Clear(ClearType::UntilNewLine))?;
+            }
         }
         queue!(out, terminal::EndSynchronizedUpdate)?;
         out.flush()
@@ -169,7 +173,6 @@ const RESTORE: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::width::width;
 
     #[test]
     fn rows_are_cut_to_columns_and_not_to_characters() {

@@ -47,11 +47,19 @@ pub(super) fn check(source: &Source, settings: &Settings) {
         return;
     }
     let found = runtime.block_on(look_up(&dns, &names));
+    let (mut silent, mut late) = (Vec::new(), Vec::new());
     for name in names {
         let answer = found.iter().find(|(known, _)| known == name).map(|(_, answer)| answer);
         let is_domain = settings.domains.iter().any(|domain| domain.name == *name);
         let (severity, message) = match answer {
-            None => (Severity::Warning, timed_out(name)),
+            None => {
+                late.push(name);
+                continue;
+            }
+            Some(Err(failure @ LookupError::Silent { .. })) => {
+                silent.push((name, failure));
+                continue;
+            }
             Some(Err(failure)) => explain(failure, name, is_domain),
             Some(Ok(targets)) => match compare(targets, &settings.listen) {
                 Some(message) => (Severity::Warning, message),
@@ -59,6 +67,25 @@ pub(super) fn check(source: &Source, settings: &Settings) {
             },
         };
         add(source, name, severity, message);
+    }
+    // Name servers that do not answer are one problem, not one for each domain.
+    if let Some((first, failure)) = silent.first() {
+        let names: Vec<&Domain> = silent.iter().map(|(name, _)| *name).collect();
+        let text = format!("{failure}: the DNS records of {} were not checked", few(&names));
+        add(source, first, Severity::Warning, Message::with_help(text, SKIP));
+    }
+    if let Some(first) = late.first() {
+        let text = format!("no DNS answer for {} within {} s", few(&late), TIMEOUT.as_secs());
+        add(source, first, Severity::Warning, Message::with_help(text, SKIP));
+    }
+}
+
+/// Some of the names, and how many more there are.
+fn few(names: &[&Domain]) -> String {
+    let shown: Vec<&str> = names.iter().take(MAX_SHOWN).map(|name| name.as_str()).collect();
+    match names.len().saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
@@ -168,13 +195,6 @@ fn explain(failure: &LookupError, name: &Domain, is_domain: bool) -> (Severity, 
     }
 }
 
-fn timed_out(name: &Domain) -> Message {
-    Message::with_help(
-        format!("no DNS answer for {name} within {} s", TIMEOUT.as_secs()),
-        "check again later, or skip the DNS with --offline",
-    )
-}
-
 fn add(source: &Source, name: &Domain, severity: Severity, message: Message) {
     let values = source.values(&["domain.name", "component.name", "component.names"]);
     let value = values.into_iter().find(|value| value::domain(&value.text).as_ref() == Ok(name));
@@ -197,5 +217,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Look-ups at the same time, few enough for a small name server.
 const CONCURRENT: usize = 16;
 
-/// Maximum number of addresses in a finding.
+const SKIP: &str = "check again later, or skip the DNS with --offline";
+
+/// Maximum number of addresses, or of names, in a finding.
 const MAX_SHOWN: usize = 4;

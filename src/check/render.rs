@@ -11,7 +11,7 @@ use crate::{
     text::{colours::Colours, wrap},
 };
 
-/// Renders a finding. The text ends with an empty line, except that of a note about the file as a whole.
+/// Renders a finding. The text ends with an empty line.
 pub(super) fn render(finding: &Finding, source: &Source, colours: Colours) -> String {
     let (level, level_width) = match finding.severity {
         Severity::Problem | Severity::Flaw => (Level::ERROR, "error: ".len()),
@@ -21,7 +21,7 @@ pub(super) fn render(finding: &Finding, source: &Source, colours: Colours) -> St
     let title = level.primary_title(wrapped(&escaped(&finding.title()), level_width));
     let file = escaped(&source.file().display().to_string()).into_owned();
     if finding.is_of_file() && finding.severity == Severity::Note {
-        return renderer(colours).render(&[Group::with_title(title)]) + "\n";
+        return renderer(colours).render(&[Group::with_title(title)]) + "\n\n";
     }
     let (group, margin) = if finding.is_of_file() {
         (title.element(Origin::path(file)), 0)

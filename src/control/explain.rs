@@ -66,7 +66,7 @@ fn account(page: &mut Page, figures: &Account) {
     let mut table = Table::without_header([
         Column::new("outcome"),
         Column::new("stanzas").rank(1),
-        Column::new("meaning").rank(2).words(),
+        Column::new("meaning").rank(2).words(24),
     ]);
     let rows = [
         ("taken", figures.taken, "accepted from local senders"),
@@ -95,10 +95,10 @@ fn account(page: &mut Page, figures: &Account) {
 fn events(page: &mut Page, events: &[Event]) {
     let mut table = Table::without_header([
         Column::new("time"),
-        Column::new("age").rank(3),
+        Column::new("age").rank(5),
         Column::new("event").rank(1),
         Column::new("local").rank(2).middle(20),
-        Column::new("details").rank(4).words(),
+        Column::new("details").rank(4).words(24),
     ]);
     for event in events {
         table.row([
@@ -109,7 +109,7 @@ fn events(page: &mut Page, events: &[Event]) {
             details(page, event).into(),
         ]);
     }
-    page.table(table, Cut::Below);
+    page.table(table, Cut::LeftOut);
 }
 
 /// The details of an event: `127.0.0.2:5269, TLSv1.3, certificate good`.

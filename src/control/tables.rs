@@ -91,7 +91,7 @@ pub(crate) fn queues(page: &mut Page, queues: &[QueueReport], cut: Cut) {
         Column::new("state").rank(2),
         Column::new("next attempt").or("next").rank(3),
         Column::new("failed").rank(5),
-        Column::new("last failure").rank(8).words(),
+        Column::new("last failure").rank(8).words(TEXT),
     ]);
     for queue in queues {
         table.row([
@@ -110,7 +110,7 @@ pub(crate) fn queues(page: &mut Page, queues: &[QueueReport], cut: Cut) {
 }
 
 /// Adds a table of components.
-pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
+pub(crate) fn components(page: &mut Page, components: &[ComponentReport], cut: Cut) {
     if components.is_empty() {
         return page.line("no component is configured: add a [[component]] section to the configuration");
     }
@@ -123,8 +123,8 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
         Column::new("out").rank(3),
         Column::new("waiting").rank(2),
         Column::new("refused").rank(4),
-        Column::new("wrong secret").rank(6),
-        Column::new("last end").rank(8).words(),
+        Column::new("wrong secret").rank(6).kept(),
+        Column::new("last end").rank(8).words(TEXT),
     ]);
     for component in components {
         let link = component.link.as_ref();
@@ -147,7 +147,7 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
             component.last_end.as_ref().map_or_else(none, |ending| ending.reason.as_str().into()),
         ]);
     }
-    page.table(table, Cut::Below);
+    page.table(table, cut);
 }
 
 /// The address of a component, and its encryption if it has one.
@@ -291,6 +291,9 @@ pub(crate) fn none() -> Cell {
 
 /// The least width of the domains of a link, in columns of the terminal. They are most of what a link is.
 const LINK: usize = 40;
+
+/// The least width of a reason beside the other columns.
+const TEXT: usize = 44;
 
 /// The least width of the domains of a queue. Both are recognisable.
 const PAIR: usize = 34;
@@ -466,7 +469,7 @@ mod tests {
         let mut page = Page::new(now(), Some(columns));
         links(&mut page, &[link(), many], cut);
         queues(&mut page, &[waiting, queue(0)], cut);
-        components(&mut page, &[component]);
+        components(&mut page, &[component], cut);
         page.finish()
     }
 

@@ -68,12 +68,18 @@ impl TextReport {
             (Some(Path { at, mechanism, consequence, .. }), _) => (
                 "reachable",
                 GREEN,
-                format!("{local} can send to {remote} at {at}, authenticated by {mechanism}; {consequence}."),
+                format!(
+                    "{local} can send to {remote} at {},\nauthenticated by {mechanism}; {consequence}.",
+                    place(at)
+                ),
             ),
             (None, Some(only)) => ("unknown", YELLOW, only.sentence(remote)),
             (None, None) => ("not reachable", RED, format!("{local} cannot send to {remote}.")),
         };
-        let lines = wrapped(&format!("{word}: {}", printable(&sentence)), self.width).join("\n");
+        let sentence = format!("{word}: {sentence}");
+        let lines: Vec<String> =
+            sentence.lines().flat_map(|line| wrapped(&printable(line), self.width)).collect();
+        let lines = lines.join("\n");
         format!("{}\n", lines.replacen(word, &self.colours.paint(colour, word), 1))
     }
 
@@ -178,6 +184,14 @@ impl TextReport {
     }
 }
 
+/// The target and its address, or only the address if the target has no name.
+fn place(at: &str) -> &str {
+    match at.split_once(" (") {
+        Some((target, address)) if address.strip_suffix(')') == Some(target) => target,
+        _ => at,
+    }
+}
+
 /// The word before a finding, and its colour.
 fn mark(finding: &Finding) -> (&'static str, &'static str) {
     if finding.fatal { ("FAILED", RED) } else { ("note", YELLOW) }
@@ -276,6 +290,12 @@ not reachable: a.example cannot send to b.example.
             let shown = shown(Colours::Off, Some(columns), vec![refused("192.0.2.7:5269")]);
             assert!(shown.lines().all(|line| width(line) <= columns), "{columns}:\n{shown}");
         }
+    }
+
+    #[test]
+    fn an_address_is_shown_once() {
+        assert_eq!(place("192.0.2.7:5269 (192.0.2.7:5269)"), "192.0.2.7:5269");
+        assert_eq!(place("xmpp.b.example:5269 (192.0.2.7:5269)"), "xmpp.b.example:5269 (192.0.2.7:5269)");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use status::escape::escaped;
 
 use self::fit::Plan;
 use super::{
-    width::{padded, padded_before, shortened, shortened_pair, width},
+    width::{cut, padded, padded_before, shortened, shortened_name, width},
     wrap::{NARROWEST, wrapped},
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct Column {
     /// Columns with a higher rank go first. Rank 0 always stays.
     rank: u8,
     fit: Fit,
+    /// Its cells are never left out.
+    is_kept: bool,
 }
 
 /// On which side of its column a cell is.
@@ -48,8 +50,10 @@ enum Fit {
     Whole,
     /// They can be shortened in the middle, to this width at least.
     Middle(usize),
-    /// They can be broken between words.
-    Words,
+    /// They can lose their end, at this width at least.
+    Beginning(usize),
+    /// They can be broken between words, at this width at least.
+    Words(usize),
 }
 
 /// What becomes of the columns for which there is no room.
@@ -57,7 +61,7 @@ enum Fit {
 enum Further {
     /// Their cells are in further, indented lines below the row.
     Below,
-    /// They are left out, except text that can be broken between words.
+    /// They are left out, except those that are kept.
     LeftOut,
 }
 
@@ -88,7 +92,7 @@ impl Fitted {
 impl Column {
     /// A column that always stays.
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, short_name: name, align: Align::Left, rank: 0, fit: Fit::Whole }
+        Self { name, short_name: name, align: Align::Left, rank: 0, fit: Fit::Whole, is_kept: false }
     }
 
     /// The column has another name above the short forms of its cells.
@@ -115,9 +119,20 @@ impl Column {
         if short { self.short_name } else { self.name }
     }
 
-    /// The cells can be broken between words. Only the last column can.
-    pub(crate) fn words(self) -> Self {
-        Self { fit: Fit::Words, ..self }
+    /// The cells can be cut to `least` columns: a text that says most at its beginning.
+    pub(crate) fn beginning(self, least: usize) -> Self {
+        Self { fit: Fit::Beginning(least), ..self }
+    }
+
+    /// The cells can be broken between words, if there is room for `least` columns. Only the last column can. If there is
+    /// no room, its cells are below their rows, also in lists.
+    pub(crate) fn words(self, least: usize) -> Self {
+        Self { fit: Fit::Words(least), is_kept: true, ..self }
+    }
+
+    /// If there is no room for the column, its cells are below their rows, also in lists.
+    pub(crate) fn kept(self) -> Self {
+        Self { is_kept: true, ..self }
     }
 }
 
@@ -204,7 +219,7 @@ impl Table {
     }
 
     fn goes_below(&self, column: usize) -> bool {
-        self.further == Further::Below || self.columns[column].fit == Fit::Words
+        self.further == Further::Below || self.columns[column].is_kept
     }
 
     /// The lines of a row: several if its last cell is broken.
@@ -214,12 +229,13 @@ impl Table {
         for shown in &plan.shown {
             let cell = row.get(shown.column).map_or("", |cell| cell.text(shown.short));
             match self.columns[shown.column].fit {
-                Fit::Words => {
+                Fit::Words(_) => {
                     let mut parts = broken(cell, shown.width).into_iter();
                     cells.push(parts.next().unwrap_or_default());
                     rest = parts.collect();
                 }
-                Fit::Middle(_) => cells.push(shortened_pair(cell, shown.width).into_owned()),
+                Fit::Middle(_) => cells.push(shortened_name(cell, shown.width).into_owned()),
+                Fit::Beginning(_) => cells.push(cut(cell, shown.width).into_owned()),
                 Fit::Whole => cells.push(shortened(cell, shown.width).into_owned()),
             }
         }
@@ -244,7 +260,7 @@ impl Table {
             let Some(cell) = row.get(*column).filter(|cell| !cell.is_empty()) else { continue };
             let Column { name, fit, .. } = self.columns[*column];
             match (fit, self.has_header) {
-                (Fit::Words, true) => texts.push(format!("{name}: {}", cell.long)),
+                (Fit::Words(_), true) => texts.push(format!("{name}: {}", cell.long)),
                 (_, true) => pairs.push(format!("{name} {}", cell.long)),
                 (_, false) => pairs.push(cell.long.clone()),
             }
@@ -341,7 +357,7 @@ mod tests {
         let columns = [
             Column::new("link").middle(20),
             Column::new("pair").rank(1).middle(10),
-            Column::new("text").rank(2).words(),
+            Column::new("text").rank(2).words(44),
         ];
         for further in [Further::Below, Further::LeftOut] {
             let mut table = Table { further, ..Table::new(columns) };
@@ -356,8 +372,11 @@ mod tests {
 
     #[test]
     fn a_long_last_column_is_broken_between_words() {
-        let mut table =
-            Table::without_header([Column::new("time"), Column::new("what"), Column::new("details").words()]);
+        let mut table = Table::without_header([
+            Column::new("time"),
+            Column::new("what"),
+            Column::new("details").words(44),
+        ]);
         table.row(["12:00", "no link", "one two three four five six seven eight nine ten"].map(Cell::from));
         let expected =
             ["12:00  no link  one two three four five six seven eight nine", "                ten"];
@@ -373,7 +392,7 @@ mod tests {
             Column::new("kept").rank(1),
             Column::new("state").rank(2),
             Column::new("address").rank(3),
-            Column::new("reason").rank(4).words(),
+            Column::new("reason").rank(4).words(44),
         ];
         let rows: &[&[&str]] = &[
             &[

@@ -49,9 +49,45 @@ pub(crate) fn shortened(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{start}…{end}"))
 }
 
+/// A text of at most `columns`: the end of a longer one is replaced by `…`.
+pub(crate) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    match columns.checked_sub(1) {
+        _ if width(text) <= columns => Cow::Borrowed(text),
+        Some(room) => Cow::Owned(format!("{}…", beginning(text, room))),
+        None => Cow::Borrowed(""),
+    }
+}
+
+/// A domain, a pair of domains or an address of at most `columns`. Its domains stay recognisable.
+pub(crate) fn shortened_name(text: &str, columns: usize) -> Cow<'_, str> {
+    match (text.split_once(BETWEEN), text.split_once('@')) {
+        _ if width(text) <= columns => Cow::Borrowed(text),
+        (Some((local, remote)), _) => shortened_pair(text, local, remote, columns),
+        (None, Some((local, rest))) => shortened_address(local, rest, columns),
+        (None, None) => shortened(text, columns),
+    }
+}
+
+/// An address whose domain is whole if there is room for it: its resourcepart goes first, then the localpart is shortened.
+fn shortened_address<'t>(local: &str, rest: &'t str, columns: usize) -> Cow<'t, str> {
+    let (domain, resource) = rest.split_once('/').map_or((rest, None), |(domain, part)| (domain, Some(part)));
+    let mark = if resource.is_some() { "/…" } else { "" };
+    let room = columns.saturating_sub(width(domain) + 1 + width(mark));
+    if room < width(local).min(LEAST_LOCALPART) {
+        return shortened(domain, columns);
+    }
+    let local = shortened(local, room);
+    match resource {
+        Some(part) if width(&local) + 1 < room => {
+            let part = cut(part, room - width(&local) + 1);
+            Cow::Owned(format!("{local}@{domain}/{part}"))
+        }
+        _ => Cow::Owned(format!("{local}@{domain}{mark}")),
+    }
+}
+
 /// A pair of domains of at most `columns`: each of the two that is too long is shortened for itself.
-pub(crate) fn shortened_pair(text: &str, columns: usize) -> Cow<'_, str> {
-    let Some((local, remote)) = text.split_once(BETWEEN) else { return shortened(text, columns) };
+fn shortened_pair<'t>(text: &'t str, local: &str, remote: &str, columns: usize) -> Cow<'t, str> {
     let (left, right) = (width(local), width(remote));
     match columns.checked_sub(BETWEEN.len()) {
         Some(room) if left + right > room && room >= 2 * RECOGNISABLE => {
@@ -82,6 +118,9 @@ fn of(c: char) -> usize {
 /// What stands between the two domains of a pair.
 const BETWEEN: &str = " > ";
 
+/// The columns below which a shortened localpart says nothing.
+const LEAST_LOCALPART: usize = 4;
+
 /// The columns below which a shortened domain says nothing.
 const RECOGNISABLE: usize = 7;
 
@@ -103,25 +142,44 @@ mod tests {
         assert_eq!(shortened("例え例え例え", 6), "例…え");
         assert_eq!(shortened("ee\u{301}e\u{301}e\u{301}ee\u{301}\u{302}", 3), "e…e\u{301}\u{302}");
         let texts = ["conference.example", "例え例え例え.example", "e\u{301}\u{301}\u{301}xample", ""];
+        assert_eq!(
+            [cut("no answer from", 10), cut("例え例え", 4), cut("short", 5)],
+            ["no answer…", "例…", "short"]
+        );
         for columns in 0..20 {
             for text in texts {
+                assert!(width(&cut(text, columns)) <= columns, "{text} in {columns}");
                 assert!(width(&shortened(text, columns)) <= columns, "{text} in {columns}");
             }
         }
     }
 
     #[test]
+    fn an_address_keeps_its_domain() {
+        let address = "#channel%irc.example.org@biboumi.example.org/Nick";
+        assert_eq!(shortened_name(address, 49), address);
+        assert_eq!(shortened_name(address, 46), "#channel%irc.example.org@biboumi.example.org/…");
+        assert_eq!(shortened_name(address, 27), "#c…rg@biboumi.example.org/…");
+        assert_eq!(shortened_name(address, 22), "biboumi.example.org");
+        assert_eq!(shortened_name("u@b.example/gajim.ABCDEF", 20), "u@b.example/gajim.A…");
+        assert_eq!(shortened_name("somebody@b.example", 15), "so…dy@b.example");
+        for columns in 0..60 {
+            assert!(width(&shortened_name(address, columns)) <= columns, "{columns}");
+        }
+    }
+
+    #[test]
     fn both_domains_of_a_pair_stay_recognisable() {
         let pair = "chat.example.org > conference.prosody.example";
-        assert_eq!(shortened_pair(pair, 45), pair);
-        assert_eq!(shortened_pair(pair, 37), "chat.…ple.org > conferen…sody.example");
-        assert_eq!(shortened_pair(pair, 29), "chat…e.org > confer…y.example");
+        assert_eq!(shortened_name(pair, 45), pair);
+        assert_eq!(shortened_name(pair, 37), "chat.…ple.org > conferen…sody.example");
+        assert_eq!(shortened_name(pair, 29), "chat…e.org > confer…y.example");
         assert_eq!(
-            shortened_pair("conference.prosody.example > a.example", 30),
+            shortened_name("conference.prosody.example > a.example", 30),
             "confere…dy.example > a.example"
         );
         for columns in 0..50 {
-            assert!(width(&shortened_pair(pair, columns)) <= columns, "{columns}");
+            assert!(width(&shortened_name(pair, columns)) <= columns, "{columns}");
         }
     }
 }

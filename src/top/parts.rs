@@ -103,7 +103,7 @@ fn components(now: &Now) -> (Table, Vec<Style>) {
         Column::new("WAITING").right().rank(2),
         Column::new("REFUSED").right().rank(4),
         Column::new("WRONG SECRET").or("WRONG").right().rank(5),
-        Column::new("LAST END").rank(6).middle(24),
+        Column::new("LAST END").rank(6).beginning(24),
     ]);
     for component in &now.components {
         let ComponentNow { name, connected, since, received, sent, waiting, refused, rejected, last_end } =
@@ -128,7 +128,7 @@ fn components(now: &Now) -> (Table, Vec<Style>) {
 fn links(links: &[LinkNow]) -> (Table, Vec<Style>) {
     let links: Vec<&LinkNow> = links.iter().filter(|link| link.direction != Direction::Component).collect();
     let mut table = Table::new([
-        Column::new("LINK").middle(PAIR),
+        Column::new("LINK").middle(LINK),
         Column::new("BY").rank(3),
         Column::new("STATE").rank(5),
         Column::new("IN").right().rank(1),
@@ -187,7 +187,7 @@ fn failing(queues: &[QueueReport]) -> (Table, Vec<Style>) {
         Column::new("FAILED").right().rank(3),
         Column::new("WAITING").right().rank(4),
         Column::new("NEXT ATTEMPT").or("NEXT").rank(2),
-        Column::new("LAST FAILURE").rank(1).middle(20),
+        Column::new("LAST FAILURE").rank(1).beginning(34),
     ]);
     for queue in queues {
         let definitive = queue.trouble.as_ref().is_some_and(|failure| failure.definitive);
@@ -227,5 +227,8 @@ fn traffic(rate: Rate) -> Cell {
     }
 }
 
-/// The least width of two domains, in columns of the terminal.
+/// The least width of the domains of a link, in columns of the terminal.
+const LINK: usize = 40;
+
+/// The least width of those of a queue.
 const PAIR: usize = 28;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     screen::{self, Row, Style},
-    text::{size::counted, time::Clock, wrap},
+    text::{size::counted, time::Clock, width::width, wrap},
 };
 
 /// What the operator has chosen to see.
@@ -50,7 +50,7 @@ pub(super) fn screen(
     if height > 1 {
         rows.truncate(height - 1);
         rows.resize(height - 1, Row::new("", Style::Plain));
-        rows.push(Row::new(keys(choice), Style::Dim));
+        rows.push(Row::new(keys(choice, width), Style::Dim));
     }
     screen::cut(rows, (width, height))
 }
@@ -174,14 +174,17 @@ fn rows(now: &Now, part: Part, width: usize) -> Vec<Row> {
     table.lines(Some(width)).into_iter().zip(styles).map(|(line, style)| Row::new(line, style)).collect()
 }
 
-fn keys(choice: &Choice) -> String {
+/// The keys, in a short form for a narrow screen.
+fn keys(choice: &Choice, columns: usize) -> String {
     let parts = Part::ALL.iter().zip(1..).map(|(part, key)| {
         let name = part.as_str();
         if choice.part == Some(*part) { format!("{key} [{name}]") } else { format!("{key} {name}") }
     });
     let all = if choice.part.is_none() { "0 [all]" } else { "0 all" };
     let parts: Vec<String> = iter::once(all.to_owned()).chain(parts).collect();
-    format!("q quit  s order: {}  {}", choice.sort.as_str(), parts.join("  "))
+    let sort = choice.sort.as_str();
+    let long = format!("q quit  s order: {sort}  {}", parts.join("  "));
+    if width(&long) <= columns { long } else { format!("q quit, s {sort} | {}", parts.join(" ")) }
 }
 
 /// The least rows of a part: an empty one, the header and an entry.
@@ -190,7 +193,7 @@ const LEAST: usize = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{text::width::width, top::now::tests::reading};
+    use crate::top::now::tests::reading;
 
     fn now() -> Now {
         let origin = clock::now();
@@ -234,6 +237,10 @@ mod tests {
         let style = |start: &str| rows.iter().find(|row| row.text.starts_with(start)).map(|row| row.style);
         assert_eq!((style("outgoing"), style("router")), (Some(Style::Alarm), Some(Style::Plain)));
         assert_eq!(style("bot.example.org"), Some(Style::Alarm));
+        assert_eq!(
+            text[23],
+            "q quit, s traffic | 0 [all] 1 mailboxes 2 components 3 links 4 waiting 5 failing"
+        );
     }
 
     #[test]

@@ -104,10 +104,10 @@ fn the_verdict_is_unknown_if_only_dialback_is_left_and_the_node_has_another_secr
     assert!(shown.starts_with(result), "{shown}");
     let note = "note    not tested: the probe and the running node have different secrets\n";
     assert!(
-        shown.contains(note) && shown.contains("  note   dialback     dialback-secret-not-set: see 2\n"),
+        shown.contains(note) && shown.contains("  note   dialback     dialback-secret-not-set: see 3\n"),
         "{shown}"
     );
-    assert!(!shown.contains("FAILED") && !shown.contains("cannot send"), "{shown}");
+    assert!(!shown.contains("cannot send") && !shown.contains("FAILED dialback"), "{shown}");
 }
 
 #[test]

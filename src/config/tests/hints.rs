@@ -59,7 +59,7 @@ fn keys_of_other_servers_get_a_hint_with_the_right_key() {
         ("[[component]]\nname = \"a.example\"\npassword = \"hush\"\n", "did you mean \"secret\"?"),
         ("[[component]]\njid = \"a.example\"\n", "did you mean \"name\"?"),
         ("[[domain]]\ncert = \"x\"\n", "did you mean \"certificate\"?"),
-        ("[listen]\nprometheus = \"x\"\n", "did you mean \"metrics\"?"),
+        ("[listen]\nprometheus = \"x\"\n", "did you mean \"metrics\", for example "),
         ("domains = [\"a.example\"]\n", "did you mean [[domain]]?"),
         ("[s2s]\nblacklist = []\n", "did you mean \"deny\"?"),
         ("[[component]]\nPassword = \"hush\"\n", "did you mean \"secret\"?"),

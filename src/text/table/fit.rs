@@ -86,13 +86,14 @@ impl Table {
     fn fit(&self, shown: &mut [Shown], room: usize) -> bool {
         let least = |shown: &Shown| match self.columns[shown.column] {
             Column { fit: Fit::Whole, .. } => shown.width,
-            Column { fit: Fit::Middle(least), .. } => shown.width.min(least),
-            Column { fit: Fit::Words, .. } => shown.width.min(WORDS),
+            Column { fit: Fit::Middle(least) | Fit::Beginning(least) | Fit::Words(least), .. } => {
+                shown.width.min(least)
+            }
         };
         let taken: usize = shown.iter().map(least).sum::<usize>() + gaps(shown.len());
         let Some(mut spare) = room.checked_sub(taken) else { return false };
         // Names get their room before texts, which can be broken. Columns of one kind share it evenly.
-        let is_text = |shown: &Shown| self.columns[shown.column].fit == Fit::Words;
+        let is_text = |shown: &Shown| matches!(self.columns[shown.column].fit, Fit::Words(_));
         for texts in [false, true] {
             let mut wishes: Vec<usize> = (0..shown.len())
                 .filter(|at| is_text(&shown[*at]) == texts && least(&shown[*at]) < shown[*at].width)
@@ -118,6 +119,3 @@ fn total(shown: &[Shown]) -> usize {
 fn gaps(columns: usize) -> usize {
     GAP * columns.saturating_sub(1)
 }
-
-/// The least width of a column with text, in columns of the terminal. In a narrower one, text is below its row.
-const WORDS: usize = 44;
