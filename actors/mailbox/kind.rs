@@ -2,35 +2,11 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use crate::{Gauge, Meter, WaitTimes};
-
-/// The statistics of the mailboxes of one actor kind.
-#[derive(Clone, Debug)]
-pub struct KindStats {
-    /// The actor kind.
-    pub actor: &'static str,
-    /// The number of running actors.
-    pub instances: u64,
-    /// The number of waiting messages in all of their mailboxes.
-    pub depth: u64,
-    /// The number of waiting messages in the fullest mailbox.
-    pub deepest: u64,
-    /// The maximum number of waiting messages in one mailbox since the last scrape.
-    pub peak: u64,
-    /// The capacity of each mailbox in messages.
-    pub capacity: u64,
-    /// The number of handled messages since the start.
-    pub handled: u64,
-    /// The number of refused messages since the start.
-    pub refused: u64,
-    /// The number of actors that panicked since the start.
-    pub restarts: u64,
-    /// The number of messages since the start by waiting time: one bucket for each of [`WAIT_BOUNDS`], and
-    /// one above.
-    pub waits: [u64; WAIT_BOUNDS.len() + 1],
-    /// The sum of all waiting times in seconds.
-    pub waited_seconds: f64,
-}
+use crate::{
+    Gauge, Meter, WaitTimes,
+    figures::{Figures, KindStats, WAIT_BOUNDS},
+    meter::WaitTotals,
+};
 
 /// One actor kind.
 pub(crate) struct Kind {
@@ -49,6 +25,7 @@ pub(crate) struct Kind {
     /// The waiting times since the start, as in [`KindStats`].
     all_waits: [u64; WAIT_BOUNDS.len() + 1],
     waited_seconds: f64,
+    totals: WaitTotals,
 }
 
 /// Counters of a meter at the last interval.
@@ -79,6 +56,7 @@ impl Kind {
             shown_peak: 0,
             all_waits: [0; WAIT_BOUNDS.len() + 1],
             waited_seconds: 0.0,
+            totals: WaitTotals::default(),
         }
     }
 
@@ -99,6 +77,17 @@ impl Kind {
             self.waited_seconds += seconds * f64::from(count);
         }
         self.waits.add(&waits);
+        self.totals.add(&waits);
+    }
+
+    /// The figures for a command. They do not change what the next line and the next scrape show.
+    pub(crate) fn look(&mut self, gauges: &[&Gauge]) -> Figures {
+        let shown_peak = self.shown_peak;
+        let mut stats = self.show(gauges);
+        self.shown_peak = shown_peak.max(usize::try_from(stats.peak).unwrap_or(usize::MAX));
+        stats.peak = self.peak as u64;
+        let deepest = gauges.iter().max_by_key(|gauge| gauge.depth()).filter(|gauge| gauge.depth() > 0);
+        Figures { stats, deepest: deepest.map(|gauge| gauge.name().to_owned()), times: self.totals.times() }
     }
 
     /// The figures for a scrape.
@@ -208,7 +197,7 @@ impl LastLine {
 }
 
 /// Writes a time with one unit and at most one decimal: `35us`, `1.2ms`, `3.4s`.
-fn short(time: Duration) -> String {
+pub fn short(time: Duration) -> String {
     let micros = time.as_nanos() as f64 / 1_000.0;
     match micros {
         0.0 => "0us".to_owned(),
@@ -220,10 +209,6 @@ fn short(time: Duration) -> String {
 }
 
 pub(crate) const LOG: &str = "nuncio::mailbox";
-
-/// Upper bounds of waiting times in seconds, from that of an idle node to that of a node that no longer
-/// works.
-pub const WAIT_BOUNDS: [f64; 11] = [0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
 
 #[cfg(test)]
 mod tests {
@@ -311,6 +296,26 @@ mod tests {
         Gauge::admit(&gauge, 7).unwrap().into_message();
         kind.interval_ended(&[&gauge], second);
         assert_eq!(kind.idle_intervals(), 0);
+    }
+
+    #[test]
+    fn a_look_changes_neither_lines_nor_scrapes() {
+        let meter = Meter::new("looked-at", 8, None);
+        let gauge = Gauge::new(&meter, "one");
+        let mut kind = Kind::new(meter);
+        drop([1, 2, 3].map(|number| Gauge::admit(&gauge, number).map(Queued::into_message)));
+        let waiting = [4, 5].map(|number| Gauge::admit(&gauge, number).ok());
+        for _ in 0..2 {
+            let Figures { stats, deepest, times } = kind.look(&[&gauge]);
+            assert_eq!((stats.handled, stats.depth, stats.peak), (3, 2, 2));
+            assert_eq!(deepest.as_deref(), Some("one"));
+            assert_eq!(times.iter().map(|(_, count)| count).sum::<u64>(), 3);
+        }
+        drop(waiting);
+        assert_eq!(kind.look(&[&gauge]).deepest, None);
+        let shown = kind.show(&[&gauge]);
+        assert_eq!((shown.peak, shown.waits.iter().sum::<u64>()), (2, 3));
+        assert_eq!((kind.show(&[&gauge]).peak, kind.peak), (0, 2));
     }
 
     #[test]

@@ -41,6 +41,7 @@
 //! ```
 
 pub mod drain;
+mod figures;
 mod kind;
 mod meter;
 pub mod monitor;

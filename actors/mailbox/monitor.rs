@@ -12,10 +12,13 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-pub use crate::kind::{KindStats, WAIT_BOUNDS};
 use crate::{
     Gauge, Queued, Register,
     kind::{Kind, LOG},
+};
+pub use crate::{
+    figures::{Figures, KindStats, WAIT_BOUNDS},
+    kind::short,
 };
 
 /// Message: write the mailbox lines of all actor kinds now (SIGUSR1).
@@ -27,6 +30,13 @@ pub struct Report;
 pub struct Show {
     /// Receives the answer.
     pub answer: oneshot::Sender<Vec<KindStats>>,
+}
+
+/// Message: report the figures of every actor kind (a command of the operator). What lines and scrapes show does not change.
+#[derive(Debug)]
+pub struct Look {
+    /// Receives the answer.
+    pub answer: oneshot::Sender<Vec<Figures>>,
 }
 
 /// The actor that observes all mailboxes.
@@ -153,6 +163,18 @@ impl Handler<Queued<Show>> for Monitor {
         let mut kinds = Vec::with_capacity(self.kinds.len());
         self.each_kind(|kind, gauges| kinds.push(kind.show(gauges)));
         // The scrape may have ended by a timeout.
+        let _ = answer.send(kinds);
+    }
+}
+
+impl Handler<Queued<Look>> for Monitor {
+    type Result = ();
+
+    fn handle(&mut self, look: Queued<Look>, _: &mut Context<Self>) {
+        let Look { answer } = look.into_message();
+        let mut kinds = Vec::with_capacity(self.kinds.len());
+        self.each_kind(|kind, gauges| kinds.push(kind.look(gauges)));
+        // The command may have ended by a timeout.
         let _ = answer.send(kinds);
     }
 }
