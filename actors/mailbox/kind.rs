@@ -2,11 +2,47 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use crate::{
-    Gauge, Meter, WaitTimes,
-    meter::WaitTotals,
-    monitor::{Figures, KindStats, LOG, WAIT_BOUNDS},
-};
+use crate::{Gauge, Meter, WaitTimes, meter::WaitTotals};
+
+/// The statistics of the mailboxes of one actor kind.
+#[derive(Clone, Debug)]
+pub struct KindStats {
+    /// The actor kind.
+    pub actor: &'static str,
+    /// The number of running actors.
+    pub instances: u64,
+    /// The number of waiting messages in all of their mailboxes.
+    pub depth: u64,
+    /// The number of waiting messages in the fullest mailbox.
+    pub deepest: u64,
+    /// The maximum number of waiting messages in one mailbox since the last scrape.
+    pub peak: u64,
+    /// The capacity of each mailbox in messages.
+    pub capacity: u64,
+    /// The number of handled messages since the start.
+    pub handled: u64,
+    /// The number of refused messages since the start.
+    pub refused: u64,
+    /// The number of actors that panicked since the start.
+    pub restarts: u64,
+    /// The number of messages since the start by waiting time: one bucket for each of [`WAIT_BOUNDS`], and
+    /// one above.
+    pub waits: [u64; WAIT_BOUNDS.len() + 1],
+    /// The sum of all waiting times in seconds.
+    pub waited_seconds: f64,
+}
+
+/// The figures of the mailboxes of one actor kind. Two of them, one after the other, show what happened between them.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// The figures that a scrape has too. The peak is that since the last line.
+    pub stats: KindStats,
+    /// The instance with the fullest mailbox, if a message waits.
+    pub deepest: Option<String>,
+    /// The number of messages by waiting time since the start: upper bounds, at most 25 % too high, and counts. Times
+    /// without a message are left out.
+    pub times: Vec<(Duration, u64)>,
+}
 
 /// One actor kind.
 pub(crate) struct Kind {
@@ -15,8 +51,8 @@ pub(crate) struct Kind {
     seen: Seen,
     /// In the last line; `None` before the first one.
     last_line: Option<LastLine>,
-    /// Whether there was a line since the last line about the idle kinds.
-    has_line: bool,
+    /// The number of intervals for which the kind has been idle.
+    idle_intervals: u32,
     /// The maximum queue length since the last line.
     peak: usize,
     waits: WaitTimes,
@@ -50,7 +86,7 @@ impl Kind {
             meter,
             seen: Seen::default(),
             last_line: None,
-            has_line: false,
+            idle_intervals: 0,
             peak: 0,
             waits: WaitTimes::default(),
             shown_peak: 0,
@@ -109,17 +145,38 @@ impl Kind {
         }
     }
 
-    /// Ends an interval of `elapsed`: writes the line if the kind is not idle or `always`.
-    pub(crate) fn log(&mut self, gauges: &[&Gauge], elapsed: Duration, always: bool) {
+    /// Ends an interval of `elapsed`: writes a line, unless the kind is idle.
+    pub(crate) fn interval_ended(&mut self, gauges: &[&Gauge], elapsed: Duration) {
+        if self.end_interval(gauges, elapsed, false) {
+            self.idle_intervals = self.idle_intervals.saturating_add(1);
+        }
+    }
+
+    /// Writes a line, and begins a new interval.
+    pub(crate) fn log(&mut self, gauges: &[&Gauge], elapsed: Duration) {
+        self.end_interval(gauges, elapsed, true);
+    }
+
+    /// Writes a line if the kind is not idle or `always`. Returns whether it is idle.
+    fn end_interval(&mut self, gauges: &[&Gauge], elapsed: Duration, always: bool) -> bool {
         self.read(gauges);
         // The waiting times of a line are those of its interval; of an idle one they are those of quiet messages.
         let waits = mem::take(&mut self.waits);
         let before = self.seen.handled;
         let is_idle = self.is_idle(gauges);
+        if !is_idle {
+            self.idle_intervals = 0;
+        }
         if always || !is_idle {
             let rate = self.seen.handled.saturating_sub(before) as f64 / elapsed.as_secs_f64();
             self.write_line(gauges, rate, &waits);
         }
+        is_idle
+    }
+
+    /// The number of intervals, up to now, in which the kind was idle.
+    pub(crate) fn idle_intervals(&self) -> u32 {
+        self.idle_intervals
     }
 
     /// Whether the kind has handled no work since the last call, nothing waits, and nothing was refused or restarted since
@@ -146,7 +203,6 @@ impl Kind {
 
     fn write_line(&mut self, gauges: &[&Gauge], rate: f64, waits: &WaitTimes) {
         self.last_line = Some(LastLine::of(&self.meter, gauges));
-        self.has_line = true;
         let peak = mem::take(&mut self.peak);
         let depths = gauges.iter().map(|gauge| (gauge.depth(), gauge.name()));
         let depth: usize = depths.clone().map(|(depth, _)| depth).sum();
@@ -168,11 +224,6 @@ impl Kind {
             "mailbox"
         );
     }
-
-    /// The name, if there was no line since the last call.
-    pub(crate) fn take_idle(&mut self) -> Option<&'static str> {
-        (!mem::take(&mut self.has_line)).then(|| self.meter.kind())
-    }
 }
 
 impl LastLine {
@@ -192,6 +243,12 @@ pub fn short(time: Duration) -> String {
         _ => format!("{:.1}s", micros / 1_000_000.0),
     }
 }
+
+pub(crate) const LOG: &str = "nuncio::mailbox";
+
+/// Upper bounds of waiting times in seconds, from that of an idle node to that of a node that no longer
+/// works.
+pub const WAIT_BOUNDS: [f64; 11] = [0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
 
 #[cfg(test)]
 mod tests {
@@ -267,9 +324,18 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_with_a_line_is_not_named_as_idle() {
-        let (_gauge, mut kind) = logged();
-        assert_eq!([kind.take_idle(), kind.take_idle()], [None, Some("idle")]);
+    fn idle_intervals_are_counted_until_there_is_work() {
+        let (gauge, mut kind) = logged();
+        let second = Duration::from_secs(1);
+        for expected in 1..4 {
+            kind.interval_ended(&[&gauge], second);
+            assert_eq!(kind.idle_intervals(), expected);
+        }
+        kind.log(&[&gauge], second);
+        assert_eq!(kind.idle_intervals(), 3, "a line on request is no work");
+        Gauge::admit(&gauge, 7).unwrap().into_message();
+        kind.interval_ended(&[&gauge], second);
+        assert_eq!(kind.idle_intervals(), 0);
     }
 
     #[test]

@@ -12,8 +12,11 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-pub use crate::kind::short;
-use crate::{Gauge, Queued, Register, kind::Kind};
+pub use crate::kind::{Figures, KindStats, WAIT_BOUNDS, short};
+use crate::{
+    Gauge, Queued, Register,
+    kind::{Kind, LOG},
+};
 
 /// Message: write the mailbox lines of all actor kinds now (SIGUSR1).
 #[derive(Debug)]
@@ -31,46 +34,6 @@ pub struct Show {
 pub struct Look {
     /// Receives the answer.
     pub answer: oneshot::Sender<Vec<Figures>>,
-}
-
-/// The figures of the mailboxes of one actor kind. Two of them, one after the other, show what happened between them.
-#[derive(Clone, Debug)]
-pub struct Figures {
-    /// The figures that a scrape has too. The peak is that since the last line.
-    pub stats: KindStats,
-    /// The instance with the fullest mailbox, if a message waits.
-    pub deepest: Option<String>,
-    /// The number of messages by waiting time since the start: upper bounds, at most 25 % too high, and counts. Times
-    /// without a message are left out.
-    pub times: Vec<(Duration, u64)>,
-}
-
-/// The statistics of the mailboxes of one actor kind.
-#[derive(Clone, Debug)]
-pub struct KindStats {
-    /// The actor kind.
-    pub actor: &'static str,
-    /// The number of running actors.
-    pub instances: u64,
-    /// The number of waiting messages in all of their mailboxes.
-    pub depth: u64,
-    /// The number of waiting messages in the fullest mailbox.
-    pub deepest: u64,
-    /// The maximum number of waiting messages in one mailbox since the last scrape.
-    pub peak: u64,
-    /// The capacity of each mailbox in messages.
-    pub capacity: u64,
-    /// The number of handled messages since the start.
-    pub handled: u64,
-    /// The number of refused messages since the start.
-    pub refused: u64,
-    /// The number of actors that panicked since the start.
-    pub restarts: u64,
-    /// The number of messages since the start by waiting time: one bucket for each of [`WAIT_BOUNDS`], and
-    /// one above.
-    pub waits: [u64; WAIT_BOUNDS.len() + 1],
-    /// The sum of all waiting times in seconds.
-    pub waited_seconds: f64,
 }
 
 /// The actor that observes all mailboxes.
@@ -102,26 +65,36 @@ impl Monitor {
     fn report(&mut self, all: bool) {
         let elapsed = clock::since(self.last).max(Duration::from_millis(1));
         self.last = clock::now();
-        self.each_kind(|kind, gauges| kind.log(gauges, elapsed, all));
+        self.each_kind(|kind, gauges| match all {
+            true => kind.log(gauges, elapsed),
+            false => kind.interval_ended(gauges, elapsed),
+        });
     }
 
     /// An interval has ended.
     fn interval_ended(&mut self, every: Duration) {
         self.report(false);
         self.intervals += 1;
-        let since = every.saturating_mul(self.intervals);
-        if since >= IDLE_EVERY {
+        if every.saturating_mul(self.intervals) >= IDLE_EVERY {
+            self.log_idle(every);
             self.intervals = 0;
-            self.log_idle(since);
         }
     }
 
-    /// Names the kinds without a line since the last call in one line.
-    fn log_idle(&mut self, since: Duration) {
-        let idle: Vec<_> = self.kinds.iter_mut().filter_map(Kind::take_idle).collect();
-        if !idle.is_empty() {
+    /// Names the kinds that were idle in all intervals since the last call; if there are none, those that are idle now. So a
+    /// node that runs writes a line in each of these periods.
+    fn log_idle(&self, every: Duration) {
+        let all_the_time = |kind: &&Kind| kind.idle_intervals() >= self.intervals;
+        let mut idle: Vec<&Kind> = self.kinds.iter().filter(all_the_time).collect();
+        if idle.is_empty() {
+            idle = self.kinds.iter().filter(|kind| kind.idle_intervals() > 0).collect();
+        }
+        let intervals = idle.iter().map(|kind| kind.idle_intervals().min(self.intervals)).min();
+        if let Some(intervals) = intervals {
+            let names: Vec<_> = idle.iter().map(|kind| kind.meter().kind()).collect();
             log::info!(
-                target: LOG, idle = idle.join(",").as_str(), since:% = in_minutes(since);
+                target: LOG, idle = names.join(",").as_str(),
+                since:% = in_minutes(every.saturating_mul(intervals));
                 "mailbox"
             );
         }
@@ -211,15 +184,9 @@ fn in_minutes(time: Duration) -> String {
     }
 }
 
-pub(crate) const LOG: &str = "nuncio::mailbox";
-
 /// The idle kinds are named after this time: 288 lines a day, by which an idle log differs from that of a node that has
 /// stopped.
 const IDLE_EVERY: Duration = Duration::from_secs(300);
-
-/// Upper bounds of waiting times in seconds, from that of an idle node to that of a node that no longer
-/// works.
-pub const WAIT_BOUNDS: [f64; 11] = [0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
 
 /// The number of gauges from which stopped ones are removed.
 const SWEEP_FROM: usize = 1024;

@@ -144,7 +144,11 @@ def use(browser, name, time, actor, in_row, depth, p99, deepest):
     true(after[1] - after[0] > before[1] - before[0], "%s: the key - does not zoom out" % name)
     browser.click(x, y, times=2)
     equal(view(browser), whole, "%s: the span after a double click" % name)
-    browser.drag((x - 30, y), (x + 30, y))
+    # For the picture.
+    x, y = place(browser, actor, time)
+    browser.drag((x - 60, y), (x + 60, y))
+    browser.mouse("mouseMoved", *place(browser, actor, time))
+    browser.drawn()
 
 
 def change_theme(browser, name):

@@ -16,13 +16,13 @@ fn an_idle_node_writes_at_most_500_lines_in_a_day() {
         let watchdog = async {
             loop {
                 heartbeat.beat().await;
-                sleep(Duration::from_secs(10)).await;
+                sleep(Duration::from_secs(30)).await;
             }
         };
         let scrapes = async {
             loop {
                 node.scrape().await;
-                sleep(Duration::from_secs(15)).await;
+                sleep(Duration::from_secs(150)).await;
             }
         };
         let keepalives = async {
@@ -42,7 +42,7 @@ fn an_idle_node_writes_at_most_500_lines_in_a_day() {
             |words: &[&str]| lines.iter().filter(|line| words.iter().all(|word| line.contains(word))).count();
         assert!(lines.len() <= 500, "{} lines: {:#?}", lines.len(), &lines[lines.len() - 20..]);
         assert!(
-            (286..=288).contains(&count(&["nuncio::mailbox", "mailbox idle="])),
+            (287..=288).contains(&count(&["nuncio::mailbox", "mailbox idle="])),
             "one every five minutes"
         );
         let idle = lines.iter().rfind(|line| line.contains("mailbox idle=")).unwrap();
@@ -71,7 +71,7 @@ fn a_kind_that_works_has_a_line_in_each_interval_and_is_not_called_idle() {
     paused(async |network| {
         let node = Node::start(network, Setup::of("nuncio.example").set("log_mailboxes", "\"10s\"")).await;
         let mut inbox = node.inbox().await;
-        for number in 0..120 {
+        for number in 0..150 {
             let id = number.to_string();
             inbox.sends_request("nuncio.example", &id);
             inbox.receives_id(&id).await;
@@ -81,12 +81,12 @@ fn a_kind_that_works_has_a_line_in_each_interval_and_is_not_called_idle() {
         for kind in ["router", "component", "service"] {
             let actor = format!("actor={kind} ");
             let own = lines.iter().filter(|line| line.contains(&actor)).count();
-            assert!((59..=60).contains(&own), "{own} lines of {kind} in ten minutes");
+            assert!((74..=75).contains(&own), "{own} lines of {kind} in 750 s");
             let idle = lines.iter().filter(|line| line.contains("mailbox idle="));
             assert!(idle.clone().count() > 0 && !idle.clone().any(|line| line.contains(kind)), "{kind}");
         }
         let accounts =
             lines.iter().filter(|line| line.contains("nuncio::account") && line.contains("domain=*"));
-        assert!((59..=60).contains(&accounts.count()));
+        assert!((74..=75).contains(&accounts.count()));
     });
 }

@@ -184,7 +184,7 @@ function addDetails(section) {
       `${numberText(sum(restarts))} restarts`;
   });
   addPanel(parent, "Waiting messages", "depth", kind, () => [
-    { name: "peak in one mailbox", column: state.kind.peak, colour: "blue", style: "area", alpha: 0.45, zero: true,
+    { name: "peak in one mailbox", column: state.kind.peak, colour: "blue", style: "area", alpha: 0.6, zero: true,
       least: 4 * state.kind.highest >= state.kind.capacity ? state.kind.capacity : 0, text: numberText },
     { name: "depth of all", column: state.kind.depth, colour: "purple", style: "line", zero: true, text: numberText },
   ], linear, (chart, out, scale) => drawCapacity(chart, out, scale, state.kind.capacity));

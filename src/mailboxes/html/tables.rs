@@ -82,11 +82,11 @@ fn kinds(collected: &Collected) -> String {
         "Actor",
         "#Highest peak",
         "#Capacity",
-        "at",
+        "@at",
         "#Highest depth",
         "Deepest",
         "#Longest p99",
-        "at",
+        "@at",
         "#Highest rate",
         "#Refused",
         "#Restarts",
@@ -127,7 +127,7 @@ fn full(collected: &Collected) -> String {
     let (incidents, dropped) = collected.stats.incidents();
     let caption = "Times when a mailbox was full: the peak reached the capacity, or messages were refused";
     let mut table =
-        Table::new(caption, &["From", "To", "Actor", "#Peak", "#Capacity", "#Refused", "Deepest", "#Depth"]);
+        Table::new(caption, &["From", "@To", "Actor", "#Peak", "#Capacity", "#Refused", "Deepest", "#Depth"]);
     let at = |position: Position| match position.time {
         Some(at) => time(super::collect::milliseconds(at)),
         None => format!("line {}", position.line),
@@ -170,7 +170,7 @@ fn deepest(collected: &Collected) -> String {
     }
     let mut found: Vec<_> = found.into_iter().collect();
     found.sort_by_key(|((kind, name), (depth, ..))| (std::cmp::Reverse(*depth), *kind, *name));
-    let heads = ["Instance", "Actor", "#Highest depth", "at", "#Lines in which it was the deepest"];
+    let heads = ["Instance", "Actor", "#Highest depth", "@at", "#Lines in which it was the deepest"];
     let mut table = Table::new("Deepest instances: remote servers, components, actors", &heads);
     for ((kind, name), (depth, at, times)) in found.into_iter().take(DEEPEST) {
         let actor = collected.kinds[kind].actor.clone();

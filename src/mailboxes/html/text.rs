@@ -31,32 +31,38 @@ pub(super) fn time(milliseconds: u64) -> String {
 #[derive(Debug)]
 pub(super) struct Table {
     html: String,
-    /// The columns with numbers, which are aligned to the right.
-    numbers: Vec<bool>,
+    /// The class of the cells of each column.
+    classes: Vec<&'static str>,
     rows: usize,
 }
 
 impl Table {
-    /// A table with a caption and the heads of its columns; `#` before a head marks a column of numbers.
+    /// A table with a caption and the heads of its columns. `#` before a head marks a column of numbers, which are aligned to
+    /// the right, and `@` one of times, which have one line.
     pub(super) fn new(caption: &str, heads: &[&str]) -> Self {
-        let numbers: Vec<bool> = heads.iter().map(|head| head.starts_with('#')).collect();
+        let class = |head: &&str| match head.chars().next() {
+            Some('#') => " class=\"number\"",
+            Some('@') => " class=\"time\"",
+            _ => "",
+        };
+        let classes: Vec<_> = heads.iter().map(class).collect();
         let mut html = format!(
             "<div class=\"table\" tabindex=\"0\"><table><caption>{}</caption><thead><tr>",
             escape(caption)
         );
-        for (head, number) in heads.iter().zip(&numbers) {
-            let class = if *number { " class=\"number\"" } else { "" };
-            html += &format!("<th scope=\"col\"{class}>{}</th>", escape(head.trim_start_matches('#')));
+        for (head, class) in heads.iter().zip(&classes) {
+            let head = escape(head.trim_start_matches(['#', '@']));
+            html += &format!("<th scope=\"col\"{class}>{head}</th>");
         }
         html += "</tr></thead><tbody>\n";
-        Self { html, numbers, rows: 0 }
+        Self { html, classes, rows: 0 }
     }
 
     /// Adds a row. Its first cell is its head.
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.html += "<tr>";
         for (at, cell) in cells.into_iter().enumerate() {
-            let class = if self.numbers.get(at) == Some(&true) { " class=\"number\"" } else { "" };
+            let class = self.classes.get(at).copied().unwrap_or_default();
             let cell = escape(&cell);
             self.html += &match at {
                 0 => format!("<th scope=\"row\">{cell}</th>"),
