@@ -180,17 +180,12 @@ impl Node {
     /// # Errors
     /// The node cannot be reached, or it refused the request. The text is for the operator.
     fn ask(&self, request: &Request) -> Result<Value, String> {
-        let (socket, of) = match &self.socket {
-            Some(socket) => (socket.clone(), None),
-            None => {
-                let file = self.config_path.resolve();
-                let socket = config::control_socket(&file).map_err(|why| {
-                    format!("no control socket: {why}; or set the socket with --socket PATH")
-                })?;
-                (socket, Some(file))
-            }
+        let socket = match &self.socket {
+            Some(socket) => socket.clone(),
+            None => config::control_socket(&self.config_path.resolve())
+                .map_err(|why| format!("no control socket: {why}; or set the socket with --socket PATH"))?,
         };
-        let text = client::exchange(&socket, of.as_deref(), request)?;
+        let text = client::exchange(&socket, request)?;
         let document: Value = serde_json::from_str(&text).map_err(|error| {
             format!(
                 "{} is not the control socket of a node: its answer is not JSON: {error}",

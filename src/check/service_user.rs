@@ -32,6 +32,14 @@ pub(super) fn check(source: &Source, unit: Option<&Unit>, settings: Option<&Sett
     // Otherwise the other files are probably not usable either; one warning is enough.
 }
 
+/// The user of the installed unit, or else that of the package; `None` if it is root, or if this machine does not have it.
+fn user(unit: Option<&Unit>) -> Option<User> {
+    let Some(unit) = unit else { return User::named(USER) };
+    let mut user = User::named(unit.user.as_deref()?)?;
+    user.joins(unit.group.as_deref(), &unit.groups);
+    Some(user)
+}
+
 /// A file or directory that the node uses.
 #[derive(Clone)]
 struct Wanted {
@@ -90,18 +98,9 @@ struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
-    /// The user of the installed unit, or else that of the package; `None` if this machine does not have it.
+    /// `None` if this machine does not have the user.
     fn of(unit: Option<&'a Unit>) -> Option<Self> {
-        let name = match unit {
-            // Root can use every file.
-            Some(unit) => unit.user.as_deref()?,
-            None => USER,
-        };
-        let mut user = User::named(name)?;
-        if let Some(unit) = unit {
-            user.joins(unit.group.as_deref(), &unit.groups);
-        }
-        Some(Self { user, unit })
+        Some(Self { user: user(unit)?, unit })
     }
 
     /// Adds a warning for each file that the service cannot use. Returns whether it can use all of them.

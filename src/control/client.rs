@@ -12,12 +12,11 @@ use crate::users;
 use actors::control_socket;
 use status::request::Request;
 
-/// Sends `request` to the node at `path` and reads its answer to the end. `config` is the configuration that names the
-/// socket.
+/// Sends `request` to the node at `path` and reads its answer to the end.
 ///
 /// # Errors
 /// A sentence for the operator: the reason why there is no answer, and what to do.
-pub(crate) fn exchange(path: &Path, config: Option<&Path>, request: &Request) -> Result<String, String> {
+pub(crate) fn exchange(path: &Path, request: &Request) -> Result<String, String> {
     if !control_socket::fits(path) {
         return Err(format!(
             "{} cannot be a control socket: {}",
@@ -25,7 +24,7 @@ pub(crate) fn exchange(path: &Path, config: Option<&Path>, request: &Request) ->
             control_socket::Error::TooLong
         ));
     }
-    let stream = UnixStream::connect(path).map_err(|error| unreachable(path, config, &error))?;
+    let stream = UnixStream::connect(path).map_err(|error| unreachable(path, &error))?;
     request_on(stream, request)
         .map_err(|error| format!("no answer from the node at {}: {error}", path.display()))
 }
@@ -50,14 +49,13 @@ fn request_on(mut stream: UnixStream, request: &Request) -> io::Result<String> {
     String::from_utf8(bytes).map_err(io::Error::other)
 }
 
-fn unreachable(path: &Path, config: Option<&Path>, error: &io::Error) -> String {
+fn unreachable(path: &Path, error: &io::Error) -> String {
     let is_socket = fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
     let user = users::allowed_users(path);
     let path = path.display();
-    let of = config.map(|config| format!(" of {}", config.display())).unwrap_or_default();
     match error.kind() {
         io::ErrorKind::NotFound => format!(
-            "no node is running with the control socket {path}{of}; start the node, or set another socket with --config \
+            "no node is running with the control socket {path}; start the node, or set another socket with --config \
              FILE, NUNCIO_CONFIG=FILE or --socket PATH"
         ),
         io::ErrorKind::ConnectionRefused if !is_socket => format!("{path} is not a socket"),

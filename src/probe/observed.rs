@@ -78,7 +78,7 @@ impl Observer for EventSender {
                 let announced = self
                     .announce_at
                     .as_ref()
-                    .map(|socket| client::exchange(socket, None, &Request::ExpectProbe { address: from }));
+                    .map(|socket| client::exchange(socket, &Request::ExpectProbe { address: from }));
                 if let Some(Err(reason)) = announced {
                     log::debug!(target: LOG, reason = reason.as_str(); "cannot announce the connection to the node");
                 }
