@@ -7,7 +7,10 @@ mod explain;
 mod page;
 pub(crate) mod tables;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 use serde_json::Value;
@@ -19,7 +22,6 @@ use status::{
 use xmpp::Domain;
 
 use crate::{config, config_path::ConfigPath, output, text::wrap};
-use client::Socket;
 use page::{Cut, Page};
 
 /// The options that all of these commands share.
@@ -216,29 +218,23 @@ impl Node {
     ///
     /// # Errors
     /// The configuration cannot be read, or has none. The text is for the operator.
-    pub(crate) fn socket(&self) -> Result<Socket, String> {
-        if let Some(path) = &self.socket {
-            return Ok(Socket { path: path.clone(), config: None });
-        }
-        let file = self.config_path.resolve();
-        match config::control_socket(&file) {
-            Ok(path) => Ok(Socket { path, config: Some(file) }),
-            Err(why) => Err(format!("no control socket: {why}; or set the socket with --socket PATH")),
+    pub(crate) fn socket(&self) -> Result<PathBuf, String> {
+        match &self.socket {
+            Some(socket) => Ok(socket.clone()),
+            None => config::control_socket(&self.config_path.resolve())
+                .map_err(|why| format!("no control socket: {why}; or set the socket with --socket PATH")),
         }
     }
 }
 
-/// Sends a request to the node, and returns the JSON document that it answers with.
+/// Sends a request to the node at `socket`, and returns the JSON document that it answers with.
 ///
 /// # Errors
 /// The node cannot be reached, or it refused the request. The text is for the operator.
-fn ask(socket: &Socket, request: &Request) -> Result<Value, String> {
-    let text = socket.exchange(request)?;
+fn ask(socket: &Path, request: &Request) -> Result<Value, String> {
+    let text = client::exchange(socket, request)?;
     let document: Value = serde_json::from_str(&text).map_err(|error| {
-        format!(
-            "{} is not the control socket of a node: its answer is not JSON: {error}",
-            socket.path.display()
-        )
+        format!("{} is not the control socket of a node: its answer is not JSON: {error}", socket.display())
     })?;
     match document.get("error").and_then(Value::as_str) {
         Some(error) => Err(error.to_owned()),
@@ -259,11 +255,11 @@ where
     })
 }
 
-/// Sends a request to the node, and returns its answer.
+/// Sends a request to the node at `socket`, and returns its answer.
 ///
 /// # Errors
 /// The node cannot be reached, it refused the request, or it has another version. The text is for the operator.
-pub(crate) fn answer<T>(socket: &Socket, request: &Request) -> Result<Answer<T>, String>
+pub(crate) fn answer<T>(socket: &Path, request: &Request) -> Result<Answer<T>, String>
 where
     Answer<T>: serde::de::DeserializeOwned,
 {

@@ -32,6 +32,14 @@ pub(super) fn check(source: &Source, unit: Option<&Unit>, settings: Option<&Sett
     // Otherwise the other files are probably not usable either; one warning is enough.
 }
 
+/// The user of the installed unit, or else that of the package; `None` if it is root, or if this machine does not have it.
+pub(super) fn user(unit: Option<&Unit>) -> Option<User> {
+    let Some(unit) = unit else { return User::named(USER) };
+    let mut user = User::named(unit.user.as_deref()?)?;
+    user.joins(unit.group.as_deref(), &unit.groups);
+    Some(user)
+}
+
 /// A file or directory that the node uses.
 #[derive(Clone)]
 struct Wanted {
@@ -90,6 +98,7 @@ struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
+    /// `None` if this machine does not have the user.
     fn of(unit: Option<&'a Unit>) -> Option<Self> {
         Some(Self { user: user(unit)?, unit })
     }
@@ -176,20 +185,6 @@ fn denied(name: &str, file: &Wanted, obstacle: &Path) -> Message {
             ),
         ),
     }
-}
-
-/// The user of the installed unit, or else that of the package; `None` if this machine does not have it, or if it is root,
-/// who can use every file.
-pub(super) fn user(unit: Option<&Unit>) -> Option<User> {
-    let name = match unit {
-        Some(unit) => unit.user.as_deref()?,
-        None => USER,
-    };
-    let mut user = User::named(name)?;
-    if let Some(unit) = unit {
-        user.joins(unit.group.as_deref(), &unit.groups);
-    }
-    Some(user)
 }
 
 /// The key of the file that the node creates with its directory.

@@ -138,7 +138,8 @@ pub(crate) fn warn_if_weak(section: &Section<'_>, keys: [&'static str; 2], secre
 
 /// Reads `name` and `names`: the domains and wildcards of a component, `name` first.
 fn names(section: &Section<'_>, lines: &mut Vec<(Domain, usize)>) -> Vec<Domain> {
-    if !section.has("name") && !section.has("names") {
+    let has = |key| section.has(key) || section.has_other_word_for(key);
+    if !has("name") && !has("names") {
         section.problem("name", "is missing: set \"name\", or \"names\" with all names of the component");
     }
     let name = section.read("name", value::served_name);

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     os::unix::{fs::FileTypeExt as _, net::UnixStream},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
@@ -12,34 +12,21 @@ use crate::users;
 use net::unix_socket;
 use status::request::Request;
 
-/// The control socket of a node.
-#[derive(Clone, Debug)]
-pub(crate) struct Socket {
-    /// Its path.
-    pub(crate) path: PathBuf,
-    /// The configuration that names it; `None`: the operator has named it.
-    pub(crate) config: Option<PathBuf>,
-}
-
-impl Socket {
-    /// Sends a request and reads the answer to the end.
-    ///
-    /// # Errors
-    /// A sentence for the operator: the reason why there is no answer, and what to do.
-    pub(crate) fn exchange(&self, request: &Request) -> Result<String, String> {
-        let Self { path, config } = self;
-        if !unix_socket::fits(path) {
-            return Err(format!(
-                "{} cannot be a control socket: {}",
-                path.display(),
-                unix_socket::Error::TooLong
-            ));
-        }
-        let stream =
-            UnixStream::connect(path).map_err(|error| unreachable(path, config.as_deref(), &error))?;
-        request_on(stream, request)
-            .map_err(|error| format!("no answer from the node at {}: {error}", path.display()))
+/// Sends `request` to the node at `path` and reads its answer to the end.
+///
+/// # Errors
+/// A sentence for the operator: the reason why there is no answer, and what to do.
+pub(crate) fn exchange(path: &Path, request: &Request) -> Result<String, String> {
+    if !unix_socket::fits(path) {
+        return Err(format!(
+            "{} cannot be a control socket: {}",
+            path.display(),
+            unix_socket::Error::TooLong
+        ));
     }
+    let stream = UnixStream::connect(path).map_err(|error| unreachable(path, &error))?;
+    request_on(stream, request)
+        .map_err(|error| format!("no answer from the node at {}: {error}", path.display()))
 }
 
 fn request_on(mut stream: UnixStream, request: &Request) -> io::Result<String> {
@@ -62,14 +49,13 @@ fn request_on(mut stream: UnixStream, request: &Request) -> io::Result<String> {
     String::from_utf8(bytes).map_err(io::Error::other)
 }
 
-fn unreachable(path: &Path, config: Option<&Path>, error: &io::Error) -> String {
+fn unreachable(path: &Path, error: &io::Error) -> String {
     let is_socket = fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
     let user = users::allowed_users(path);
     let path = path.display();
-    let of = config.map(|config| format!(" of {}", config.display())).unwrap_or_default();
     match error.kind() {
         io::ErrorKind::NotFound => format!(
-            "no node is running with the control socket {path}{of}; start the node, or set another socket with --config \
+            "no node is running with the control socket {path}; start the node, or set another socket with --config \
              FILE, NUNCIO_CONFIG=FILE or --socket PATH"
         ),
         io::ErrorKind::ConnectionRefused if !is_socket => format!("{path} is not a socket"),

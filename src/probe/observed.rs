@@ -10,7 +10,7 @@ use xmpp::{
     stream::{Header, features::Features, initiating::Note},
 };
 
-use crate::control::client::Socket;
+use crate::control::client;
 use actors::attempt::{Observer, observer};
 use net::{
     dns::{Exchange, Target},
@@ -52,7 +52,7 @@ pub(crate) struct Presented {
 pub(crate) struct EventSender {
     events: mpsc::Sender<Event>,
     /// The control socket of the running node, which is told about connections to it.
-    announce_at: Option<Socket>,
+    announce_at: Option<PathBuf>,
 }
 
 impl EventSender {
@@ -65,7 +65,7 @@ impl EventSender {
     /// A sender that also announces connections at this control socket, so that the running node does not
     /// record them.
     pub(crate) fn announcing(&self, socket: Option<PathBuf>) -> Self {
-        Self { events: self.events.clone(), announce_at: socket.map(|path| Socket { path, config: None }) }
+        Self { events: self.events.clone(), announce_at: socket }
     }
 }
 
@@ -78,7 +78,7 @@ impl Observer for EventSender {
                 let announced = self
                     .announce_at
                     .as_ref()
-                    .map(|socket| socket.exchange(&Request::ExpectProbe { address: from }));
+                    .map(|socket| client::exchange(socket, &Request::ExpectProbe { address: from }));
                 if let Some(Err(reason)) = announced {
                     log::debug!(target: LOG, reason = reason.as_str(); "cannot announce the connection to the node");
                 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _},
+    path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread,
     time::{Duration, Instant},
@@ -18,7 +19,6 @@ use super::{
     view::{self, Choice, Message},
 };
 use crate::{
-    control::client::Socket,
     screen::{
         self, AlternateScreen, Style,
         keyboard::{self, Key},
@@ -55,7 +55,7 @@ pub(super) fn show(arguments: &Arguments) -> Result<String, String> {
 
 /// Reads the node again and again, after `every` or when it is woken.
 fn read(
-    socket: &Socket,
+    socket: &Path,
     limit: usize,
     every: Duration,
     readings: &SyncSender<Result<Reading, String>>,

@@ -1,6 +1,6 @@
 //! One reading of the node: the answers to four requests on the control socket.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use status::{
     amount::Amount,
@@ -9,7 +9,7 @@ use status::{
     request::{Order, Request},
 };
 
-use crate::control::{self, client::Socket};
+use crate::control;
 
 /// What the node answered.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ impl Reading {
     ///
     /// # Errors
     /// The node cannot be reached or does not answer. The text is for the operator.
-    pub(super) fn take(socket: &Socket, limit: usize) -> Result<Self, String> {
+    pub(super) fn take(socket: &Path, limit: usize) -> Result<Self, String> {
         let mut unanswered = Vec::new();
         let links = Request::Sessions { domain: None, limit, order: Order::Recent };
         let links: Part<Answer<Sessions>> = Part::ask(socket, &links)?;
@@ -77,7 +77,7 @@ impl Reading {
 }
 
 impl<T> Part<Answer<T>> {
-    fn ask(socket: &Socket, request: &Request) -> Result<Self, String>
+    fn ask(socket: &Path, request: &Request) -> Result<Self, String>
     where
         Answer<T>: serde::de::DeserializeOwned,
     {
