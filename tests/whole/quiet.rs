@@ -90,3 +90,36 @@ fn a_kind_that_works_has_a_line_in_each_interval_and_is_not_called_idle() {
         assert!((74..=75).contains(&accounts.count()));
     });
 }
+
+#[test]
+fn stanzas_over_an_open_link_make_lines_of_four_kinds_only() {
+    paused(async |network| {
+        let setup = |domain| Setup::of(domain).set("log_mailboxes", "\"10s\"");
+        let near = Node::start(network, setup("near.example")).await;
+        let far = Node::start(network, setup("far.example")).await;
+        let (inbox, mut outbox) = (near.inbox().await, far.inbox().await);
+        for number in 0..1200 {
+            let id = number.to_string();
+            inbox.sends_message(outbox.name(), &id, "hello");
+            outbox.receives_id(&id).await;
+            sleep(Duration::from_secs(1)).await;
+        }
+        let lines = log_lines();
+        let count =
+            |kind: &str| lines.iter().filter(|line| line.contains(&format!("mailbox actor={kind} "))).count();
+        // Both nodes have a router and a component; one has the outgoing side of the link, and one the incoming.
+        for (kind, nodes) in [("router", 2), ("component", 2), ("outgoing", 1), ("incoming", 1)] {
+            assert!((119 * nodes..=120 * nodes).contains(&count(kind)), "{} lines of {kind}", count(kind));
+        }
+        for kind in
+            ["promise", "mailroom", "service", "resolver", "dial_limit", "verifier", "recorder", "listener"]
+        {
+            assert!(count(kind) <= 4, "{} lines of {kind}: {:#?}", count(kind), of_kind(&lines, kind));
+        }
+    });
+}
+
+/// The lines of a kind.
+fn of_kind<'a>(lines: &'a [String], kind: &str) -> Vec<&'a String> {
+    lines.iter().filter(|line| line.contains(&format!("mailbox actor={kind} "))).collect()
+}
