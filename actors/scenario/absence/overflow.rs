@@ -442,4 +442,4 @@ async fn every_message_has_one_outcome_in_order_in_any_schedule_of_connections_o
 }
 
 /// The number of schedules, which take a few seconds.
-const SCHEDULES: u64 = 8;
+const SCHEDULES: u64 = 4;
