@@ -44,7 +44,7 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport], cut: Cut) {
             opened_by(link.direction).into(),
             state(link.state).into(),
             since(page, link.since),
-            address(link),
+            link.address.as_ref().map_or_else(none, |address| address.to_string().into()),
             link.mechanism.map_or_else(none, |mechanism| mechanism.as_str().into()),
             link.tls.as_ref().map_or_else(none, |tls| {
                 let cipher = tls.cipher.strip_prefix("TLS_").unwrap_or(&tls.cipher);
@@ -156,7 +156,7 @@ fn component_address(link: &LinkReport) -> Cell {
         (Some(address), Some(tls)) => {
             Cell::with_short(format!("{address}, {}", tls.protocol), address.to_string())
         }
-        _ => address(link),
+        (address, _) => address.as_ref().map_or_else(none, |address| address.to_string().into()),
     }
 }
 
@@ -199,10 +199,6 @@ fn all_pairs(link: &LinkReport) -> String {
 /// The time of the last change: `12:03:04 (34 s ago)` or `34 s ago`.
 fn since(page: &Page, time: Time) -> Cell {
     Cell::with_short(page.time_with_age(time), format!("{} ago", page.age(time)))
-}
-
-fn address(link: &LinkReport) -> Cell {
-    link.address.as_ref().map_or_else(none, |address| address.to_string().into())
 }
 
 /// The time of the next attempt. An empty queue has none until a stanza is sent.
