@@ -49,6 +49,19 @@ fn each_configured_component_is_listed_with_its_state_and_its_last_end() {
 }
 
 #[test]
+fn a_replaced_connection_is_the_last_end_of_its_component() {
+    let (network, place) = (Network::new(), Place::new());
+    let block = "[[component]]\nname = \"bot.nuncio.example\"\nsecret = \"secret\"\nconflict = \"replace\"";
+    let node = Node::start(&network, place.setup().block(block));
+    let mut first = Component::connect(node.address(), "bot.nuncio.example");
+    let _second = Component::connect(node.address(), "bot.nuncio.example");
+    first.expects_end();
+    let told = place.tells(&["explain", "bot.nuncio.example"]);
+    assert!(told.starts_with("bot.nuncio.example: component connected for "), "{told}");
+    assert!(told.contains("its last connection ended: replaced by another connection"), "{told}");
+}
+
+#[test]
 fn explain_shows_the_state_of_components_and_local_domains() {
     let (network, place) = (Network::new(), Place::new());
     let node = Node::start(&network, place.setup());

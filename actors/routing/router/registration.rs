@@ -158,6 +158,10 @@ impl Registration {
                 return Decision::Refused { pinged: current.ping() };
             }
         };
+        if matches!(decision, Decision::Replaces(_)) {
+            let reason = "replaced by another connection of the component".to_owned();
+            self.last_end = Some(report::Ending { at: Time::now(), reason });
+        }
         let (component, way) = (component.clone(), Way::ThroughMailroom);
         self.state = State::Connected(Connection { component, way, ping: Ping::Unsent });
         self.since = Time::now();
