@@ -253,7 +253,7 @@ class Bench:
         self.users, self.notes, self.others = [], [], []
         self.new_relay = self.relay = None
         self.kinds = [kind(directory, self.addresses) for kind in KINDS]
-        self.turn, self.ready = 0, 0
+        self.present, self.ready, self.restarting = 0, 0, None
 
     async def start(self):
         """Starts everything but the node and the components."""
@@ -294,21 +294,16 @@ class Bench:
 
     async def is_connected(self, name):
         """Whether the node has a connection of the component."""
-        try:
-            return (await self.node.report(name))["connected"]
-        except (ValueError, KeyError, IndexError):
-            # The node is not there.
-            return False
+        report = await self.node.report(name)
+        return report is not None and report["connected"]
 
     async def restart_of_the_node(self):
         """Restarts the node once all components of this row are here."""
         self.ready += 1
-        turn = self.turn
-        await servers.until(lambda: self.ready >= self.present or self.turn > turn, "all components are connected")
-        if self.turn == turn:
-            self.turn += 1
-            self.node.stop()
-            await self.node.start()
+        await servers.until(lambda: self.ready >= self.present, "all components are connected")
+        if not self.restarting:
+            self.restarting = asyncio.ensure_future(self.node.restart())
+        await asyncio.shield(self.restarting)
 
     async def cell(self, row, kind):
         """The result of one cell: `ok`, or the reason of the failure."""
@@ -336,7 +331,7 @@ class Bench:
         lacking = self.node.lacks()
         if lacking:
             return f"this binary does not know {lacking}"
-        self.present, self.ready = len(kinds), 0
+        self.present, self.ready, self.restarting = len(kinds), 0, None
         await self.node.start()
         results = await asyncio.gather(*(self.cell_with_relay(row, kind) for kind in kinds))
         self.node.stop()

@@ -168,7 +168,8 @@ class Biboumi(Kind):
         return user.enters(self.room(user, name))
 
     async def finish(self, user, name, asked):
-        await user.meets(self.room(user, name), asked)
+        # It sometimes loses an entry that comes while its connection of this user to the IRC server closes.
+        await user.meets(self.room(user, name), asked, tries=4)
 
 
 class MuConference(Kind):

@@ -340,18 +340,24 @@ key = "{self.certificates}/{NODE}.key"
         if accounts and accounts[-1] != "0":
             raise Failure(f"the account of the node has difference={accounts[-1]}")
 
+    async def restart(self):
+        """Stops and starts it."""
+        self.stop()
+        await self.start()
+
     async def report(self, name):
-        """What `nuncio components NAME --json` says."""
+        """What `nuncio components NAME --json` says; None if no node answers."""
         arguments = [self.binary, "components", name, "--json", "--config", self.file]
         quiet = asyncio.subprocess.DEVNULL
         child = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.PIPE, stderr=quiet)
         document, _ = await child.communicate()
-        return json.loads(document)["components"][0]
+        return json.loads(document).get("components", [None])[0]
 
     async def sees(self, name, connected, limit=SOON):
         """Waits until the component is connected, or is not."""
 
         async def is_so():
-            return (await self.report(name))["connected"] == connected
+            report = await self.report(name)
+            return report is not None and report["connected"] == connected
 
         await until(is_so, f"{name} is {'connected' if connected else 'not connected'}", limit)
