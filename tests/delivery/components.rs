@@ -39,6 +39,11 @@ fn restarts_beside(network: &Network, other: &dyn Server) {
     let node = Node::start(network, Setup::of("nuncio.example"));
     let (mut near, mut far) = (node.inbox(), other.inbox());
     let (near_name, far_name) = (near.name().to_owned(), far.name().to_owned());
+    // COMPAT: Prosody 0.12.3 may send what waited for a new link behind later stanzas.
+    far.sends_message(&near_name, "first", "");
+    near.receives_id("first");
+    near.sends_message(&far_name, "first", "");
+    far.receives_id("first");
     let (mut at_near, mut at_far) = (Tally::of(MESSAGES), Tally::of(MESSAGES));
     let from_far = far.floods_evenly(MESSAGES, EVERY, numbered(&far_name, &near_name, 0));
     for restart in 0..RESTARTS {
