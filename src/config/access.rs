@@ -1,7 +1,6 @@
 //! The rules of a `[[component]]`: the remote addresses that may exchange stanzas with it, and its rate.
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::Path,
 };
@@ -73,8 +72,9 @@ fn addresses(section: &Section<'_>, key: &'static str, key_file: &'static str) -
 fn address(text: &str) -> Result<Addresses, String> {
     let mut addresses = Addresses::default();
     addresses.add(text).map(|()| addresses).map_err(|error| {
+        let shown: String = text.chars().take(MAX_SHOWN).collect();
         format!(
-            "\"{text}\" is not an address, for example \"example.net\", \"*.example.net\" or \"user@example.net\": {error}"
+            "\"{shown}\" is not an address, for example \"example.net\", \"*.example.net\" or \"user@example.net\": {error}"
         )
     })
 }
@@ -107,7 +107,7 @@ fn from_file(path: &Path) -> Result<Addresses, String> {
 
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(MAX_FILE as u64 + 1).read_to_string(&mut text)?;
+    identity::open(path)?.take(MAX_FILE as u64 + 1).read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -120,6 +120,9 @@ const DENIALS: [(&str, Denial); 4] = [
 
 /// Bytes of a file with addresses: about 150,000 of them, which take 20 MiB of memory.
 const MAX_FILE: usize = 4 << 20;
+
+/// Characters of a wrong address in the log: more than most addresses have.
+const MAX_SHOWN: usize = 100;
 
 /// Characters of a title. Clients show it in a list.
 const MAX_TITLE: usize = 128;

@@ -1,6 +1,10 @@
 //! Loads certificates and keys, and checks them as remote servers do.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::Path,
+};
 
 use openssl::{
     pkey::{PKey, Private},
@@ -84,10 +88,26 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<X509>, String> {
 /// # Errors
 /// The reason why it cannot be read, as a sentence.
 pub(crate) fn file(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| {
+    open(path).and_then(read_to_end).map_err(|error| {
         let reason = unreadable(path, &error);
         users::help_if_denied(path, &error).map_or_else(|| reason.clone(), |help| format!("{reason}; {help}"))
     })
+}
+
+fn read_to_end(mut file: File) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// Opens a file that the configuration names. A pipe or a device is an error: reading it could take for ever.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let found = fs::metadata(path)?;
+    match () {
+        () if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        () if !found.is_file() => Err(io::Error::other("it is not a regular file")),
+        () => File::open(path),
+    }
 }
 
 /// The reason why a file cannot be read, as a sentence.

@@ -213,7 +213,8 @@ const SAMPLES: [&str; 8] =
 const MIN_COMPONENT_SECRET: usize = 8;
 
 fn first_line(path: &std::path::Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| identity::unreadable(path, &error))?;
+    let text = identity::open(path).and_then(std::io::read_to_string);
+    let text = text.map_err(|error| identity::unreadable(path, &error))?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
         Err(format!("the first line of {}, which must contain the secret, is empty", path.display()))

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use actors::Outcome;
 
-use super::fixture::{Element, Event, Network, Node, Nothing, Setup, Wire, eventually_logs, paused, timed};
+use super::fixture::{
+    Element, Event, Network, Node, Nothing, Setup, Wire, eventually_logs, paused, sleep, timed,
+};
 
 #[test]
 fn a_component_that_has_answered_a_ping_and_then_hangs_loses_its_name() {
@@ -64,6 +66,46 @@ fn whatever_a_component_sends_shows_that_it_does_not_hang() {
         next_stanza(&mut near, HOUR).await;
         near.send(" ").await;
         next_stanza(&mut near, HOUR).await;
+    });
+}
+
+#[test]
+fn what_a_component_read_before_it_answered_a_ping_is_not_uncertain() {
+    paused(async |network| {
+        let setup = Setup::of("one.example").set("s2s.keepalive", "\"30s\"");
+        let (one, other) =
+            (Node::start(network, setup).await, Node::start(network, Setup::of("other.example")).await);
+        let far = other.inbox().await;
+        let mut near = one.deaf_inbox().await;
+        far.sends_message(NEAR, "before the ping", "");
+        next_stanza(&mut near, HOUR).await;
+        let ping = next_stanza(&mut near, HOUR).await;
+        near.send(&answer_to(&ping)).await;
+        // It answers this one no more.
+        next_stanza(&mut near, HOUR).await;
+        assert!(matches!(near.next(HOUR).await, Err(Nothing::Ended)));
+        assert_eq!(one.account().await.settled(Outcome::Uncertain).stanzas, 0);
+    });
+}
+
+#[test]
+fn what_a_silent_component_may_not_have_read_is_uncertain_when_the_node_stops() {
+    paused(async |network| {
+        for (answers, uncertain) in [(false, 1), (true, 0)] {
+            let (one, other) = pair(network).await;
+            let mut far = other.inbox().await;
+            let mut near = one.deaf_inbox().await;
+            far.sends_message(NEAR, "the last one", "");
+            next_stanza(&mut near, HOUR).await;
+            if answers {
+                sleep(Duration::from_secs(1)).await;
+                near.send(&format!("<message from='a@{NEAR}' to='b@{FAR}' id='read'/>")).await;
+                far.receives_id("read").await;
+            }
+            let account = one.stops().await;
+            assert_eq!(account.settled(Outcome::Uncertain).stanzas, uncertain, "answers: {answers}");
+            other.stops().await;
+        }
     });
 }
 

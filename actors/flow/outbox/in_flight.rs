@@ -38,6 +38,15 @@ impl InFlight {
         doubtful
     }
 
+    /// The peer has read what was written before this time.
+    pub(super) fn read_before(&mut self, time: Instant) {
+        // Writes within one second are kept as one.
+        while let Some((_, amount)) = self.recent.front().filter(|(at, _)| *at + SECOND <= time) {
+            self.bytes -= amount.bytes;
+            self.recent.pop_front();
+        }
+    }
+
     fn forget(&mut self, now: Instant) {
         while let Some((at, oldest)) = self.recent.front()
             && (now.saturating_duration_since(*at) > ACKNOWLEDGED || self.bytes - oldest.bytes >= HELD)
@@ -78,6 +87,15 @@ mod tests {
         assert!((HELD..HELD + GRAIN + KIB.bytes).contains(&lost.bytes), "{lost:?}");
         assert_eq!(lost.stanzas, lost.bytes / KIB.bytes);
         assert_eq!(in_flight.take(now), Amount::default());
+    }
+
+    #[test]
+    fn what_the_peer_has_read_is_not_lost() {
+        let (mut in_flight, now) = (InFlight::default(), clock::now());
+        in_flight.add(KIB, now);
+        in_flight.add(KIB, now + 3 * SECOND);
+        in_flight.read_before(now + 2 * SECOND);
+        assert_eq!(in_flight.take(now + 4 * SECOND), KIB);
     }
 
     #[test]

@@ -27,6 +27,14 @@ impl Lately {
         self.forget(now);
     }
 
+    /// The component has read what was written before this time.
+    pub(super) fn read_before(&mut self, time: Instant) {
+        while let Some((_, oldest)) = self.written.front().filter(|(at, _)| *at < time) {
+            self.bytes -= weight(oldest);
+            self.written.pop_front();
+        }
+    }
+
     /// The link broke: what was written lately may not have arrived. Gives these stanzas.
     pub(super) fn doubt(&mut self, now: Instant) -> &[Kept] {
         self.forget(now);

@@ -98,6 +98,14 @@ impl Outbox {
         usize::try_from(in_flight.stanzas.max(again.stanzas)).unwrap_or(usize::MAX)
     }
 
+    /// The component has read what was written before this time.
+    pub(crate) fn mark_read_before(&mut self, time: Instant) {
+        self.in_flight.read_before(time);
+        if let Some(lately) = &mut self.lately {
+            lately.read_before(time);
+        }
+    }
+
     /// The stanzas that may not have arrived and can be answered: written lately, or `touched`.
     pub(crate) fn take_suspects(&mut self, touched: &[Kept], now: Instant) -> Suspects {
         self.recent.take(touched, self.bytes_written, now)

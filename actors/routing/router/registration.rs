@@ -206,7 +206,8 @@ impl Registration {
         }
         let last_end = self.last_end.as_ref().map_or("it has not connected yet", |ending| &ending.reason);
         log::warn!(
-            target: component::LOG, name:% = name, since:% = self.since, last_end = last_end;
+            target: component::LOG, name:% = name, since:% = self.since, last_end = last_end,
+            wrong_secrets = Some(self.rejected.count).filter(|count| *count > 0);
             "component missing: {detail}"
         );
     }

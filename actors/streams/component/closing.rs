@@ -280,7 +280,11 @@ impl Component {
             return;
         }
         if self.check_silence() {
-            // The time for its closing tag is over.
+            // The time for its closing tag is over. Whatever it has sent since the last stanza shows that it reads.
+            let last_written = self.connection.outbox.last_written();
+            if last_written.is_some_and(|last| !self.liveness.has_sent_since(last)) {
+                self.mark_recent_uncertain();
+            }
             self.stream_ended(&End::Closed, CloseMode::AtOnce, context);
             return self.connection.flush();
         }

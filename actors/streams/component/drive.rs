@@ -37,7 +37,9 @@ impl Component {
                     None => break,
                     Some(open::Output::Transmit(bytes)) => self.transmit(bytes),
                     Some(open::Output::Stanza(stanza)) if self.ping.take_answer(&stanza) => {
-                        self.liveness.note_answer();
+                        if let Some(sent) = self.liveness.note_answer() {
+                            self.connection.outbox.mark_read_before(sent);
+                        }
                     }
                     // Counted at once: the line about the end of the stream may be the next output.
                     Some(open::Output::Stanza(stanza)) => {

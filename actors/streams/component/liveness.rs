@@ -16,14 +16,16 @@ pub(super) struct Liveness {
     last_read: Instant,
     /// The component has answered a ping on this connection.
     has_answered: bool,
-    /// A ping was sent since the last read.
+    /// A ping was sent since the last read, because of silence.
     is_asked: bool,
+    /// When the last ping was sent.
+    last_ping: Option<Instant>,
 }
 
 impl Liveness {
     /// A connection that has just been accepted.
     pub(super) fn new() -> Self {
-        Self { last_read: clock::now(), has_answered: false, is_asked: false }
+        Self { last_read: clock::now(), has_answered: false, is_asked: false, last_ping: None }
     }
 
     /// Notes that something was read.
@@ -31,9 +33,21 @@ impl Liveness {
         (self.last_read, self.is_asked) = (clock::now(), false);
     }
 
-    /// Notes the answer to a ping.
-    pub(super) fn note_answer(&mut self) {
+    /// Notes that a ping is sent.
+    pub(super) fn note_ping(&mut self) {
+        self.last_ping = Some(clock::now());
+    }
+
+    /// Notes the answer to the last ping. Gives the time at which that was sent: the component has read what was written
+    /// before.
+    pub(super) fn note_answer(&mut self) -> Option<Instant> {
         self.has_answered = true;
+        self.last_ping.take()
+    }
+
+    /// Whether something was read after this time.
+    pub(super) fn has_sent_since(&self, time: Instant) -> bool {
+        self.last_read > time
     }
 
     /// Whether a ping is due after this time of silence.

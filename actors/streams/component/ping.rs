@@ -1,7 +1,7 @@
 //! Pings of a component (XEP-0199), and what follows if it does not answer. This file has those for a name that another
 //! connection claims: a component that has stopped, or whose machine is gone, must not keep the name.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, Handler};
 use xmpp::{Stanza, stanza::Kind};
@@ -84,6 +84,7 @@ impl Component {
         self.connection.flush();
         self.machine.expect_answer(&id);
         self.ping = Ping::Unanswered(id.clone());
+        self.liveness.note_ping();
         Some(id)
     }
 
@@ -97,8 +98,19 @@ impl Component {
         }
     }
 
-    /// Waits for the answer to a ping. A component that is not read at the moment because of `max_rate` gets more time.
+    /// Waits for the answer to a ping. A component that is not read at the moment because of `max_rate` gets more time, up to
+    /// [`PAUSED_AT_MOST`]: its end cannot be read either, and it may be gone.
     pub(super) fn await_answer(
+        id: String,
+        within: Duration,
+        reason: &'static str,
+        context: &mut Context<Self>,
+    ) {
+        Self::await_answer_until(clock::now() + PAUSED_AT_MOST, id, within, reason, context);
+    }
+
+    fn await_answer_until(
+        end: Instant,
         id: String,
         within: Duration,
         reason: &'static str,
@@ -108,8 +120,8 @@ impl Component {
             if !component.ping.is_unanswered_with(&id) || component.connection.has_ended() {
                 return;
             }
-            if component.is_read_paused() {
-                return Self::await_answer(id, within, reason, context);
+            if component.is_read_paused() && clock::now() < end {
+                return Self::await_answer_until(end, id, within, reason, context);
             }
             component.give_up_on_answer(reason, context);
         });
@@ -129,3 +141,6 @@ impl Component {
 /// How long a component may take to answer a ping. A component that works answers within milliseconds; one
 /// that is busy for longer sends something else.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a pause by `max_rate` may delay the decision about a component that does not answer.
+const PAUSED_AT_MOST: Duration = Duration::from_secs(30);

@@ -140,6 +140,17 @@ fn addresses_come_from_lists_and_files() {
 }
 
 #[test]
+fn a_device_or_a_pipe_is_refused_and_not_read() {
+    let keys = "name = \"x.a.example\"\ndeny_file = \"/dev/zero\"\n[[component]]\nname = \"y.a.example\"\n\
+                secret_file = \"/dev/zero\"";
+    let findings = Dir::new().findings(&with(keys));
+    for key in ["component.deny_file", "component.secret_file"] {
+        let expected = format!("{key}: cannot read /dev/zero: it is not a regular file");
+        assert!(findings.iter().any(|finding| finding.contains(&expected)), "{expected}: {findings:#?}");
+    }
+}
+
+#[test]
 fn a_rate_counts_stanzas_or_bytes() {
     for (rate, expected) in
         [("5", Some(Rate::Stanzas(5))), ("\"2 KiB\"", Some(Rate::Bytes(2048))), ("\"unlimited\"", None)]

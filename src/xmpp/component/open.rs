@@ -14,6 +14,7 @@ use crate::{
         error::Fault,
         wire::{self, Wire},
     },
+    truncate::truncate,
     xml::ns,
 };
 use bytes::{Bytes, BytesMut};
@@ -312,7 +313,7 @@ impl Open {
         let denied = denied.filter(|access| !access.permits(stanza.to_domain(), &stanza.to()));
         let Some(denial) = denied.map(|access| access.denial) else { return Some(stanza) };
         self.unproductive += 1;
-        let text = format!("{} may not send to this address", self.component);
+        let text = format!("{} may not exchange stanzas with {}", self.component, truncate(&stanza.to()));
         let answer = stanza.bounce(&denial.error(&*text));
         self.report_refused(Reason::Denied, text, bytes, answer);
         None
