@@ -124,6 +124,8 @@ struct Shared {
     next: AtomicU64,
     /// Counts the files: after damage a new one is begun, and the records of the old one are lost.
     generation: AtomicU64,
+    /// Counts how often a file that failed was opened again.
+    reopened: AtomicU64,
     /// The node ends: what is dropped now was not settled.
     is_frozen: AtomicBool,
     write: Outlet<Write>,
@@ -151,6 +153,7 @@ impl Writer {
         let shared = Shared {
             next: AtomicU64::new(next),
             generation: AtomicU64::new(0),
+            reopened: AtomicU64::new(0),
             is_frozen: AtomicBool::new(false),
             write,
             forget,
@@ -215,6 +218,16 @@ impl Writer {
     /// All records are lost: the file was damaged, and a new one is begun.
     pub(crate) fn begin_generation(&self) {
         self.shared.generation.fetch_add(1, AcqRel);
+    }
+
+    /// A file that failed works again: what it could not take can be offered now.
+    pub(crate) fn note_reopened(&self) {
+        self.shared.reopened.fetch_add(1, AcqRel);
+    }
+
+    /// How often a file that failed has worked again.
+    pub(crate) fn reopened(&self) -> u64 {
+        self.shared.reopened.load(Acquire)
     }
 
     /// Whether the journal may not have what it was given: it could not take it, or has lost it.

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, io, sync::mpsc, thread};
 
-use crate::store::{Amount, Changes, Error, Open, Store};
+use crate::store::{Amount, Changes, Error, Open, Place, Store};
 
 /// A store in memory. Clones have the same content, which a thread of its own owns.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ struct Content {
     fail_each_read: Option<u64>,
     /// Opening fails.
     is_broken: bool,
+    /// The open store is not in its place any more.
+    is_elsewhere: bool,
     /// Reading fails from this key on.
     damaged_from: Option<u64>,
     set_aside: Vec<BTreeMap<u64, Vec<u8>>>,
@@ -73,6 +75,11 @@ impl Fake {
     /// Has the store refuse to open, or open again.
     pub fn set_broken(&self, is_broken: bool) {
         self.with(move |content| content.is_broken = is_broken);
+    }
+
+    /// Has the open store be somewhere else, or in its place again.
+    pub fn set_elsewhere(&self, is_elsewhere: bool) {
+        self.with(move |content| content.is_elsewhere = is_elsewhere);
     }
 
     /// Has the records from this key on be unreadable.
@@ -149,6 +156,13 @@ impl Store for OpenFake {
         let found = self.fake.with(move |content| content.get(&keys)).filter(|_| !self.is_closed);
         self.is_closed |= found.is_none();
         found.ok_or_else(|| Error::Io(io::Error::other("a failure of the test")))
+    }
+
+    fn place(&mut self) -> Place {
+        match self.fake.with(|content| content.is_elsewhere) {
+            true => Place::Elsewhere,
+            false => Place::Here,
+        }
     }
 }
 

@@ -151,6 +151,7 @@ impl Journal {
                     "journal working again"
                 );
                 self.is_on_trial = self.writer.figures().not_kept.load(Relaxed) > 0;
+                self.writer.note_reopened();
                 // What was settled meanwhile is removed.
                 self.ask_for_commit();
             }
@@ -232,7 +233,17 @@ impl Handler<Queued<Sync>> for Journal {
 
     fn handle(&mut self, sync: Queued<Sync>, _: &mut Context<Self>) {
         let Sync { done } = sync.into_message();
+        self.check_place();
         self.commit();
+        if self.log.is_elsewhere() {
+            self.log.retry_now(clock::now());
+            self.reopen();
+            self.commit();
+        }
+        if self.log.is_elsewhere() {
+            // What is in it is lost with the node: the stanzas are to be answered.
+            self.writer.begin_generation();
+        }
         // Whoever asked may have ended.
         let _ = done.signal(Synced);
     }

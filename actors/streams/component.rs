@@ -241,7 +241,7 @@ impl Handler<Queued<link::Event>> for Component {
                 self.machine.receive(bytes);
                 self.drive(&permit, context);
                 if let Some(pause) = self.pause_after(length, self.stanzas_read() - before) {
-                    connection::pause_reading(permit, pause, context);
+                    self.pause_reading(permit, pause, context);
                 }
             }
             link::Event::Written => {

@@ -58,6 +58,8 @@ pub(in crate::routing) struct Keeper<K> {
     is_armed: bool,
     /// When stanzas that the journal did not take are offered again.
     offer_again: Instant,
+    /// How often the journal's file had worked again when stanzas were offered the last time.
+    reopened: u64,
     /// Stanzas that are left in the journal as soon as it confirms that it has them: a part for each question to it.
     leaving: VecDeque<Vec<Batch>>,
     /// Dropped when nothing is leaving.
@@ -94,6 +96,7 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
             noted: HashSet::new(),
             is_armed: false,
             offer_again: clock::now(),
+            reopened: 0,
             leaving: VecDeque::new(),
             tokens: Vec::new(),
             has_given_up: false,
@@ -146,11 +149,13 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
 
     /// Whether stanzas that the journal could not take are to be offered again now. To be asked now and then.
     pub(in crate::routing) fn is_to_offer_again(&mut self, now: Instant) -> bool {
-        if self.offer_again > now {
+        let writer = &self.store.keeping.writer;
+        let reopened = writer.reopened();
+        if reopened == self.reopened && self.offer_again > now {
             return false;
         }
-        self.offer_again = now + OFFER_AGAIN;
-        self.store.keeping.writer.has_lost()
+        (self.reopened, self.offer_again) = (reopened, now + OFFER_AGAIN);
+        writer.has_lost()
     }
 
     /// Leaves messages in the journal, because the node stops. Gives back the rest.
@@ -236,5 +241,5 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
     }
 }
 
-/// The interval at which stanzas are offered again that the journal could not take: that at which it opens its file again.
+/// The interval at which stanzas are offered again that the journal could not take, besides when its file works again.
 const OFFER_AGAIN: Duration = Duration::from_secs(10);

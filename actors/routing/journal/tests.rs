@@ -123,13 +123,28 @@ async fn after_an_error_nothing_is_lost_and_the_file_is_opened_again() {
     let shown = scene.writer.figures().read();
     assert_eq!((shown.up, shown.not_kept), (false, 4));
     scene.fake.fail_each(None, Failure::Before);
+    assert_eq!(scene.writer.reopened(), 0);
     tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(scene.writer.reopened(), 1, "what was refused can be offered at once");
     drop((second, third));
     let again = scene.write(4);
     scene.sync().await;
     assert_eq!((stored(&first), stored(&again)), (2, 4));
     let shown = scene.writer.figures().read();
     assert_eq!((shown.up, shown.not_kept, shown.records), (true, 0, 6));
+}
+
+#[actix::test]
+async fn what_is_in_a_file_that_is_gone_is_not_kept_when_the_node_stops() {
+    let mut scene = Scene::new(1 << 20);
+    let handles = scene.write(3);
+    scene.sync().await;
+    assert_eq!(stored(&handles), 3);
+    scene.fake.set_elsewhere(true);
+    scene.fake.set_broken(true);
+    // The actors ask for this when the node stops.
+    scene.sync().await;
+    assert_eq!(stored(&handles), 0, "no new file could be made");
 }
 
 #[actix::test]

@@ -2,8 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use actix::{AsyncContext, Context};
+
 use super::Component;
-use crate::{flow::throttle::Throttle, settings::Rate};
+use crate::{
+    flow::{batch::ReadPermit, throttle::Throttle},
+    settings::Rate,
+};
 
 /// The limit of one connection.
 #[derive(Debug)]
@@ -12,19 +17,25 @@ pub(super) struct RateLimit {
     throttle: Throttle,
     /// The end of the last pause.
     paused_until: Option<Instant>,
+    /// Nothing is read while this is held.
+    held: Option<ReadPermit>,
 }
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self { rate: None, throttle: Throttle::new(None), paused_until: None }
+        Self { rate: None, throttle: Throttle::new(None), paused_until: None, held: None }
     }
 }
 
 impl RateLimit {
-    /// Changes the rate for what comes from now on; `None`: no limit.
+    /// Changes the rate; `None`: no limit. A new rate ends a pause for the old one.
     pub(super) fn set(&mut self, rate: Option<Rate>) {
+        if self.rate == rate {
+            return;
+        }
         self.rate = rate;
-        self.throttle.set_rate(rate.map(|(Rate::Stanzas(most) | Rate::Bytes(most))| most));
+        self.throttle = Throttle::new(rate.map(|(Rate::Stanzas(most) | Rate::Bytes(most))| most));
+        (self.paused_until, self.held) = (None, None);
     }
 
     /// Counts what was read. Gives the time in which nothing is to be read.
@@ -59,6 +70,16 @@ impl Component {
         pause
     }
 
+    /// Reads nothing for this time, or until the rate changes.
+    pub(super) fn pause_reading(&mut self, permit: ReadPermit, pause: Duration, context: &mut Context<Self>) {
+        self.rate_limit.held = Some(permit);
+        context.run_later(pause, |component, _| {
+            if !component.is_read_paused() {
+                component.rate_limit.held = None;
+            }
+        });
+    }
+
     /// Whether nothing is read at the moment because of [`Self::pause_after`].
     pub(super) fn is_read_paused(&self) -> bool {
         self.rate_limit.paused_until.is_some_and(|end| clock::now() < end)
@@ -79,6 +100,20 @@ mod tests {
             now += limit.pause_after(1000, 10, now).unwrap_or_default();
         }
         (now - start).as_secs_f64()
+    }
+
+    #[test]
+    fn a_new_rate_ends_the_pause_and_the_debt_of_the_old_one() {
+        let mut limit = RateLimit::default();
+        limit.set(Some(Rate::Stanzas(1)));
+        let now = clock::now();
+        assert!(limit.pause_after(1000, 600, now).is_some());
+        limit.held = Some(ReadPermit::free());
+        limit.set(Some(Rate::Stanzas(1)));
+        assert!(limit.held.is_some(), "the same rate changes nothing");
+        limit.set(Some(Rate::Stanzas(100)));
+        assert!(limit.held.is_none());
+        assert_eq!(limit.pause_after(1000, 10, now), None);
     }
 
     #[test]
