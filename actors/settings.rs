@@ -1,5 +1,6 @@
 //! The settings of a node: the configuration, read and checked, as plain values.
 
+mod cluster;
 mod served;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -10,7 +11,11 @@ use xmpp::{
     stanza::Kind,
 };
 
-pub use self::served::{Access, Rate};
+pub use self::{
+    cluster::{Cluster, Login, OnEngineLoss},
+    served::{Access, Rate},
+};
+pub use ::cluster::name::NodeName;
 pub use net::{
     certificate::{Identity, Trust},
     dns::Settings as Dns,
@@ -53,6 +58,8 @@ pub struct Settings {
     pub promise: Promise,
     /// The journal; `None`: what waits is lost in a crash.
     pub journal: Option<Journal>,
+    /// The cluster; `None`: the node is alone.
+    pub cluster: Option<Cluster>,
     /// Bytes in the queues of all components.
     pub absence_bytes: usize,
     /// Name resolution.

@@ -7,6 +7,7 @@ mod absence;
 mod access;
 mod acks;
 pub(crate) mod certificate_files;
+mod cluster;
 pub(crate) mod default_path;
 pub(crate) mod finding;
 pub(crate) mod identity;
@@ -189,6 +190,9 @@ fn read(top: Section<'_>) -> (Settings, String) {
         s2s.warning("allow", "is empty: no server can federate with this node");
     }
     let max_connections_per_address = s2s.count("max_connections_per_address", 1).unwrap_or(64);
+    let secrets = s2s.source().values(&["s2s.dialback_secret", "s2s.dialback_secret_file"]);
+    let has_dialback_secret = secrets.iter().any(|secret| !secret.text.is_empty());
+    let cluster = cluster::read(top.section("cluster"), has_dialback_secret);
     s2s.finish();
 
     let domains = local::domains(top.sections("domain"), &remote.policy);
@@ -232,6 +236,7 @@ fn read(top: Section<'_>) -> (Settings, String) {
         limits,
         promise,
         journal,
+        cluster,
         absence_bytes: absence.total_bytes,
         dns,
         service,

@@ -212,7 +212,7 @@ const SAMPLES: [&str; 8] =
 /// secrets at the speed of SHA-1.
 const MIN_COMPONENT_SECRET: usize = 8;
 
-fn first_line(path: &std::path::Path) -> Result<String, String> {
+pub(super) fn first_line(path: &std::path::Path) -> Result<String, String> {
     let text = identity::open(path).and_then(std::io::read_to_string);
     let text = text.map_err(|error| identity::unreadable(path, &error))?;
     let line = text.lines().next().unwrap_or_default();

@@ -274,7 +274,7 @@ impl<'a> Section<'a> {
 }
 
 /// The keys whose values `nuncio check` compares with the machine and the DNS.
-const REMEMBERED: [&str; 27] = [
+const REMEMBERED: [&str; 29] = [
     "domain.certificate",
     "component.certificate",
     "s2s.trust",
@@ -302,4 +302,6 @@ const REMEMBERED: [&str; 27] = [
     "journal.path",
     "journal.max_bytes",
     "journal.key_file",
+    "cluster.servers",
+    "cluster.password_file",
 ];

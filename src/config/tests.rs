@@ -2,6 +2,7 @@
 
 mod absence;
 mod acks;
+mod cluster;
 mod component_sockets;
 mod hints;
 mod journal;

@@ -99,6 +99,7 @@ pub(in crate::scenario) fn settings(denied: &[&str]) -> Settings {
         limits,
         promise: bounds(),
         journal: None,
+        cluster: None,
         absence_bytes: 1 << 22,
         dns: settings::Dns { nameservers: Vec::new(), timeout: second },
         service: settings::Service::default(),
