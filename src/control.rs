@@ -1,9 +1,10 @@
-//! The commands that query the running node: `explain`, `sessions`, `queues`, `components`, `retry`, `close`.
+//! The commands that query the running node: `explain`, `sessions`, `queues`, `components`, `nodes`, `retry`, `close`.
 //!
 //! Each sends one request to the control socket and shows the answer as text or, with `--json`, as received.
 
 pub(crate) mod client;
 mod explain;
+mod nodes;
 mod page;
 pub(crate) mod tables;
 
@@ -16,7 +17,7 @@ use clap::Args;
 use serde_json::Value;
 use status::escape;
 use status::{
-    answer::{Answer, Closed, Components, Explanation, Queues, Retried, Sessions},
+    answer::{Answer, Closed, Components, Explanation, Nodes, Queues, Retried, Sessions},
     request::{DEFAULT_LIMIT, MOST, Order, Request},
 };
 use xmpp::Domain;
@@ -84,6 +85,15 @@ pub(crate) struct ListComponents {
     name: Option<Domain>,
 }
 
+/// Arguments of `nodes`.
+#[derive(Args)]
+pub(crate) struct ListNodes {
+    #[command(flatten)]
+    node: Node,
+    #[command(flatten)]
+    layout: Layout,
+}
+
 /// Arguments of `close`.
 #[derive(Args)]
 pub(crate) struct Close {
@@ -142,6 +152,13 @@ pub(crate) fn components(command: &ListComponents) -> ExitCode {
     command.node.show(&request, command.layout.width(), |page, answer: &Answer<Components>| {
         let cut = if command.name.is_some() { Cut::Below } else { Cut::LeftOut };
         tables::components(page, &answer.found.components, cut);
+    })
+}
+
+/// Lists the nodes of the cluster.
+pub(crate) fn nodes(command: &ListNodes) -> ExitCode {
+    command.node.show(&Request::Nodes, command.layout.width(), |page, answer: &Answer<Nodes>| {
+        nodes::show(page, &answer.found.cluster);
     })
 }
 

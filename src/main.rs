@@ -61,6 +61,8 @@ enum Command {
     Journal(journal_file::Arguments),
     /// Lists the configured components: connected or not, since when, why not, and what waits
     Components(control::ListComponents),
+    /// Lists the nodes of the cluster: alive or dead, their links and components, and what is on the way to them
+    Nodes(control::ListNodes),
     /// Shows what the running node does now: mailboxes, components, the busiest links, what waits, attempts that
     /// fail. Live in a terminal, otherwise once
     Top(top::Arguments),
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         Command::Queues(command) => control::queues(&command),
         Command::Journal(arguments) => journal_file::run(&arguments),
         Command::Components(command) => control::components(&command),
+        Command::Nodes(command) => control::nodes(&command),
         Command::Top(arguments) => top::run(&arguments),
         Command::Retry(command) => control::retry(&command),
         Command::Close(command) => control::close(&command),

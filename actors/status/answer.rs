@@ -8,7 +8,7 @@ use crate::{
     amount::Amount,
     escape,
     event::Event,
-    report::{Account, ComponentReport, LinkReport, MailboxReport, Pair, QueueReport, Time},
+    report::{Account, ClusterReport, ComponentReport, LinkReport, MailboxReport, Pair, QueueReport, Time},
 };
 
 /// An answer, with the fields that all answers have.
@@ -78,6 +78,14 @@ pub struct Queues {
 pub struct Components {
     /// The components, sorted by name, connected or not.
     pub components: Vec<ComponentReport>,
+}
+
+/// The nodes of the cluster.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Nodes {
+    /// The cluster as the node sees it. Its fields are on the same level as the others.
+    #[serde(flatten)]
+    pub cluster: ClusterReport,
 }
 
 /// The mailboxes of the node.

@@ -9,6 +9,7 @@ mod component;
 mod failure;
 mod link;
 mod mailbox;
+mod member;
 mod queue;
 mod time;
 
@@ -19,6 +20,7 @@ pub use self::{
     failure::{FailureReport, Side},
     link::{Authentication, Direction, LinkReport, LinkState, Pair, TlsReport, Verdict},
     mailbox::{Deepest, MailboxReport},
+    member::{BrokerReport, ClusterReport, MemberReport, MemberState},
     queue::{QueueReport, QueueState},
     time::{Seconds, Time},
 };

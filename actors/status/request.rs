@@ -44,6 +44,8 @@ pub enum Request {
         #[serde(default)]
         name: Option<String>,
     },
+    /// List the nodes of the cluster.
+    Nodes,
     /// Show the mailboxes of all kinds of actors.
     Mailboxes,
     /// End the back-off of a domain.

@@ -91,7 +91,7 @@ const SESSIONS: &[Field] =
 
 const DOMAIN: &[Field] = &[required("domain", Kind::Domain)];
 
-static KNOWN: [Command; 8] = [
+static KNOWN: [Command; 9] = [
     Command { name: "explain", fields: DOMAIN, example: r#"{"ask":"explain","domain":"b.example"}"# },
     Command { name: "sessions", fields: SESSIONS, example: r#"{"ask":"sessions","limit":100}"# },
     Command { name: "queues", fields: LIST, example: r#"{"ask":"queues","limit":100}"# },
@@ -100,6 +100,7 @@ static KNOWN: [Command; 8] = [
         fields: &[optional("name", Kind::Domain)],
         example: r#"{"ask":"components","name":"echo.example.org"}"#,
     },
+    Command { name: "nodes", fields: &[], example: r#"{"ask":"nodes"}"# },
     Command { name: "mailboxes", fields: &[], example: r#"{"ask":"mailboxes"}"# },
     Command { name: "retry", fields: DOMAIN, example: r#"{"ask":"retry","domain":"b.example"}"# },
     Command {
@@ -279,6 +280,7 @@ mod tests {
             Request::Explain { domain: domain() },
             Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain },
             Request::Sessions { domain: Some(domain()), limit: 5, order: Order::Recent },
+            Request::Nodes,
             Request::Mailboxes,
             Request::Queues { domain: Some(domain()), limit: 0 },
             Request::Components { name: None },

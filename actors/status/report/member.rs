@@ -1,0 +1,75 @@
+//! The reports of a cluster: its members, and the broker that connects them.
+
+use serde::{Deserialize, Serialize};
+
+use super::time::{Seconds, Time};
+use crate::amount::Amount;
+
+/// The cluster as one node sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterReport {
+    /// The name of the cluster.
+    pub cluster: String,
+    /// The name of the node that answers.
+    pub node: String,
+    /// The connection to the broker.
+    pub broker: BrokerReport,
+    /// Whether the node holds its lease, so that it may claim links.
+    pub has_lease: bool,
+    /// The nodes, sorted by name.
+    pub nodes: Vec<MemberReport>,
+}
+
+/// The connection to the broker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BrokerReport {
+    /// Whether it is connected.
+    pub connected: bool,
+    /// The time of the last change of `connected`; the start of the node if there was none.
+    pub since: Time,
+    /// The reason for the end of the last connection, or why there is none.
+    pub last_error: Option<String>,
+}
+
+/// A node of the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberReport {
+    /// Its name.
+    pub name: String,
+    /// Whether this node takes it for alive.
+    pub state: MemberState,
+    /// The version of its program, if it is known.
+    pub version: Option<String>,
+    /// The time since its last sign of life. `None` for the node that answers.
+    pub last_seen: Option<Seconds>,
+    /// The links that it has claimed. `None`: it is not known.
+    pub claims: Option<u64>,
+    /// The components that are connected to it. `None`: it is not known.
+    pub components: Option<u64>,
+    /// The time until it answers a message.
+    pub round_trip: Option<Seconds>,
+    /// Stanzas on the way to it that are not settled.
+    pub unsettled: Amount,
+    /// Stanzas that this node has sent to it since the start.
+    pub sent: u64,
+    /// Stanzas that this node has got from it since the start.
+    pub received: u64,
+    /// Frames that were sent to it again.
+    pub resent: u64,
+    /// The reason why stanzas are not exchanged with it, for example another dialback secret.
+    pub trouble: Option<String>,
+}
+
+/// The state of a node of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberState {
+    /// The node that answers.
+    Own,
+    /// It gives signs of life.
+    Alive,
+    /// It was not seen for the time of the lease.
+    Dead,
+    /// The broker is not connected, so nobody knows.
+    Unknown,
+}
