@@ -228,7 +228,7 @@ impl<C> Outbound<C> {
             if is_settled {
                 ended.settled.push(custody);
             } else {
-                let in_doubt = known.map_or(sent.is_some(), |known| known.in_doubt.contains(number));
+                let in_doubt = known.map_or_else(|| sent.is_some(), |known| known.in_doubt.contains(number));
                 ended.unsettled.push(Unsettled { custody, in_doubt });
             }
         }

@@ -265,5 +265,5 @@ fn seeds() -> std::ops::RangeInclusive<u64> {
     }
 }
 
-/// About a second in a debug build.
-const SCHEDULES: u64 = 300;
+/// They take a few seconds in a debug build.
+const SCHEDULES: u64 = 100;
