@@ -1,9 +1,12 @@
-//! Stanzas on their way: connections, batches, outboxes, and the account of every stanza.
+//! Stanzas on their way: connections, batches, outboxes, the account of every stanza, and the ways to other nodes.
 
 pub(crate) mod accept;
 pub(crate) mod account;
 pub(crate) mod batch;
+pub(crate) mod claims;
 pub(crate) mod close;
+pub(crate) mod fence;
+pub(crate) mod ferry;
 pub(crate) mod journal;
 pub mod link;
 pub(crate) mod outbox;

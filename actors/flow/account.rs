@@ -2,12 +2,15 @@
 //!
 //! The router takes a stanza in and counts it for the destination domain. From then on a [`Entry`]
 //! counts it; the entry moves with the stanza from batch to queue, and records its outcome. At every moment
-//! `taken = written + uncertain + answered + expired + dropped + kept + waiting`. The difference between both sides
-//! is the number of stanzas that were dropped without an outcome: 0, or a bug. It is counted where it
+//! `taken = written + uncertain + answered + expired + dropped + kept + relayed + waiting`. The difference between both
+//! sides is the number of stanzas that were dropped without an outcome: 0, or a bug. It is counted where it
 //! happens, because counters that change cannot all be read at one moment.
 //!
 //! On a stream with acknowledgements (XEP-0198), written stanzas are unacknowledged at first. They become
 //! acknowledged, or wait again when their link is lost.
+//!
+//! A stanza that another node carries stands in the account of this one only. It is `relayed` when that node has settled
+//! it, which counts it as `carried` beside its own account.
 
 #[cfg(test)]
 mod tests;

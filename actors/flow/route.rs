@@ -26,6 +26,8 @@ pub enum Ingress {
     Local,
     /// A remote server.
     Remote,
+    /// Another node of the cluster, which has taken the stanzas in, or made them. They stand in its account.
+    Node,
 }
 
 /// Route these error answers to their senders. They are never refused, and never start an attempt.

@@ -254,7 +254,10 @@ impl Handler<Queued<Route>> for Router {
     fn handle(&mut self, route: Queued<Route>, _: &mut Context<Self>) {
         let Route { batches, ingress } = route.into_message();
         for mut batch in batches {
-            self.take_in(&mut batch);
+            // What another node brings stands in its account.
+            if ingress != Ingress::Node {
+                self.take_in(&mut batch);
+            }
             self.route(batch, ingress);
         }
     }

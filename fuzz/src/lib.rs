@@ -11,6 +11,8 @@ mod component;
 mod configuration;
 mod dialback;
 mod established;
+#[cfg(feature = "node")]
+mod ferry;
 mod fixture;
 mod initiating;
 mod reader;
@@ -51,6 +53,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "certificate", run: certificate::run },
     #[cfg(feature = "node")]
     Target { name: "configuration", run: configuration::run },
+    #[cfg(feature = "node")]
+    Target { name: "ferry-frames", run: ferry::run },
 ];
 
 /// The target of this name.

@@ -25,6 +25,8 @@ pub enum Outcome {
     Dropped,
     /// It waits in the file of the journal for the next start of the node.
     Kept,
+    /// Another node of the cluster got it, and has settled it.
+    Relayed,
 }
 
 /// A number of stanzas, and of their bytes.
@@ -55,7 +57,7 @@ impl Figure {
 pub struct Totals {
     pub(super) taken: Figure,
     pub(super) waiting: Figure,
-    pub(super) outcomes: [Figure; 6],
+    pub(super) outcomes: [Figure; 7],
     /// Written and acknowledged by the peer (XEP-0198). Part of the written ones.
     pub(super) acknowledged: Figure,
     /// Written to a stream with acknowledgements, and not acknowledged yet. Part of the written ones.
@@ -68,6 +70,10 @@ pub struct Totals {
     pub(super) journaled: Figure,
     /// Dropped without an outcome.
     pub(super) unaccounted: Figure,
+    /// Taken from other nodes, in whose account they stand. Part of no sum.
+    pub(super) carried: Figure,
+    /// Settled for other nodes. Part of the carried ones; the rest is here, or was given back.
+    pub(super) carried_settled: Figure,
     /// Stanzas that their stream refused, in the order of [`Reason::ALL`].
     pub(super) refused: [AtomicU64; Reason::ALL.len()],
     /// Error answers by condition, in the order of [`CONDITIONS`]; the last is all others.
@@ -110,6 +116,26 @@ impl Totals {
         self.journaled.read()
     }
 
+    /// The amount that was taken from other nodes, in whose account it stands.
+    pub fn carried(&self) -> Amount {
+        self.carried.read()
+    }
+
+    /// The part of it that was settled here.
+    pub fn carried_settled(&self) -> Amount {
+        self.carried_settled.read()
+    }
+
+    /// Counts stanzas that were taken from another node. They stand in its account.
+    pub(crate) fn carry(&self, amount: Amount) {
+        self.carried.add(amount.stanzas, amount.bytes);
+    }
+
+    /// Counts stanzas that were settled for another node.
+    pub(crate) fn settle_carried(&self, amount: Amount) {
+        self.carried_settled.add(amount.stanzas, amount.bytes);
+    }
+
     /// The amount that is in the node.
     pub fn waiting(&self) -> Amount {
         self.waiting.read()
@@ -134,6 +160,8 @@ impl Totals {
     /// Logs the totals.
     pub fn log(&self, domain: &str) {
         let count = |outcome| self.settled(outcome).stanzas;
+        // A node alone has none.
+        let in_cluster = |stanzas| Some(stanzas).filter(|stanzas| *stanzas > 0);
         log::info!(
             target: "nuncio::account",
             domain = domain,
@@ -149,6 +177,9 @@ impl Totals {
             expired = count(Outcome::Expired),
             dropped = count(Outcome::Dropped),
             kept = count(Outcome::Kept),
+            relayed = in_cluster(count(Outcome::Relayed)),
+            carried = in_cluster(self.carried().stanzas),
+            carried_settled = in_cluster(self.carried_settled().stanzas),
             journaled = self.journaled().stanzas,
             waiting = self.waiting().stanzas,
             waiting_bytes = self.waiting().bytes,
@@ -159,7 +190,7 @@ impl Totals {
     }
 
     pub(super) fn figure(&self, outcome: Outcome) -> &Figure {
-        let [written, uncertain, answered, expired, dropped, kept] = &self.outcomes;
+        let [written, uncertain, answered, expired, dropped, kept, relayed] = &self.outcomes;
         match outcome {
             Outcome::Written => written,
             Outcome::Uncertain => uncertain,
@@ -167,6 +198,7 @@ impl Totals {
             Outcome::Expired => expired,
             Outcome::Dropped => dropped,
             Outcome::Kept => kept,
+            Outcome::Relayed => relayed,
         }
     }
 }
@@ -194,6 +226,9 @@ impl From<&Totals> for Account {
             expired: totals.settled(Outcome::Expired),
             dropped: totals.settled(Outcome::Dropped),
             kept: totals.settled(Outcome::Kept),
+            relayed: totals.settled(Outcome::Relayed),
+            carried: totals.carried(),
+            carried_settled: totals.carried_settled(),
             restored: totals.restored(),
             journaled: totals.journaled(),
             waiting: totals.waiting(),

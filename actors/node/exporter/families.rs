@@ -88,7 +88,12 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
         .figure(&[("outcome", "answered")], settled(Outcome::Answered))
         .figure(&[("outcome", "expired")], settled(Outcome::Expired))
         .figure(&[("outcome", "dropped")], settled(Outcome::Dropped))
-        .figure(&[("outcome", "kept")], settled(Outcome::Kept));
+        .figure(&[("outcome", "kept")], settled(Outcome::Kept))
+        .figure(&[("outcome", "relayed")], settled(Outcome::Relayed));
+    out.family("nuncio_carried", Kind::Counter, "Stanzas taken from other nodes of the cluster.")
+        .figure(&[], sheet.carried().stanzas);
+    out.family("nuncio_carried_settled", Kind::Counter, "Stanzas settled for other nodes of the cluster.")
+        .figure(&[], sheet.carried_settled().stanzas);
     out.family(
         "nuncio_stanzas_uncertain",
         Kind::Counter,

@@ -6,7 +6,7 @@ use crate::amount::Amount;
 
 /// The outcomes of all stanzas that the node has accepted for one domain, or for all.
 ///
-/// `taken` = `written` + `uncertain` + `answered` + `expired` + `dropped` + `waiting`. `acknowledged` and `unacked` are
+/// `taken` = `written` + `uncertain` + `answered` + `expired` + `dropped` + `kept` + `relayed` + `waiting`. `acknowledged` and `unacked` are
 /// parts of `written`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -32,6 +32,12 @@ pub struct Account {
     pub dropped: Amount,
     /// Left in the file of the journal, for the next start of the node.
     pub kept: Amount,
+    /// Settled by another node of the cluster, which got them from this one.
+    pub relayed: Amount,
+    /// Taken from other nodes of the cluster, in whose accounts they stand. Not a part of the sum.
+    pub carried: Amount,
+    /// The part of `carried` that was settled here.
+    pub carried_settled: Amount,
     /// Taken in from the file of the journal at the start. A part of `taken`.
     pub restored: Amount,
     /// Given to the journal while they waited. Not a part of the sum.
@@ -55,6 +61,9 @@ impl Account {
             expired: self.expired.plus(other.expired),
             dropped: self.dropped.plus(other.dropped),
             kept: self.kept.plus(other.kept),
+            relayed: self.relayed.plus(other.relayed),
+            carried: self.carried.plus(other.carried),
+            carried_settled: self.carried_settled.plus(other.carried_settled),
             restored: self.restored.plus(other.restored),
             journaled: self.journaled.plus(other.journaled),
             waiting: self.waiting.plus(other.waiting),

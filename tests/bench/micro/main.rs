@@ -4,6 +4,7 @@
 // A benchmark may panic on any failure. Some of its files are shared with other benchmarks.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
+mod ferry;
 mod framer;
 mod link;
 #[path = "../script.rs"]
@@ -16,6 +17,7 @@ use criterion::{criterion_group, criterion_main};
 criterion_group!(
     parts,
     framer::measure,
+    ferry::measure,
     stage::measure_the_router_hop,
     stage::measure_the_handover,
     link::measure

@@ -1,0 +1,102 @@
+//! The messages between a relay and the ferry to another node of the cluster.
+//!
+//! A relay takes the place of a session whose link another node has, or of the connection of a component that is connected
+//! to another node. It keeps what it gives to the ferry until the other node has settled it. So the ferry has copies of the
+//! bytes only, and neither entries in the account nor places in the journal.
+//!
+//! A [`Parcel`] is settled when every stanza of it is written to a link or a component (and acknowledged, where the peer
+//! acknowledges), answered, dropped by a rule, or in the journal of the other node.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use cluster::name::NodeName;
+use xmpp::Domain;
+
+use crate::flow::batch::{Batch, Sends};
+use mailbox::Outlet;
+
+/// The ferry to another node.
+#[derive(Clone, Debug)]
+pub struct Ferry {
+    /// The other node.
+    pub node: NodeName,
+    /// Takes parcels.
+    pub carry: Outlet<Carry>,
+}
+
+/// Carry this parcel to the other node, behind all earlier ones.
+#[derive(Debug)]
+pub struct Carry {
+    /// The parcel.
+    pub parcel: Parcel,
+    /// The relay that keeps its stanzas. It gets an event when they are settled, and at the end of the way.
+    pub owner: Outlet<Event>,
+}
+
+/// Copies of the stanzas that a relay hands over at once.
+#[derive(Debug)]
+pub struct Parcel {
+    /// Counts the parcels of this relay, from 1 on.
+    pub number: u64,
+    /// The bytes of all stanzas.
+    pub bytes: usize,
+    /// In order.
+    pub batches: Vec<Carried>,
+}
+
+/// A copy of a batch.
+#[derive(Debug)]
+pub struct Carried {
+    /// The domain in every `from`.
+    pub from: Domain,
+    /// The domain in every `to`.
+    pub to: Domain,
+    /// When the stanzas were read. The other node gets their age.
+    pub since: Instant,
+    /// Error answers on their way back.
+    pub returning: bool,
+    /// How often each of them was sent.
+    pub sends: Sends,
+    /// The bytes of each stanza.
+    pub stanzas: Vec<Bytes>,
+}
+
+/// What a relay gets from the ferry.
+#[derive(Debug)]
+pub enum Event {
+    /// The other node has settled these parcels.
+    Settled {
+        /// Their numbers, in any order.
+        numbers: Vec<u64>,
+    },
+    /// The window of the ferry is used up, or has room again: have no more than this unsettled from now on, if you can.
+    Allowed {
+        /// Bytes. At least [`ALWAYS_ALLOWED`].
+        bytes: usize,
+    },
+    /// The way to the other node has ended, and the ferry has forgotten the relay. Whatever is settled was reported before.
+    Ended {
+        /// Why, for the log.
+        reason: String,
+        /// The numbers of unsettled parcels that may have arrived; all others have not, and will not.
+        in_doubt: Vec<u64>,
+    },
+}
+
+/// A relay may have so many bytes unsettled, however full the window of the ferry is: no pair holds up another.
+pub const ALWAYS_ALLOWED: usize = 64 * 1024;
+
+impl Carried {
+    /// A copy of a batch.
+    pub fn of(batch: &Batch) -> Self {
+        Self {
+            from: batch.from.clone(),
+            to: batch.to.clone(),
+            since: batch.since,
+            returning: batch.returning,
+            sends: batch.sends,
+            stanzas: batch.stanzas.iter().map(|stanza| stanza.bytes().clone()).collect(),
+        }
+    }
+}
