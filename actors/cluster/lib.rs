@@ -2,8 +2,10 @@
 //!
 //! - [`name`]: the name of a node, and the number of one of its runs.
 //! - [`ferry`]: stanzas on their way to another node.
+//! - [`question`]: questions of an operator to the other nodes.
 //!
 //! Everything here is plain data and machines without actors; the actors are in the crate `actors`.
 
 pub mod ferry;
 pub mod name;
+pub mod question;
