@@ -13,7 +13,7 @@ use crate::{
     routing::{journal, mailroom, promise, router},
     streams::{
         listener,
-        outgoing::{self, Outgoing},
+        outgoing::{self, Outgoing, Relay},
     },
 };
 use mailbox::{Queued, drain};
@@ -156,6 +156,7 @@ impl Node {
     where
         M: Clone + Send + 'static,
         Outgoing: Handler<Queued<M>>,
+        Relay: Handler<Queued<M>>,
     {
         let _ = self.router.signal(router::Broadcast(message));
     }

@@ -34,8 +34,9 @@ pub use self::{
 };
 use crate::{
     flow::{
-        account::Outcome,
+        account::{Outcome, Totals},
         batch::{self, Batch, ReadPermit},
+        claims::Claims,
         journal::{Places, Writer},
         route::{Ingress, Return, Route},
     },
@@ -47,7 +48,7 @@ use crate::{
     },
     streams::{component, outgoing},
 };
-use mailbox::{Mailbox, Queued, Refused, panic_guard::PanicGuard};
+use mailbox::{Mailbox, Meter, Queued, Refused, panic_guard::PanicGuard};
 
 /// The actor.
 pub struct Router {
@@ -60,6 +61,7 @@ pub struct Router {
     mailroom: Mailbox<Mailroom>,
     service: Mailbox<Service>,
     journal: Option<Writer>,
+    seats: Option<Seats>,
     accounts: Accounts,
     _guard: PanicGuard,
 }
@@ -75,6 +77,19 @@ pub struct Receivers {
     pub service: Mailbox<Service>,
     /// Reserves the places of stanzas in the journal, if there is one.
     pub(crate) journal: Option<Writer>,
+    /// Knows which components are connected to other nodes. `None`: the node is alone.
+    pub(crate) seats: Option<Seats>,
+    /// The account of all domains. The ferries count in it what they carry for other nodes.
+    pub account: Arc<Totals>,
+}
+
+/// The other nodes, as far as the router needs them.
+#[derive(Clone, Debug)]
+pub(crate) struct Seats {
+    /// Decides to which node a component is connected.
+    pub(crate) claims: Claims,
+    /// Counts the relays to components of other nodes, and their mailboxes.
+    pub(crate) relays: Arc<Meter>,
 }
 
 /// Serves a local domain.
@@ -97,13 +112,13 @@ impl Router {
         guard: PanicGuard,
     ) -> Self {
         let accounts = Accounts {
-            all: Arc::default(),
+            all: Arc::clone(&receivers.account),
             by_domain: HashMap::new(),
             interval: log_account,
             logged: None,
             recorder,
         };
-        let Receivers { promise, mailroom, service, journal } = receivers;
+        let Receivers { promise, mailroom, service, journal, seats, .. } = receivers;
         let mut router = Self {
             local: Served::default(),
             components: HashMap::new(),
@@ -112,6 +127,7 @@ impl Router {
             mailroom,
             service,
             journal,
+            seats,
             accounts,
             _guard: guard,
         };
@@ -162,7 +178,7 @@ impl Router {
     fn send(&mut self, batch: Batch) {
         let pair = batch.pair();
         let session = match self.sessions.get(&pair) {
-            Some(Session { mailbox, way: Way::Direct }) => mailbox,
+            Some(Session { carrier, way: Way::Direct }) => carrier,
             Some(Session { way: Way::ThroughPromise, .. }) | None => return self.queue(batch),
         };
         match session.tell(outgoing::Send { batch }) {
@@ -296,7 +312,7 @@ impl Handler<Queued<Adopt>> for Router {
         self.set_local(domains, components);
         for session in self.sessions.values() {
             // A session that has just ended does not need it.
-            let _ = session.mailbox.signal(sessions.clone());
+            let _ = session.carrier.signal(sessions.clone());
         }
     }
 }

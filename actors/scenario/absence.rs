@@ -14,7 +14,7 @@ use super::{
     *,
 };
 use crate::{
-    fixture::{ABSENCE, Core, each_its_own, environment, known, start_component, start_core},
+    fixture::{ABSENCE, Beside, Core, each_its_own, environment, known, start_component, start_core},
     flow::account::Outcome,
     routing::mailroom,
     settings::{Absence, Conflict},
@@ -86,7 +86,7 @@ impl House {
             bounds(),
             CAPACITY,
             RecorderHandle::disabled(),
-            journal.clone(),
+            Beside { journal: journal.clone(), ..Beside::default() },
         );
         Self { core, names, meter: Meter::new("component", CAPACITY, None), journal }
     }
