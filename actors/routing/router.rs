@@ -10,6 +10,7 @@ mod messages;
 mod refusal;
 mod registration;
 mod restore;
+mod seating;
 mod sessions;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -23,12 +24,13 @@ use xmpp::{
 use self::{
     accounts::Accounts,
     registration::Registration,
+    seating::Seating,
     sessions::{Session, Way},
 };
 pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
-        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, Known, LogAccount, Report,
+        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, FinishSeats, Known, LogAccount, Report,
         Restore, ShowComponents, ShowDomain, ShowSessions,
     },
 };
@@ -48,7 +50,7 @@ use crate::{
     },
     streams::{component, outgoing},
 };
-use mailbox::{Mailbox, Meter, Queued, Refused, panic_guard::PanicGuard};
+use mailbox::{Mailbox, Meter, Queued, Refused, panic_guard::PanicGuard, workers::Workers};
 
 /// The actor.
 pub struct Router {
@@ -61,7 +63,7 @@ pub struct Router {
     mailroom: Mailbox<Mailroom>,
     service: Mailbox<Service>,
     journal: Option<Writer>,
-    seats: Option<Seats>,
+    seats: Option<Seating>,
     accounts: Accounts,
     _guard: PanicGuard,
 }
@@ -88,8 +90,12 @@ pub struct Receivers {
 pub(crate) struct Seats {
     /// Decides to which node a component is connected.
     pub(crate) claims: Claims,
-    /// Counts the relays to components of other nodes, and their mailboxes.
+    /// The threads of the relays to components of other nodes.
+    pub(crate) workers: Workers,
+    /// Counts them and their mailboxes.
     pub(crate) relays: Arc<Meter>,
+    /// The mailboxes that they report to.
+    pub(crate) owners: component::RelayOwners,
 }
 
 /// Serves a local domain.
@@ -127,7 +133,7 @@ impl Router {
             mailroom,
             service,
             journal,
-            seats,
+            seats: seats.map(Seating::new),
             accounts,
             _guard: guard,
         };
@@ -141,6 +147,13 @@ impl Router {
         self.reserve_places(&mut batch);
         match self.local.get(&batch.to) {
             Some(Local::Component(name)) => {
+                if let Some(node) = batch.receipt.node()
+                    && self.is_at(name, node)
+                {
+                    let name = name.clone();
+                    self.leave_seat(&name);
+                    return self.keep(batch);
+                }
                 let direct = self.components.get(name).and_then(Registration::direct);
                 let Some(component) = direct else { return self.keep(batch) };
                 let sent = if batch.returning {
@@ -327,6 +340,7 @@ impl Handler<Queued<Report>> for Router {
             let is_connected = |name| self.components.get(name).is_some_and(Registration::is_connected);
             let served_by = match local {
                 Local::Node => "the node",
+                Local::Component(component) if self.is_elsewhere(component) => "a component of another node",
                 Local::Component(component) if is_connected(component) => "a component",
                 Local::Component(_) => "a component that is not connected",
             };

@@ -314,6 +314,11 @@ pub(super) enum Source {
     Router,
 }
 
+/// A relay that finishes waits for the last settlements for this part of the time; then it gives back the rest.
+pub(super) fn part_for_settlements(within: Duration) -> Duration {
+    within / 4 * 3
+}
+
 /// A relay looks at what is unsettled at this interval.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
 

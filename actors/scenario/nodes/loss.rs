@@ -66,6 +66,7 @@ async fn parcels_that_are_settled_out_of_order_leave_the_others_in_order() {
     tokio::time::pause();
     let mut cluster = Cluster::relaying().await;
     cluster.node.sends("c.example", 1).await;
+    passes(MOMENT).await;
     cluster.b.settles(false);
     for _ in 0..5 {
         cluster.node.sends(B, 1).await;
@@ -311,6 +312,7 @@ async fn what_expires_after_another_node_took_it_back_is_not_answered() {
     passes(bounds().message + Duration::from_secs(60)).await;
     assert!(cluster.node.answered.try_recv().is_err());
     assert!(kept.is_touched(), "the node has asked, and got no permission");
+    passes(Duration::from_secs(300)).await;
     assert_eq!(cluster.node.pairs_known().await, 0);
 }
 

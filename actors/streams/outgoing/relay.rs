@@ -8,7 +8,7 @@
 mod handback;
 mod shutdown;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{
@@ -300,11 +300,6 @@ impl Handler<Queued<Forbid>> for Relay {
         forbid.into_message();
         self.take_no_more("the new configuration forbids it", context);
     }
-}
-
-/// A relay that finishes waits for the last settlements for this part of the time; then it gives back the rest.
-fn part_for_settlements(within: Duration) -> Duration {
-    within / 4 * 3
 }
 
 const LOG: &str = "nuncio::relay";

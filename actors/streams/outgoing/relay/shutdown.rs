@@ -2,8 +2,11 @@
 
 use actix::{AsyncContext, Context, Handler};
 
-use super::{LOG, part_for_settlements};
-use crate::streams::outgoing::{Abandon, Finish, Flush, Relay};
+use super::LOG;
+use crate::streams::{
+    outgoing::{Abandon, Finish, Flush, Relay},
+    relay::part_for_settlements,
+};
 use mailbox::Queued;
 
 impl Relay {
