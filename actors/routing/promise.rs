@@ -40,6 +40,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::DomainPair;
 
+pub(crate) use self::messages::Cluster;
 use self::{
     answers::count,
     claims::Claiming,
@@ -50,7 +51,6 @@ use self::{
     slots::Slots,
     waiting::{Arrival, Bound, FirstHeld, Waiting},
 };
-pub(crate) use self::messages::Cluster;
 pub use self::{
     figures::{Figures, ShowFigures},
     journal::Restore,

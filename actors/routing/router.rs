@@ -30,8 +30,8 @@ use self::{
 pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
-        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, FinishSeats, Known, LogAccount, Report,
-        Restore, ShowComponents, ShowDomain, ShowSessions,
+        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, FinishSeats, Known,
+        LogAccount, Report, Restore, ShowComponents, ShowDomain, ShowSessions,
     },
 };
 use crate::{

@@ -1,12 +1,16 @@
 //! A node of a cluster: claims are answered by a script, and the other nodes settle what they get when the test wants it.
 
+pub(super) mod brought;
 mod claims;
 mod loss;
-mod other_node;
+pub(super) mod other_node;
 mod schedules;
 mod stop;
 
-use self::other_node::{FakeCluster, Noted, OtherNode, Rule, ferry};
+use self::{
+    brought::Brought,
+    other_node::{FakeCluster, Noted, OtherNode, Rule, ferry},
+};
 use super::{
     remotes::{Acks, Behaviour},
     *,

@@ -41,9 +41,9 @@ use self::{
 pub use self::{
     log_limits::LogLimits,
     messages::{
-        Adopt, Answered, BindDecided, BindRequested, Congested, Dismiss, Drain, Expel, Finish, Forbid, GiveWay, Gone,
-        Open, Presence, PresenceSent, Prove, Pull, Rejected, Requested, Retire, Returned, Send, SendPortion,
-        Show,
+        Adopt, Answered, BindDecided, BindRequested, Congested, Dismiss, Drain, Expel, Finish, Forbid,
+        GiveWay, Gone, Open, Presence, PresenceSent, Prove, Pull, Rejected, Requested, Retire, Returned,
+        Send, SendPortion, Show,
     },
 };
 use crate::{

@@ -215,11 +215,6 @@ impl Custody {
         !std::mem::replace(&mut self.has_ended, true)
     }
 
-    /// Whether it takes no more stanzas.
-    pub(super) fn has_ended(&self) -> bool {
-        self.has_ended
-    }
-
     /// Whether nothing is unsettled.
     pub(super) fn is_settled(&self) -> bool {
         self.unsettled.is_empty()

@@ -130,7 +130,12 @@ impl Promise {
                     self.slots.prefer(&pair);
                 }
                 Some(State::Attempting(_) | State::AwaitingReturn) => self.schedule.remote_seen(&pair),
-                Some(State::Claiming { .. } | State::AwaitingSlot { .. } | State::HandingOver(_) | State::Slow(_))
+                Some(
+                    State::Claiming { .. }
+                    | State::AwaitingSlot { .. }
+                    | State::HandingOver(_)
+                    | State::Slow(_),
+                )
                 | None => {}
             }
         }

@@ -151,9 +151,9 @@ impl Promise {
     fn relay(&mut self, pair: &DomainPair, ferry: Ferry) {
         let Some(meter) = self.owners.cluster.as_ref().map(|cluster| cluster.relays.clone()) else { return };
         let (node, owners, own_pair) = (ferry.node.clone(), self.owners_of_sessions(), pair.clone());
-        let relay = self.workers.start_actor(&meter, &pair.to_string(), move |own| {
-            Relay::new(own_pair, ferry, owners, own)
-        });
+        let relay = self
+            .workers
+            .start_actor(&meter, &pair.to_string(), move |own| Relay::new(own_pair, ferry, owners, own));
         self.established(pair, Carrier::There(relay, node), Handled::NotAsked);
     }
 }

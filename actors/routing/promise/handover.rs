@@ -144,8 +144,7 @@ impl Promise {
         if ended_early.is_some_and(|lived| !self.may_dial_at_once(&pair, lived, carried)) {
             // RFC 6120 3.3: the pause grows; after a cut also when nothing waits.
             self.schedule.set_failures(&pair, failures);
-            let failure =
-                if is_relay { AttemptError::NodesUnreachable } else { AttemptError::ShortLived };
+            let failure = if is_relay { AttemptError::NodesUnreachable } else { AttemptError::ShortLived };
             if self.retries_since_seen(&pair, &failure) {
                 self.begin(&pair, false);
             } else {

@@ -27,7 +27,9 @@ impl Handler<Queued<Adopt>> for Promise {
                 Some(State::HandingOver(session) | State::Slow(session)) => {
                     drop(session.signal(outgoing::Forbid));
                 }
-                Some(State::Claiming { .. } | State::AwaitingSlot { .. } | State::Pausing) => self.remove(&pair),
+                Some(State::Claiming { .. } | State::AwaitingSlot { .. } | State::Pausing) => {
+                    self.remove(&pair)
+                }
                 // Decided when the attempt ends or the stanzas return.
                 Some(State::Attempting(_) | State::AwaitingReturn) | None => {}
             }

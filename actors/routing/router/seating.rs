@@ -43,6 +43,13 @@ enum Stage {
     Contesting(Instant),
 }
 
+impl Claimant {
+    /// Whether it should have been decided by now: the connection has ended, or it would have asked.
+    fn is_late(&self, now: Instant) -> bool {
+        matches!(self.stage, Stage::Contesting(until) if until <= now)
+    }
+}
+
 impl Seating {
     pub(super) fn new(seats: Seats) -> Self {
         Self { seats, elsewhere: HashMap::new() }
@@ -60,13 +67,14 @@ impl Router {
         let now = clock::now();
         let claims = &seating.seats.claims;
         let decided = match &registration.claimant {
-            Some(Claimant { component: other, .. }) if !other.is(component) => BindDecided::Pending,
-            Some(Claimant { stage: Stage::Contesting(until), .. }) if *until <= now => {
+            Some(Claimant { component: known, stage: Stage::Contesting(until) })
+                if known.is(component) && *until <= now =>
+            {
                 registration.claimant = None;
                 BindDecided::Refused
             }
-            Some(_) => BindDecided::Pending,
-            None => {
+            Some(claimant) if !claimant.is_late(now) => BindDecided::Pending,
+            Some(_) | None => {
                 // If the actor of the cluster is gone, the process ends.
                 let stage = match seating.elsewhere.get(name) {
                     Some(ferry) => {
@@ -144,7 +152,9 @@ impl Router {
     fn relay_to_seat(&mut self, name: &Domain) {
         let Some(seating) = &self.seats else { return };
         let Some(ferry) = seating.elsewhere.get(name).cloned() else { return };
-        let Some(registration) = self.components.get_mut(name).filter(|it| !it.is_connected()) else { return };
+        let Some(registration) = self.components.get_mut(name).filter(|it| !it.is_connected()) else {
+            return;
+        };
         let (own_name, owners, node) = (name.clone(), seating.seats.owners.clone(), ferry.node.clone());
         let relay = seating.seats.workers.start_actor(&seating.seats.relays, &name.to_string(), move |own| {
             SeatRelay::new(own_name, ferry, owners, own)

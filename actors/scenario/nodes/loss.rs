@@ -2,18 +2,9 @@
 
 use super::*;
 use crate::{
-    flow::{
-        batch::Batch,
-        fence::{Fence, Lease},
-        ferry::ALWAYS_ALLOWED,
-        journal::{ParcelSettled, Receipt},
-        outbox::BUDGET,
-        route::{Ingress, Route},
-    },
+    flow::{ferry::ALWAYS_ALLOWED, outbox::BUDGET},
     scenario::slow_links::races::Crash,
 };
-use actix::{Actor, Context, Handler};
-use mailbox::Queued;
 
 #[actix::test]
 async fn what_a_dead_node_has_not_settled_goes_elsewhere_in_order_and_marked_if_it_may_have_arrived() {
@@ -178,68 +169,6 @@ async fn a_relay_that_panics_costs_what_it_had_and_nothing_that_comes_later() {
     assert_eq!((account.waiting().stanzas, account.difference().stanzas), (0, 3));
 }
 
-/// Counts the parcels of another node that are settled here.
-struct Settlements(mpsc::UnboundedSender<u64>);
-
-impl Actor for Settlements {
-    type Context = Context<Self>;
-}
-
-impl Handler<Queued<ParcelSettled>> for Settlements {
-    type Result = ();
-
-    fn handle(&mut self, settled: Queued<ParcelSettled>, _: &mut Context<Self>) {
-        let ParcelSettled { number, is_lost } = settled.into_message();
-        assert!(!is_lost);
-        let _ = self.0.send(number);
-    }
-}
-
-/// Parcels that another node brings to the router.
-struct Brought {
-    settlements: Mailbox<Settlements>,
-    settled: mpsc::UnboundedReceiver<u64>,
-    fence: Fence,
-    lease: Arc<Lease>,
-    number: u64,
-}
-
-impl Brought {
-    fn by(node: &str) -> Self {
-        let (settling, settled) = mpsc::unbounded_channel();
-        let meter = Meter::new("ferry", CAPACITY, None);
-        let settlements =
-            mailbox::start_on(&Arbiter::current(), &meter, "ferry", |_| Settlements(settling));
-        let now = clock::now();
-        let lease = Arc::new(Lease::new(now, now + Duration::from_secs(86_400)));
-        let fence = Fence::new(Arc::clone(&lease), cluster::name::NodeName::new(node).unwrap());
-        Self { settlements, settled, fence, lease, number: 0 }
-    }
-
-    /// Brings numbered stanzas to a remote domain. Gives the mark of their parcel.
-    fn brings(&mut self, node: &Node, kind: Kind, ids: std::ops::Range<usize>) -> crate::flow::fence::Mark {
-        self.number += 1;
-        let stanzas = ids.map(|id| stanza(&kind.stanza(B, id))).collect();
-        let mut batch =
-            Batch::between(Domain::new(OURS).unwrap(), Domain::new(B).unwrap(), stanzas);
-        let (receipt, mark) =
-            Receipt::of_parcel(self.number, self.settlements.outlet(), self.fence.clone());
-        batch.receipt = receipt;
-        node.router.tell(Route { batches: vec![batch], ingress: Ingress::Node }).unwrap();
-        mark
-    }
-
-    fn settled(&mut self) -> Vec<u64> {
-        std::iter::from_fn(|| self.settled.try_recv().ok()).collect()
-    }
-}
-
-/// A stanza as it comes from a stream between servers.
-fn stanza(text: &str) -> xmpp::Stanza {
-    let bytes = bytes::Bytes::from(text.replacen(' ', " xmlns='jabber:server' ", 1));
-    xmpp::Stanza::restore(bytes).unwrap()
-}
-
 fn ids(node: &mut Node) -> Vec<usize> {
     std::iter::from_fn(|| node.arrived.try_recv().ok()).map(|seen| seen.id).collect()
 }
@@ -249,8 +178,8 @@ async fn stanzas_of_another_node_are_written_and_settled_and_stand_in_no_account
     tokio::time::pause();
     let mut cluster = Cluster::granted().await;
     let mut brought = Brought::by("b");
-    let mark = brought.brings(&cluster.node, Kind::Message, 0..3);
-    brought.brings(&cluster.node, Kind::Request, 3..4);
+    let mark = brought.brings(&cluster.node.router, OURS, B, Kind::Message, 0..3);
+    brought.brings(&cluster.node.router, OURS, B, Kind::Request, 3..4);
     assert!(!mark.is_touched());
     passes(MOMENT).await;
     assert_eq!(ids(&mut cluster.node), [0, 1, 2, 3]);
@@ -268,7 +197,7 @@ async fn with_acks_they_are_settled_when_the_peer_has_acknowledged_them() {
     let mut cluster = Cluster::start_with(acks, None).await;
     cluster.rules(Rule::Granted);
     let mut brought = Brought::by("b");
-    brought.brings(&cluster.node, Kind::Message, 0..3);
+    brought.brings(&cluster.node.router, OURS, B, Kind::Message, 0..3);
     passes(MOMENT).await;
     assert_eq!(ids(&mut cluster.node), [0, 1, 2]);
     assert!(brought.settled().is_empty(), "nothing is acknowledged");
@@ -281,7 +210,7 @@ async fn what_another_node_takes_back_is_neither_written_nor_answered() {
         let mut cluster = Cluster::granted().await;
         cluster.node.remotes_are_up(false);
         let mut brought = Brought::by("b");
-        let mark = brought.brings(&cluster.node, Kind::Message, 0..3);
+        let mark = brought.brings(&cluster.node.router, OURS, B, Kind::Message, 0..3);
         passes(Duration::from_secs(5)).await;
         cluster.node.sends(B, 2).await;
         passes(MOMENT).await;
@@ -306,7 +235,7 @@ async fn what_expires_after_another_node_took_it_back_is_not_answered() {
     let mut cluster = Cluster::granted().await;
     cluster.node.remotes_are_up(false);
     let mut brought = Brought::by("b");
-    let kept = brought.brings(&cluster.node, Kind::Message, 0..1);
+    let kept = brought.brings(&cluster.node.router, OURS, B, Kind::Message, 0..1);
     passes(Duration::from_secs(5)).await;
     brought.fence.end();
     passes(bounds().message + Duration::from_secs(60)).await;
@@ -321,7 +250,7 @@ async fn stanzas_do_not_go_back_to_the_node_from_which_they_came() {
     tokio::time::pause();
     let mut cluster = Cluster::relaying().await;
     let mut brought = Brought::by("b");
-    brought.brings(&cluster.node, Kind::Message, 0..2);
+    brought.brings(&cluster.node.router, OURS, B, Kind::Message, 0..2);
     passes(MOMENT).await;
     assert_eq!(cluster.b.unsettled().await, (0, 0));
     assert!(ids(&mut cluster.node).is_empty());
@@ -341,7 +270,7 @@ async fn stanzas_of_a_third_node_are_passed_on_and_settled_when_that_is_settled(
     let mut cluster = Cluster::relaying().await;
     cluster.b.settles(false);
     let mut brought = Brought::by("c");
-    brought.brings(&cluster.node, Kind::Message, 0..2);
+    brought.brings(&cluster.node.router, OURS, B, Kind::Message, 0..2);
     passes(MOMENT).await;
     assert_eq!((cluster.b.unsettled().await.0, brought.settled()), (1, vec![]));
     cluster.b.settles(true);

@@ -20,14 +20,17 @@ use xmpp::DomainPair;
 
 /// What the cluster was asked.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Noted {
+pub(in crate::scenario) enum Noted {
     Claimed(u64),
     Renounced(u64),
+    Seat(String),
+    Unseat(String),
+    Contest(String),
 }
 
 /// How claims are answered from now on. Those that are not answered are answered at once.
 #[derive(Clone, Debug)]
-pub(super) enum Rule {
+pub(in crate::scenario) enum Rule {
     /// Not at all.
     Silence,
     Granted,
@@ -37,10 +40,10 @@ pub(super) enum Rule {
 
 /// The promise to answer.
 #[derive(Debug)]
-pub(super) struct Promised(pub(super) Mailbox<Promise>);
+pub(in crate::scenario) struct Promised(pub(in crate::scenario) Mailbox<Promise>);
 
 /// An actor in place of that of the cluster.
-pub(super) struct FakeCluster {
+pub(in crate::scenario) struct FakeCluster {
     rule: Rule,
     promise: Option<Mailbox<Promise>>,
     open: Vec<(DomainPair, u64)>,
@@ -48,7 +51,7 @@ pub(super) struct FakeCluster {
 }
 
 impl FakeCluster {
-    pub(super) fn start() -> (Mailbox<Self>, mpsc::UnboundedReceiver<Noted>) {
+    pub(in crate::scenario) fn start() -> (Mailbox<Self>, mpsc::UnboundedReceiver<Noted>) {
         let (noted, notes) = mpsc::unbounded_channel();
         let meter = Meter::new("cluster", CAPACITY, None);
         let own = mailbox::start_on(&Arbiter::current(), &meter, "cluster", |_| Self {
@@ -122,29 +125,35 @@ impl Handler<Queued<Renounce>> for FakeCluster {
 impl Handler<Queued<Seat>> for FakeCluster {
     type Result = ();
 
-    fn handle(&mut self, _: Queued<Seat>, _: &mut Context<Self>) {}
+    fn handle(&mut self, message: Queued<Seat>, _: &mut Context<Self>) {
+        let _ = self.noted.send(Noted::Seat(message.into_message().name.to_string()));
+    }
 }
 
 impl Handler<Queued<Unseat>> for FakeCluster {
     type Result = ();
 
-    fn handle(&mut self, _: Queued<Unseat>, _: &mut Context<Self>) {}
+    fn handle(&mut self, message: Queued<Unseat>, _: &mut Context<Self>) {
+        let _ = self.noted.send(Noted::Unseat(message.into_message().name.to_string()));
+    }
 }
 
 impl Handler<Queued<Contest>> for FakeCluster {
     type Result = ();
 
-    fn handle(&mut self, _: Queued<Contest>, _: &mut Context<Self>) {}
+    fn handle(&mut self, message: Queued<Contest>, _: &mut Context<Self>) {
+        let _ = self.noted.send(Noted::Contest(message.into_message().name.to_string()));
+    }
 }
 
 /// Another node, which holds the links of all pairs that it gets stanzas for.
 #[derive(Clone)]
-pub(super) struct OtherNode {
+pub(in crate::scenario) struct OtherNode {
     ferry: Mailbox<FakeFerry>,
 }
 
 /// The ferry to it.
-pub(super) struct FakeFerry {
+pub(in crate::scenario) struct FakeFerry {
     is_settling: bool,
     arrived: mpsc::Sender<Seen>,
     parcels: VecDeque<(Parcel, Outlet<Event>)>,
@@ -155,7 +164,7 @@ pub(super) struct FakeFerry {
 type Act = Box<dyn FnOnce(&mut FakeFerry) + Send>;
 
 /// A step of a test.
-pub(super) struct Step(Act);
+pub(in crate::scenario) struct Step(Act);
 
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,7 +174,7 @@ impl fmt::Debug for Step {
 
 impl OtherNode {
     /// Stanzas that it writes count as arrived.
-    pub(super) fn start(arrived: mpsc::Sender<Seen>) -> Self {
+    pub(in crate::scenario) fn start(arrived: mpsc::Sender<Seen>) -> Self {
         let meter = Meter::new("ferry", CAPACITY, None);
         let ferry = mailbox::start_on(&Arbiter::current(), &meter, "ferry", |_| FakeFerry {
             is_settling: true,
@@ -177,7 +186,7 @@ impl OtherNode {
     }
 
     /// Settles everything from now on, or nothing.
-    pub(super) fn settles(&self, is_settling: bool) {
+    pub(in crate::scenario) fn settles(&self, is_settling: bool) {
         self.step(move |ferry| {
             ferry.is_settling = is_settling;
             if is_settling {
@@ -187,12 +196,12 @@ impl OtherNode {
     }
 
     /// Settles so many parcels.
-    pub(super) fn settles_first(&self, count: usize) {
+    pub(in crate::scenario) fn settles_first(&self, count: usize) {
         self.step(move |ferry| ferry.settle(count));
     }
 
     /// Settles the parcels at these places, in this order.
-    pub(super) fn settles_each(&self, places: Vec<usize>) {
+    pub(in crate::scenario) fn settles_each(&self, places: Vec<usize>) {
         self.step(move |ferry| {
             let mut gone = Vec::new();
             for place in places {
@@ -207,12 +216,12 @@ impl OtherNode {
     }
 
     /// The window is used up, or has room again.
-    pub(super) fn allows(&self, bytes: usize) {
+    pub(in crate::scenario) fn allows(&self, bytes: usize) {
         self.step(move |ferry| ferry.each_owner(|owner| drop(owner.signal(Event::Allowed { bytes }))));
     }
 
     /// The way ends. So many of the unsettled parcels were written, and nobody has learned of it.
-    pub(super) fn dies(&self, written: usize) {
+    pub(in crate::scenario) fn dies(&self, written: usize) {
         self.step(move |ferry| {
             ferry.parcels.iter().take(written).for_each(|(parcel, _)| ferry.write(parcel));
             let in_doubt = ferry.parcels.iter().take(written).map(|(parcel, _)| parcel.number).collect();
@@ -221,7 +230,7 @@ impl OtherNode {
     }
 
     /// The number of unsettled parcels, and their bytes.
-    pub(super) async fn unsettled(&self) -> (usize, usize) {
+    pub(in crate::scenario) async fn unsettled(&self) -> (usize, usize) {
         let (answer, answered) = oneshot::channel();
         self.step(move |ferry| {
             let bytes = ferry.parcels.iter().map(|(parcel, _)| parcel.bytes).sum();
@@ -295,6 +304,6 @@ impl Handler<Queued<Step>> for FakeFerry {
 }
 
 /// The way to another node.
-pub(super) fn ferry(node: &str, other: &OtherNode) -> Ferry {
+pub(in crate::scenario) fn ferry(node: &str, other: &OtherNode) -> Ferry {
     Ferry { node: NodeName::new(node).unwrap(), carry: other.ferry.outlet() }
 }

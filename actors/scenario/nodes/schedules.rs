@@ -41,7 +41,7 @@ async fn one_step(cluster: &mut Cluster, random: &mut Random) {
         12 => {
             let last = cluster.noted().into_iter().filter_map(|noted| match noted {
                 Noted::Claimed(number) => Some(number),
-                Noted::Renounced(_) => None,
+                _ => None,
             });
             if let Some(number) = last.max() {
                 let remote = ["b.example", "c.example", "d.example"][random.below(3)];

@@ -10,8 +10,8 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use xmpp::Domain;
 
 use super::{
-    Carrier, Congested, Expel, Finish, GiveWay, Gone, Open, Pull, RelayOwners, Requested, Retire, Returned, SeatRelay,
-    Send, SendPortion,
+    Carrier, Congested, Expel, Finish, GiveWay, Gone, Open, Pull, RelayOwners, Requested, Retire, Returned,
+    SeatRelay, Send, SendPortion,
 };
 use crate::{
     flow::{

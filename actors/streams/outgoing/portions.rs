@@ -33,8 +33,10 @@ impl Outgoing {
         log::debug!(target: LOG, pair:% = self.pair; "congested: the peer reads more slowly than stanzas arrive");
         self.supply = Supply::Congested { permits: Vec::new() };
         // A router that is gone ends the process.
-        let _ =
-            self.owners.congested.signal(Congested { pair: self.pair.clone(), session: self.own.clone().into() });
+        let _ = self
+            .owners
+            .congested
+            .signal(Congested { pair: self.pair.clone(), session: self.own.clone().into() });
     }
 
     /// Asks the promise for a portion if the outbox has drained.

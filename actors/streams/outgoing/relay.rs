@@ -17,7 +17,8 @@ use xmpp::{
 };
 
 use super::{
-    Adopt, Congested, Forbid, Open, Owners, Pull, Relay, Requested, Send, SendFirst, SendPortion, ending::Handback,
+    Adopt, Congested, Forbid, Open, Owners, Pull, Relay, Requested, Send, SendFirst, SendPortion,
+    ending::Handback,
 };
 use crate::{
     flow::{
@@ -157,8 +158,7 @@ impl Relay {
     fn write_old(&mut self, context: &mut Context<Self>) {
         self.state.is_unwritten_watched = false;
         let Some(keeping) = &self.owners.journal else { return };
-        let next =
-            keeping.write_old(Waits::ForLink, |until, group| self.custody.write_old(until, group));
+        let next = keeping.write_old(Waits::ForLink, |until, group| self.custody.write_old(until, group));
         if let Some(next) = next {
             self.state.is_unwritten_watched = true;
             let wait = next.saturating_duration_since(clock::now());
