@@ -108,7 +108,13 @@ impl Component {
     pub(super) fn release(&mut self, context: &mut Context<Self>) {
         let Some(name) = self.binding.release() else { return };
         let reason = self.closing.reason.clone().unwrap_or_default();
-        if self.environment.owners.gone.signal(Gone { name, component: self.own.clone(), reason }).is_err() {
+        if self
+            .environment
+            .owners
+            .gone
+            .signal(Gone { name, component: self.own.clone().into(), reason })
+            .is_err()
+        {
             context.stop();
         }
     }
