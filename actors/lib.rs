@@ -330,6 +330,7 @@ mod flow;
 mod node;
 mod observe;
 pub mod parts;
+mod relaying;
 mod routing;
 #[cfg(test)]
 mod scenario;

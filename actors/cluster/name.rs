@@ -13,7 +13,7 @@ pub struct NodeName(Arc<str>);
 pub struct InvalidName;
 
 /// One run of a node: a random number that is new at each start, and each time the node has lost its lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
 impl NodeName {

@@ -224,6 +224,18 @@ impl<M: Send + 'static> Outlet<M> {
     }
 }
 
+impl<M: Send + 'static> Outlet<M> {
+    /// Identifies the actor in a table, as long as the table has an outlet to it. All outlets to one actor have the same.
+    pub fn key(&self) -> usize {
+        Arc::as_ptr(&self.gauge).addr()
+    }
+
+    /// Whether the actor has stopped.
+    pub fn is_gone(&self) -> bool {
+        !self.to.connected()
+    }
+}
+
 impl<M: Send + 'static> Clone for Outlet<M> {
     fn clone(&self) -> Self {
         Self { to: self.to.clone(), gauge: Arc::clone(&self.gauge) }

@@ -87,6 +87,7 @@ impl Session {
                 self.returns(settled);
             }
             Body::Over(over) => self.end(Some(&over)),
+            Body::Contest(_) => {}
         }
         self.now += Duration::from_millis(30);
         let mut frames = 0;

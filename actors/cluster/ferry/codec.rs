@@ -61,6 +61,7 @@ pub fn encode(frame: &Frame) -> Bytes {
         }
         Body::Control(control) => encode_control(&frame.header, control),
         Body::Over(over) => encode_over(&frame.header, over),
+        Body::Contest(name) => wire::encode(VERSION, &frame.header, &wire::Body::Contest(name.as_str())),
     }
 }
 
@@ -75,7 +76,7 @@ pub(super) fn encode_control(header: &Header, control: &Control) -> Bytes {
 }
 
 /// Writes the end of a session.
-pub(super) fn encode_over(header: &Header, over: &Over) -> Bytes {
+pub fn encode_over(header: &Header, over: &Over) -> Bytes {
     wire::encode(VERSION, header, &wire::Body::over(over))
 }
 

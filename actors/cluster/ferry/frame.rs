@@ -39,6 +39,8 @@ pub enum Body {
     Control(Control),
     /// From their receiver, which has ended the session.
     Over(Over),
+    /// A component at the sender of the frame wants the seat that the receiver has. Of no session, and sent once.
+    Contest(Domain),
 }
 
 /// Parcels with successive numbers.
@@ -147,6 +149,18 @@ impl Header {
     /// The header of an answer to a frame, from the node that has got it.
     pub fn answer(&self, own: NodeName) -> Self {
         Self { from: own, incarnation: self.to, to: self.incarnation, session: self.session }
+    }
+
+    /// Whether a session of the same node began after this one, or with another run.
+    pub fn is_before(&self, other: &Self) -> bool {
+        self.incarnation != other.incarnation || self.session < other.session
+    }
+}
+
+impl Over {
+    /// The end of a session of which nothing was taken.
+    pub fn nothing() -> Self {
+        Self::Known(Final { received: 0, settled: Ranges::new(), in_doubt: Ranges::new() })
     }
 }
 

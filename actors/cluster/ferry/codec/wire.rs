@@ -24,7 +24,7 @@ use crate::{
 pub(super) fn encode(version: u8, header: &Header, body: &Body<'_>) -> Bytes {
     let stanzas = match body {
         Body::Parcels { parcels, .. } => parcels.iter().map(Carried::bound).sum(),
-        Body::Control { .. } | Body::Over(_) => 0,
+        Body::Control { .. } | Body::Over(_) | Body::Contest(_) => 0,
     };
     let mut bytes = Vec::with_capacity(HEADER + stanzas);
     bytes.push(version);
@@ -110,6 +110,7 @@ pub(super) enum Body<'a> {
         echo: Option<(u64, u64, u64)>,
     },
     Over(Option<Known>),
+    Contest(&'a str),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -189,6 +190,7 @@ impl<'a> Body<'a> {
                 let echo = echo.map(|(frame, at, held)| Echo { frame, at, held });
                 frame::Body::Control(Control { received, highest, missing, room, settlements, echo })
             }
+            Self::Contest(name) => frame::Body::Contest(domain(name)?),
             Self::Over(None) => frame::Body::Over(Over::Unknown),
             Self::Over(Some(Known { received, settled, in_doubt })) => {
                 let (settled, in_doubt) = (settled.read()?, in_doubt.read()?);
@@ -213,11 +215,7 @@ impl Reader<'_> {
     fn batch(&mut self, batch: Batch<'_>) -> Result<CarriedBatch, FrameError> {
         let (from, to) = match self.last.take() {
             Some((from, to)) if from.as_str() == batch.from && to.as_str() == batch.to => (from, to),
-            _ => {
-                let domain =
-                    |text| Domain::new(text).map_err(|_| FrameError::Damaged("a batch has no valid domain"));
-                (domain(batch.from)?, domain(batch.to)?)
-            }
+            _ => (domain(batch.from)?, domain(batch.to)?),
         };
         self.last = Some((from.clone(), to.clone()));
         Ok(CarriedBatch {
@@ -230,6 +228,10 @@ impl Reader<'_> {
             stanzas: batch.stanzas.into_iter().map(|Raw(stanza)| self.bytes.slice_ref(stanza)).collect(),
         })
     }
+}
+
+fn domain(text: &str) -> Result<Domain, FrameError> {
+    Domain::new(text).map_err(|_| FrameError::Damaged("a text is no valid domain"))
 }
 
 impl Carried<'_> {

@@ -261,7 +261,8 @@ fn any_body() -> impl Strategy<Value = Body> {
     let over = (any::<u64>(), ranges(), ranges()).prop_map(|(received, settled, in_doubt)| {
         Body::Over(Over::Known(Final { received, settled, in_doubt }))
     });
-    prop_oneof![parcels, control, over, Just(Body::Over(Over::Unknown))]
+    let contest = Body::Contest(Domain::new("a.example").expect("a domain"));
+    prop_oneof![parcels, control, over, Just(Body::Over(Over::Unknown)), Just(contest)]
 }
 
 proptest! {

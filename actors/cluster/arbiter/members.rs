@@ -1,0 +1,423 @@
+//! The other nodes: which run of each is alive, and which are over.
+
+use super::{
+    Config, Disagreement, Output,
+    io::{Io, Purpose},
+};
+use crate::{
+    Incarnation, NodeName,
+    engine::{Answer, Bucket, EngineError, Entry, Op},
+    record::NodeRecord,
+};
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+/// Another node, for reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberReport {
+    /// Its name.
+    pub node: NodeName,
+    /// Its run.
+    pub incarnation: Incarnation,
+    /// Whether that run is alive.
+    pub alive: bool,
+    /// The number of its last beat.
+    pub beat: u64,
+    /// The newest version of frames that it understands.
+    pub version: u8,
+    /// How long ago its record changed.
+    pub last_seen: Duration,
+    /// It writes its claims again after the broker lost its data.
+    pub refills: bool,
+}
+
+/// What is known about a run of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Alive,
+    /// It is dead, or the node has begun another run.
+    Over,
+    /// A read of its record will tell: [`Members::judge`] has asked for it.
+    Asked,
+}
+
+struct Member {
+    record: NodeRecord,
+    revision: u64,
+    /// When the record changed last, or when the broker was reached again after that.
+    seen: Instant,
+    /// When it changed last, for reports.
+    changed: Instant,
+    alive: bool,
+    /// Beats since the node was taken for dead.
+    beats_after_death: u32,
+    asking: bool,
+}
+
+pub(super) struct Members {
+    own: NodeName,
+    lease: Duration,
+    secret: String,
+    names: String,
+    up: bool,
+    members: BTreeMap<NodeName, Member>,
+    /// Runs that are over, the newest at the end.
+    over: BTreeSet<(NodeName, Incarnation)>,
+    over_order: VecDeque<(NodeName, Incarnation)>,
+    /// Runs that are being judged, and when the record of the node is to be read; `None`: the read is on its way.
+    questions: BTreeMap<(NodeName, Incarnation), Option<Instant>>,
+    /// Disagreements that were told.
+    told: BTreeSet<(NodeName, Incarnation, u8)>,
+    /// Something changed that decisions may wait for.
+    news: bool,
+}
+
+impl Members {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            own: config.own.clone(),
+            lease: config.lease,
+            secret: config.secret.clone(),
+            names: config.names.clone(),
+            up: false,
+            members: BTreeMap::new(),
+            over: BTreeSet::new(),
+            over_order: VecDeque::new(),
+            questions: BTreeMap::new(),
+            told: BTreeSet::new(),
+            news: false,
+        }
+    }
+
+    pub(super) fn is_up(&mut self, lost: bool, now: Instant) {
+        self.up = true;
+        for member in self.members.values_mut() {
+            member.seen = now;
+            member.asking = false;
+        }
+        self.questions.values_mut().for_each(|due| *due = Some(now));
+        if lost {
+            self.forget_revisions();
+        }
+    }
+
+    pub(super) fn is_down(&mut self) {
+        self.up = false;
+    }
+
+    /// The broker has lost records: revisions begin again.
+    pub(super) fn forget_revisions(&mut self) {
+        self.members.values_mut().for_each(|member| member.revision = 0);
+    }
+
+    pub(super) fn reconfigure(&mut self, secret: &str, names: &str, io: &mut Io) {
+        secret.clone_into(&mut self.secret);
+        names.clone_into(&mut self.names);
+        self.told.clear();
+        let records: Vec<_> =
+            self.members.iter().map(|(node, member)| (node.clone(), member.record.clone())).collect();
+        records.iter().for_each(|(node, record)| self.compares(node, record, io));
+    }
+
+    /// Whether something changed since the last call that decisions may wait for.
+    pub(super) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Takes a change that the broker reported.
+    pub(super) fn changed(
+        &mut self,
+        key: &str,
+        revision: u64,
+        value: Option<&Bytes>,
+        now: Instant,
+        io: &mut Io,
+    ) {
+        let Ok(node) = NodeName::new(key) else { return };
+        if node == self.own || self.members.get(&node).is_some_and(|member| revision <= member.revision) {
+            return;
+        }
+        match value {
+            Some(value) => self.record(&node, revision, value, now, io),
+            // The node has stopped in good order.
+            None => self.dies(&node, now, io),
+        }
+    }
+
+    /// Takes all records. Whether one of them says that its node writes its claims again.
+    pub(super) fn listed(
+        &mut self,
+        entries: Vec<(String, Entry)>,
+        sent: Instant,
+        now: Instant,
+        io: &mut Io,
+    ) -> bool {
+        let mut present = BTreeSet::new();
+        for (key, entry) in entries {
+            if let Ok(node) = NodeName::new(&key) {
+                if let Some(member) = self.members.get_mut(&node).filter(|member| member.changed < sent) {
+                    // The broker may have come back with older data: the table is believed.
+                    member.revision = member.revision.min(entry.revision.saturating_sub(1));
+                }
+                present.insert(node);
+            }
+            self.changed(&key, entry.revision, Some(&entry.value), now, io);
+        }
+        for (node, member) in &mut self.members {
+            if member.alive && member.changed < sent && !present.contains(node) {
+                // The deletion was not reported, or the broker lost the record: a read will tell.
+                member.seen = now.checked_sub(self.lease).unwrap_or(member.seen);
+            }
+        }
+        self.members.values().any(|member| member.alive && member.record.refills)
+    }
+
+    /// Takes the answer to a read of the record of a node, which was asked for to judge one run, or to see whether the node
+    /// is alive.
+    pub(super) fn read(
+        &mut self,
+        node: &NodeName,
+        judged: Option<Incarnation>,
+        answer: Result<Answer, EngineError>,
+        refills: bool,
+        sent: Instant,
+        now: Instant,
+        io: &mut Io,
+    ) {
+        let question = judged.map(|incarnation| (node.clone(), incarnation));
+        let entry = match answer {
+            Ok(Answer::Entry(entry)) => entry,
+            _ => {
+                return self.again(node, question, now, io);
+            }
+        };
+        let (Some(run), Some(entry)) = (&question, &entry) else {
+            match (question, entry) {
+                // A read after the time of a lease that shows the record unchanged: the node is dead.
+                (None, Some(entry)) => match self.members.get_mut(node) {
+                    Some(member) if member.revision == entry.revision => {
+                        member.asking = false;
+                        // A change that arrived after the request was sent makes the answer worthless.
+                        if member.seen + self.lease <= sent {
+                            self.dies(node, now, io);
+                        }
+                    }
+                    _ => self.record(node, entry.revision, &entry.value, now, io),
+                },
+                // While records are written again, a missing one means nothing.
+                (None, None) if refills => self.again(node, None, now, io),
+                (None, None) => self.dies(node, now, io),
+                (Some(run), _) if refills => self.again(node, Some(run), now, io),
+                (Some(run), _) => {
+                    self.questions.remove(&run);
+                    self.dies(node, now, io);
+                    self.is_over(run);
+                }
+            }
+            return;
+        };
+        self.questions.remove(run);
+        match self.members.get_mut(node) {
+            Some(member) if entry.revision < member.revision => {
+                // A change arrived meanwhile; or the broker came back with older data, and the next read is believed.
+                member.revision = 0;
+                let run = run.clone();
+                return self.again(node, Some(run), now, io);
+            }
+            Some(member) if entry.revision == member.revision => {}
+            _ => self.record(node, entry.revision, &entry.value, now, io),
+        }
+        // A node writes its record before its first claim, so a claim of another run is of an earlier one.
+        match NodeRecord::decode(&entry.value) {
+            Ok(record) if record.incarnation == run.1 => self.news = true,
+            Ok(_) => self.is_over(run.clone()),
+            Err(_) => {
+                self.unreadable(node, run.1, io);
+                self.again(node, Some(run.clone()), now, io);
+            }
+        }
+    }
+
+    /// Asks again after a pause.
+    fn again(&mut self, node: &NodeName, run: Option<(NodeName, Incarnation)>, now: Instant, io: &mut Io) {
+        let pause = io.pause(self.lease / 10);
+        if let Some(run) = run {
+            self.questions.insert(run, Some(now + pause));
+        } else if let Some(member) = self.members.get_mut(node) {
+            member.asking = false;
+            member.seen = member.seen.max((now + pause).checked_sub(self.lease).unwrap_or(now));
+        }
+    }
+
+    fn record(&mut self, node: &NodeName, revision: u64, value: &Bytes, now: Instant, io: &mut Io) {
+        let record = match NodeRecord::decode(value) {
+            Ok(record) => record,
+            Err(_) => return self.unreadable(node, Incarnation(0), io),
+        };
+        let known = self.members.get_mut(node);
+        match known {
+            Some(member) if member.record.incarnation == record.incarnation => {
+                let beats = record.beat > member.record.beat;
+                member.revision = revision;
+                member.asking = false;
+                if !beats {
+                    // The same record, written again or rolled back.
+                    member.seen = if member.alive { now } else { member.seen };
+                    return;
+                }
+                member.record = record;
+                (member.seen, member.changed) = (now, now);
+                if member.alive {
+                    return;
+                }
+                // One beat may be a late one. A node that goes on to beat is alive after all.
+                member.beats_after_death += 1;
+                if member.beats_after_death < BEATS_TO_REVIVE {
+                    return;
+                }
+                member.alive = true;
+                let run = (node.clone(), member.record.incarnation);
+                self.over.remove(&run);
+                self.over_order.retain(|over| *over != run);
+            }
+            known => {
+                let run = (node.clone(), record.incarnation);
+                if self.over.contains(&run) {
+                    // A late write of an earlier run.
+                    return;
+                }
+                if known.is_some() {
+                    self.dies(node, now, io);
+                }
+                let member = Member {
+                    record,
+                    revision,
+                    seen: now,
+                    changed: now,
+                    alive: true,
+                    beats_after_death: 0,
+                    asking: false,
+                };
+                self.members.insert(node.clone(), member);
+            }
+        }
+        self.news = true;
+        if let Some(record) = self.members.get(node).map(|member| member.record.clone()) {
+            self.compares(node, &record, io);
+            let (node, incarnation, version) = (node.clone(), record.incarnation, record.version);
+            io.tell(Output::Joined { node, incarnation, version });
+        }
+    }
+
+    /// The run of a node is over.
+    fn dies(&mut self, node: &NodeName, now: Instant, io: &mut Io) {
+        let Some(member) = self.members.get_mut(node) else { return };
+        member.asking = false;
+        if !member.alive {
+            return;
+        }
+        member.alive = false;
+        member.beats_after_death = 0;
+        let incarnation = member.record.incarnation;
+        let last_seen = now.saturating_duration_since(member.changed);
+        self.is_over((node.clone(), incarnation));
+        io.tell(Output::Died { node: node.clone(), incarnation, last_seen });
+    }
+
+    fn is_over(&mut self, run: (NodeName, Incarnation)) {
+        self.news = true;
+        if self.over.insert(run.clone()) {
+            self.over_order.push_back(run);
+        }
+        if self.over_order.len() > OVER
+            && let Some(oldest) = self.over_order.pop_front()
+        {
+            self.over.remove(&oldest);
+        }
+    }
+
+    /// Tells once for each run of a node what differs there.
+    fn compares(&mut self, node: &NodeName, record: &NodeRecord, io: &mut Io) {
+        let differs = [
+            (record.secret != self.secret, Disagreement::Secret),
+            (record.names != self.names, Disagreement::Names),
+        ];
+        for (_, about) in differs.into_iter().filter(|(differs, _)| *differs) {
+            self.disagrees(node, record.incarnation, about, io);
+        }
+    }
+
+    fn unreadable(&mut self, node: &NodeName, incarnation: Incarnation, io: &mut Io) {
+        self.disagrees(node, incarnation, Disagreement::Form, io);
+    }
+
+    fn disagrees(&mut self, node: &NodeName, incarnation: Incarnation, about: Disagreement, io: &mut Io) {
+        if self.told.len() >= OVER {
+            self.told.clear();
+        }
+        if self.told.insert((node.clone(), incarnation, about as u8)) {
+            io.tell(Output::Disagrees { node: node.clone(), about });
+        }
+    }
+
+    /// Whether a run of another node is alive. If that is not known, its record is read.
+    pub(super) fn judge(&mut self, node: &NodeName, incarnation: Incarnation, now: Instant) -> Standing {
+        let run = (node.clone(), incarnation);
+        if self.over.contains(&run) {
+            return Standing::Over;
+        }
+        match self.members.get(node) {
+            Some(member) if member.record.incarnation == incarnation && member.alive => Standing::Alive,
+            Some(member) if member.record.incarnation == incarnation => Standing::Over,
+            _ => {
+                self.questions.entry(run).or_insert(Some(now));
+                Standing::Asked
+            }
+        }
+    }
+
+    /// Sends the reads that are due.
+    pub(super) fn act(&mut self, now: Instant, io: &mut Io) {
+        for (node, member) in &mut self.members {
+            if member.alive && !member.asking && now >= member.seen + self.lease {
+                member.asking = true;
+                let op = Op::Read { key: node.to_string() };
+                io.ask(Bucket::Nodes, op, Purpose::Alive(node.clone()), now);
+            }
+        }
+        for ((node, incarnation), due) in &mut self.questions {
+            if due.is_some_and(|at| at <= now) {
+                *due = None;
+                let op = Op::Read { key: node.to_string() };
+                io.ask(Bucket::Nodes, op, Purpose::Judge(node.clone(), *incarnation), now);
+            }
+        }
+    }
+
+    pub(super) fn next_tick(&self) -> Option<Instant> {
+        let living = self.members.values().filter(|member| member.alive && !member.asking);
+        living.map(|member| member.seen + self.lease).chain(self.questions.values().copied().flatten()).min()
+    }
+
+    pub(super) fn report(&self, now: Instant) -> Vec<MemberReport> {
+        let report = |(node, member): (&NodeName, &Member)| MemberReport {
+            node: node.clone(),
+            incarnation: member.record.incarnation,
+            alive: member.alive,
+            beat: member.record.beat,
+            version: member.record.version,
+            last_seen: now.saturating_duration_since(member.changed),
+            refills: member.record.refills,
+        };
+        self.members.iter().map(report).collect()
+    }
+}
+
+/// Runs that are over and are remembered. About an older one the broker is asked again.
+const OVER: usize = 1024;
+
+/// A late write gives one beat, a node that lives gives one after another.
+const BEATS_TO_REVIVE: u32 = 2;

@@ -1,0 +1,5 @@
+//! Arbiters of several nodes with a broker in memory: rules one by one, and random schedules.
+
+mod cluster;
+mod rules;
+mod schedules;

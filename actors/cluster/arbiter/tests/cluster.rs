@@ -1,0 +1,402 @@
+//! A cluster in memory: arbiters, what their nodes want, and a broker, on a time of its own.
+
+use crate::{
+    NodeName,
+    arbiter::{Arbiter, Config, Output},
+    engine::{
+        Event,
+        fake::{Broker, ClientId, Faults, random},
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::{Duration, Instant},
+};
+use xmpp::{Domain, DomainPair};
+
+/// As configured by default.
+pub(super) const LEASE: Duration = Duration::from_secs(15);
+pub(super) const BEAT: Duration = Duration::from_secs(3);
+
+/// A node, with what its promise and router would do.
+pub(super) struct Node {
+    pub(super) name: NodeName,
+    pub(super) arbiter: Arbiter,
+    pub(super) client: ClientId,
+    /// The process is stopped (SIGSTOP). Its events wait.
+    pub(super) hangs: bool,
+    waiting: VecDeque<Event>,
+    pub(super) lease: Option<Instant>,
+    /// Pairs for which stanzas come.
+    pub(super) wants: BTreeSet<DomainPair>,
+    pub(super) granted: BTreeSet<DomainPair>,
+    pub(super) relays: BTreeMap<DomainPair, NodeName>,
+    /// Claims without an answer.
+    pub(super) owed: BTreeMap<DomainPair, Instant>,
+    again: BTreeSet<(Instant, DomainPair)>,
+    /// Components that are connected, and whether the node has the seat.
+    pub(super) components: BTreeMap<Domain, bool>,
+    seats_owed: BTreeMap<Domain, Instant>,
+    seats_again: BTreeSet<(Instant, Domain)>,
+    /// Components of other nodes.
+    pub(super) elsewhere: BTreeMap<Domain, NodeName>,
+    pub(super) log: Vec<Output>,
+}
+
+pub(super) struct Cluster {
+    pub(super) now: Instant,
+    pub(super) broker: Broker,
+    pub(super) nodes: Vec<Node>,
+    seed: u64,
+    /// With `NUNCIO_TRACE`, all events and outputs are printed with the time since then.
+    trace: Option<Instant>,
+    /// Since when two nodes have a pair.
+    overlaps: BTreeMap<DomainPair, Instant>,
+    pub(super) longest_overlap: Duration,
+    /// The broker has lost data: two nodes may have confirmed claims for a moment.
+    pub(super) data_was_lost: bool,
+}
+
+pub(super) fn name(text: &str) -> NodeName {
+    NodeName::new(text).unwrap()
+}
+
+pub(super) fn pair(remote: &str) -> DomainPair {
+    DomainPair { local: domain("a.example"), remote: domain(remote) }
+}
+
+pub(super) fn domain(text: &str) -> Domain {
+    Domain::new(text).unwrap()
+}
+
+impl Cluster {
+    /// A cluster of nodes `n0`, `n1` and so on, which start at the same time.
+    pub(super) fn new(seed: u64, count: usize, faults: Faults) -> Self {
+        let mut cluster = Self {
+            now: clock::now(),
+            broker: Broker::new(seed, faults),
+            nodes: Vec::new(),
+            seed: seed ^ 0x5eed,
+            trace: std::env::var_os("NUNCIO_TRACE").map(|_| clock::now()),
+            overlaps: BTreeMap::new(),
+            longest_overlap: Duration::ZERO,
+            data_was_lost: false,
+        };
+        for index in 0..count {
+            let node = cluster.started(&format!("n{index}"), |_| {});
+            cluster.nodes.push(node);
+        }
+        cluster
+    }
+
+    fn started(&mut self, node: &str, change: impl FnOnce(&mut Config)) -> Node {
+        let mut config = Config {
+            own: name(node),
+            version: 1,
+            lease: LEASE,
+            secret: "secret".to_owned(),
+            names: "names".to_owned(),
+        };
+        change(&mut config);
+        let mut seed = self.random();
+        Node {
+            name: config.own.clone(),
+            client: self.broker.attach(config.own.clone(), self.now),
+            arbiter: Arbiter::new(config, self.now, move || random(&mut seed)),
+            hangs: false,
+            waiting: VecDeque::new(),
+            lease: None,
+            wants: BTreeSet::new(),
+            granted: BTreeSet::new(),
+            relays: BTreeMap::new(),
+            owed: BTreeMap::new(),
+            again: BTreeSet::new(),
+            components: BTreeMap::new(),
+            seats_owed: BTreeMap::new(),
+            seats_again: BTreeSet::new(),
+            elsewhere: BTreeMap::new(),
+            log: Vec::new(),
+        }
+    }
+
+    /// Another node, or another process with the name of one.
+    pub(super) fn adds(&mut self, node: &str, change: impl FnOnce(&mut Config)) -> usize {
+        let node = self.started(node, change);
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// The process is killed and started again.
+    pub(super) fn restarts(&mut self, index: usize) {
+        self.broker.detach(self.nodes[index].client);
+        let node = self.nodes[index].name.to_string();
+        self.nodes[index] = self.started(&node, |_| {});
+    }
+
+    /// The process is killed and stays away.
+    pub(super) fn kills(&mut self, index: usize) -> NodeName {
+        self.broker.detach(self.nodes[index].client);
+        self.nodes.remove(index).name
+    }
+
+    pub(super) fn wants(&mut self, index: usize, pair: &DomainPair) {
+        let now = self.now;
+        let node = &mut self.nodes[index];
+        if !node.hangs && node.wants.insert(pair.clone()) {
+            node.claims(pair, now);
+            self.settles();
+        }
+    }
+
+    pub(super) fn renounces(&mut self, index: usize, pair: &DomainPair) {
+        let now = self.now;
+        let node = &mut self.nodes[index];
+        if !node.hangs && node.wants.remove(pair) {
+            node.forgets(pair, now);
+            self.settles();
+        }
+    }
+
+    pub(super) fn connects(&mut self, index: usize, component: &Domain) {
+        let now = self.now;
+        let node = &mut self.nodes[index];
+        if !node.hangs && !node.components.contains_key(component) {
+            node.components.insert(component.clone(), false);
+            node.seats_owed.insert(component.clone(), now);
+            node.arbiter.seat(component.clone(), now);
+            self.settles();
+        }
+    }
+
+    pub(super) fn disconnects(&mut self, index: usize, component: &Domain) {
+        let now = self.now;
+        let node = &mut self.nodes[index];
+        if !node.hangs && node.components.remove(component).is_some() {
+            node.seats_owed.remove(component);
+            node.arbiter.unseat(component, now);
+            self.settles();
+        }
+    }
+
+    pub(super) fn hangs(&mut self, index: usize, hangs: bool) {
+        self.nodes[index].hangs = hangs;
+        self.settles();
+    }
+
+    /// Lets time pass.
+    pub(super) fn passes(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let awake = self.nodes.iter().filter(|node| !node.hangs);
+            let ticks = awake.map(Node::next).chain(self.broker.next()).min();
+            let Some(next) = ticks.filter(|at| *at <= end) else { break };
+            self.now = self.now.max(next);
+            while let Some((client, event)) = self.broker.poll(self.now) {
+                if let Some(node) = self.nodes.iter_mut().find(|node| node.client == client) {
+                    node.waiting.push_back(event);
+                }
+            }
+            self.settles();
+        }
+        self.now = end;
+        self.settles();
+    }
+
+    /// Gives each node its events, and checks what must hold at any time.
+    fn settles(&mut self) {
+        let now = self.now;
+        for index in 0..self.nodes.len() {
+            let node = &mut self.nodes[index];
+            if node.hangs {
+                continue;
+            }
+            for event in std::mem::take(&mut node.waiting) {
+                if let Some(start) = self.trace {
+                    println!("{:?} {} < {event:?}", now - start, node.name);
+                }
+                node.arbiter.handle(event, now);
+            }
+            if node.arbiter.next_tick() <= now {
+                node.arbiter.tick(now);
+            }
+            node.does_what_is_due(now);
+            while let Some(output) = node.arbiter.poll() {
+                if let Some(start) = self.trace {
+                    println!("{:?} {} {} > {output:?}", now - start, node.name, node.arbiter.incarnation());
+                }
+                match output {
+                    Output::Request(request) => self.broker.request(node.client, request, now),
+                    output => {
+                        let pause = Duration::from_millis(random(&mut self.seed) % 4000);
+                        node.takes(output, now, pause);
+                    }
+                }
+            }
+        }
+        self.carries();
+        self.checks();
+    }
+
+    /// A node to which another one relays wants the pair too. If it relays it itself, it ends the relay of the other.
+    fn carries(&mut self) {
+        let now = self.now;
+        for index in 0..self.nodes.len() {
+            if self.nodes[index].hangs {
+                continue;
+            }
+            let relays: Vec<_> =
+                self.nodes[index].relays.iter().map(|(a, b)| (a.clone(), b.clone())).collect();
+            for (pair, to) in relays {
+                let wanted = self.nodes[index].wants.contains(&pair);
+                let Some(holder) = self.nodes.iter_mut().find(|node| node.name == to && !node.hangs) else {
+                    continue;
+                };
+                if holder.granted.contains(&pair) || holder.owed.contains_key(&pair) || !wanted {
+                    continue;
+                }
+                if holder.relays.contains_key(&pair) {
+                    self.nodes[index].ends_relay(&pair, now);
+                } else if holder.again.iter().all(|(_, other)| *other != pair) {
+                    holder.wants.insert(pair.clone());
+                    holder.claims(&pair, now);
+                }
+            }
+        }
+    }
+
+    fn checks(&mut self) {
+        let now = self.now;
+        let mut holders: BTreeMap<&DomainPair, (u32, u32)> = BTreeMap::new();
+        for node in &self.nodes {
+            if node.lease.is_some_and(|until| until > now) {
+                for pair in &node.granted {
+                    let count = holders.entry(pair).or_default();
+                    count.0 += 1;
+                    count.1 += u32::from(node.arbiter.confirms(pair, now));
+                }
+            }
+            if !node.hangs {
+                for (pair, since) in &node.owed {
+                    assert!(now <= *since + BEAT * 3, "{}: no answer for {pair}", node.name);
+                }
+                for (name, since) in &node.seats_owed {
+                    assert!(now <= *since + BEAT * 3, "{}: no answer for {name}", node.name);
+                }
+            }
+        }
+        let mut overlaps = BTreeMap::new();
+        for (pair, (granted, confirmed)) in holders {
+            assert!(
+                confirmed <= 1 || self.data_was_lost,
+                "{confirmed} nodes have a confirmed claim for {pair}"
+            );
+            if granted > 1 {
+                let since = self.overlaps.get(pair).copied().unwrap_or(now);
+                self.longest_overlap = self.longest_overlap.max(now - since);
+                overlaps.insert(pair.clone(), since);
+            }
+        }
+        self.overlaps = overlaps;
+    }
+
+    pub(super) fn random(&mut self) -> u64 {
+        random(&mut self.seed)
+    }
+}
+
+impl Node {
+    fn next(&self) -> Instant {
+        let again = self.again.first().map(|(at, _)| *at);
+        let seats = self.seats_again.first().map(|(at, _)| *at);
+        [again, seats].into_iter().flatten().fold(self.arbiter.next_tick(), Instant::min)
+    }
+
+    fn claims(&mut self, pair: &DomainPair, now: Instant) {
+        self.relays.remove(pair);
+        self.owed.insert(pair.clone(), now);
+        self.arbiter.claim(pair.clone(), now);
+    }
+
+    fn forgets(&mut self, pair: &DomainPair, now: Instant) {
+        self.relays.remove(pair);
+        self.owed.remove(pair);
+        self.granted.remove(pair);
+        self.again.retain(|(_, other)| other != pair);
+        self.arbiter.renounce(pair, now);
+    }
+
+    fn ends_relay(&mut self, pair: &DomainPair, now: Instant) {
+        if self.relays.remove(pair).is_some() && self.wants.contains(pair) {
+            self.again.insert((now + Duration::from_millis(500), pair.clone()));
+        }
+    }
+
+    fn does_what_is_due(&mut self, now: Instant) {
+        while self.again.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, pair)) = self.again.pop_first() else { return };
+            if self.wants.contains(&pair) && !self.granted.contains(&pair) && !self.owed.contains_key(&pair) {
+                self.claims(&pair, now);
+            }
+        }
+        while self.seats_again.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, name)) = self.seats_again.pop_first() else { return };
+            if self.components.get(&name) == Some(&false) && !self.seats_owed.contains_key(&name) {
+                self.seats_owed.insert(name.clone(), now);
+                self.arbiter.seat(name, now);
+            }
+        }
+    }
+
+    fn takes(&mut self, output: Output, now: Instant, pause: Duration) {
+        self.log.push(output.clone());
+        match output {
+            Output::Request(_) | Output::Disagrees { .. } | Output::Left | Output::Joined { .. } => {}
+            Output::Granted { pair } => {
+                assert!(self.owed.remove(&pair).is_some(), "{}: {pair} was not asked for", self.name);
+                self.granted.insert(pair);
+            }
+            Output::HeldBy { pair, node } => {
+                assert!(self.owed.remove(&pair).is_some(), "{}: {pair} was not asked for", self.name);
+                assert_ne!(node, self.name);
+                self.relays.insert(pair, node);
+            }
+            Output::Unknown { pair, .. } => {
+                assert!(self.owed.remove(&pair).is_some(), "{}: {pair} was not asked for", self.name);
+                self.granted.remove(&pair);
+                self.again.insert((now + pause, pair));
+            }
+            Output::Conflict { pair, node } => {
+                assert!(self.granted.remove(&pair), "{}: {pair} was not granted", self.name);
+                self.owed.remove(&pair);
+                self.relays.insert(pair, node);
+            }
+            Output::Seated { name } => {
+                assert!(self.seats_owed.remove(&name).is_some(), "{}: {name} was not asked for", self.name);
+                self.components.insert(name, true);
+            }
+            Output::SeatTaken { name, .. } | Output::SeatConflict { name, .. } => {
+                self.seats_owed.remove(&name);
+                self.components.remove(&name);
+            }
+            Output::SeatUnknown { name, .. } => {
+                self.seats_owed.remove(&name);
+                self.components.insert(name.clone(), false);
+                self.seats_again.insert((now + pause, name));
+            }
+            Output::SeatAt { name, node: Some(node) } => {
+                assert_ne!(node, self.name);
+                assert_ne!(self.elsewhere.insert(name, node.clone()), Some(node), "told twice");
+            }
+            Output::SeatAt { name, node: None } => {
+                assert!(self.elsewhere.remove(&name).is_some(), "{name} was nowhere");
+            }
+            Output::Died { node, .. } => {
+                let lost: Vec<_> =
+                    self.relays.iter().filter(|(_, to)| **to == node).map(|(pair, _)| pair.clone()).collect();
+                lost.iter().for_each(|pair| self.ends_relay(pair, now));
+            }
+            Output::LeaseHeld { until, .. } => self.lease = Some(until),
+            Output::LeaseLost => self.lease = None,
+        }
+    }
+}

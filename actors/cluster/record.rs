@@ -1,0 +1,195 @@
+//! Keys and values of the records that the nodes of a cluster keep at the message broker.
+//!
+//! A value is a JSON object with the version of its form, so that an operator can read it with the broker's own tools. What
+//! another node or an operator wrote is checked: a value that is too long, damaged or of another form is an error, never a
+//! panic.
+
+use crate::{Incarnation, NodeName};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+/// The record of a node, which it renews with each beat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// The run of the node.
+    pub incarnation: Incarnation,
+    /// Grows with each beat.
+    pub beat: u64,
+    /// The newest version of frames that the node understands.
+    pub version: u8,
+    /// The node writes its claims again, since the broker lost them.
+    pub refills: bool,
+    /// The fingerprint of the secret for dialback: [`fingerprint`].
+    pub secret: String,
+    /// The fingerprint of the domains and components that the node serves.
+    pub names: String,
+}
+
+/// The record of a claim, or of the seat of a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRecord {
+    /// What is claimed: a pair of domains or a name.
+    pub what: String,
+    /// The holder.
+    pub node: NodeName,
+    /// The run of the holder. The claim is void if the node has another one.
+    pub incarnation: Incarnation,
+    /// The number of this write in that run.
+    pub number: u64,
+}
+
+/// A value of the broker is not a record.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// It is longer than any record.
+    #[error("the record has {0} bytes, more than {LONGEST}")]
+    TooLong(usize),
+    /// It is no JSON, or a field is missing or has another type.
+    #[error("the record is damaged: {0}")]
+    Damaged(#[from] serde_json::Error),
+    /// A newer version of the program wrote it.
+    #[error("the record has form {0}, and this version of the program knows form {FORM}; update this node")]
+    Form(u32),
+    /// The name of the node or the number of its run is not valid.
+    #[error("the record names no valid node or run")]
+    Node,
+}
+
+/// The key of a pair or name: the first 16 bytes of its SHA-256 in hexadecimal digits, since the broker permits few
+/// characters in keys.
+pub fn key(what: &str) -> String {
+    hex(&Sha256::digest(what)[..16])
+}
+
+/// A fingerprint by which nodes compare what they must have in common. Of a secret it reveals nothing that helps: the input
+/// has a prefix, and only 8 bytes are shown.
+pub fn fingerprint(text: &str) -> String {
+    hex(&Sha256::new().chain_update(b"nuncio cluster fingerprint\0").chain_update(text).finalize()[..8])
+}
+
+impl NodeRecord {
+    /// The value for the broker.
+    pub fn encode(&self) -> Bytes {
+        encode(&NodeForm {
+            form: FORM,
+            incarnation: self.incarnation.to_string(),
+            beat: self.beat,
+            version: self.version,
+            refills: self.refills,
+            secret: self.secret.clone(),
+            names: self.names.clone(),
+        })
+    }
+
+    /// Reads a value of the broker.
+    ///
+    /// # Errors
+    ///
+    /// The value is not the record of a node.
+    pub fn decode(value: &[u8]) -> Result<Self, RecordError> {
+        let form: NodeForm = decode(value)?;
+        Ok(Self {
+            incarnation: incarnation(&form.incarnation)?,
+            beat: form.beat,
+            version: form.version,
+            refills: form.refills,
+            secret: form.secret,
+            names: form.names,
+        })
+    }
+}
+
+impl ClaimRecord {
+    /// The value for the broker.
+    pub fn encode(&self) -> Bytes {
+        encode(&ClaimForm {
+            form: FORM,
+            what: self.what.clone(),
+            node: self.node.to_string(),
+            incarnation: self.incarnation.to_string(),
+            number: self.number,
+        })
+    }
+
+    /// Reads a value of the broker.
+    ///
+    /// # Errors
+    ///
+    /// The value is not the record of a claim.
+    pub fn decode(value: &[u8]) -> Result<Self, RecordError> {
+        let form: ClaimForm = decode(value)?;
+        Ok(Self {
+            what: form.what,
+            node: NodeName::new(&form.node).map_err(|_| RecordError::Node)?,
+            incarnation: incarnation(&form.incarnation)?,
+            number: form.number,
+        })
+    }
+}
+
+/// Only the version of a record, which is read first: the other fields of another form may differ.
+#[derive(Deserialize)]
+struct Version {
+    form: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NodeForm {
+    form: u32,
+    incarnation: String,
+    beat: u64,
+    version: u8,
+    #[serde(default)]
+    refills: bool,
+    secret: String,
+    names: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ClaimForm {
+    form: u32,
+    what: String,
+    node: String,
+    incarnation: String,
+    number: u64,
+}
+
+fn encode(form: &impl Serialize) -> Bytes {
+    // Structs of texts and numbers have no error: an empty value, which no reader accepts, is never written.
+    serde_json::to_vec(form).unwrap_or_default().into()
+}
+
+fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, RecordError> {
+    if value.len() > LONGEST {
+        return Err(RecordError::TooLong(value.len()));
+    }
+    let Version { form } = serde_json::from_slice(value)?;
+    if form != FORM {
+        return Err(RecordError::Form(form));
+    }
+    Ok(serde_json::from_slice(value)?)
+}
+
+fn incarnation(text: &str) -> Result<Incarnation, RecordError> {
+    let number = u64::from_str_radix(text, 16).map_err(|_| RecordError::Node)?;
+    Ok(Incarnation(number))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string has no error.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The version of the form of the records.
+const FORM: u32 = 1;
+
+/// Two domains have at most 2 × 1,023 bytes; JSON may double them.
+const LONGEST: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+//! The actor of the cluster: it owns the client of the message broker and the arbiter, and starts a ferry to each other node.
+//!
+//! The promise asks it which node has the link of a pair, and the router to which node a component is connected. Neither
+//! learns what the broker is.
+
+mod messages;
+mod peers;
+mod seats;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ::cluster::{
+    arbiter::{Arbiter, Config, Output},
+    engine::{Answer, EngineError, Event},
+    ferry::{Body, Frame},
+    name::{Incarnation, NodeName},
+};
+use actix::{Actor, Context, Handler};
+use tokio::sync::mpsc;
+use xmpp::DomainPair;
+
+pub(crate) use self::messages::{Leave, Receivers, Reconfigure, Show, StopReceiving};
+use self::{peers::Peers, seats::Seats};
+use super::{
+    LOG, SharedEngine,
+    events::{self, Came, What},
+    ferry,
+};
+use crate::{
+    flow::{
+        claims::{Claim, Claims, Conflict, Granted, HeldBy, Renounce, SeatAt, SeatTaken, Seated, Unknown},
+        fence::Lease,
+        outbox::Timer,
+    },
+    observe::log_limit::{FEW, LogLimiter},
+};
+use mailbox::{Mailbox, Queued, drain, panic_guard::PanicGuard};
+
+/// What the actor needs at its start.
+pub(crate) struct Setup {
+    /// What the arbiter must know of the node.
+    pub(crate) config: Config,
+    /// The client of the broker, and what it reports.
+    pub(crate) engine: SharedEngine,
+    pub(crate) events: mpsc::Receiver<Event>,
+    /// Gives random numbers.
+    pub(crate) random: Box<dyn FnMut() -> u64 + Send>,
+    /// Starts the ferries.
+    pub(crate) ferries: peers::Starter,
+    pub(crate) receivers: Receivers,
+}
+
+/// The actor.
+pub(crate) struct Cluster {
+    arbiter: Arbiter,
+    engine: SharedEngine,
+    /// `None` once the task has them.
+    events: Option<mpsc::Receiver<Event>>,
+    mailbox: Mailbox<Self>,
+    receivers: Receivers,
+    peers: Peers,
+    /// The claims of the promise, with their numbers: asked for or granted.
+    claims: HashMap<DomainPair, u64>,
+    seats: Seats,
+    lease: Option<(Incarnation, Arc<Lease>)>,
+    /// Held until nothing of this node is left at the broker.
+    leaving: Option<drain::Token>,
+    disagreements: Arc<LogLimiter>,
+    timer: Timer,
+    _guard: PanicGuard,
+}
+
+impl Cluster {
+    /// The actor of a node that has just started.
+    pub(crate) fn new(setup: Setup, mailbox: Mailbox<Self>, guard: PanicGuard) -> Self {
+        let Setup { config, engine, events, random, ferries, receivers } = setup;
+        Self {
+            arbiter: Arbiter::new(config, clock::now(), random),
+            engine,
+            events: Some(events),
+            mailbox,
+            receivers,
+            peers: Peers::new(ferries),
+            claims: HashMap::new(),
+            seats: Seats::default(),
+            lease: None,
+            leaving: None,
+            disagreements: LogLimiter::new(LOG, FEW, "more disagreements between nodes"),
+            timer: Timer::default(),
+            _guard: guard,
+        }
+    }
+
+    /// The way to the actor, for promise and router.
+    pub(crate) fn claims(mailbox: &Mailbox<Self>) -> Claims {
+        Claims {
+            claim: mailbox.outlet(),
+            renounce: mailbox.outlet(),
+            seat: mailbox.outlet(),
+            unseat: mailbox.outlet(),
+            contest: mailbox.outlet(),
+        }
+    }
+
+    fn came(&mut self, event: Event, now: Instant) {
+        match &event {
+            Event::Up { .. } => {
+                log::info!(target: LOG, node:% = self.peers.own(); "message broker connected");
+                self.peers.tell_all(&ferry::Up);
+            }
+            Event::Down { reason } => {
+                log::warn!(target: LOG, reason = reason.as_str(); "message broker unreachable");
+                self.peers.tell_all(&ferry::Down);
+            }
+            _ => {}
+        }
+        self.peers.set_up(&event);
+        self.arbiter.handle(event, now);
+    }
+
+    fn arrived(&mut self, frame: Box<Frame>, permit: tokio::sync::OwnedSemaphorePermit) {
+        if let Body::Contest(name) = &frame.body {
+            return self.contested(name.clone());
+        }
+        let node = frame.header.from.clone();
+        if let Some(ferry) = self.peers.ferry(&node) {
+            // A ferry that is gone ends the process.
+            let _ = ferry.signal(ferry::Arrived { frame, permit });
+        }
+    }
+
+    /// Does what the arbiter has decided, until nothing is left, and sets the timer.
+    fn act(&mut self, now: Instant, context: &mut Context<Self>) {
+        while let Some(output) = self.arbiter.poll() {
+            self.perform(output, now);
+        }
+        self.seats.retry(&mut self.arbiter, now);
+        let next =
+            self.seats.next_retry().map_or(self.arbiter.next_tick(), |at| at.min(self.arbiter.next_tick()));
+        // At least a millisecond: the arbiter must not keep this thread busy, whatever it waits for.
+        let next = next.max(now + SHORTEST_WAIT);
+        self.timer.set(Some(next), context, |cluster, context| {
+            let now = clock::now();
+            cluster.arbiter.tick(now);
+            cluster.act(now, context);
+        });
+    }
+
+    fn perform(&mut self, output: Output, now: Instant) {
+        match output {
+            Output::Request(request) => {
+                let id = request.id;
+                if self.engine.request(request).is_err() {
+                    let answer: Result<Answer, EngineError> = Err(EngineError::Unreachable);
+                    self.arbiter.handle(Event::Answered { id, answer }, now);
+                }
+            }
+            Output::Granted { pair } => {
+                if let Some(&number) = self.claims.get(&pair) {
+                    tell(&self.receivers.granted, Granted { pair, number });
+                }
+            }
+            Output::HeldBy { pair, node } => self.held_by(pair, &node),
+            Output::Unknown { pair, why } => {
+                if let Some(number) = self.claims.remove(&pair) {
+                    tell(&self.receivers.unknown, Unknown { pair, number, why });
+                }
+            }
+            Output::Conflict { pair, node } => {
+                if let Some(number) = self.claims.remove(&pair) {
+                    log::warn!(target: LOG, pair:% = pair, node:% = node; "link held by another node: it is closed here");
+                    tell(&self.receivers.conflict, Conflict { pair, number, node });
+                }
+            }
+            Output::Seated { name } => {
+                self.seats.granted(&name);
+                tell(&self.receivers.seated, Seated { name });
+            }
+            Output::SeatTaken { name, node } | Output::SeatConflict { name, node } => {
+                self.seats.lost(&name);
+                tell(&self.receivers.seat_taken, SeatTaken { name, node });
+            }
+            Output::SeatUnknown { name, why } => self.seat_unknown(name, &why, now),
+            Output::SeatAt { name, node } => {
+                let seat = node.and_then(|node| self.peers.way(&node));
+                tell(&self.receivers.seat_at, SeatAt { name, seat });
+            }
+            Output::Joined { node, incarnation, .. } => self.peers.joined(&node, incarnation),
+            Output::Died { node, incarnation, last_seen } => self.peers.died(&node, incarnation, last_seen),
+            Output::LeaseHeld { incarnation, until } => self.lease_held(incarnation, until, now),
+            Output::LeaseLost => self.lease_lost(),
+            Output::Disagrees { node, about } => {
+                if self.disagreements.count_line() {
+                    log::error!(target: LOG, node:% = node, reason:% = about; "node disagrees");
+                }
+            }
+            Output::Left => self.leaving = None,
+        }
+    }
+
+    fn held_by(&mut self, pair: DomainPair, node: &NodeName) {
+        let Some(number) = self.claims.remove(&pair) else { return };
+        match self.peers.way(node) {
+            Some(ferry) => tell(&self.receivers.held_by, HeldBy { pair, number, ferry }),
+            None => {
+                let why = format!(
+                    "node {node} has the link, and more nodes than this one can talk to are in the cluster"
+                );
+                tell(&self.receivers.unknown, Unknown { pair, number, why });
+            }
+        }
+    }
+
+    fn lease_held(&mut self, incarnation: Incarnation, until: Instant, now: Instant) {
+        if let Some((known, lease)) = &self.lease
+            && *known == incarnation
+        {
+            // A lease that was over meanwhile stays over; the arbiter reports that as well.
+            lease.extend(now, until);
+            return;
+        }
+        if let Some((_, before)) = &self.lease {
+            before.end();
+        }
+        log::info!(target: LOG, run:% = incarnation; "lease held");
+        let lease = Arc::new(Lease::new(now, until));
+        self.lease = Some((incarnation, Arc::clone(&lease)));
+        self.peers.lease_held(ferry::LeaseHeld { incarnation, lease });
+    }
+
+    fn lease_lost(&mut self) {
+        if let Some((run, lease)) = self.lease.take() {
+            lease.end();
+            log::warn!(target: LOG, run:% = run; "lease lost: what other nodes have lent goes back to them");
+            self.peers.lease_lost();
+        }
+    }
+}
+
+/// Sends a message of which there is one for each claim, seat or change.
+fn tell<M: Send + 'static>(receiver: &mailbox::Outlet<M>, message: M) {
+    // A promise or router that is gone ends the process.
+    let _ = receiver.signal(message);
+}
+
+impl Actor for Cluster {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        if let Some(events) = self.events.take() {
+            events::start(events, self.mailbox.outlet());
+        }
+        self.act(clock::now(), context);
+    }
+}
+
+impl Handler<Queued<Came>> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, came: Queued<Came>, context: &mut Context<Self>) {
+        let now = clock::now();
+        let Came { what, permit } = came.into_message();
+        match what {
+            What::Frame(frame) => self.arrived(frame, permit),
+            What::Event(event) => {
+                self.came(event, now);
+                self.act(now, context);
+            }
+        }
+    }
+}
+
+impl Handler<Queued<Claim>> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, claim: Queued<Claim>, context: &mut Context<Self>) {
+        let (Claim { pair, number }, now) = (claim.into_message(), clock::now());
+        self.claims.insert(pair.clone(), number);
+        self.arbiter.claim(pair, now);
+        self.act(now, context);
+    }
+}
+
+impl Handler<Queued<Renounce>> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, renounce: Queued<Renounce>, context: &mut Context<Self>) {
+        let (Renounce { pair, number }, now) = (renounce.into_message(), clock::now());
+        // An answer that ended the claim may have crossed it, and another claim may have followed.
+        if self.claims.get(&pair) == Some(&number) {
+            self.claims.remove(&pair);
+            self.arbiter.renounce(&pair, now);
+            self.act(now, context);
+        }
+    }
+}
+
+impl Handler<Queued<Reconfigure>> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, reconfigure: Queued<Reconfigure>, context: &mut Context<Self>) {
+        let (Reconfigure { secret, names }, now) = (reconfigure.into_message(), clock::now());
+        self.arbiter.reconfigure(secret, names, now);
+        self.act(now, context);
+    }
+}
+
+impl Handler<Queued<StopReceiving>> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, stop: Queued<StopReceiving>, _: &mut Context<Self>) {
+        self.peers.stop_receiving(stop.into_message().token);
+    }
+}
+
+impl Handler<Queued<Leave>> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, leave: Queued<Leave>, context: &mut Context<Self>) {
+        let now = clock::now();
+        self.leaving = Some(leave.into_message().token);
+        self.claims.clear();
+        self.arbiter.stop(now);
+        self.act(now, context);
+    }
+}
+
+impl Handler<Queued<Show>> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
+        let Show { report, ferries } = show.into_message();
+        // The command may have ended.
+        let _ = report.send(self.arbiter.report(clock::now()));
+        self.peers.show(&ferries);
+    }
+}
+
+/// Between two looks at the arbiter, if nothing happens.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);

@@ -1,0 +1,56 @@
+//! The messages of the actor of the cluster, apart from those of promise and router.
+
+use ::cluster::arbiter;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    flow::claims::{Conflict, Contested, Granted, HeldBy, SeatAt, SeatTaken, SeatUnknown, Seated, Unknown},
+    relaying::ferry::FerryReport,
+};
+use mailbox::{Outlet, drain};
+
+/// Who gets the decisions.
+#[derive(Clone, Debug)]
+pub(crate) struct Receivers {
+    // The promise.
+    pub(crate) granted: Outlet<Granted>,
+    pub(crate) held_by: Outlet<HeldBy>,
+    pub(crate) unknown: Outlet<Unknown>,
+    pub(crate) conflict: Outlet<Conflict>,
+    // The router.
+    pub(crate) seated: Outlet<Seated>,
+    pub(crate) seat_taken: Outlet<SeatTaken>,
+    pub(crate) seat_unknown: Outlet<SeatUnknown>,
+    pub(crate) seat_at: Outlet<SeatAt>,
+    pub(crate) contested: Outlet<Contested>,
+}
+
+/// The secret for dialback or the names that this node serves have changed. Both are fingerprints.
+#[derive(Debug)]
+pub(crate) struct Reconfigure {
+    pub(crate) secret: String,
+    pub(crate) names: String,
+}
+
+/// The node stops: give back what other nodes have lent, and take nothing more.
+#[derive(Debug)]
+pub(crate) struct StopReceiving {
+    /// Dropped when that is done.
+    pub(crate) token: drain::Token,
+}
+
+/// The node stops, and its sessions have ended: give up claims and seats, and delete the record of the node.
+#[derive(Debug)]
+pub(crate) struct Leave {
+    /// Dropped when nothing of this node is left at the broker.
+    pub(crate) token: drain::Token,
+}
+
+/// Report the nodes.
+#[derive(Debug)]
+pub(crate) struct Show {
+    /// Receives what the arbiter knows.
+    pub(crate) report: oneshot::Sender<arbiter::Report>,
+    /// Receives a report of each ferry; has room for all of them.
+    pub(crate) ferries: mpsc::Sender<FerryReport>,
+}

@@ -1,0 +1,159 @@
+//! The other nodes: a ferry to each, which lives as long as this node.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use ::cluster::{
+    engine::Event,
+    name::{Incarnation, NodeName},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    flow,
+    relaying::{
+        LOG,
+        ferry::{self, Common, Died, Ferry, FerryReport, Joined, LeaseHeld, LeaseLost},
+    },
+};
+use mailbox::{Mailbox, Meter, Queued, drain, panic_guard::PanicGuard, workers::Workers};
+
+/// Starts ferries.
+pub(crate) struct Starter {
+    /// What they have in common.
+    pub(crate) common: Common,
+    /// The threads on which they run.
+    pub(crate) workers: Workers,
+    /// Of their mailboxes.
+    pub(crate) meter: Arc<Meter>,
+    /// Receives the kind of an actor that panics.
+    pub(crate) panic: mpsc::Sender<&'static str>,
+}
+
+/// The ferries.
+pub(super) struct Peers {
+    starter: Starter,
+    ferries: HashMap<NodeName, Mailbox<Ferry>>,
+    /// The members, apart from this node.
+    members: HashMap<NodeName, Incarnation>,
+    /// What a new ferry has to know.
+    is_up: bool,
+    lease: Option<LeaseHeld>,
+    stopping: Option<drain::Token>,
+}
+
+impl Peers {
+    pub(super) fn new(starter: Starter) -> Self {
+        let (ferries, members) = (HashMap::new(), HashMap::new());
+        Self { starter, ferries, members, is_up: false, lease: None, stopping: None }
+    }
+
+    /// The ferry to a node, which is started if it is not there. `None` for this node, and beyond [`MOST`] nodes.
+    pub(super) fn ferry(&mut self, node: &NodeName) -> Option<Mailbox<Ferry>> {
+        if let Some(ferry) = self.ferries.get(node) {
+            return Some(ferry.clone());
+        }
+        if *node == self.starter.common.own || self.ferries.len() >= MOST {
+            return None;
+        }
+        let Starter { common, workers, meter, panic } = &self.starter;
+        let (common, of, guard) = (common.clone(), node.clone(), PanicGuard::new("ferry", panic.clone()));
+        let ferry = workers.start_actor(meter, node.as_str(), move |own| Ferry::new(common, of, own, guard));
+        if let Some(held) = &self.lease {
+            tell(&ferry, held.clone());
+        }
+        if let Some(token) = &self.stopping {
+            tell(&ferry, ferry::StopReceiving { token: token.clone() });
+        }
+        if self.is_up {
+            tell(&ferry, ferry::Up);
+        }
+        self.ferries.insert(node.clone(), ferry.clone());
+        Some(ferry)
+    }
+
+    /// The way to a node, for relays.
+    pub(super) fn way(&mut self, node: &NodeName) -> Option<flow::ferry::Ferry> {
+        let ferry = self.ferry(node)?;
+        Some(flow::ferry::Ferry { node: node.clone(), carry: ferry.outlet() })
+    }
+
+    pub(super) fn joined(&mut self, node: &NodeName, incarnation: Incarnation) {
+        let Some(ferry) = self.ferry(node) else { return };
+        if self.members.insert(node.clone(), incarnation) != Some(incarnation) {
+            log::info!(target: LOG, node:% = node, run:% = incarnation, nodes = self.members.len() + 1; "node joined");
+        }
+        tell(&ferry, Joined { incarnation });
+    }
+
+    pub(super) fn died(&mut self, node: &NodeName, incarnation: Incarnation, last_seen: Duration) {
+        if self.members.get(node) == Some(&incarnation) {
+            self.members.remove(node);
+            let seconds = last_seen.as_secs();
+            log::warn!(
+                target: LOG, node:% = node, run:% = incarnation, last_seen:% = format_args!("{seconds}s"), nodes = self.members.len() + 1;
+                "node died"
+            );
+        }
+        if let Some(ferry) = self.ferry(node) {
+            tell(&ferry, Died { incarnation });
+        }
+    }
+
+    /// The name of this node.
+    pub(super) fn own(&self) -> NodeName {
+        self.starter.common.own.clone()
+    }
+
+    pub(super) fn incarnation(&self, node: &NodeName) -> Option<Incarnation> {
+        self.members.get(node).copied()
+    }
+
+    pub(super) fn lease_held(&mut self, held: LeaseHeld) {
+        self.tell_all(&held);
+        self.lease = Some(held);
+    }
+
+    pub(super) fn lease_lost(&mut self) {
+        self.lease = None;
+        self.tell_all(&LeaseLost);
+    }
+
+    /// Remembers whether the broker is reachable.
+    pub(super) fn set_up(&mut self, event: &Event) {
+        self.is_up = matches!(event, Event::Up { .. }) || self.is_up && !matches!(event, Event::Down { .. });
+    }
+
+    pub(super) fn stop_receiving(&mut self, token: drain::Token) {
+        self.tell_all(&ferry::StopReceiving { token });
+        // A ferry that is started later has nothing to give back.
+        self.stopping = Some(drain::tokens().0);
+    }
+
+    pub(super) fn show(&self, answer: &mpsc::Sender<FerryReport>) {
+        for ferry in self.ferries.values() {
+            // A ferry that is gone ends the process.
+            let _ = ferry.signal_quietly(ferry::Show { answer: answer.clone() });
+        }
+    }
+
+    /// Tells all ferries.
+    pub(super) fn tell_all<M: Clone + Send + 'static>(&self, message: &M)
+    where
+        Ferry: actix::Handler<Queued<M>>,
+    {
+        for ferry in self.ferries.values() {
+            tell(ferry, message.clone());
+        }
+    }
+}
+
+fn tell<M: Send + 'static>(ferry: &Mailbox<Ferry>, message: M)
+where
+    Ferry: actix::Handler<Queued<M>>,
+{
+    // A ferry that is gone ends the process.
+    let _ = ferry.signal(message);
+}
+
+/// Other nodes at most. Each has a ferry with tables of its own; a broker that is shared by mistake brings frames of many.
+pub(crate) const MOST: usize = 64;

@@ -1,0 +1,117 @@
+//! The seats of components: which of them the router wants for this node.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use ::cluster::{
+    arbiter::Arbiter,
+    ferry::{Body, Frame, Header, codec},
+    name::Incarnation,
+};
+use actix::{Context, Handler};
+use xmpp::Domain;
+
+use super::{Cluster, tell};
+use crate::{
+    flow::claims::{Contest, Contested, Seat, SeatUnknown, Unseat},
+    relaying::LOG,
+};
+use mailbox::Queued;
+
+/// The seats that the router wants.
+#[derive(Default)]
+pub(super) struct Seats(HashMap<Domain, Wanted>);
+
+enum Wanted {
+    /// The arbiter was asked, or has granted it.
+    Asked,
+    /// Nobody could say who has it. It is asked for again then.
+    Again(Instant),
+}
+
+impl Seats {
+    pub(super) fn granted(&mut self, name: &Domain) {
+        if let Some(wanted) = self.0.get_mut(name) {
+            *wanted = Wanted::Asked;
+        }
+    }
+
+    /// Another node has the seat: the router asks again if it wants to.
+    pub(super) fn lost(&mut self, name: &Domain) {
+        self.0.remove(name);
+    }
+
+    /// Asks again for what nobody could say.
+    pub(super) fn retry(&mut self, arbiter: &mut Arbiter, now: Instant) {
+        for (name, wanted) in &mut self.0 {
+            if matches!(wanted, Wanted::Again(at) if *at <= now) {
+                *wanted = Wanted::Asked;
+                arbiter.seat(name.clone(), now);
+            }
+        }
+    }
+
+    pub(super) fn next_retry(&self) -> Option<Instant> {
+        let times = self.0.values().filter_map(|wanted| match wanted {
+            Wanted::Again(at) => Some(*at),
+            Wanted::Asked => None,
+        });
+        times.min()
+    }
+}
+
+impl Cluster {
+    pub(super) fn seat_unknown(&mut self, name: Domain, why: &str, now: Instant) {
+        let Some(wanted) = self.seats.0.get_mut(&name) else { return };
+        *wanted = Wanted::Again(now + ASK_AGAIN);
+        log::debug!(target: LOG, name:% = name, reason = why; "seat unknown");
+        tell(&self.receivers.seat_unknown, SeatUnknown { name });
+    }
+
+    /// A component at another node wants a seat.
+    pub(super) fn contested(&self, name: Domain) {
+        tell(&self.receivers.contested, Contested { name });
+    }
+}
+
+impl Handler<Queued<Seat>> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, seat: Queued<Seat>, context: &mut Context<Self>) {
+        let (Seat { name }, now) = (seat.into_message(), clock::now());
+        self.seats.0.insert(name.clone(), Wanted::Asked);
+        self.arbiter.seat(name, now);
+        self.act(now, context);
+    }
+}
+
+impl Handler<Queued<Unseat>> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, unseat: Queued<Unseat>, context: &mut Context<Self>) {
+        let (Unseat { name }, now) = (unseat.into_message(), clock::now());
+        if self.seats.0.remove(&name).is_some() {
+            self.arbiter.unseat(&name, now);
+            self.act(now, context);
+        }
+    }
+}
+
+impl Handler<Queued<Contest>> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, contest: Queued<Contest>, _: &mut Context<Self>) {
+        let Contest { name, node } = contest.into_message();
+        let Some(to) = self.peers.incarnation(&node) else { return };
+        let incarnation = self.lease.as_ref().map_or(Incarnation(0), |(run, _)| *run);
+        let header = Header { from: self.peers.own(), incarnation, to, session: 0 };
+        let frame = codec::encode(&Frame { header, body: Body::Contest(name) });
+        // If there is no room, or the frame is lost, the component connects again.
+        let _ = self.engine.publish(&node, frame);
+    }
+}
+
+/// When a seat is asked for again of which nobody could say who has it: a beat.
+const ASK_AGAIN: Duration = Duration::from_secs(3);

@@ -1,0 +1,60 @@
+//! Brings the events of the message broker to the actor of the cluster.
+//!
+//! A task waits for them. A bounded number is on the way to actors; meanwhile the others wait in the channel of the client,
+//! which is bounded too.
+
+use std::sync::Arc;
+
+use ::cluster::{
+    engine::Event,
+    ferry::{Frame, decode},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::observe::log_limit::{FEW, LogLimiter};
+use mailbox::Outlet;
+
+/// The broker reports something.
+#[derive(Debug)]
+pub(crate) struct Came {
+    pub(super) what: What,
+    /// Dropped when an actor has handled it.
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// For the arbiter.
+    Event(Event),
+    /// From another node.
+    Frame(Box<Frame>),
+}
+
+/// Starts the task. It ends with the client or with the actor.
+pub(super) fn start(mut events: mpsc::Receiver<Event>, cluster: Outlet<Came>) {
+    let permits = Arc::new(Semaphore::new(UNDER_WAY));
+    let damaged = LogLimiter::new(super::LOG, FEW, "more frames could not be read");
+    actix_rt::spawn(async move {
+        while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
+            let Some(event) = events.recv().await else { return };
+            let what = match event {
+                Event::Frame(bytes) => match decode(&bytes) {
+                    Ok(frame) => What::Frame(Box::new(frame)),
+                    Err(error) => {
+                        if damaged.count_line() {
+                            log::error!(target: super::LOG, reason:% = error; "frame dropped");
+                        }
+                        continue;
+                    }
+                },
+                event => What::Event(event),
+            };
+            if cluster.signal(Came { what, permit }).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// Events that are in mailboxes. A frame has 64 KiB, so they take a few megabytes.
+const UNDER_WAY: usize = 64;

@@ -1,0 +1,158 @@
+//! The relays that have something on the way, and what each may have on the way.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::flow::{
+    ferry::{ALWAYS_ALLOWED, Event},
+    outbox::BUDGET,
+};
+use mailbox::Outlet;
+
+/// Identifies a relay, as long as it is in the table.
+pub(super) type Key = usize;
+
+/// What the sending machine keeps for a piece of a relay's parcel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Custody {
+    pub(super) owner: Key,
+    pub(super) number: u64,
+}
+
+/// The relays of a session.
+#[derive(Default)]
+pub(super) struct Owners {
+    owners: HashMap<Key, Owner>,
+    /// The window is used up: no relay may have more on the way than it always may.
+    is_narrow: bool,
+}
+
+struct Owner {
+    events: Outlet<Event>,
+    /// The parcels on the way.
+    parcels: BTreeMap<u64, OnTheWay>,
+    /// It was told to have little on the way.
+    is_narrow: bool,
+    /// It was told that its way has ended. It stays here while something of it is on the way, so that no other has its key.
+    is_dismissed: bool,
+}
+
+struct OnTheWay {
+    /// Pieces that are not settled.
+    pieces: usize,
+    /// A piece was settled, or may have been delivered.
+    is_touched: bool,
+}
+
+impl Owners {
+    pub(super) fn len(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// Whether the relay has had a parcel on the way in this session.
+    pub(super) fn has(&self, events: &Outlet<Event>) -> bool {
+        self.owners.contains_key(&events.key())
+    }
+
+    /// Enters a parcel in so many pieces. `None`: the relay was told that its way has ended.
+    pub(super) fn enter(&mut self, events: Outlet<Event>, number: u64, pieces: usize) -> Option<Key> {
+        let key = events.key();
+        let owner = self.owners.entry(key).or_insert_with(|| Owner::new(events));
+        if owner.is_dismissed {
+            return None;
+        }
+        owner.parcels.insert(number, OnTheWay { pieces, is_touched: false });
+        if self.is_narrow {
+            owner.narrow();
+        }
+        Some(key)
+    }
+
+    /// The window is used up, or there is room in it again.
+    pub(super) fn set_narrow(&mut self, is_narrow: bool) {
+        if std::mem::replace(&mut self.is_narrow, is_narrow) == is_narrow {
+            return;
+        }
+        for owner in self.owners.values_mut() {
+            match is_narrow {
+                true if !owner.parcels.is_empty() => owner.narrow(),
+                false if owner.is_narrow => {
+                    owner.is_narrow = false;
+                    owner.tell(Event::Allowed { bytes: BUDGET });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells the relays which of their parcels are settled.
+    pub(super) fn settle(&mut self, settled: Vec<Custody>) {
+        let mut numbers: HashMap<Key, Vec<u64>> = HashMap::new();
+        for Custody { owner, number } in settled {
+            let Some(of) = self.owners.get_mut(&owner) else { continue };
+            let Some(parcel) = of.parcels.get_mut(&number) else { continue };
+            parcel.pieces -= 1;
+            parcel.is_touched = true;
+            if parcel.pieces == 0 {
+                of.parcels.remove(&number);
+                numbers.entry(owner).or_default().push(number);
+            }
+        }
+        for (key, numbers) in numbers {
+            if let Some(owner) = self.owners.get(&key) {
+                owner.tell(Event::Settled { numbers });
+            }
+        }
+    }
+
+    /// A piece comes back. Its relay learns that at the end.
+    pub(super) fn came_back(&mut self, Custody { owner, number }: Custody, in_doubt: bool) {
+        if let Some(parcel) = self.owners.get_mut(&owner).and_then(|owner| owner.parcels.get_mut(&number)) {
+            parcel.is_touched |= in_doubt;
+        }
+    }
+
+    /// Tells one relay that its way has ended. What it has on the way may arrive all the same.
+    pub(super) fn dismiss(&mut self, events: Outlet<Event>, reason: &str) {
+        let owner = self.owners.entry(events.key()).or_insert_with(|| Owner::new(events));
+        let in_doubt = owner.parcels.keys().copied().collect();
+        owner.tell(Event::Ended { reason: reason.to_owned(), in_doubt });
+        owner.is_dismissed = true;
+    }
+
+    /// Tells all relays that the way has ended, and forgets them.
+    pub(super) fn end(&mut self, reason: &str) {
+        for owner in std::mem::take(self).owners.into_values() {
+            let touched = owner.parcels.iter().filter(|(_, parcel)| parcel.is_touched);
+            let in_doubt = touched.map(|(number, _)| *number).collect();
+            owner.tell(Event::Ended { reason: reason.to_owned(), in_doubt });
+        }
+    }
+
+    /// Forgets the relays that have ended.
+    pub(super) fn forget_the_gone(&mut self) {
+        self.owners.retain(|_, owner| {
+            let is_over = owner.is_dismissed || owner.events.is_gone();
+            !owner.parcels.is_empty() || !is_over
+        });
+    }
+}
+
+impl Owner {
+    fn new(events: Outlet<Event>) -> Self {
+        Self { events, parcels: BTreeMap::new(), is_narrow: false, is_dismissed: false }
+    }
+
+    fn narrow(&mut self) {
+        if !std::mem::replace(&mut self.is_narrow, true) {
+            self.tell(Event::Allowed { bytes: ALWAYS_ALLOWED });
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        if self.is_dismissed {
+            return;
+        }
+        // A relay that panicked has lost its stanzas: the account shows them.
+        let _ = self.events.signal(event);
+    }
+}

@@ -1,0 +1,293 @@
+//! The way from the other node: parcels go to the router, and their receipts come back.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ::cluster::{
+    ferry::{Header, Inbound, Over, Parcel, Parcels, codec, unknown_session},
+    name::{Incarnation, NodeName},
+};
+use bytes::Bytes;
+use xmpp::Stanza;
+
+use super::{Common, Run};
+use crate::{
+    flow::{
+        account::{Entry, Totals},
+        batch::{Batch, Sends},
+        fence::{Fence, Lease, Mark},
+        journal::{ParcelSettled, Receipt},
+        route::{Ingress, Route},
+    },
+    relaying::LOG,
+};
+use mailbox::{Outlet, Refused};
+use status::amount::Amount;
+
+pub(super) struct Receiving {
+    own: NodeName,
+    node: NodeName,
+    routes: Outlet<Route>,
+    receipts: Outlet<ParcelSettled>,
+    account: Arc<Totals>,
+    limit: usize,
+    /// The last session, which may be over.
+    session: Option<Session>,
+    /// For the router, in order: one for each frame.
+    offers: VecDeque<Offer>,
+    offer_at: Option<Instant>,
+    /// The last run of this node that is over.
+    earlier: Option<Incarnation>,
+    /// Runs of the other node that began no session after one of another run.
+    replaced: VecDeque<Incarnation>,
+    /// The receipts of all sessions.
+    last_receipt: u64,
+    is_stopped: bool,
+}
+
+/// A session, named by the header of its frames.
+struct Session {
+    header: Header,
+    inbound: Inbound,
+    fence: Fence,
+    lease: Arc<Lease>,
+    /// The number of a receipt is that of its parcel and this one, so that receipts of earlier sessions are recognized.
+    base: u64,
+    /// What was given out and is not settled, by number.
+    lent: BTreeMap<u64, Lent>,
+}
+
+struct Lent {
+    amount: Amount,
+    mark: Mark,
+    /// An actor panicked while it had a part of it.
+    is_lost: bool,
+}
+
+struct Offer {
+    batches: Vec<Batch>,
+    amount: Amount,
+}
+
+impl Receiving {
+    pub(super) fn new(common: &Common, node: NodeName, receipts: Outlet<ParcelSettled>) -> Self {
+        Self {
+            own: common.own.clone(),
+            node,
+            routes: common.routes.clone(),
+            receipts,
+            account: Arc::clone(&common.account),
+            limit: common.window.saturating_mul(WINDOWS),
+            session: None,
+            offers: VecDeque::new(),
+            offer_at: None,
+            earlier: None,
+            replaced: VecDeque::new(),
+            last_receipt: 0,
+            is_stopped: false,
+        }
+    }
+
+    /// Parcels that were given to the router and are not settled.
+    pub(super) fn unsettled(&self) -> usize {
+        self.session.as_ref().map_or(0, |session| session.lent.len())
+    }
+
+    /// Takes a frame. Gives an answer if it is not of a session that this node has or begins.
+    pub(super) fn handle(
+        &mut self,
+        header: &Header,
+        parcels: Parcels,
+        run: Option<&Run>,
+        now: Instant,
+    ) -> Option<Bytes> {
+        if self.session.as_ref().is_none_or(|session| session.header != *header) {
+            let run = match self.may_begin(header, run, now) {
+                Ok(run) => run,
+                Err(answer) => return Some(answer),
+            };
+            self.begin(header, run);
+        }
+        let session = self.session.as_mut()?;
+        match session.inbound.handle(parcels, now) {
+            Ok(parcels) => self.take(parcels, now),
+            Err(lie) => {
+                log::error!(target: LOG, node:% = self.node, reason:% = lie; "frame of another node is wrong");
+                return self.end();
+            }
+        }
+        None
+    }
+
+    /// A receipt has ended.
+    pub(super) fn settled(&mut self, settled: &ParcelSettled, now: Instant) -> Option<Bytes> {
+        let session = self.session.as_mut()?;
+        let number = settled.number.checked_sub(session.base)?;
+        // What is dropped behind the fence is not settled.
+        if session.inbound.is_over() || !session.lease.is_held(now) {
+            return None;
+        }
+        if settled.is_lost {
+            session.lent.get_mut(&number)?.is_lost = true;
+            return self.end();
+        }
+        let lent = session.lent.remove(&number)?;
+        self.account.settle_carried(lent.amount);
+        session.inbound.settle(number, now);
+        None
+    }
+
+    /// Offers the router what waits, in order.
+    pub(super) fn offer(&mut self, now: Instant) {
+        self.offer_at = None;
+        while let Some(Offer { batches, amount }) = self.offers.pop_front() {
+            match self.routes.tell(Route { batches, ingress: Ingress::Node }) {
+                Ok(()) => self.account.carry(amount),
+                Err(Refused::Full(Route { batches, .. })) => {
+                    self.offers.push_front(Offer { batches, amount });
+                    self.offer_at = Some(now + OFFER_AGAIN);
+                    return;
+                }
+                // A router that is gone ends the process.
+                Err(Refused::Gone(_)) => self.offers.clear(),
+            }
+        }
+    }
+
+    pub(super) fn next_offer(&self) -> Option<Instant> {
+        self.offer_at
+    }
+
+    pub(super) fn poll(&mut self, now: Instant) -> Option<Bytes> {
+        self.session.as_mut()?.inbound.poll(now)
+    }
+
+    pub(super) fn next_frame(&self) -> Option<Instant> {
+        self.session.as_ref()?.inbound.next_tick()
+    }
+
+    /// Ends the session: the other node gets back what is not settled. Gives the frame that says so.
+    pub(super) fn end(&mut self) -> Option<Bytes> {
+        let session = self.session.as_mut().filter(|session| !session.inbound.is_over())?;
+        // In this order: a parcel that has no mark now gets none.
+        session.fence.end();
+        self.offers.clear();
+        let lent = std::mem::take(&mut session.lent);
+        let is_touched =
+            |number: u64| lent.get(&number).is_none_or(|lent| lent.is_lost || lent.mark.is_touched());
+        Some(session.inbound.end(is_touched))
+    }
+
+    /// Ends the session, and takes nothing more.
+    pub(super) fn stop(&mut self) -> Option<Bytes> {
+        self.is_stopped = true;
+        self.end()
+    }
+
+    /// This run of the node is over.
+    pub(super) fn remember(&mut self, run: Incarnation) {
+        self.earlier = Some(run);
+    }
+
+    /// Whether a frame of an unknown session begins one. Otherwise gives the answer.
+    fn may_begin<'run>(
+        &self,
+        header: &Header,
+        run: Option<&'run Run>,
+        now: Instant,
+    ) -> Result<&'run Run, Bytes> {
+        let present = run.filter(|run| run.incarnation == header.to);
+        let is_late = self.replaced.contains(&header.incarnation);
+        let is_new = !is_late && self.session.as_ref().is_none_or(|session| session.header.is_before(header));
+        match present {
+            Some(run) if is_new && !self.is_stopped && run.lease.is_held(now) => Ok(run),
+            Some(_) if is_new => Err(self.nothing_taken(header)),
+            None if is_new && self.earlier == Some(header.to) => Err(self.nothing_taken(header)),
+            // It is older than the last one, or was begun with another process.
+            _ => Err(unknown_session(self.own.clone(), header)),
+        }
+    }
+
+    /// The answer to a session of which this process has taken nothing.
+    fn nothing_taken(&self, header: &Header) -> Bytes {
+        codec::encode_over(&header.answer(self.own.clone()), &Over::nothing())
+    }
+
+    fn begin(&mut self, header: &Header, run: &Run) {
+        if let Some(before) = &self.session
+            && before.header.session < header.session
+        {
+            // The other node still runs: it has taken back what was not settled.
+            before.fence.end();
+            self.offers.clear();
+        }
+        // Otherwise the other node was started again: nobody else has what it lent.
+        if let Some(before) = &self.session
+            && before.header.incarnation != header.incarnation
+        {
+            self.replaced.push_back(before.header.incarnation);
+            self.replaced.drain(..self.replaced.len().saturating_sub(REPLACED));
+        }
+        self.session = Some(Session {
+            header: header.clone(),
+            inbound: Inbound::new(header.answer(self.own.clone()), self.limit),
+            fence: Fence::new(Arc::clone(&run.lease), self.node.clone()),
+            lease: Arc::clone(&run.lease),
+            base: self.last_receipt,
+            lent: BTreeMap::new(),
+        });
+    }
+
+    /// Makes batches of parcels, with receipts.
+    fn take(&mut self, parcels: Vec<(u64, Parcel)>, now: Instant) {
+        let Some(session) = &mut self.session else { return };
+        let mut offer = Offer { batches: Vec::new(), amount: Amount::default() };
+        for (number, parcel) in parcels {
+            let id = session.base + number;
+            self.last_receipt = self.last_receipt.max(id);
+            let (receipt, mark) = Receipt::of_parcel(id, self.receipts.clone(), session.fence.clone());
+            let mut amount = Amount::default();
+            for batch in parcel.batches {
+                let stanzas: Vec<Stanza> =
+                    batch.stanzas.into_iter().filter_map(|bytes| restore(bytes, &self.node)).collect();
+                if stanzas.is_empty() {
+                    continue;
+                }
+                let batch = Batch {
+                    since: now.checked_sub(batch.age).unwrap_or(now),
+                    entry: Entry::none(),
+                    returning: batch.returning,
+                    sends: Sends { times: batch.times, may_have_arrived: batch.may_have_arrived },
+                    receipt: receipt.clone(),
+                    ..Batch::between(batch.from, batch.to, stanzas)
+                };
+                amount = amount.plus(batch.amount());
+                offer.batches.push(batch);
+            }
+            session.lent.insert(number, Lent { amount, mark, is_lost: false });
+            offer.amount = offer.amount.plus(amount);
+        }
+        if !offer.batches.is_empty() {
+            self.offers.push_back(offer);
+        }
+    }
+}
+
+/// The stanza with these bytes. Another node has checked them, so they are one.
+fn restore(bytes: Bytes, node: &NodeName) -> Option<Stanza> {
+    let stanza = Stanza::restore(bytes);
+    stanza.inspect_err(|error| log::error!(target: LOG, node:% = node, reason:% = error; "stanza of another node dropped")).ok()
+}
+
+/// Bytes that may be unsettled, in windows of this node: pairs with little on the way go beyond the window, and the other
+/// node may have a larger one.
+const WINDOWS: usize = 8;
+
+/// Runs of the other node that are remembered, so that no late frame of one is taken. Frames are late by seconds.
+const REPLACED: usize = 16;
+
+/// When the router is offered again what it had no room for, as streams do.
+const OFFER_AGAIN: Duration = Duration::from_millis(25);

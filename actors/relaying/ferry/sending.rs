@@ -1,0 +1,265 @@
+//! The way to the other node: relays hand over parcels, and hear when they are settled.
+
+use std::time::{Duration, Instant};
+
+use ::cluster::{
+    ferry::{Control, Header, Outbound, Over},
+    name::{Incarnation, NodeName},
+};
+use bytes::Bytes;
+
+use super::{
+    Run,
+    owners::{Custody, Owners},
+    pieces::{Piece, split},
+};
+use crate::{
+    flow::ferry::{Carry, Event},
+    relaying::LOG,
+};
+
+pub(super) struct Sending {
+    own: NodeName,
+    node: NodeName,
+    window: usize,
+    /// The longest stanza that fits into a frame.
+    longest: usize,
+    /// The run of the other node, if it is a member.
+    peer: Option<Incarnation>,
+    /// The number of the last session. Larger than all before, also those with other runs: the other node recognizes by it that this node still runs.
+    session: u64,
+    outbound: Option<Outbound<Custody>>,
+    owners: Owners,
+    /// The run is over for which the session is: this is how long the other node may say what it has settled.
+    ends_at: Option<Instant>,
+    /// Nothing is sent before, since the other node has ended a session of this run.
+    paused_until: Option<Instant>,
+    /// The last of such pauses.
+    pause: Duration,
+    sweep_at: Option<Instant>,
+    /// Of earlier sessions.
+    resent: u64,
+    round_trip: Option<Duration>,
+}
+
+impl Sending {
+    pub(super) fn new(own: NodeName, node: NodeName, window: usize, max_frame: usize) -> Self {
+        Self {
+            own,
+            node,
+            window,
+            longest: max_frame.saturating_sub(AROUND_A_STANZA),
+            peer: None,
+            session: 0,
+            outbound: None,
+            owners: Owners::default(),
+            ends_at: None,
+            paused_until: None,
+            pause: Duration::ZERO,
+            sweep_at: None,
+            resent: 0,
+            round_trip: None,
+        }
+    }
+
+    pub(super) fn peer(&self) -> Option<Incarnation> {
+        self.peer
+    }
+
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.outbound.as_ref().and_then(Outbound::round_trip).or(self.round_trip)
+    }
+
+    pub(super) fn unsettled(&self) -> usize {
+        self.outbound.as_ref().map_or(0, Outbound::unsettled_bytes)
+    }
+
+    pub(super) fn resent(&self) -> u64 {
+        self.resent + self.outbound.as_ref().map_or(0, Outbound::resent)
+    }
+
+    pub(super) fn relays(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// Whether an answer is to the frames of this session.
+    pub(super) fn is_of(&self, answer: &Header) -> bool {
+        self.outbound.as_ref().is_some_and(|outbound| *answer == outbound.header().answer(self.node.clone()))
+    }
+
+    /// Takes a parcel of a relay.
+    pub(super) fn carry(&mut self, Carry { parcel, owner }: Carry, run: Option<&Run>, now: Instant) {
+        // It crossed the end of its way: it has been told, and has taken back everything.
+        if parcel.number > 1 && !self.owners.has(&owner) {
+            return;
+        }
+        if !self.has_session(run, now) {
+            let reason = match run {
+                Some(_) => format!("node {} is not in the cluster", self.node),
+                None => "this node has no lease of the cluster".to_owned(),
+            };
+            // The relay may have ended.
+            let _ = owner.signal(Event::Ended { reason, in_doubt: Vec::new() });
+            return;
+        }
+        let pieces = split(parcel.batches, now);
+        let longest = pieces.iter().map(Piece::longest).max().unwrap_or_default();
+        if longest > self.longest {
+            log::error!(
+                target: LOG, node:% = self.node, bytes = longest, limit = self.longest;
+                "stanza too long for the message broker: raise its max_payload above limits.max_stanza"
+            );
+            return self
+                .owners
+                .dismiss(owner, "a stanza is longer than the message broker permits (max_payload)");
+        }
+        let Some(key) = self.owners.enter(owner, parcel.number, pieces.len()) else { return };
+        let Some(outbound) = &mut self.outbound else { return };
+        for piece in pieces {
+            let custody = Custody { owner: key, number: parcel.number };
+            outbound.send(piece.parcel, piece.bytes, custody, now);
+        }
+        if !outbound.has_room() {
+            self.owners.set_narrow(true);
+        }
+        self.sweep_at.get_or_insert(now + SWEEP);
+    }
+
+    /// The other node reports.
+    pub(super) fn reported(&mut self, control: &Control, now: Instant) {
+        let Some(outbound) = &mut self.outbound else { return };
+        match outbound.handle(control, now) {
+            Ok(settled) => {
+                let has_room = outbound.unsettled_bytes() <= self.window / 2;
+                self.owners.settle(settled);
+                if has_room {
+                    self.owners.set_narrow(false);
+                }
+                self.pause = Duration::ZERO;
+            }
+            Err(lie) => {
+                log::error!(target: LOG, node:% = self.node, reason:% = lie; "report of another node is wrong");
+                self.end(None, "the other node reports what cannot be");
+            }
+        }
+    }
+
+    /// The other node has ended the session.
+    pub(super) fn is_over(&mut self, over: &Over, now: Instant) {
+        let is_current =
+            self.outbound.as_ref().is_some_and(|outbound| Some(outbound.header().to) == self.peer);
+        self.end(Some(over), "the other node takes nothing more");
+        if is_current {
+            // It has lost its lease, or stops; its record will say so.
+            self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            self.paused_until = Some(now + self.pause);
+        }
+    }
+
+    pub(super) fn joined(&mut self, incarnation: Incarnation, now: Instant) {
+        if self.peer == Some(incarnation) {
+            return;
+        }
+        if let Some(before) = self.peer.replace(incarnation) {
+            self.run_is_over(before, now);
+        }
+        (self.paused_until, self.pause) = (None, Duration::ZERO);
+    }
+
+    pub(super) fn died(&mut self, incarnation: Incarnation, now: Instant) {
+        if self.peer == Some(incarnation) {
+            self.peer = None;
+        }
+        self.run_is_over(incarnation, now);
+    }
+
+    /// The broker is reachable again.
+    pub(super) fn reconnected(&mut self, now: Instant) {
+        if let Some(outbound) = &mut self.outbound {
+            outbound.reconnected(now);
+        }
+    }
+
+    /// The next frame, if one is due.
+    pub(super) fn poll(&mut self, now: Instant) -> Option<Bytes> {
+        if self.paused_until.is_some() {
+            return None;
+        }
+        self.outbound.as_mut()?.poll(now)
+    }
+
+    /// When a frame may be due.
+    pub(super) fn next_frame(&self) -> Option<Instant> {
+        self.outbound.as_ref().filter(|_| self.paused_until.is_none())?.next_tick()
+    }
+
+    /// When [`tick`](Self::tick) has something to do.
+    pub(super) fn next_tick(&self) -> Option<Instant> {
+        [self.ends_at, self.sweep_at, self.paused_until].into_iter().flatten().min()
+    }
+
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.paused_until = self.paused_until.filter(|until| *until > now);
+        if self.ends_at.is_some_and(|at| at <= now) {
+            self.end(None, "the other node is dead");
+        }
+        if self.sweep_at.is_some_and(|at| at <= now) {
+            self.owners.forget_the_gone();
+            self.sweep_at = (self.owners.len() > 0).then_some(now + SWEEP);
+        }
+    }
+
+    /// Whether there is a session with the other node. It may begin here.
+    fn has_session(&mut self, run: Option<&Run>, now: Instant) -> bool {
+        if self.outbound.is_none()
+            && let (Some(run), Some(to)) = (run, self.peer)
+        {
+            self.session += 1;
+            let (from, incarnation) = (self.own.clone(), run.incarnation);
+            let header = Header { from, incarnation, to, session: self.session };
+            self.outbound = Some(Outbound::new(header, self.window, now));
+        }
+        self.outbound.is_some()
+    }
+
+    /// A run of the other node is over. If the node still runs, it can say what it has settled.
+    fn run_is_over(&mut self, incarnation: Incarnation, now: Instant) {
+        if let Some(outbound) = self.outbound.as_mut().filter(|outbound| outbound.header().to == incarnation)
+        {
+            outbound.reconnected(now);
+            self.ends_at.get_or_insert(now + LAST_WORD);
+        }
+    }
+
+    fn end(&mut self, over: Option<&Over>, reason: &str) {
+        let Some(outbound) = self.outbound.take() else { return };
+        self.ends_at = None;
+        self.resent += outbound.resent();
+        self.round_trip = outbound.round_trip().or(self.round_trip);
+        let ended = outbound.end(over);
+        self.owners.settle(ended.settled);
+        let came_back = ended.unsettled.len();
+        for unsettled in ended.unsettled {
+            self.owners.came_back(unsettled.custody, unsettled.in_doubt);
+        }
+        log::info!(
+            target: LOG, node:% = self.node, reason = reason, relays = self.owners.len(), parcels = came_back;
+            "ferry ended"
+        );
+        self.owners.end(reason);
+        self.sweep_at = None;
+    }
+}
+
+/// What the other node needs to say what it has settled, when its run is over and it still runs.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
+/// Before another session with a run that has ended one. The time doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+
+/// How often relays that have ended are forgotten.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// The bytes of a frame with one stanza, without it: header, two domains and a few numbers.
+const AROUND_A_STANZA: usize = 8 * 1024;
