@@ -1,6 +1,7 @@
 //! A node: starts, reloads and stops the actors, and reports about them.
 
 mod client_slots;
+mod cluster;
 pub(crate) mod control;
 mod exporter;
 pub(crate) mod heartbeat;
@@ -25,10 +26,12 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use self::cluster::ClusterError;
 use self::listeners::Listeners;
 use crate::{
     flow::{account::Totals, journal::Writer},
     node::control::Sources,
+    relaying::cluster::Cluster,
     routing::{
         journal::{Journal, OpenError},
         mailroom::Mailroom,
@@ -61,6 +64,8 @@ pub struct Node {
     sources: Sources,
     monitor: Mailbox<Monitor>,
     journal: Option<(Mailbox<Journal>, Writer)>,
+    /// `None`: the node is alone.
+    cluster: Option<Mailbox<Cluster>>,
     panics: mpsc::Receiver<&'static str>,
     listeners: Listeners,
     settings: Box<Settings>,
@@ -99,6 +104,8 @@ pub enum StartError {
     Tls(tls::Error),
     /// The DNS client cannot be set up.
     Dns(dns::SetupError),
+    /// The node cannot take part in its cluster.
+    Cluster(ClusterError),
     /// The journal cannot be opened.
     Journal {
         /// Its path.
@@ -139,6 +146,7 @@ impl fmt::Display for StartError {
             }
             Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
             Self::Dns(error) => write!(f, "cannot set up the DNS client: {error}"),
+            Self::Cluster(error) => write!(f, "cannot take part in the cluster: {error}"),
             Self::Journal { path, error } => {
                 write!(f, "cannot open the journal {} (journal.path): {error}", path.display())
             }

@@ -1,8 +1,9 @@
 //! Gives new settings to a running node. Streams go on, except those that the new settings do not admit.
 
-use super::{Node, StartError, absences, identities, listed, served, served_by_components};
+use super::{Node, StartError, absences, cluster, identities, listed, served, served_by_components};
 use crate::{
     dial::{attempt::Dialer, dial_limit, remote_policy::RemotePolicies, resolver},
+    relaying::cluster::Reconfigure,
     routing::{mailroom, promise, router},
     settings::{Limits, Listen, Settings},
     streams::{outgoing, resumer, verifier},
@@ -59,6 +60,10 @@ impl Node {
         let sessions = outgoing::Adopt { policies, tls };
         let adopt = router::Adopt { domains, components, service, listed, sessions };
         let _ = self.router.signal(adopt);
+        if let Some(cluster) = &self.cluster {
+            let (secret, names) = (cluster::secret(&settings), cluster::names(&settings));
+            let _ = cluster.signal(Reconfigure { secret, names });
+        }
 
         self.listeners.dialer = dialer;
         self.listeners.terms.adopt(&self.settings, &settings);
@@ -76,6 +81,7 @@ impl Node {
             workers: before.workers,
             log_mailboxes: before.log_mailboxes,
             journal: before.journal.clone(),
+            cluster: before.cluster.clone(),
             limits: Limits { recording: before.limits.recording, ..settings.limits },
             ..settings
         };
@@ -104,6 +110,7 @@ fn fixed(before: &Settings, now: &Settings, is_keep_bounded: bool) -> Vec<&'stat
         ("listen", before.listen != listen),
         ("workers", before.workers != now.workers),
         ("journal", before.journal != now.journal),
+        ("cluster", before.cluster != now.cluster),
         ("component.keep", is_keep_bounded),
         ("log_mailboxes", before.log_mailboxes != now.log_mailboxes),
         ("limits.recorded_domains", recorded(before).domains != recorded(now).domains),

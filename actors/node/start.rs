@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::sync::mpsc;
 
 use super::{
-    Node, StartError, absences,
+    Node, StartError, absences, cluster,
     exporter::{gather, http},
     identities, journal_watch, listed,
     listeners::{Listeners, Receivers, Terms},
@@ -15,13 +15,14 @@ use super::{
 };
 use crate::{
     dial::{attempt::Dialer, dial_limit::DialLimit, remote_policy::RemotePolicies, resolver::Resolver},
-    flow::journal::Keeping,
+    flow::{account::Totals, journal::Keeping},
     node::control::{Control, Sources},
     observe::{
         fingerprints::Fingerprints,
         metrics::{Metrics, MetricsHandle, SharedFigures},
         recorder::{Recorder, RecorderHandle},
     },
+    relaying::cluster::Cluster,
     routing::{
         journal::{self, Opened, Restoring},
         mailroom::{self, Mailroom},
@@ -30,7 +31,7 @@ use crate::{
         service::{self, Service},
     },
     settings::Settings,
-    streams::{resumer::Resumer, verifier::Verifier},
+    streams::{component, resumer::Resumer, verifier::Verifier},
 };
 use mailbox::{Inbox, Mailbox, panic_guard::PanicGuard, threads::Threads, workers::Workers};
 use net::{dns::Dns, network::Network, tls::Tls};
@@ -76,6 +77,12 @@ impl Node {
             opened.map_err(|error| StartError::Journal { path: settings.path.clone(), error })
         });
         let opened = opened.transpose()?;
+        let connected = match &settings.cluster {
+            Some(joined) => {
+                Some(cluster::connect(joined, threads.start()).await.map_err(StartError::Cluster)?)
+            }
+            None => None,
+        };
 
         let workers = threads.start_workers(settings.workers);
         let starter = Starter::new(&mut threads, settings.log_mailboxes);
@@ -92,6 +99,9 @@ impl Node {
         // 100 components that write to 100 domains each at once fill 10,000 places. Their memory is bounded by the unread
         // stanzas that each component may have.
         let (promise, promise_inbox) = starter.open("promise", 65_536);
+        let joined = connected.map(|connected| (connected, starter.open("cluster", 65_536)));
+        let claims = joined.as_ref().map(|(_, (cluster, _))| Cluster::claims(cluster));
+        let relays = starter.meter("relay", 1024);
         let (panic, panics) = mpsc::channel(1);
         let routing = Routing {
             starter: &starter,
@@ -100,18 +110,32 @@ impl Node {
             journal: opened.as_ref(),
             panic,
         };
-        routing.start_promise(promise_inbox, promise.clone(), dialer.clone(), workers.clone());
+        let others = claims.clone().map(|claims| promise::Cluster { claims, relays: Arc::clone(&relays) });
+        routing.start_promise(promise_inbox, promise.clone(), dialer.clone(), workers.clone(), others);
         let service = routing.start_service();
         let mailroom = routing.start_mailroom();
         let keeping = routing.store().map(|store| store.keeping);
         let journal = keeping.as_ref().map(|keeping| keeping.writer.clone());
+        let account = Arc::<Totals>::default();
+        let seats = claims.map(|claims| router::Seats {
+            claims,
+            workers: workers.clone(),
+            relays,
+            owners: component::RelayOwners {
+                gone: router.outlet(),
+                congested: router.outlet(),
+                requested: mailroom.outlet(),
+                returned: mailroom.outlet(),
+                journal: keeping.clone(),
+            },
+        });
         let routed = router::Receivers {
             promise: promise.clone(),
             mailroom: mailroom.clone(),
             service,
             journal,
-            seats: None,
-            account: Arc::default(),
+            seats,
+            account: Arc::clone(&account),
         };
         routing.start_router(router_inbox, routed, dialer.recorder.clone());
 
@@ -125,6 +149,18 @@ impl Node {
             // Before the listeners start, so that nothing overtakes them.
             let _ = router.signal(router::Restore { for_links, for_components });
         }
+        let cluster = joined.map(|(connected, (cluster, inbox))| {
+            let others = cluster::Others {
+                promise: &promise,
+                router: &router,
+                account,
+                workers: workers.clone(),
+                ferries: starter.meter("ferry", 65_536),
+                panic: routing.panic.clone(),
+            };
+            connected.start(inbox, cluster.clone(), &settings, others);
+            cluster
+        });
         let receivers = Receivers {
             journal: keeping,
             router: router.clone(),
@@ -164,6 +200,7 @@ impl Node {
             servers: servers.clone(),
             components: components.clone(),
             monitor: monitor.clone(),
+            cluster: cluster.clone(),
             started: Time::now(),
         };
         if let Some(socket) = control_socket {
@@ -181,6 +218,7 @@ impl Node {
             sources,
             monitor,
             journal: opened.map(|opened| (opened.mailbox, opened.writer)),
+            cluster,
             panics,
             listeners,
             settings: Box::new(settings),
@@ -276,7 +314,14 @@ impl Routing<'_> {
         Some(journal::Store { keeping, sync, confirm, fetch })
     }
 
-    fn start_promise(&self, inbox: Inbox<Promise>, own: Mailbox<Promise>, dialer: Dialer, workers: Workers) {
+    fn start_promise(
+        &self,
+        inbox: Inbox<Promise>,
+        own: Mailbox<Promise>,
+        dialer: Dialer,
+        workers: Workers,
+        cluster: Option<promise::Cluster>,
+    ) {
         let (outgoing, bounds) = (self.starter.meter("outgoing", 1024), self.settings.promise.clone());
         let owners = promise::Owners {
             fulfilled: self.router.outlet(),
@@ -287,7 +332,7 @@ impl Routing<'_> {
             bounces: self.router.outlet(),
             routes: self.router.outlet(),
             recorder: dialer.recorder.clone(),
-            cluster: None,
+            cluster,
             journal: self.store(),
         };
         let guard = self.guard("promise");

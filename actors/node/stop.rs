@@ -10,6 +10,7 @@ use actix::Handler;
 use super::{LOG, Node};
 use crate::{
     flow::account::Totals,
+    relaying::cluster::{Leave, StopReceiving},
     routing::{journal, mailroom, promise, router},
     streams::{
         listener,
@@ -24,6 +25,8 @@ mod budget {
     /// A part of the time that is left: numerator and denominator.
     pub(super) type Part = (u32, u32);
 
+    /// For the ferries to give back what other nodes have lent.
+    pub(super) const GIVE_BACK: Part = (1, 10);
     /// For sessions to write their outboxes, within the phase of the servers.
     pub(super) const FLUSH: Part = (1, 3);
     /// For servers to read their answers and close their streams.
@@ -74,6 +77,12 @@ impl Node {
             // Before it gets what is left for the next start.
             let _ = journal.signal(journal::TryAgain);
         }
+        if let Some(cluster) = &self.cluster {
+            // Before anything is answered here: what other nodes have lent goes back to them.
+            let (token, given_back) = drain::tokens();
+            let _ = cluster.signal(StopReceiving { token });
+            given_back.within(deadline.part(budget::GIVE_BACK)).await;
+        }
         self.drain_servers(&deadline).await;
         // The answers are with the router. The components have to get them before they are asked to close.
         self.pass_router(deadline.part(budget::ANSWERS)).await;
@@ -98,6 +107,13 @@ impl Node {
         self.signal_sessions(outgoing::Finish { within: deadline.part(budget::FINISH), token });
         if !finished.within(deadline.left()).await {
             log::warn!(target: LOG, "some links were not closed in time");
+        }
+        if let Some(cluster) = &self.cluster {
+            let (token, left) = drain::tokens();
+            let _ = cluster.signal(Leave { token });
+            if !left.within(deadline.left().max(ACCOUNT)).await {
+                log::warn!(target: LOG, "the other nodes could not be told in time that this one stops");
+            }
         }
         if let Some((journal, _)) = &self.journal {
             let (token, closed) = drain::tokens();

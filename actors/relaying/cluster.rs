@@ -23,7 +23,10 @@ use actix::{Actor, Context, Handler};
 use tokio::sync::mpsc;
 use xmpp::DomainPair;
 
-pub(crate) use self::messages::{Leave, Receivers, Reconfigure, Show, StopReceiving};
+pub(crate) use self::{
+    messages::{Leave, Receivers, Reconfigure, Show, StopReceiving},
+    peers::Starter as Peering,
+};
 use self::{peers::Peers, seats::Seats};
 use super::{
     LOG, SharedEngine,
@@ -50,7 +53,7 @@ pub(crate) struct Setup {
     /// Gives random numbers.
     pub(crate) random: Box<dyn FnMut() -> u64 + Send>,
     /// Starts the ferries.
-    pub(crate) ferries: peers::Starter,
+    pub(crate) ferries: Peering,
     pub(crate) receivers: Receivers,
 }
 

@@ -23,6 +23,13 @@ impl Secret {
         Self { shared: false, ..Self::new(text) }
     }
 
+    /// A text by which nodes find out whether they have the same secret. It does not reveal the secret.
+    pub fn fingerprint(&self) -> String {
+        let mut mac = self.mac.clone();
+        mac.update(b"fingerprint");
+        hex(&mac.finalize().into_bytes()[..8])
+    }
+
     /// Whether other processes with the same configuration have the same secret.
     pub fn is_shared(&self) -> bool {
         self.shared

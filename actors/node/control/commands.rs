@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     observe::recorder::{self, Recorder},
+    relaying::cluster::Cluster,
     routing::{
         mailroom::Mailroom,
         promise::{self, Promise},
@@ -52,6 +53,8 @@ pub(crate) struct Sources {
     pub components: Option<Mailbox<Listener>>,
     /// For the mailboxes of all actors.
     pub monitor: Mailbox<Monitor>,
+    /// For the nodes of the cluster; `None`: the node is alone.
+    pub cluster: Option<Mailbox<Cluster>>,
     /// The start of the node.
     pub started: Time,
 }
