@@ -118,7 +118,7 @@ pub fn address(text: &str) -> Result<ServerAddr, SettingsError> {
         _ if address.username().is_some() || address.password().is_some() => {
             Err(SettingsError::UserInAddress)
         }
-        "nats" => Ok(address),
+        "nats" if !address.host().is_empty() => Ok(address),
         "tls" => Err(SettingsError::Tls(text.to_owned())),
         _ => Err(SettingsError::Address(text.to_owned())),
     }
