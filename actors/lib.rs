@@ -338,7 +338,7 @@ pub mod settings;
 mod streams;
 
 pub use flow::account::{Outcome, Totals};
-pub use node::{Node, StartError, heartbeat::Heartbeat, identities};
+pub use node::{ClusterError, Node, StartError, heartbeat::Heartbeat, identities};
 pub use routing::journal::OpenError as JournalError;
 
 /// Attempts to connect to a remote domain, as `nuncio probe` makes them without a node.

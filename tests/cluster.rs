@@ -1,8 +1,4 @@
 //! Several nodes serve one domain, over a real nats-server.
 
-mod broker;
-mod components;
-mod dialback;
 mod fixture;
 mod links;
-mod nodes;

@@ -10,6 +10,7 @@ mod bad_stanzas;
 mod callbacks;
 mod check;
 mod closing_tag;
+mod cluster;
 mod cold_link;
 mod command_line;
 mod component_sockets;

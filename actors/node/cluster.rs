@@ -74,7 +74,12 @@ mod engine {
     use tokio::sync::{mpsc, oneshot};
 
     use super::{ClusterError, Joined};
-    use crate::relaying::SharedEngine;
+    use crate::{relaying::SharedEngine, settings::HostPort};
+
+    /// The address of a server as NATS writes it.
+    fn address(HostPort { host, port }: &HostPort) -> String {
+        if host.contains(':') { format!("nats://[{host}]:{port}") } else { format!("nats://{host}:{port}") }
+    }
 
     pub(super) async fn start(
         settings: &Joined,
@@ -83,7 +88,7 @@ mod engine {
     ) -> Result<SharedEngine, ClusterError> {
         let why = |error: &dyn ToString| ClusterError::Settings(error.to_string());
         let cluster = NodeName::new(&settings.name).map_err(|error| why(&error))?;
-        let servers = settings.servers.iter().map(ToString::to_string).collect();
+        let servers = settings.servers.iter().map(address).collect();
         let login = settings.login.clone();
         let login = login.map_or(Login::None, |login| Login::User(login.user, login.password));
         let client = nats::Settings { cluster, servers, login, replicas: settings.replicas };

@@ -108,7 +108,7 @@ impl Node {
             settings: &settings,
             router: &router,
             journal: opened.as_ref(),
-            panic,
+            panic: panic.clone(),
         };
         let others = claims.clone().map(|claims| promise::Cluster { claims, relays: Arc::clone(&relays) });
         routing.start_promise(promise_inbox, promise.clone(), dialer.clone(), workers.clone(), others);
@@ -156,7 +156,7 @@ impl Node {
                 account,
                 workers: workers.clone(),
                 ferries: starter.meter("ferry", 65_536),
-                panic: routing.panic.clone(),
+                panic: panic.clone(),
             };
             connected.start(inbox, cluster.clone(), &settings, others);
             cluster

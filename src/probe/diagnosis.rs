@@ -69,6 +69,7 @@ fn step(failure: &AttemptError, cause: &Cause) -> Kind {
         | AttemptError::ShortLived
         | AttemptError::Overloaded
         | AttemptError::Crowded(_)
+        | AttemptError::NodesUnreachable
         | AttemptError::Crashed => Kind::Probe,
     }
 }

@@ -24,7 +24,8 @@ impl Cluster {
         count: usize,
         settings: impl Fn(Setup) -> Setup,
     ) -> Self {
-        let nodes = NAMES.iter().take(count).map(|name| Node::start(&network, settings(setup(name, &broker))));
+        let nodes =
+            NAMES.iter().take(count).map(|name| Node::start(&network, settings(setup(name, &broker))));
         let nodes: Vec<Node> = nodes.collect();
         let cluster = Self { network, broker, nodes };
         cluster.is_joined();

@@ -4,6 +4,7 @@
 mod ejabberd;
 mod fixture;
 mod jabberd2;
+mod nats;
 mod network;
 mod node;
 mod process;
@@ -23,6 +24,7 @@ pub(crate) use testkit::{
 pub(crate) use self::ejabberd::Ejabberd;
 pub(crate) use self::fixture::{Fixture, HEADER, INBOX, connect_from, message, read_to_end};
 pub(crate) use self::jabberd2::Jabberd2;
+pub(crate) use self::nats::Broker;
 pub(crate) use self::network::Network;
 pub(crate) use self::node::{BINARY, Node, configuration, figure};
 pub(crate) use self::process::{Process, needs};

@@ -128,7 +128,8 @@ impl NatsServer {
             "server_name: \"{address}\"\nlisten: \"{address}:{PORT}\"\njetstream {{ store_dir: {store:?} }}\n"
         );
         if !routes.is_empty() {
-            let routes: Vec<String> = routes.iter().map(|route| format!("\"nats://{route}:{ROUTES}\"")).collect();
+            let routes: Vec<String> =
+                routes.iter().map(|route| format!("\"nats://{route}:{ROUTES}\"")).collect();
             text += &format!(
                 "cluster {{ name: \"test\", listen: \"{address}:{ROUTES}\", routes: [{}] }}\n",
                 routes.join(", ")

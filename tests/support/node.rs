@@ -27,7 +27,7 @@ impl Node {
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
         let address = network.address();
         setup.publish(network, address);
-        let directory = network.directory(&setup.domain);
+        let directory = network.directory(setup.directory());
         let file = directory.join("nuncio.toml");
         fs::write(&file, configuration(network, &setup, address)).unwrap();
         let process = runs(&setup, &file, address);
@@ -142,7 +142,7 @@ fn runs(setup: &Setup, file: &Path, address: Ipv4Addr) -> Process {
     let mut environment = vec![("RUST_LOG", log)];
     environment.extend(setup.node.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let arguments = ["run", "--config", file.to_str().unwrap()];
-    let process = Process::start(&setup.domain, file.parent().unwrap(), BINARY, &arguments, &environment);
+    let process = Process::start(setup.directory(), file.parent().unwrap(), BINARY, &arguments, &environment);
     process.logs_within(TO_START, &["ready", &format!("{address}:5269")]);
     process
 }

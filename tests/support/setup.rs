@@ -13,6 +13,8 @@ use super::{Authority, Component, Identity, Network, Process, Purpose};
 #[must_use]
 pub(crate) struct Setup {
     pub(crate) domain: String,
+    /// The name of its directory, if servers of one test have the same domain.
+    pub(crate) name: Option<String>,
     pub(crate) components: Vec<String>,
     pub(crate) certificate: Certificate,
     pub(crate) tls: Tls,
@@ -79,6 +81,7 @@ impl Setup {
     pub(crate) fn of(domain: &str) -> Self {
         Self {
             domain: domain.to_owned(),
+            name: None,
             components: vec![format!("inbox.{domain}"), format!("outbox.{domain}")],
             certificate: Certificate::Common(Purpose::Both),
             tls: Tls::Required,
@@ -91,6 +94,17 @@ impl Setup {
             wildcard: false,
             node: NodeSettings::default(),
         }
+    }
+
+    /// Names the server, so that others can have the same domain.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// The name of its directory.
+    pub(crate) fn directory(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.domain)
     }
 
     /// Adds a component.
@@ -232,6 +246,12 @@ pub(crate) trait Server {
     #[track_caller]
     fn inbox(&self) -> Component {
         Component::connect(self.address(), &self.setup().components[0])
+    }
+
+    /// Connects a component.
+    #[track_caller]
+    fn component(&self, name: &str) -> Component {
+        Component::connect(self.address(), name)
     }
 
     /// Connects its component `outbox.`, for other pairs of domains than those of `inbox.`.
