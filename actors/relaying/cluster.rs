@@ -23,7 +23,10 @@ use actix::{Actor, Context, Handler};
 use tokio::sync::mpsc;
 use xmpp::DomainPair;
 
-pub(crate) use self::messages::{Leave, Receivers, Reconfigure, Show, StopReceiving};
+pub(crate) use self::{
+    messages::{Leave, Receivers, Reconfigure, Show, StopReceiving},
+    peers::Starter,
+};
 use self::{peers::Peers, seats::Seats};
 use super::{
     LOG, SharedEngine,
