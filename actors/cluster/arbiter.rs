@@ -23,7 +23,8 @@ mod tests;
 
 use crate::{
     Incarnation, NodeName,
-    engine::{Answer, Bucket, EngineError, Event, Op, Request},
+    engine::{Answer, Bucket, EngineError, Entry, Event, Op, Request},
+    record::ClaimRecord,
 };
 use holdings::Holdings;
 use io::{Io, Purpose};
@@ -315,6 +316,9 @@ impl Arbiter {
     /// When something is due, if no event comes before.
     pub fn next_tick(&self) -> Instant {
         let mut next = self.next_audit;
+        if self.left {
+            return next;
+        }
         let mut consider = |at: Option<Instant>| next = at.map_or(next, |at| next.min(at));
         consider(self.io.next_expiry());
         consider(self.own.next_tick(self.up));
@@ -426,12 +430,26 @@ impl Arbiter {
             }
             Purpose::ListSeats => {
                 if let Ok(Answer::Entries(entries)) = answer {
+                    for (key, entry) in &entries {
+                        self.disowns(key, entry);
+                    }
                     self.seating.listed(entries, sent, self.own.refills(), now);
                     self.view_seats(now);
                 }
             }
             Purpose::Sweep => self.sweep.next_record(answer),
             Purpose::SweepDelete => self.sweep.deleted(),
+        }
+    }
+
+    /// A seat of this node that it does not want is deleted. A late request wrote it, or the broker came back with older data.
+    fn disowns(&mut self, key: &str, entry: &Entry) {
+        if !self.seats.knows(key)
+            && let Ok(record) = ClaimRecord::decode(&entry.value)
+            && record.node == *self.own.name()
+            && let Ok(name) = Domain::named(&record.what)
+        {
+            self.seats.disowns(name);
         }
     }
 
@@ -451,6 +469,10 @@ impl Arbiter {
 
     /// Sends what can be sent now.
     fn act(&mut self, now: Instant) {
+        if self.left {
+            self.next_audit = now + self.beat;
+            return;
+        }
         if self.own.expires(now, &mut self.io) {
             self.claims.doubt_all();
             self.seats.doubt_all();

@@ -66,6 +66,23 @@ struct Holding {
     failure: Option<String>,
 }
 
+impl Holding {
+    fn new(known: Known) -> Self {
+        Self {
+            wanted: false,
+            owed: None,
+            granted: false,
+            known,
+            confirmed: None,
+            doubt: None,
+            asked: None,
+            pause: None,
+            queued: false,
+            failure: None,
+        }
+    }
+}
+
 /// What a step may look at.
 pub(super) struct Scene<'a> {
     pub(super) now: Instant,
@@ -110,24 +127,18 @@ impl<K: Claimed> Holdings<K> {
     }
 
     pub(super) fn want(&mut self, what: K, now: Instant) {
-        let holding = self.held.entry(what.clone()).or_insert_with(|| {
-            self.keys.insert(record::key(&what.to_string()));
-            Holding {
-                wanted: true,
-                owed: None,
-                granted: false,
-                known: Known::Fresh,
-                confirmed: None,
-                doubt: None,
-                asked: None,
-                pause: None,
-                queued: false,
-                failure: None,
-            }
-        });
+        let holding = self.held.entry(what.clone()).or_insert_with(|| Holding::new(Known::Fresh));
+        self.keys.insert(record::key(&what.to_string()));
         holding.wanted = true;
         holding.owed.get_or_insert(now);
         self.timers.insert((now + self.beat * ANSWER_BEATS, what.clone()));
+        self.enqueue(&what);
+    }
+
+    /// Deletes the record of something that this node does not want.
+    pub(super) fn disowns(&mut self, what: K) {
+        self.keys.insert(record::key(&what.to_string()));
+        self.held.entry(what.clone()).or_insert_with(|| Holding::new(Known::Unknown));
         self.enqueue(&what);
     }
 

@@ -54,6 +54,8 @@ struct Member {
     alive: bool,
     /// Beats since the node was taken for dead.
     beats_after_death: u32,
+    /// A run that is over and writes the record again: its last beat, and how many came.
+    ghost: Option<(Incarnation, u64, u32)>,
     asking: bool,
 }
 
@@ -280,16 +282,31 @@ impl Members {
                 }
                 member.alive = true;
                 let run = (node.clone(), member.record.incarnation);
-                self.over.remove(&run);
-                self.over_order.retain(|over| *over != run);
+                self.revives(&run);
             }
             known => {
                 let run = (node.clone(), record.incarnation);
                 if self.over.contains(&run) {
-                    // A late write of an earlier run.
-                    return;
+                    // A late write of an earlier run; or the broker came back with older data, and the run goes on.
+                    let ghost =
+                        known.map(|member| member.ghost.get_or_insert((record.incarnation, record.beat, 0)));
+                    match ghost {
+                        Some((incarnation, beat, beats)) if *incarnation == record.incarnation => {
+                            *beats += u32::from(record.beat > *beat);
+                            *beat = record.beat;
+                            if *beats < BEATS_TO_REVIVE {
+                                return;
+                            }
+                        }
+                        Some(ghost) => {
+                            *ghost = (record.incarnation, record.beat, 0);
+                            return;
+                        }
+                        None => {}
+                    }
+                    self.revives(&run);
                 }
-                if known.is_some() {
+                if self.members.contains_key(node) {
                     self.dies(node, now, io);
                 }
                 let member = Member {
@@ -299,6 +316,7 @@ impl Members {
                     changed: now,
                     alive: true,
                     beats_after_death: 0,
+                    ghost: None,
                     asking: false,
                 };
                 self.members.insert(node.clone(), member);
@@ -310,6 +328,11 @@ impl Members {
             let (node, incarnation, version) = (node.clone(), record.incarnation, record.version);
             io.tell(Output::Joined { node, incarnation, version });
         }
+    }
+
+    fn revives(&mut self, run: &(NodeName, Incarnation)) {
+        self.over.remove(run);
+        self.over_order.retain(|over| over != run);
     }
 
     /// The run of a node is over.

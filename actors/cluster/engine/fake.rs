@@ -7,7 +7,7 @@
 mod hub;
 mod tables;
 
-use super::{Bucket, EngineError, Event, Request};
+use super::{Bucket, EngineError, Event, Op, Request};
 use crate::NodeName;
 use bytes::Bytes;
 pub use hub::{Client, Hub};
@@ -275,6 +275,14 @@ impl Broker {
     /// The records of a table, for tests.
     pub fn records(&self, bucket: Bucket) -> Vec<(String, Bytes)> {
         self.tables.all(bucket).into_iter().map(|(key, entry)| (key, entry.value)).collect()
+    }
+
+    /// Writes a record as an operator would, with the broker's own tools.
+    pub fn writes(&mut self, bucket: Bucket, key: &str, value: Bytes, now: Instant) {
+        let op = Op::Create { key: key.to_owned(), value };
+        if let Some((_, Some(change))) = self.tables.execute(&Request { id: 0, bucket, op }) {
+            self.reports(&change, now);
+        }
     }
 
     fn performs(&mut self, action: Action, at: Instant) -> Option<(usize, Event)> {

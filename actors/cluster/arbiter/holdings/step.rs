@@ -90,6 +90,10 @@ impl<K: Claimed> Holdings<K> {
 
     fn asks(&mut self, what: &K, asked: Asked, op: Op, scene: &mut Scene<'_>) {
         if let Some(holding) = self.held.get_mut(what) {
+            if !matches!(asked, Asked::Read) {
+                // Until the answer, and if there is none, the record at that revision is not safe any more.
+                holding.confirmed = None;
+            }
             holding.asked = Some(asked);
             self.open += 1;
             scene.io.ask(K::BUCKET, op, what.clone().purpose(), scene.now);

@@ -186,10 +186,13 @@ impl Cluster {
     /// Lets time pass.
     pub(super) fn passes(&mut self, time: Duration) {
         let end = self.now + time;
+        let mut steps_at_once = 0;
         loop {
             let awake = self.nodes.iter().filter(|node| !node.hangs);
             let ticks = awake.map(Node::next).chain(self.broker.next()).min();
             let Some(next) = ticks.filter(|at| *at <= end) else { break };
+            steps_at_once = if next > self.now { 0 } else { steps_at_once + 1 };
+            assert!(steps_at_once < 10_000, "time does not go on");
             self.now = self.now.max(next);
             while let Some((client, event)) = self.broker.poll(self.now) {
                 if let Some(node) = self.nodes.iter_mut().find(|node| node.client == client) {

@@ -1,1 +1,297 @@
-//! x
+//! The rules one by one, with two or three nodes.
+
+use super::cluster::{BEAT, Cluster, LEASE, domain, name, pair};
+use crate::{
+    arbiter::{Disagreement, Output},
+    engine::{Bucket, fake::Faults},
+    record::{self, ClaimRecord},
+};
+use std::time::Duration;
+
+/// Nodes that have joined, after the time in which a new table grants nothing.
+fn joined(count: usize) -> Cluster {
+    let mut cluster = Cluster::new(1, count, Faults::none());
+    cluster.passes(BEAT * 3);
+    for node in &cluster.nodes {
+        assert_eq!(node.arbiter.report(cluster.now).members.len(), count - 1);
+    }
+    cluster
+}
+
+fn moment() -> Duration {
+    Duration::from_millis(10)
+}
+
+#[test]
+fn the_first_node_that_claims_holds_and_the_others_relay() {
+    let mut cluster = joined(3);
+    let pair = pair("b.example");
+    for index in [1, 0, 2] {
+        cluster.wants(index, &pair);
+        cluster.passes(moment());
+    }
+    assert!(cluster.nodes[1].granted.contains(&pair));
+    for index in [0, 2] {
+        assert_eq!(cluster.nodes[index].relays.get(&pair), Some(&name("n1")));
+    }
+}
+
+#[test]
+fn nothing_is_granted_for_two_beats_after_a_table_was_created() {
+    let mut cluster = Cluster::new(1, 1, Faults::none());
+    let pair = pair("b.example");
+    cluster.wants(0, &pair);
+    cluster.passes(BEAT * 2 - moment());
+    assert!(cluster.nodes[0].granted.is_empty());
+    cluster.passes(moment() * 40);
+    assert!(cluster.nodes[0].granted.contains(&pair));
+}
+
+#[test]
+fn a_pair_that_is_renounced_is_free_at_once() {
+    let mut cluster = joined(2);
+    let pair = pair("b.example");
+    cluster.wants(0, &pair);
+    cluster.passes(moment());
+    cluster.renounces(0, &pair);
+    cluster.passes(moment());
+    assert!(cluster.broker.records(Bucket::Claims).is_empty());
+    cluster.wants(1, &pair);
+    cluster.passes(moment());
+    assert!(cluster.nodes[1].granted.contains(&pair));
+}
+
+/// The lease of a node ends before another takes its place.
+#[test]
+fn what_a_hung_node_held_passes_on_after_its_lease_and_it_gives_way_afterwards() {
+    let mut cluster = joined(2);
+    let pair = pair("b.example");
+    cluster.wants(0, &pair);
+    cluster.passes(moment());
+    cluster.wants(1, &pair);
+    cluster.passes(moment());
+    assert_eq!(cluster.nodes[1].relays.get(&pair), Some(&name("n0")));
+    cluster.hangs(0, true);
+    let lease = cluster.nodes[0].lease.unwrap();
+    cluster.passes(LEASE - BEAT * 2);
+    assert!(cluster.nodes[1].granted.is_empty());
+    cluster.passes(BEAT * 3);
+    assert!(cluster.nodes[1].granted.contains(&pair) && lease < cluster.now);
+    cluster.hangs(0, false);
+    cluster.passes(BEAT);
+    assert!(cluster.nodes[0].log.iter().any(|output| matches!(output, Output::LeaseLost)));
+    assert!(cluster.nodes[0].log.contains(&Output::Conflict { pair: pair.clone(), node: name("n1") }));
+    assert_eq!(cluster.nodes[0].relays.get(&pair), Some(&name("n1")));
+    assert_eq!(
+        cluster.longest_overlap,
+        Duration::ZERO.max(cluster.longest_overlap.min(Duration::from_secs(1)))
+    );
+}
+
+#[test]
+fn what_a_restarted_node_held_is_void_at_once() {
+    let mut cluster = joined(2);
+    let pair = pair("b.example");
+    cluster.wants(0, &pair);
+    cluster.passes(moment());
+    cluster.restarts(0);
+    cluster.passes(BEAT);
+    cluster.wants(1, &pair);
+    cluster.passes(moment());
+    assert!(cluster.nodes[1].granted.contains(&pair));
+}
+
+#[test]
+fn a_node_that_stops_leaves_nothing_and_is_missed_at_once() {
+    let mut cluster = joined(2);
+    let (pair, component) = (pair("b.example"), domain("x.a.example"));
+    cluster.wants(0, &pair);
+    cluster.connects(0, &component);
+    cluster.passes(moment());
+    assert_eq!(cluster.nodes[1].elsewhere.get(&component), Some(&name("n0")));
+    let now = cluster.now;
+    cluster.nodes[0].arbiter.stop(now);
+    cluster.passes(BEAT);
+    assert!(cluster.nodes[0].log.contains(&Output::Left));
+    for bucket in [Bucket::Claims, Bucket::Seats] {
+        assert!(cluster.broker.records(bucket).is_empty());
+    }
+    assert_eq!(cluster.broker.records(Bucket::Nodes).len(), 1);
+    assert!(cluster.nodes[1].log.iter().any(|output| matches!(output, Output::Died { .. })));
+    assert!(cluster.nodes[1].elsewhere.is_empty());
+}
+
+/// DESIGN: a request that timed out is executed later.
+#[test]
+fn a_create_that_is_executed_late_leaves_no_claim_that_nobody_holds() {
+    let mut cluster = joined(2);
+    let pair = pair("b.example");
+    cluster.broker.faults.late = 1000;
+    cluster.broker.faults.late_by = Duration::from_secs(5);
+    cluster.wants(0, &pair);
+    cluster.passes(moment());
+    cluster.broker.faults.late = 0;
+    cluster.renounces(0, &pair);
+    cluster.passes(Duration::from_secs(8));
+    assert_eq!(cluster.broker.records(Bucket::Claims).len(), 1, "the late request");
+    cluster.passes(LEASE);
+    assert!(cluster.broker.records(Bucket::Claims).is_empty());
+}
+
+/// A delete that had no answer must not hit the claim after it was granted again.
+#[test]
+fn a_delete_that_is_executed_late_does_not_hit_a_later_grant() {
+    let mut cluster = joined(2);
+    let pair = pair("b.example");
+    cluster.wants(0, &pair);
+    cluster.passes(moment());
+    cluster.broker.faults.late = 1000;
+    cluster.broker.faults.late_by = Duration::from_secs(5);
+    cluster.renounces(0, &pair);
+    cluster.passes(moment());
+    cluster.broker.faults.late = 0;
+    cluster.wants(0, &pair);
+    cluster.passes(Duration::from_secs(4));
+    assert!(cluster.nodes[0].granted.contains(&pair));
+    for _ in 0..100 {
+        cluster.passes(Duration::from_millis(100));
+        assert_eq!(cluster.broker.records(Bucket::Claims).len(), 1);
+    }
+}
+
+#[test]
+fn claims_and_seats_are_written_again_when_the_broker_lost_them() {
+    let mut cluster = joined(2);
+    let (pair, component) = (pair("b.example"), domain("x.a.example"));
+    cluster.wants(0, &pair);
+    cluster.connects(0, &component);
+    cluster.passes(moment());
+    let now = cluster.now;
+    cluster.data_was_lost = true;
+    cluster.broker.loses_data(now);
+    cluster.wants(1, &pair);
+    cluster.passes(BEAT * 3);
+    assert!(cluster.nodes[0].granted.contains(&pair) && cluster.nodes[0].components[&component]);
+    assert_eq!(cluster.nodes[1].relays.get(&pair), Some(&name("n0")));
+    assert_eq!(cluster.nodes[1].elsewhere.get(&component), Some(&name("n0")));
+    assert_eq!(cluster.longest_overlap, Duration::ZERO);
+}
+
+#[test]
+fn a_claim_that_the_broker_lost_unnoticed_is_found_by_comparison() {
+    let mut cluster = joined(2);
+    let pair = pair("b.example");
+    cluster.broker.remembers();
+    cluster.wants(0, &pair);
+    cluster.passes(moment());
+    let now = cluster.now;
+    cluster.data_was_lost = true;
+    cluster.broker.rolls_back(now);
+    cluster.passes(BEAT * 2);
+    assert_eq!(cluster.broker.records(Bucket::Claims).len(), 1);
+}
+
+#[test]
+fn a_claim_is_answered_while_the_broker_is_away() {
+    let mut cluster = joined(2);
+    let pair = pair("b.example");
+    let now = cluster.now;
+    cluster.broker.stops(now);
+    cluster.wants(0, &pair);
+    cluster.passes(BEAT * 3);
+    let unknown =
+        |output: &Output| matches!(output, Output::Unknown { why, .. } if why.contains("message broker"));
+    assert!(cluster.nodes[0].log.iter().any(unknown), "{:?}", cluster.nodes[0].log);
+}
+
+#[test]
+fn a_short_restart_of_the_broker_is_not_noticed_by_a_claim() {
+    let mut cluster = joined(2);
+    let pair = pair("b.example");
+    let now = cluster.now;
+    cluster.broker.stops(now);
+    cluster.wants(0, &pair);
+    cluster.passes(Duration::from_secs(4));
+    let now = cluster.now;
+    cluster.broker.starts(now);
+    cluster.passes(Duration::from_secs(1));
+    assert!(cluster.nodes[0].granted.contains(&pair));
+    assert!(
+        !cluster.nodes[0]
+            .log
+            .iter()
+            .any(|output| matches!(output, Output::Unknown { .. } | Output::LeaseLost))
+    );
+}
+
+#[test]
+fn nodes_that_do_not_fit_together_are_told_apart() {
+    let mut cluster = joined(1);
+    cluster.adds("n1", |config| config.secret = "another".to_owned());
+    cluster.adds("n2", |config| config.names = "others".to_owned());
+    cluster.passes(BEAT * 2);
+    let disagrees = |node: &str, about| Output::Disagrees { node: name(node), about };
+    for output in [disagrees("n1", Disagreement::Secret), disagrees("n2", Disagreement::Names)] {
+        assert_eq!(cluster.nodes[0].log.iter().filter(|other| **other == output).count(), 1, "{output:?}");
+    }
+}
+
+#[test]
+fn of_two_processes_with_one_name_the_later_one_is_the_node() {
+    let mut cluster = joined(2);
+    let second = cluster.adds("n0", |_| {});
+    cluster.passes(BEAT * 4);
+    let same = Output::Disagrees { node: name("n0"), about: Disagreement::SameName };
+    assert!(cluster.nodes[0].log.contains(&same) && !cluster.nodes[second].log.contains(&same));
+    assert!(cluster.nodes[0].lease.is_none() && cluster.nodes[second].lease.is_some());
+    cluster.kills(second);
+    cluster.passes(LEASE + BEAT * 3);
+    assert!(cluster.nodes[0].lease.is_some(), "the first one has its name again");
+}
+
+#[test]
+fn the_sweep_deletes_claims_of_runs_that_are_over() {
+    let mut cluster = joined(3);
+    for (index, remote) in ["b.example", "c.example", "d.example"].iter().enumerate() {
+        cluster.wants(index, &pair(remote));
+    }
+    cluster.passes(moment());
+    let dead = cluster.kills(2);
+    cluster.passes(LEASE * 6);
+    let records = cluster.broker.records(Bucket::Claims);
+    let nodes: Vec<_> = records.iter().map(|(_, value)| ClaimRecord::decode(value).unwrap().node).collect();
+    assert!(nodes.len() == 2 && !nodes.contains(&dead), "{nodes:?}");
+}
+
+#[test]
+fn a_key_with_a_foreign_value_is_unknown_and_stays() {
+    let mut cluster = joined(1);
+    let pair = pair("b.example");
+    let value = r#"{"form":9}"#;
+    let now = cluster.now;
+    cluster.broker.writes(Bucket::Claims, &record::key(&pair.to_string()), value.into(), now);
+    cluster.wants(0, &pair);
+    cluster.passes(moment());
+    let why = cluster.nodes[0].log.iter().find_map(|output| match output {
+        Output::Unknown { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    assert!(why.as_ref().is_some_and(|why| why.contains("form 9")), "{why:?}");
+    cluster.passes(LEASE * 6);
+    assert_eq!(cluster.broker.records(Bucket::Claims).len(), 1);
+}
+
+#[test]
+fn a_thousand_claims_of_two_nodes_at_once_have_one_holder_each() {
+    let mut cluster = joined(2);
+    let pairs: Vec<_> = (0..1000).map(|number| pair(&format!("r{number}.example"))).collect();
+    for pair in &pairs {
+        cluster.wants(0, pair);
+        cluster.wants(1, pair);
+    }
+    cluster.passes(BEAT);
+    for pair in &pairs {
+        assert_eq!(cluster.nodes.iter().filter(|node| node.granted.contains(pair)).count(), 1, "{pair}");
+    }
+    assert_eq!(cluster.nodes[0].granted.len() + cluster.nodes[1].granted.len(), 1000);
+}
