@@ -9,7 +9,7 @@ mod session;
 
 #[cfg(test)]
 pub(crate) use node::{
-    ABSENCE, Core, each_its_own, environment, known, start_component, start_core, start_with_journal,
+    ABSENCE, Beside, Core, each_its_own, environment, known, start_beside, start_component, start_core,
 };
 pub use node::{SECRET, Setup, start};
 #[cfg(test)]

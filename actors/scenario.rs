@@ -9,6 +9,7 @@ mod incoming_acks;
 mod incoming_resumption;
 mod links;
 mod lost_links;
+mod nodes;
 mod outcomes;
 mod overflow;
 mod pauses;
@@ -142,14 +143,14 @@ impl Node {
     }
 
     async fn start_with(pipe: usize, bounds: settings::Promise, behaviour: Behaviour) -> Self {
-        Self::start_with_journal(pipe, bounds, behaviour, None).await
+        Self::start_beside(pipe, bounds, behaviour, fixture::Beside::default()).await
     }
 
-    async fn start_with_journal(
+    async fn start_beside(
         pipe: usize,
         bounds: settings::Promise,
         behaviour: Behaviour,
-        journal: Option<journal::Store>,
+        beside: fixture::Beside,
     ) -> Self {
         let here = Arbiter::current();
         let meter = Meter::new("recorder", CAPACITY, None);
@@ -172,7 +173,7 @@ impl Node {
             capacity: CAPACITY,
             recorder,
         };
-        let (router, promise) = fixture::start_with_journal(setup, journal);
+        let (router, promise) = fixture::start_beside(setup, beside);
         let read = log_in(&mut socket).await;
         let ((reader, component), (answers, answered)) = (split(socket), mpsc::channel(1_000_000));
         actix_rt::spawn(read_answers(reader, read, answers));

@@ -34,6 +34,8 @@ pub enum AttemptError {
     ShortLived,
     /// There are too many attempts.
     Overloaded,
+    /// Nobody can say which node of the cluster has the link, or the way to that node has ended.
+    NodesUnreachable,
     /// Too many attempts wait for a permit to connect to this address.
     Crowded(IpAddr),
     /// The DNS lookup failed.
@@ -124,6 +126,7 @@ impl AttemptError {
             | Self::Late
             | Self::ShortLived
             | Self::Overloaded
+            | Self::NodesUnreachable
             | Self::Crowded(_)
             | Self::Connect(_)
             | Self::Broken { .. }
@@ -176,6 +179,7 @@ impl AttemptError {
             Self::Stopping => AttemptResult::Stopping,
             Self::Late => AttemptResult::Late,
             Self::ShortLived => AttemptResult::ShortLived,
+            Self::NodesUnreachable => AttemptResult::NodesUnreachable,
             Self::Overloaded | Self::Crowded(_) => AttemptResult::Overloaded,
             Self::Dns(failure) if failure.is_definitive() => AttemptResult::NoSuchDomain,
             Self::Dns(_) => AttemptResult::Dns,
@@ -210,6 +214,7 @@ impl AttemptError {
             | Self::Late
             | Self::ShortLived
             | Self::Overloaded
+            | Self::NodesUnreachable
             | Self::Crashed => 0,
             Self::Dns(_) | Self::TlsForbidden => 1,
             Self::Loop(_) => 2,

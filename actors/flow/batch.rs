@@ -212,9 +212,39 @@ impl Batch {
         self.permit = ReadPermit::free();
     }
 
+    /// Gives the journal the stanzas that it does not have, as far as it keeps such stanzas. From then on nobody waits for the
+    /// others.
+    pub(crate) fn journal(&mut self, may_have_arrived: bool, group: &mut Group<'_>) {
+        if self.receipt.is_of_a_parcel() {
+            return;
+        }
+        let taken = self.entry.held().stanzas > 0;
+        let (since, sends, mut written) = (self.since, self.sends, Amount::default());
+        for (stanza, place) in self.take_stanzas() {
+            let receipt = self.receipt.of(&stanza);
+            let mut kept = Kept { stanza, taken, since, sends, place, receipt };
+            written = written.plus(kept.journal(may_have_arrived, group));
+            self.push(kept.stanza, kept.place);
+        }
+        self.receipt = Receipt::default();
+        self.entry.journal(written);
+    }
+
+    /// Copies the bytes of the stanzas, so that they keep no other memory.
+    pub(crate) fn detach(&mut self) {
+        for stanza in &mut self.stanzas {
+            *stanza = stanza.clone().detached();
+        }
+    }
+
     /// Makes error answers to the stanzas that may be answered, and drops the others (RFC 6120 section
     /// 8.3.1). `outcome` is that of the answered ones.
+    ///
+    /// Stanzas that another node takes back are dropped: they are answered there.
     pub fn into_answers(mut self, error: &stanza::Error, outcome: Outcome) -> Answers {
+        if !self.receipt.admits(clock::now()) {
+            return Answers { stanzas: Vec::new(), permit: self.permit, dropped: self.stanzas.len() };
+        }
         let mut answers = Vec::new();
         for stanza in &self.stanzas {
             if let Some(answer) = stanza.bounce(error) {
@@ -280,9 +310,11 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Gives the journal a stanza that it does not have, if it keeps such a stanza. Gives the amount that was written.
+    /// Gives the journal a stanza that it does not have, if it keeps such a stanza. Gives the amount that was written. A
+    /// stanza of another node is in the journal of that node: with a record here too it would be sent again by both.
     pub(crate) fn journal(&mut self, may_have_arrived: bool, group: &mut Group<'_>) -> Amount {
-        if !self.place.is_unwritten() || !is_worth_keeping(&self.stanza) {
+        let is_unwritten = self.place.is_unwritten() && !self.receipt.is_of_a_parcel();
+        if !is_unwritten || !is_worth_keeping(&self.stanza) {
             return Amount::default();
         }
         let may_have_arrived = may_have_arrived || self.sends.may_have_arrived;

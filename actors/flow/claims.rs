@@ -14,142 +14,142 @@ use mailbox::Outlet;
 
 /// The actor of the cluster, for the promise and the router.
 #[derive(Clone, Debug)]
-pub struct Claims {
+pub(crate) struct Claims {
     /// From the promise.
-    pub claim: Outlet<Claim>,
+    pub(crate) claim: Outlet<Claim>,
     /// From the promise.
-    pub renounce: Outlet<Renounce>,
+    pub(crate) renounce: Outlet<Renounce>,
     /// From the router.
-    pub seat: Outlet<Seat>,
+    pub(crate) seat: Outlet<Seat>,
     /// From the router.
-    pub unseat: Outlet<Unseat>,
+    pub(crate) unseat: Outlet<Unseat>,
     /// From the router.
-    pub contest: Outlet<Contest>,
+    pub(crate) contest: Outlet<Contest>,
 }
 
 /// Get this pair for this node, or find the node that has it. Answered by one of [`Granted`], [`HeldBy`] and [`Unknown`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// The pair.
-    pub pair: DomainPair,
+    pub(crate) pair: DomainPair,
     /// Greater than that of every earlier claim.
-    pub number: u64,
+    pub(crate) number: u64,
 }
 
 /// This node does not need the pair any more: give up the claim, if it was granted; do not answer it, if it was not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Renounce {
+pub(crate) struct Renounce {
     /// The pair.
-    pub pair: DomainPair,
+    pub(crate) pair: DomainPair,
     /// The number of its claim.
-    pub number: u64,
+    pub(crate) number: u64,
 }
 
 /// The pair belongs to this node, until [`Renounce`] or [`Conflict`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Granted {
+pub(crate) struct Granted {
     /// The pair.
-    pub pair: DomainPair,
+    pub(crate) pair: DomainPair,
     /// The number of its claim.
-    pub number: u64,
+    pub(crate) number: u64,
 }
 
 /// The pair belongs to another node. The claim is over: it needs no [`Renounce`].
 #[derive(Clone, Debug)]
-pub struct HeldBy {
+pub(crate) struct HeldBy {
     /// The pair.
-    pub pair: DomainPair,
+    pub(crate) pair: DomainPair,
     /// The number of the claim.
-    pub number: u64,
+    pub(crate) number: u64,
     /// The way to that node.
-    pub ferry: Ferry,
+    pub(crate) ferry: Ferry,
 }
 
 /// Nobody can say which node has the pair: the engine is not reachable, or loses its data. The claim is over: it needs no
 /// [`Renounce`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unknown {
+pub(crate) struct Unknown {
     /// The pair.
-    pub pair: DomainPair,
+    pub(crate) pair: DomainPair,
     /// The number of the claim.
-    pub number: u64,
+    pub(crate) number: u64,
     /// The reason, for the log.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// The pair, which was granted, belongs to another node by now: close the link and relay. The claim is over: it needs no
 /// [`Renounce`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
+pub(crate) struct Conflict {
     /// The pair.
-    pub pair: DomainPair,
+    pub(crate) pair: DomainPair,
     /// The number of the claim.
-    pub number: u64,
+    pub(crate) number: u64,
     /// The other node.
-    pub node: NodeName,
+    pub(crate) node: NodeName,
 }
 
 /// A component is connected to this node, or is about to be: get its seat. Answered by one of [`Seated`], [`SeatTaken`] and
 /// [`SeatUnknown`]. Here and below a component is named by the first of its names, under which it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seat {
+pub(crate) struct Seat {
     /// The name.
-    pub name: Domain,
+    pub(crate) name: Domain,
 }
 
 /// No component with this name is connected to this node, nor about to be: give up the seat, if this node has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unseat {
+pub(crate) struct Unseat {
     /// The name.
-    pub name: Domain,
+    pub(crate) name: Domain,
 }
 
 /// A component wants to serve this name here, which is connected to another node: tell that node ([`Contested`]). If it gives
-/// way, [`SeatAt`] follows.
+/// way, [`SeatAt`] follows; [`SeatUnknown`] follows if the other node cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contest {
+pub(crate) struct Contest {
     /// The name.
-    pub name: Domain,
+    pub(crate) name: Domain,
     /// The other node.
-    pub node: NodeName,
+    pub(crate) node: NodeName,
 }
 
 /// The seat belongs to this node, until [`Unseat`] or [`SeatTaken`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seated {
+pub(crate) struct Seated {
     /// The name.
-    pub name: Domain,
+    pub(crate) name: Domain,
 }
 
 /// The seat belongs to another node. It may follow [`SeatUnknown`] or [`Seated`]: then the component has to leave this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeatTaken {
+pub(crate) struct SeatTaken {
     /// The name.
-    pub name: Domain,
+    pub(crate) name: Domain,
     /// The other node.
-    pub node: NodeName,
+    pub(crate) node: NodeName,
 }
 
 /// Nobody can say which node has the seat. It is asked for as soon as somebody can: [`Seated`] or [`SeatTaken`] follows then.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeatUnknown {
+pub(crate) struct SeatUnknown {
     /// The name.
-    pub name: Domain,
+    pub(crate) name: Domain,
 }
 
 /// Another node has got the seat, or no other node has it any more.
 #[derive(Clone, Debug)]
-pub struct SeatAt {
+pub(crate) struct SeatAt {
     /// The name.
-    pub name: Domain,
+    pub(crate) name: Domain,
     /// The way to the other node.
-    pub seat: Option<Ferry>,
+    pub(crate) seat: Option<Ferry>,
 }
 
 /// A component wants to serve this name at another node: ask the connection here for an answer, or have it give way, as for a
 /// second connection to this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contested {
+pub(crate) struct Contested {
     /// The name.
-    pub name: Domain,
+    pub(crate) name: Domain,
 }

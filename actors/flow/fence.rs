@@ -20,7 +20,7 @@ use cluster::name::NodeName;
 /// The time until which no other node takes this one for dead. Once it is over, it stays over: the node begins a new
 /// incarnation, with a new lease.
 #[derive(Debug)]
-pub struct Lease {
+pub(crate) struct Lease {
     since: Instant,
     /// Nanoseconds after `since`.
     until: AtomicU64,
@@ -28,7 +28,7 @@ pub struct Lease {
 
 /// The fence around the stanzas of one session with another node. Clones are the same fence.
 #[derive(Clone, Debug)]
-pub struct Fence {
+pub(crate) struct Fence {
     shared: Arc<Shared>,
 }
 
@@ -41,31 +41,31 @@ struct Shared {
 
 /// Whether a stanza of a parcel was written, answered or given to the journal, or may be at any moment.
 #[derive(Clone, Debug, Default)]
-pub struct Mark {
+pub(crate) struct Mark {
     is_touched: Arc<AtomicBool>,
 }
 
 impl Lease {
     /// A lease that ends at `until`.
-    pub fn new(now: Instant, until: Instant) -> Self {
+    pub(crate) fn new(now: Instant, until: Instant) -> Self {
         let lease = Self { since: now, until: AtomicU64::new(0) };
         lease.until.store(lease.nanos(until), SeqCst);
         lease
     }
 
     /// Extends the lease. False: it was over by `now`, and stays so.
-    pub fn extend(&self, now: Instant, until: Instant) -> bool {
+    pub(crate) fn extend(&self, now: Instant, until: Instant) -> bool {
         let (now, until) = (self.nanos(now), self.nanos(until));
         self.until.fetch_update(SeqCst, SeqCst, |before| (before > now).then_some(before.max(until))).is_ok()
     }
 
     /// Ends the lease now.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.until.store(0, SeqCst);
     }
 
     /// Whether it is not over.
-    pub fn is_held(&self, now: Instant) -> bool {
+    pub(crate) fn is_held(&self, now: Instant) -> bool {
         self.until.load(SeqCst) > self.nanos(now)
     }
 
@@ -76,18 +76,18 @@ impl Lease {
 
 impl Fence {
     /// For a session with this node.
-    pub fn new(lease: Arc<Lease>, node: NodeName) -> Self {
+    pub(crate) fn new(lease: Arc<Lease>, node: NodeName) -> Self {
         Self { shared: Arc::new(Shared { lease, node, is_over: AtomicBool::new(false) }) }
     }
 
     /// The session is over: what is not settled goes back. Call it before you look at the marks of its parcels: a parcel
     /// that has no mark then gets none later.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.shared.is_over.store(true, SeqCst);
     }
 
     /// The node that has lent the stanzas.
-    pub fn node(&self) -> &NodeName {
+    pub(crate) fn node(&self) -> &NodeName {
         &self.shared.node
     }
 
@@ -104,7 +104,7 @@ impl Fence {
 
 impl Mark {
     /// Whether a stanza of the parcel may have arrived.
-    pub fn is_touched(&self) -> bool {
+    pub(crate) fn is_touched(&self) -> bool {
         self.is_touched.load(SeqCst)
     }
 }

@@ -18,53 +18,53 @@ use mailbox::Outlet;
 
 /// The ferry to another node.
 #[derive(Clone, Debug)]
-pub struct Ferry {
+pub(crate) struct Ferry {
     /// The other node.
-    pub node: NodeName,
+    pub(crate) node: NodeName,
     /// Takes parcels.
-    pub carry: Outlet<Carry>,
+    pub(crate) carry: Outlet<Carry>,
 }
 
 /// Carry this parcel to the other node, behind all earlier ones.
 #[derive(Debug)]
-pub struct Carry {
+pub(crate) struct Carry {
     /// The parcel.
-    pub parcel: Parcel,
+    pub(crate) parcel: Parcel,
     /// The relay that keeps its stanzas. It gets an event when they are settled, and at the end of the way.
-    pub owner: Outlet<Event>,
+    pub(crate) owner: Outlet<Event>,
 }
 
 /// Copies of the stanzas that a relay hands over at once.
 #[derive(Debug)]
-pub struct Parcel {
+pub(crate) struct Parcel {
     /// Counts the parcels of this relay, from 1 on.
-    pub number: u64,
+    pub(crate) number: u64,
     /// The bytes of all stanzas.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// In order.
-    pub batches: Vec<Carried>,
+    pub(crate) batches: Vec<Carried>,
 }
 
 /// A copy of a batch.
 #[derive(Debug)]
-pub struct Carried {
+pub(crate) struct Carried {
     /// The domain in every `from`.
-    pub from: Domain,
+    pub(crate) from: Domain,
     /// The domain in every `to`.
-    pub to: Domain,
+    pub(crate) to: Domain,
     /// When the stanzas were read. The other node gets their age.
-    pub since: Instant,
+    pub(crate) since: Instant,
     /// Error answers on their way back.
-    pub returning: bool,
+    pub(crate) returning: bool,
     /// How often each of them was sent.
-    pub sends: Sends,
+    pub(crate) sends: Sends,
     /// The bytes of each stanza.
-    pub stanzas: Vec<Bytes>,
+    pub(crate) stanzas: Vec<Bytes>,
 }
 
 /// What a relay gets from the ferry.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The other node has settled these parcels.
     Settled {
         /// Their numbers, in any order.
@@ -85,11 +85,11 @@ pub enum Event {
 }
 
 /// A relay may have so many bytes unsettled, however full the window of the ferry is: no pair holds up another.
-pub const ALWAYS_ALLOWED: usize = 64 * 1024;
+pub(crate) const ALWAYS_ALLOWED: usize = 64 * 1024;
 
 impl Carried {
     /// A copy of a batch.
-    pub fn of(batch: &Batch) -> Self {
+    pub(crate) fn of(batch: &Batch) -> Self {
         Self {
             from: batch.from.clone(),
             to: batch.to.clone(),

@@ -137,19 +137,27 @@ impl Outbox {
             return None;
         }
         let (mut chunk, mut length, mut load) = (Vec::new(), 0, Load::default());
-        for item in &self.items {
+        let mut taken_back = Vec::new();
+        for (place, item) in self.items.iter().enumerate() {
             if length >= CHUNK {
                 break;
             }
-            if let (Item::Stanza(kept), Some(unacked)) = (item, &mut self.unacked) {
-                if !unacked.admits(kept, load, now) {
-                    break;
-                }
+            if let (Item::Stanza(kept), Some(unacked)) = (item, &mut self.unacked)
+                && !unacked.admits(kept, load, now)
+            {
+                break;
+            }
+            if !item.is_admitted(now) {
+                taken_back.push(place);
+                continue;
+            }
+            if let (Item::Stanza(kept), Some(_)) = (item, &self.unacked) {
                 load.add(kept);
             }
             length += item.bytes().len();
             chunk.push(item.bytes().clone());
         }
+        self.drop_items(&taken_back);
         let may_ask = !self.is_closing || chunk.len() < self.items.len();
         if let Some(unacked) = &mut self.unacked
             && unacked.begin_chunk(load, now, may_ask)
@@ -161,6 +169,13 @@ impl Outbox {
         }
         self.writing = chunk.len();
         (!chunk.is_empty()).then_some(chunk)
+    }
+
+    /// Drops the items at these places, which are in order: other nodes take back the stanzas.
+    fn drop_items(&mut self, places: &[usize]) {
+        for place in places.iter().rev() {
+            self.bytes -= self.items.remove(*place).map_or(0, |item| item.bytes().len());
+        }
     }
 
     /// The link has written the chunk.

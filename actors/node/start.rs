@@ -105,8 +105,14 @@ impl Node {
         let mailroom = routing.start_mailroom();
         let keeping = routing.store().map(|store| store.keeping);
         let journal = keeping.as_ref().map(|keeping| keeping.writer.clone());
-        let routed =
-            router::Receivers { promise: promise.clone(), mailroom: mailroom.clone(), service, journal };
+        let routed = router::Receivers {
+            promise: promise.clone(),
+            mailroom: mailroom.clone(),
+            service,
+            journal,
+            seats: None,
+            account: Arc::default(),
+        };
         routing.start_router(router_inbox, routed, dialer.recorder.clone());
 
         if let Some((opened, journal)) = opened.as_mut().zip(settings.journal.as_ref()) {
@@ -281,6 +287,7 @@ impl Routing<'_> {
             bounces: self.router.outlet(),
             routes: self.router.outlet(),
             recorder: dialer.recorder.clone(),
+            cluster: None,
             journal: self.store(),
         };
         let guard = self.guard("promise");

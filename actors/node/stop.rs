@@ -13,7 +13,7 @@ use crate::{
     routing::{journal, mailroom, promise, router},
     streams::{
         listener,
-        outgoing::{self, Outgoing},
+        outgoing::{self, Outgoing, Relay},
     },
 };
 use mailbox::{Queued, drain};
@@ -78,6 +78,9 @@ impl Node {
         // The answers are with the router. The components have to get them before they are asked to close.
         self.pass_router(deadline.part(budget::ANSWERS)).await;
         self.drain_components(&deadline).await;
+        let (token, settled) = drain::tokens();
+        let _ = self.router.signal(router::FinishSeats { within: deadline.part(budget::REST), token });
+        settled.within(deadline.part(budget::REST)).await;
         // The mailroom answers what the components did not read.
         let (token, answered) = drain::tokens();
         let _ = self.mailroom.signal(mailroom::Drain { token });
@@ -156,6 +159,7 @@ impl Node {
     where
         M: Clone + Send + 'static,
         Outgoing: Handler<Queued<M>>,
+        Relay: Handler<Queued<M>>,
     {
         let _ = self.router.signal(router::Broadcast(message));
     }

@@ -132,6 +132,7 @@ impl Mailroom {
                 );
             }
         }
+        let Some(batch) = self.keep_ahead(&name, batch) else { return };
         if let Some(batch) = self.pass_on(&name, batch) {
             self.append(&name, batch);
         }
@@ -204,7 +205,8 @@ impl Handler<Queued<Drain>> for Mailroom {
         let Drain { token } = drain.into_message();
         self.stopping = true;
         for name in self.seats.absent() {
-            let mut waiting = self.seats.take_all(&name);
+            let mut waiting = self.seats.take_ahead(&name);
+            waiting.extend(self.seats.take_all(&name));
             if let Some(taken) = self.seats.take_overflow(&name) {
                 waiting.extend(self.end(&name, taken, Reason::Stopping, Outcome::Answered));
             }

@@ -315,9 +315,10 @@ impl Overflow {
     }
 }
 
-/// Gives the journal a stanza that it does not have, unless it must not have it.
+/// Gives the journal a stanza that it does not have, unless it must not have it. One of another node is settled for that
+/// node when it is written; one that it takes back stays in memory, and is dropped when it would be sent.
 fn give(kept: &mut Kept, group: &mut Group<'_>) -> Goes {
-    if kept.stanza.forbids_storing() {
+    if kept.stanza.forbids_storing() || !kept.receipt.admits(clock::now()) {
         return Goes::Nowhere;
     }
     if kept.place.is_unwritten() {

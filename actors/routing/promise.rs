@@ -12,6 +12,7 @@
 
 mod answers;
 mod attempts;
+mod claims;
 mod commands;
 mod fair_queue;
 mod figures;
@@ -39,8 +40,10 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::DomainPair;
 
+pub(crate) use self::messages::Cluster;
 use self::{
     answers::count,
+    claims::Claiming,
     handover::send_first,
     overflow::{Disk, Why},
     pairs::{Pairs, State},
@@ -62,7 +65,7 @@ use crate::{
     observe::log_limit::{self, LogLimiter},
     routing::journal::Keeper,
     settings::Promise as Bounds,
-    streams::outgoing::Outgoing,
+    streams::outgoing::Carrier,
 };
 use mailbox::{Mailbox, Meter, Queued, panic_guard::PanicGuard, workers::Workers};
 use status::event::{Event, EventKind};
@@ -80,6 +83,8 @@ pub struct Promise {
     waiting: Waiting,
     schedule: Schedule,
     slots: Slots,
+    /// `None`: the node is alone.
+    claiming: Option<Claiming>,
     /// Limits the log lines about full queues.
     refusals: Arc<LogLimiter>,
     /// `None` without a journal.
@@ -87,7 +92,7 @@ pub struct Promise {
     /// The same.
     disk: Option<Disk>,
     /// Sessions that wait for a portion which has to be read from the disk, with the room that they have.
-    pulls: HashMap<DomainPair, (Mailbox<Outgoing>, usize)>,
+    pulls: HashMap<DomainPair, (Carrier, usize)>,
     stopping: bool,
     _guard: PanicGuard,
 }
@@ -114,6 +119,7 @@ impl Promise {
         schedule.set_names(dial.rules());
         Self {
             slots,
+            claiming: owners.cluster.as_ref().map(|cluster| Claiming::new(cluster.claims.clone())),
             dial,
             workers,
             outgoing,
@@ -164,7 +170,11 @@ impl Promise {
                 self.begin(&pair, false);
             }
             Some(
-                State::AwaitingSlot { .. } | State::Attempting(_) | State::Slow(_) | State::AwaitingReturn,
+                State::Claiming { .. }
+                | State::AwaitingSlot { .. }
+                | State::Attempting(_)
+                | State::Slow(_)
+                | State::AwaitingReturn,
             ) => self.append(&pair, batch, arrival),
             Some(State::HandingOver(session)) => send_first(session, batch),
             Some(State::Pausing) if self.schedule.is_in_pause(&pair, now) => {
@@ -303,6 +313,7 @@ impl Promise {
         self.schedule.remove(pair);
         self.pairs.remove(pair);
         self.forget_pull(pair);
+        self.renounce(pair);
     }
 }
 
@@ -334,7 +345,7 @@ impl Handler<Queued<Drain>> for Promise {
         let mut waiting = Vec::new();
         for pair in pairs {
             waiting.extend(self.take_all(&pair, &AttemptError::Stopping));
-            if matches!(self.pairs.state(&pair), Some(State::AwaitingSlot { .. })) {
+            if matches!(self.pairs.state(&pair), Some(State::AwaitingSlot { .. } | State::Claiming { .. })) {
                 self.remove(&pair);
             }
         }

@@ -10,6 +10,7 @@ mod messages;
 mod refusal;
 mod registration;
 mod restore;
+mod seating;
 mod sessions;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -23,19 +24,21 @@ use xmpp::{
 use self::{
     accounts::Accounts,
     registration::Registration,
+    seating::Seating,
     sessions::{Session, Way},
 };
 pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
-        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, Known, LogAccount, Report,
-        Restore, ShowComponents, ShowDomain, ShowSessions,
+        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, FinishSeats, Known,
+        LogAccount, Report, Restore, ShowComponents, ShowDomain, ShowSessions,
     },
 };
 use crate::{
     flow::{
-        account::Outcome,
+        account::{Outcome, Totals},
         batch::{self, Batch, ReadPermit},
+        claims::Claims,
         journal::{Places, Writer},
         route::{Ingress, Return, Route},
     },
@@ -47,7 +50,7 @@ use crate::{
     },
     streams::{component, outgoing},
 };
-use mailbox::{Mailbox, Queued, Refused, panic_guard::PanicGuard};
+use mailbox::{Mailbox, Meter, Queued, Refused, panic_guard::PanicGuard, workers::Workers};
 
 /// The actor.
 pub struct Router {
@@ -60,6 +63,7 @@ pub struct Router {
     mailroom: Mailbox<Mailroom>,
     service: Mailbox<Service>,
     journal: Option<Writer>,
+    seats: Option<Seating>,
     accounts: Accounts,
     _guard: PanicGuard,
 }
@@ -75,6 +79,23 @@ pub struct Receivers {
     pub service: Mailbox<Service>,
     /// Reserves the places of stanzas in the journal, if there is one.
     pub(crate) journal: Option<Writer>,
+    /// Knows which components are connected to other nodes. `None`: the node is alone.
+    pub(crate) seats: Option<Seats>,
+    /// The account of all domains. The ferries count in it what they carry for other nodes.
+    pub account: Arc<Totals>,
+}
+
+/// The other nodes, as far as the router needs them.
+#[derive(Clone, Debug)]
+pub(crate) struct Seats {
+    /// Decides to which node a component is connected.
+    pub(crate) claims: Claims,
+    /// The threads of the relays to components of other nodes.
+    pub(crate) workers: Workers,
+    /// Counts them and their mailboxes.
+    pub(crate) relays: Arc<Meter>,
+    /// The mailboxes that they report to.
+    pub(crate) owners: component::RelayOwners,
 }
 
 /// Serves a local domain.
@@ -97,13 +118,13 @@ impl Router {
         guard: PanicGuard,
     ) -> Self {
         let accounts = Accounts {
-            all: Arc::default(),
+            all: Arc::clone(&receivers.account),
             by_domain: HashMap::new(),
             interval: log_account,
             logged: None,
             recorder,
         };
-        let Receivers { promise, mailroom, service, journal } = receivers;
+        let Receivers { promise, mailroom, service, journal, seats, .. } = receivers;
         let mut router = Self {
             local: Served::default(),
             components: HashMap::new(),
@@ -112,6 +133,7 @@ impl Router {
             mailroom,
             service,
             journal,
+            seats: seats.map(Seating::new),
             accounts,
             _guard: guard,
         };
@@ -125,6 +147,13 @@ impl Router {
         self.reserve_places(&mut batch);
         match self.local.get(&batch.to) {
             Some(Local::Component(name)) => {
+                if let Some(node) = batch.receipt.node()
+                    && self.is_at(name, node)
+                {
+                    let name = name.clone();
+                    self.leave_seat(&name);
+                    return self.keep(batch);
+                }
                 let direct = self.components.get(name).and_then(Registration::direct);
                 let Some(component) = direct else { return self.keep(batch) };
                 let sent = if batch.returning {
@@ -162,7 +191,7 @@ impl Router {
     fn send(&mut self, batch: Batch) {
         let pair = batch.pair();
         let session = match self.sessions.get(&pair) {
-            Some(Session { mailbox, way: Way::Direct }) => mailbox,
+            Some(Session { carrier, way: Way::Direct }) => carrier,
             Some(Session { way: Way::ThroughPromise, .. }) | None => return self.queue(batch),
         };
         match session.tell(outgoing::Send { batch }) {
@@ -296,7 +325,7 @@ impl Handler<Queued<Adopt>> for Router {
         self.set_local(domains, components);
         for session in self.sessions.values() {
             // A session that has just ended does not need it.
-            let _ = session.mailbox.signal(sessions.clone());
+            let _ = session.carrier.signal(sessions.clone());
         }
     }
 }
@@ -311,6 +340,7 @@ impl Handler<Queued<Report>> for Router {
             let is_connected = |name| self.components.get(name).is_some_and(Registration::is_connected);
             let served_by = match local {
                 Local::Node => "the node",
+                Local::Component(component) if self.is_elsewhere(component) => "a component of another node",
                 Local::Component(component) if is_connected(component) => "a component",
                 Local::Component(_) => "a component that is not connected",
             };

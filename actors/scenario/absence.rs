@@ -6,6 +6,7 @@ mod overflow;
 mod presence;
 mod races;
 mod schedules;
+mod seats;
 mod slow;
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
     *,
 };
 use crate::{
-    fixture::{ABSENCE, Core, each_its_own, environment, known, start_component, start_core},
+    fixture::{ABSENCE, Beside, Core, each_its_own, environment, known, start_component, start_core},
     flow::account::Outcome,
     routing::mailroom,
     settings::{Absence, Conflict},
@@ -69,6 +70,11 @@ impl House {
     }
 
     fn of_names(names: Vec<(Domain, Conflict, Absence)>, journal: Option<journal::Store>) -> Self {
+        Self::beside(names, Beside { journal, ..Beside::default() })
+    }
+
+    fn beside(names: Vec<(Domain, Conflict, Absence)>, beside: Beside) -> Self {
+        let journal = beside.journal.clone();
         let remotes = Remotes {
             behaviour: watch::Sender::new(Behaviour::default()),
             dials: Arc::default(),
@@ -86,7 +92,7 @@ impl House {
             bounds(),
             CAPACITY,
             RecorderHandle::disabled(),
-            journal.clone(),
+            beside,
         );
         Self { core, names, meter: Meter::new("component", CAPACITY, None), journal }
     }
@@ -139,6 +145,7 @@ impl House {
             Outcome::Expired,
             Outcome::Dropped,
             Outcome::Kept,
+            Outcome::Relayed,
         ];
         let settled: u64 = outcomes.into_iter().map(|outcome| account.settled(outcome).stanzas).sum();
         assert_eq!(account.taken().stanzas, settled + account.waiting().stanzas, "{account:?}");

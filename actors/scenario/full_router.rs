@@ -48,7 +48,7 @@ async fn a_full_router_holds_back_the_count_and_takes_everything_later() {
         Router::new(
             [],
             [known],
-            Receivers { promise, mailroom, service, journal: None },
+            Receivers { promise, mailroom, service, journal: None, seats: None, account: Arc::default() },
             None,
             recorder,
             guard,

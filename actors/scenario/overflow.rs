@@ -14,7 +14,8 @@ use crate::flow::account::Outcome;
 
 impl Node {
     async fn start_over(disk: &Disk, bounds: settings::Promise, behaviour: Behaviour) -> Self {
-        Self::start_with_journal(64 * 1024, bounds, behaviour, Some(disk.store.clone())).await
+        let beside = fixture::Beside { journal: Some(disk.store.clone()), ..fixture::Beside::default() };
+        Self::start_beside(64 * 1024, bounds, behaviour, beside).await
     }
 
     /// The queue for b.example.

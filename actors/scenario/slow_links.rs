@@ -1,7 +1,7 @@
 //! Links whose peers read slowly: their sources are not paused, and what comes keeps its order through every change of
 //! hands between router, promise and session.
 
-mod races;
+pub(super) mod races;
 
 use super::{remotes::Acks, *};
 use crate::flow::{account::Outcome, outbox};

@@ -71,6 +71,9 @@ causes! {
     OVERLOADED = "node-overloaded", Local, "none",
         "see refused= in the mailbox lines of the log of this node, or raise limits.max_dials_hanging",
         "This node is overloaded: see refused= in the mailbox lines of its log, or raise limits.max_dials_hanging.";
+    NODES_UNREACHABLE = "nodes-unreachable", Local, "the section cluster of the configuration",
+        "see why this node does not reach the broker of its cluster: the log has the reason",
+        "This node does not reach the broker of its cluster; its log has the reason.";
     CROWDED = "address-crowded", Either, "limits.max_dials_per_address of the configuration",
         "find out why connections to that address are slow, or raise limits.max_dials_per_address of this node",
         "Connections to that address are opened too slowly; find out why, or raise limits.max_dials_per_address.";

@@ -11,6 +11,7 @@ mod messages;
 mod ping;
 mod rate;
 mod reload;
+mod seat_relay;
 mod show;
 mod supply;
 
@@ -40,9 +41,9 @@ use self::{
 pub use self::{
     log_limits::LogLimits,
     messages::{
-        Adopt, Answered, BindDecided, BindRequested, Congested, Dismiss, Drain, Expel, Forbid, GiveWay, Gone,
-        Open, Presence, PresenceSent, Prove, Pull, Rejected, Requested, Retire, Returned, Send, SendPortion,
-        Show,
+        Adopt, Answered, BindDecided, BindRequested, Congested, Dismiss, Drain, Expel, Finish, Forbid,
+        GiveWay, Gone, Open, Presence, PresenceSent, Prove, Pull, Rejected, Requested, Retire, Returned,
+        Send, SendPortion, Show,
     },
 };
 use crate::{
@@ -58,7 +59,9 @@ use crate::{
     settings::Rate,
     streams::{
         accepted::{self, Caller},
+        carrier,
         connection::{self, Connection, Intake, WHOLE_CHUNK},
+        relay::Custody,
     },
 };
 use mailbox::{Mailbox, Outlet, Queued, drain};
@@ -138,6 +141,33 @@ pub struct Accepted {
     pub caller: Caller,
     /// Its encryption, if it has one.
     pub tls: Option<TlsReport>,
+}
+
+/// The mailboxes that the relay of a component reports to.
+#[derive(Clone, Debug)]
+pub struct RelayOwners {
+    /// The router: the end of the relay.
+    pub gone: Outlet<Gone>,
+    /// The router: as much is unsettled as may be.
+    pub congested: Outlet<Congested>,
+    /// The mailroom: requests for portions.
+    pub requested: Outlet<Requested>,
+    /// The mailroom: stanzas that were not settled.
+    pub returned: Outlet<Returned>,
+    /// Takes what waits for a while; `None`: it is in memory only.
+    pub journal: Option<Keeping>,
+}
+
+/// The connection of a component, or the relay to the node to which it is connected.
+pub(crate) type Carrier = carrier::Carrier<Component, SeatRelay>;
+
+/// The relay of one component: it takes the place of the connection, which is to another node.
+pub struct SeatRelay {
+    name: Domain,
+    own: Mailbox<Self>,
+    owners: RelayOwners,
+    custody: Custody,
+    state: seat_relay::State,
 }
 
 /// The actor of one component connection.
@@ -331,10 +361,10 @@ impl Drop for Component {
             && self.binding.was_bound()
             && let Some(name) = self.binding.name().cloned()
         {
-            let (component, reason) = (self.own.clone(), "internal error of this node".to_owned());
+            let (component, reason) = (self.own.clone().into(), "internal error of this node".to_owned());
             let _ = self.environment.owners.gone.signal(Gone { name: name.clone(), component, reason });
             // The mailroom may await what this connection has not written.
-            let _ = self.environment.owners.returned.signal(Returned::nothing(name, self.own.clone()));
+            let _ = self.environment.owners.returned.signal(Returned::nothing(name, self.own.clone().into()));
         }
         let ended = accepted::Ended { caller: self.caller, is_expected: false };
         let _ = self.environment.ended.signal(ended);

@@ -23,6 +23,7 @@ mod loss_answers;
 mod messages;
 mod owners;
 mod portions;
+mod relay;
 mod reload;
 mod show;
 mod shutdown;
@@ -45,7 +46,7 @@ pub(crate) use self::{
     messages::{
         Abandon, Closed, Congested, Dismiss, Established, Failed, Finish, Flush, Forbid, GiveWay, GivenBack,
         Handled, Interruption, Open, Pull, Requested, Retire, Returned, Send, SendFirst, SendPortion, Show,
-        Stopped,
+        Stopped, Yield,
     },
     owners::Owners,
 };
@@ -54,10 +55,22 @@ use crate::{
     dial::attempt::PendingDial,
     flow::{batch::ReadPermit, link, outbox::Timer},
     observe::metrics::MetricsHandle,
-    streams::connection::WHOLE_CHUNK,
+    streams::{carrier, connection::WHOLE_CHUNK, relay::Custody},
 };
 use mailbox::{Mailbox, Queued};
 use status::event::Event;
+
+/// The session of a pair, or the relay to the node that has it.
+pub(crate) type Carrier = carrier::Carrier<Outgoing, Relay>;
+
+/// The relay of one domain pair: it takes the place of the session, whose link another node has.
+pub struct Relay {
+    pair: DomainPair,
+    own: Mailbox<Self>,
+    owners: Owners,
+    custody: Custody,
+    state: relay::State,
+}
 
 /// The actor of one domain pair.
 pub struct Outgoing {

@@ -263,6 +263,7 @@ fn state(state: LinkState) -> &'static str {
 pub(crate) fn wait(queue: &QueueReport) -> Cell {
     match queue.state {
         QueueState::Turn => Cell::with_short("waiting for a slot", "no slot"),
+        QueueState::Claim => Cell::with_short("asking the other nodes", "asking nodes"),
         QueueState::Attempt => "connecting".into(),
         QueueState::Handover => Cell::with_short("connected, being sent", "being sent"),
         QueueState::Slow => Cell::with_short("connected, read slowly", "read slowly"),

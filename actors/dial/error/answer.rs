@@ -24,6 +24,7 @@ impl AttemptError {
             Self::Stopping
             | Self::Late
             | Self::ShortLived
+            | Self::NodesUnreachable
             | Self::Dns(_)
             | Self::TlsForbidden
             | Self::Connect(_)
@@ -58,6 +59,7 @@ impl AttemptError {
             Self::Stopping
             | Self::Late
             | Self::ShortLived
+            | Self::NodesUnreachable
             | Self::Crowded(_)
             | Self::Dns(_)
             | Self::TlsForbidden

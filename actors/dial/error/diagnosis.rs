@@ -59,6 +59,7 @@ impl AttemptError {
             Self::Late => &cause::LATE,
             Self::ShortLived => &cause::SHORT_LIVED,
             Self::Overloaded => &cause::OVERLOADED,
+            Self::NodesUnreachable => &cause::NODES_UNREACHABLE,
             Self::Crowded(_) => &cause::CROWDED,
             Self::Crashed => &cause::INTERNAL,
             Self::Loop(_) => &cause::LOOP,

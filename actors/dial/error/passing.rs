@@ -28,6 +28,7 @@ impl AttemptError {
             | Self::Stopping
             | Self::Late
             | Self::Overloaded
+            | Self::NodesUnreachable
             | Self::Crowded(_)
             | Self::Dns(_)
             | Self::TlsForbidden

@@ -31,6 +31,7 @@ impl fmt::Display for AttemptError {
             Self::Late => f.write_str("no connection could be established in time"),
             Self::ShortLived => f.write_str("the remote server closes every connection immediately"),
             Self::Overloaded => f.write_str("this server makes too many connections at the moment"),
+            Self::NodesUnreachable => f.write_str("the other nodes of this cluster cannot be reached"),
             Self::Crowded(address) => write!(f, "too many connection attempts to {address} are waiting"),
             Self::Dns(failure) if failure.is_definitive() => failure.fmt(f),
             Self::Dns(failure) => write!(f, "DNS lookup failed: {failure}"),

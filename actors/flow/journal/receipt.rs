@@ -120,6 +120,11 @@ impl Receipt {
         }
     }
 
+    /// Whether somebody waits for it.
+    pub(crate) fn is_held(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
     /// Whether another node keeps the stanza until it is settled.
     pub(crate) fn is_of_a_parcel(&self) -> bool {
         matches!(self, Self::Parcel(_))

@@ -1,5 +1,7 @@
 //! An item of an outbox.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use crate::flow::batch::Kept;
@@ -34,12 +36,21 @@ impl Item {
         }
     }
 
-    /// Whether it is a stanza that was taken in from a stream.
+    /// Whether it is a stanza that was taken in from a stream, of this node or of another.
     pub(super) fn is_taken(&self) -> bool {
+        self.kept().is_some_and(|kept| kept.taken || kept.receipt.is_of_a_parcel())
+    }
+
+    /// Whether it may be written now. False: another node takes the stanza back.
+    pub(super) fn is_admitted(&self, now: Instant) -> bool {
+        self.kept().is_none_or(|kept| kept.receipt.admits(now))
+    }
+
+    fn kept(&self) -> Option<&Kept> {
         match self {
-            Self::Stanza(kept) => kept.taken,
-            Self::Recast(recast) => recast.0.taken,
-            Self::Raw(_) => false,
+            Self::Stanza(kept) => Some(kept),
+            Self::Recast(recast) => Some(&recast.0),
+            Self::Raw(_) => None,
         }
     }
 

@@ -216,6 +216,8 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
         ("outgoing", "established", router.sessions as u64),
         ("outgoing", "handing-over", promise.handing_over),
         ("outgoing", "slow", promise.slow),
+        ("outgoing", "claiming", promise.claiming),
+        ("outgoing", "relayed", router.relays as u64),
         ("outgoing", "connecting", promise.attempting),
         ("outgoing", "queued", promise.awaiting_slot),
         ("outgoing", "closing", promise.awaiting_return),

@@ -35,6 +35,8 @@ pub enum AttemptResult {
     Late,
     /// The records of the remote domain point to this node.
     Loop,
+    /// The other nodes of the cluster cannot be reached.
+    NodesUnreachable,
     /// The domain does not exist, or has no XMPP service.
     NoSuchDomain,
     /// This node has too many attempts or too much load.
@@ -76,6 +78,7 @@ impl AttemptResult {
             Self::Established => "established",
             Self::Late => "late",
             Self::Loop => "loop",
+            Self::NodesUnreachable => "nodes-unreachable",
             Self::NoSuchDomain => "no-such-domain",
             Self::Overloaded => "overloaded",
             Self::ShortLived => "short-lived",

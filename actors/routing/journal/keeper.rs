@@ -166,7 +166,9 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
         let (mut leaving, mut rest) = (Vec::new(), Vec::new());
         let mut group = self.store.keeping.writer.group(self.waits);
         for mut batch in batches {
-            let mut kept = batch.extract(is_worth_keeping);
+            // What another node has lent is in the journal of that node.
+            let is_own = !batch.receipt.is_of_a_parcel();
+            let mut kept = batch.extract(|stanza| is_own && is_worth_keeping(stanza));
             let flags = Flags { may_have_arrived: kept.sends.may_have_arrived, ..Flags::default() };
             let (mut written, since) = (Amount::default(), kept.since);
             let is_taken = kept.entry.held().stanzas > 0;

@@ -12,15 +12,19 @@ use super::{
 };
 use crate::{
     flow::{account::Outcome, batch::Batch},
-    streams::component::{self, Component, Open, Retire, SendPortion},
+    streams::component::{self, Carrier, Open, Retire, SendPortion},
 };
-use mailbox::{Mailbox, Queued};
+use mailbox::Queued;
 
 impl Mailroom {
     /// Answers the request of a connection, if there is one: with a portion, or with the end of the handover. Gives whether
     /// it was a portion.
     pub(super) fn supply(&mut self, name: &Domain) -> bool {
         let Some(seat) = self.seats.get_mut(name) else { return false };
+        if let Some((component, portion)) = seat.take_ahead() {
+            self.send_ahead(name, &component, portion);
+            return true;
+        }
         let (has_portion, is_empty) = (!seat.queue.is_empty(), seat.is_empty());
         let State::Supplied(supplied) = &mut seat.state else { return false };
         if !has_portion && !is_empty {
@@ -55,7 +59,7 @@ impl Mailroom {
     }
 
     /// Sends stanzas to a connection before it is open. If it has panicked, they wait for the next one.
-    fn send(&mut self, name: &Domain, component: &Mailbox<Component>, mut batches: Vec<Batch>) {
+    fn send(&mut self, name: &Domain, component: &Carrier, mut batches: Vec<Batch>) {
         let now = clock::now();
         if let Some(seat) = self.seats.get_mut(name) {
             batches.iter_mut().for_each(|batch| stamp_kept(batch, &seat.rules, now));
@@ -66,6 +70,25 @@ impl Mailroom {
         if let Err(refused) = component.signal(SendPortion { batches }) {
             self.seats.put_back(name, refused.into_inner().batches);
         }
+    }
+
+    /// Sends stanzas of other nodes to a connection that gets nothing of this node before a relay has returned.
+    fn send_ahead(&mut self, name: &Domain, component: &Carrier, batches: Vec<Batch>) {
+        if let Err(refused) = component.signal(SendPortion { batches })
+            && let Some(seat) = self.seats.get_mut(name)
+        {
+            seat.ahead.splice(..0, refused.into_inner().batches);
+        }
+    }
+
+    /// Keeps a batch of another node ahead of the queue, if the return of a relay is awaited. Gives it back otherwise.
+    pub(super) fn keep_ahead(&mut self, name: &Domain, mut batch: Batch) -> Option<Batch> {
+        let seat = self.seats.get_mut(name).filter(|seat| seat.awaits_relay());
+        let Some(seat) = seat.filter(|_| batch.receipt.is_of_a_parcel()) else { return Some(batch) };
+        batch.release();
+        seat.ahead.push(batch);
+        self.look_after(name);
+        None
     }
 
     /// Puts back what a connection returned. A stanza that was written several times in vain is answered.
@@ -79,6 +102,7 @@ impl Mailroom {
             stamp_repeated(batch);
         }
         again.extend(unwritten);
+        again.splice(..0, self.seats.take_ahead(name));
         let stanzas: usize = again.iter().map(|batch| batch.stanzas.len()).sum();
         if stanzas > 0 {
             log::info!(
@@ -171,7 +195,9 @@ impl Handler<Queued<component::Returned>> for Mailroom {
         let reason = match absence {
             None => Some(Reason::Removed),
             Some(Some(_)) if self.stopping => {
-                self.leave_or_answer(mark_doubtful(doubtful, unwritten));
+                let mut left = self.seats.take_ahead(&name);
+                left.extend(mark_doubtful(doubtful, unwritten));
+                self.leave_or_answer(left);
                 return;
             }
             // A name that was removed and added again.

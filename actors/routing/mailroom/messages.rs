@@ -7,9 +7,9 @@ use crate::{
     flow::batch::{Batch, ReadPermit},
     routing::journal,
     settings::Absence,
-    streams::component::Component,
+    streams::component::Carrier,
 };
-use mailbox::{Mailbox, Outlet, drain};
+use mailbox::{Outlet, drain};
 use status::{amount::Amount, report::Seconds};
 
 /// Keep these stanzas until a connection of the component asks for them.
@@ -25,7 +25,7 @@ pub struct TakeOver {
     /// The name.
     pub name: Domain,
     /// The connection.
-    pub component: Mailbox<Component>,
+    pub component: Carrier,
 }
 
 /// The router sends to the connection itself from now on: this is its last message until the next [`TakeOver`].
@@ -34,7 +34,7 @@ pub struct Release {
     /// The name.
     pub name: Domain,
     /// The connection.
-    pub component: Mailbox<Component>,
+    pub component: Carrier,
 }
 
 /// A connection no longer serves the name, and the router sends nothing to it: have it retire. It returns the stanzas
@@ -44,7 +44,7 @@ pub struct Expect {
     /// The name.
     pub name: Domain,
     /// The connection.
-    pub component: Mailbox<Component>,
+    pub component: Carrier,
 }
 
 /// Leave in the journal, or answer, what waits and what comes for components that are not connected: the node stops.
@@ -107,7 +107,7 @@ pub struct HandedOver {
     /// The name.
     pub name: Domain,
     /// The connection.
-    pub component: Mailbox<Component>,
+    pub component: Carrier,
 }
 
 /// Stanzas were answered because the component is not connected.

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    flow::batch::ReadPermit,
+    flow::batch::{Batch, ReadPermit},
     routing::{overflow::Overflow, queue::Queue},
     settings::Absence,
-    streams::component::Component,
+    streams::component::Carrier,
 };
-use mailbox::Mailbox;
 use status::amount::Amount;
 
 /// The seat of one component.
@@ -17,6 +16,9 @@ pub(super) struct Seat {
     pub(super) queue: Queue,
     /// The part of the queue for which there is no room in memory: behind all that is there.
     pub(super) overflow: Overflow,
+    /// Stanzas of other nodes that came while the return of a relay is awaited. They are older than the queue: this node has
+    /// sent them to the node where the component was, or a third one has. The budgets of their relays bound them.
+    pub(super) ahead: Vec<Batch>,
     pub(super) rules: Absence,
     pub(super) state: State,
     /// When the last connection ended; before the first one, when the name became known.
@@ -33,20 +35,20 @@ pub(super) enum State {
     /// A connection has ended, and returns what it has not written.
     AwaitingReturn {
         /// That connection.
-        of: Mailbox<Component>,
+        of: Carrier,
         /// The connection that serves the name meanwhile.
         next: Option<Supplied>,
     },
     /// A connection gets what waits as it asks for it.
     Supplied(Supplied),
     /// The router sends to this connection itself.
-    Direct(Mailbox<Component>),
+    Direct(Carrier),
 }
 
 /// A connection that gets its stanzas from here.
 #[derive(Debug)]
 pub(super) struct Supplied {
-    pub(super) component: Mailbox<Component>,
+    pub(super) component: Carrier,
     /// Bytes that it has asked for, if it waits for an answer.
     pub(super) asked: Option<usize>,
     /// The router has been told that nothing waits.
@@ -73,6 +75,7 @@ impl Seat {
         Self {
             queue: Queue::new(),
             overflow: Overflow::default(),
+            ahead: Vec::new(),
             rules,
             state: State::Absent,
             absent_since: now,
@@ -121,8 +124,30 @@ impl Seat {
         stanzas > self.rules.max_stanzas as u64 || bytes > self.rules.max_bytes as u64
     }
 
+    /// Whether the return of a relay is awaited, so that stanzas of other nodes go ahead of the queue.
+    pub(super) fn awaits_relay(&self) -> bool {
+        matches!(&self.state, State::AwaitingReturn { of, .. } if of.node().is_some())
+    }
+
+    /// Takes the first stanzas that go ahead, of about so many bytes, if a connection has asked for some. Gives the
+    /// connection.
+    pub(super) fn take_ahead(&mut self) -> Option<(Carrier, Vec<Batch>)> {
+        let State::AwaitingReturn { next: Some(next), .. } = &mut self.state else { return None };
+        if self.ahead.is_empty() {
+            return None;
+        }
+        let (room, mut bytes) = (next.asked.take()?, 0);
+        let beyond = self.ahead.iter().position(|batch| {
+            let is_beyond = bytes >= room;
+            bytes += batch.amount().bytes as usize;
+            is_beyond
+        });
+        let behind = self.ahead.split_off(beyond.unwrap_or(self.ahead.len()));
+        Some((next.component.clone(), std::mem::replace(&mut self.ahead, behind)))
+    }
+
     /// A connection serves the name, and gets its stanzas from here.
-    pub(super) fn take_over(&mut self, component: Mailbox<Component>, now: Instant) {
+    pub(super) fn take_over(&mut self, component: Carrier, now: Instant) {
         let absence = self.absence(now);
         let supplied = Supplied { component, asked: None, is_handed_over: false, absence, stanzas: 0 };
         self.state = match std::mem::replace(&mut self.state, State::Absent) {
@@ -132,7 +157,7 @@ impl Seat {
     }
 
     /// The connection, if it gets its stanzas from here.
-    pub(super) fn supplied(&mut self, component: &Mailbox<Component>) -> Option<&mut Supplied> {
+    pub(super) fn supplied(&mut self, component: &Carrier) -> Option<&mut Supplied> {
         let (State::Supplied(supplied) | State::AwaitingReturn { next: Some(supplied), .. }) =
             &mut self.state
         else {
@@ -143,7 +168,7 @@ impl Seat {
 
     /// The connection that has been given everything and is not open yet: only stanzas that cross the end of the handover
     /// come for it.
-    pub(super) fn handed_over(&self) -> Option<&Mailbox<Component>> {
+    pub(super) fn handed_over(&self) -> Option<&Carrier> {
         match &self.state {
             State::Supplied(supplied) if supplied.is_handed_over => Some(&supplied.component),
             State::Supplied(_) | State::Absent | State::AwaitingReturn { .. } | State::Direct(_) => None,
@@ -151,7 +176,7 @@ impl Seat {
     }
 
     /// A connection no longer serves the name. `returns`: it returns what it has not written.
-    pub(super) fn lose(&mut self, component: &Mailbox<Component>, returns: bool, now: Instant) {
+    pub(super) fn lose(&mut self, component: &Carrier, returns: bool, now: Instant) {
         match &mut self.state {
             // It got nothing yet.
             State::AwaitingReturn { next, .. } => {
@@ -176,7 +201,7 @@ impl Seat {
     }
 
     /// The stanzas of this connection have returned. False: they were not expected.
-    pub(super) fn end_return(&mut self, component: &Mailbox<Component>) -> bool {
+    pub(super) fn end_return(&mut self, component: &Carrier) -> bool {
         let State::AwaitingReturn { of, next } = &mut self.state else { return false };
         if !of.is(component) {
             return false;

@@ -109,7 +109,9 @@ impl Seats {
         }
         let gone = before.into_iter().map(|(name, mut seat)| {
             self.total.replace(Footprint::of(&seat.queue, &seat.overflow), Footprint::default());
-            Gone { name, batches: seat.queue.take_all(), overflow: seat.overflow.take_all() }
+            let mut batches = std::mem::take(&mut seat.ahead);
+            batches.extend(seat.queue.take_all());
+            Gone { name, batches, overflow: seat.overflow.take_all() }
         });
         gone.collect()
     }
@@ -168,6 +170,11 @@ impl Seats {
     /// Offers everything to the journal once more.
     pub(super) fn offer_again(&mut self) {
         self.known.values_mut().for_each(|seat| seat.queue.offer_again());
+    }
+
+    /// Takes out the stanzas of other nodes that go ahead of the queue.
+    pub(super) fn take_ahead(&mut self, name: &Domain) -> Vec<Batch> {
+        self.get_mut(name).map(|seat| std::mem::take(&mut seat.ahead)).unwrap_or_default()
     }
 
     /// Takes out all stanzas, in order.

@@ -32,7 +32,7 @@ impl Promise {
 
     /// The same; the attempt holds its slot during the `delay`.
     pub(super) fn begin_after(&mut self, pair: &DomainPair, requested: bool, delay: Duration) {
-        if !self.pairs.contains(pair) {
+        if !self.pairs.contains(pair) || self.claims_first(pair, requested, delay) {
             return;
         }
         let state = if self.slots.acquire(pair, self.schedule.failures(pair), clock::now()) {
@@ -47,7 +47,16 @@ impl Promise {
     fn start_session(&self, pair: &DomainPair, delay: Duration) -> Mailbox<Outgoing> {
         let lost = self.pairs.lost(pair).filter(|_| self.waiting.has_open(pair)).cloned();
         let dialing = PendingDial { delay, ..self.dial.dial(pair, lost) };
-        let owners = outgoing::Owners {
+        let owners = self.owners_of_sessions();
+        let pair = pair.clone();
+        self.workers.start_actor(&self.outgoing, &pair.to_string(), move |own| {
+            Outgoing::new(pair, dialing, owners, own)
+        })
+    }
+
+    /// The mailboxes that sessions and relays report to.
+    pub(super) fn owners_of_sessions(&self) -> outgoing::Owners {
+        outgoing::Owners {
             attempt: attempt::Owner { waiting: self.own.outlet(), resumed: self.own.outlet() },
             established: self.own.outlet(),
             failed: self.own.outlet(),
@@ -61,11 +70,7 @@ impl Promise {
             routes: self.owners.routes.clone(),
             recorder: self.owners.recorder.clone(),
             journal: self.owners.journal.as_ref().map(|store| store.keeping.clone()),
-        };
-        let pair = pair.clone();
-        self.workers.start_actor(&self.outgoing, &pair.to_string(), move |own| {
-            Outgoing::new(pair, dialing, owners, own)
-        })
+        }
     }
 
     /// Frees the slot of an attempt that has ended.
@@ -125,7 +130,13 @@ impl Promise {
                     self.slots.prefer(&pair);
                 }
                 Some(State::Attempting(_) | State::AwaitingReturn) => self.schedule.remote_seen(&pair),
-                Some(State::AwaitingSlot { .. } | State::HandingOver(_) | State::Slow(_)) | None => {}
+                Some(
+                    State::Claiming { .. }
+                    | State::AwaitingSlot { .. }
+                    | State::HandingOver(_)
+                    | State::Slow(_),
+                )
+                | None => {}
             }
         }
     }
@@ -154,6 +165,18 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
             self.attempt_ended(&pair);
             return self.begin(&pair, false);
         }
+        if self.has_lost_claim(&pair) && !self.stopping && !self.waiting.is_idle(&pair) {
+            // Another node has the link: its claim decides, not this failure.
+            self.attempt_ended(&pair);
+            return self.begin(&pair, false);
+        }
+        self.failed(pair, failure);
+    }
+}
+
+impl Promise {
+    /// There is no link, for this reason. Answers what need not wait for one, and begins a pause.
+    pub(super) fn failed(&mut self, pair: DomainPair, failure: AttemptError) {
         let failure = failure.after(self.schedule.last_failure(&pair));
         if self.retries_since_seen(&pair, &failure) {
             // The next pair that waits goes first.

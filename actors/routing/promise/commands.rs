@@ -43,6 +43,7 @@ impl Promise {
     fn report(&self, pair: &DomainPair, known: &Pair) -> report::QueueReport {
         let (state, next_attempt) = match known.state {
             State::AwaitingSlot { .. } => (QueueState::Turn, None),
+            State::Claiming { .. } => (QueueState::Claim, None),
             State::Attempting(_) => (QueueState::Attempt, None),
             State::HandingOver(_) => (QueueState::Handover, None),
             State::Slow(_) => (QueueState::Slow, None),

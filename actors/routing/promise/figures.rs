@@ -20,6 +20,8 @@ pub struct ShowFigures {
 pub struct Figures {
     /// Waiting for a slot for their attempt.
     pub awaiting_slot: u64,
+    /// Waiting for the answer which node of the cluster has the link.
+    pub claiming: u64,
     /// With an attempt under way.
     pub attempting: u64,
     /// With a session that is being given what waited.
@@ -43,6 +45,7 @@ impl Handler<Queued<ShowFigures>> for Promise {
         for (pair, known) in self.pairs.iter() {
             let state = match &known.state {
                 State::AwaitingSlot { .. } => &mut figures.awaiting_slot,
+                State::Claiming { .. } => &mut figures.claiming,
                 State::Attempting(_) => &mut figures.attempting,
                 State::HandingOver(_) => &mut figures.handing_over,
                 State::Slow(_) => &mut figures.slow,

@@ -9,9 +9,9 @@ use super::{Expect, LOG, Promise, Release, State, waiting::LeftBehind};
 use crate::{
     dial::{backoff, error::AttemptError},
     flow::{account::Outcome, batch::Batch, outbox},
-    streams::outgoing::{self, Outgoing},
+    streams::outgoing::{self, Carrier, Handled},
 };
-use mailbox::{Mailbox, Queued};
+use mailbox::Queued;
 use status::{
     display::millis,
     event::{Event, EventKind},
@@ -22,30 +22,39 @@ impl Handler<Queued<outgoing::Established>> for Promise {
 
     fn handle(&mut self, established: Queued<outgoing::Established>, _: &mut Context<Self>) {
         let outgoing::Established { pair, session, handled } = established.into_message();
-        self.settle_open(&pair, handled);
-        if let Some(known) = self.pairs.get(&pair) {
-            let waiting = self.waiting.amount(&pair);
+        self.note_session(&pair, &session);
+        self.established(&pair, session, handled);
+        self.attempt_ended(&pair);
+    }
+}
+
+impl Promise {
+    /// There is a session, or a relay: gives it what waits.
+    pub(super) fn established(&mut self, pair: &DomainPair, session: Carrier, handled: Handled) {
+        self.settle_open(pair, handled);
+        if let Some(known) = self.pairs.get(pair) {
+            let waiting = self.waiting.amount(pair);
             log::info!(
                 target: LOG, pair:% = pair, stanzas = waiting.stanzas, waited:% = millis(known.since);
                 "handed over"
             );
             let stanzas = usize::try_from(waiting.stanzas).unwrap_or(usize::MAX);
-            self.record(&pair, Event::now(EventKind::HandedOver).of(stanzas));
-            if !self.permits(&pair) {
+            self.record(pair, Event::now(EventKind::HandedOver).of(stanzas));
+            if !self.permits(pair) {
                 let _ = session.signal(outgoing::Forbid);
             }
-            if waiting.bytes > outbox::BUDGET as u64 || self.waiting.has_overflow(&pair) {
-                self.schedule.connected(&pair);
-                self.link(&pair, &session);
+            self.yield_link(pair, &session);
+            if waiting.bytes > outbox::BUDGET as u64 || self.waiting.has_overflow(pair) {
+                self.schedule.connected(pair);
+                self.link(pair, &session);
             } else {
-                for batch in self.waiting.take_all(&pair) {
+                for batch in self.waiting.take_all(pair) {
                     send_first(&session, batch);
                 }
-                self.hand_over(&pair, session);
+                self.hand_over(pair, session);
                 self.admit_held(clock::now());
             }
         }
-        self.attempt_ended(&pair);
     }
 }
 
@@ -89,7 +98,8 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
 impl Promise {
     /// A session has given back what it has not written, or what was not acknowledged.
     pub(super) fn returned(&mut self, returned: outgoing::Returned) {
-        let outgoing::Returned { pair, open, interruption, batches, lived, carried, cut, tokens } = returned;
+        let outgoing::Returned { pair, open, interruption, batches, lived, carried, is_relay, cut, tokens } =
+            returned;
         if !matches!(self.pairs.state(&pair), Some(State::AwaitingReturn)) {
             // The session panicked, and the router has reported its return already.
             self.answer_in_doubt(open);
@@ -134,15 +144,16 @@ impl Promise {
         if ended_early.is_some_and(|lived| !self.may_dial_at_once(&pair, lived, carried)) {
             // RFC 6120 3.3: the pause grows; after a cut also when nothing waits.
             self.schedule.set_failures(&pair, failures);
-            if self.retries_since_seen(&pair, &AttemptError::ShortLived) {
+            let failure = if is_relay { AttemptError::NodesUnreachable } else { AttemptError::ShortLived };
+            if self.retries_since_seen(&pair, &failure) {
                 self.begin(&pair, false);
             } else {
-                self.pause(&pair, AttemptError::ShortLived);
+                self.pause(&pair, failure);
             }
         } else if idle {
             self.remove(&pair);
         } else {
-            let delay = lived.map_or(Duration::ZERO, |_| backoff::after_loss());
+            let delay = lived.filter(|_| !is_relay).map_or(Duration::ZERO, |_| backoff::after_loss());
             self.begin_after(&pair, false, delay);
         }
         self.plan(&pair);
@@ -157,7 +168,7 @@ impl Promise {
 
 /// Sends to a session before it is open. These stanzas were accepted once, so the session refuses none of
 /// them; its own budget bounds what it takes from the router.
-pub(super) fn send_first(session: &Mailbox<Outgoing>, batch: Batch) {
+pub(super) fn send_first(session: &Carrier, batch: Batch) {
     // If the session has panicked, the stanzas are lost and appear in the account as a difference.
     let _ = session.signal(outgoing::SendFirst { batch });
 }

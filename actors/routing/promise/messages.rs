@@ -1,5 +1,7 @@
 //! The messages of the promise, and the outlets to which it reports.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 use xmpp::{Domain, DomainPair};
 
@@ -7,14 +9,15 @@ use crate::{
     dial::attempt::Dial,
     flow::{
         batch::Batch,
+        claims::Claims,
         route::{Return, Route},
     },
     observe::recorder::RecorderHandle,
     routing::journal,
     settings::Promise as Bounds,
-    streams::outgoing::{self, Outgoing},
+    streams::outgoing::{self, Carrier},
 };
-use mailbox::{Mailbox, Outlet, drain};
+use mailbox::{Meter, Outlet, drain};
 use status::{amount::Amount, report};
 
 /// Keep these stanzas until there is a session for their pair.
@@ -37,7 +40,7 @@ pub struct TakeOver {
     /// The pair of the session.
     pub pair: DomainPair,
     /// The session.
-    pub session: Mailbox<Outgoing>,
+    pub session: Carrier,
 }
 
 /// A session has ended and returns the stanzas that it has not written. They go in front of the queue.
@@ -114,7 +117,7 @@ pub struct Fulfilled {
     /// The pair of the session.
     pub pair: DomainPair,
     /// Takes the stanzas of the pair from now on.
-    pub session: Mailbox<Outgoing>,
+    pub session: Carrier,
 }
 
 /// There is a session, which gets the stanzas of its pair from the promise, in portions.
@@ -123,7 +126,7 @@ pub struct Linked {
     /// The pair of the session.
     pub pair: DomainPair,
     /// The session.
-    pub session: Mailbox<Outgoing>,
+    pub session: Carrier,
 }
 
 /// A session that got portions has ended, and the promise has had it retire.
@@ -132,7 +135,7 @@ pub struct Unlinked {
     /// The pair of the session.
     pub pair: DomainPair,
     /// The session.
-    pub session: Mailbox<Outgoing>,
+    pub session: Carrier,
 }
 
 /// The receivers of the promise's events, and of those of the sessions that it starts.
@@ -154,6 +157,17 @@ pub struct Owners {
     pub routes: Outlet<Route>,
     /// Records the events of remote domains.
     pub recorder: RecorderHandle,
+    /// `None`: the node is alone, and makes all links itself.
+    pub(crate) cluster: Option<Cluster>,
     /// Takes what waits for a while, and confirms at the stop that it has everything; `None`: it is in memory only.
     pub(crate) journal: Option<journal::Store>,
+}
+
+/// The other nodes, as far as the promise needs them.
+#[derive(Clone, Debug)]
+pub(crate) struct Cluster {
+    /// Decides which node makes the link of a pair.
+    pub(crate) claims: Claims,
+    /// Counts the relays and their mailboxes.
+    pub(crate) relays: Arc<Meter>,
 }

@@ -22,9 +22,9 @@ use crate::{
         journal::{Confirmed, Fetched},
         overflow::{self, TakenOut},
     },
-    streams::outgoing::Outgoing,
+    streams::outgoing::Carrier,
 };
-use mailbox::{Mailbox, Queued};
+use mailbox::Queued;
 
 /// The way to the disk and back.
 pub(super) type Disk = overflow::Disk<DomainPair, Why>;
@@ -89,7 +89,7 @@ impl Promise {
     }
 
     /// Notes that a session waits for a portion that has to be read from the disk.
-    pub(super) fn await_refill(&mut self, pair: &DomainPair, session: Mailbox<Outgoing>, room: usize) {
+    pub(super) fn await_refill(&mut self, pair: &DomainPair, session: Carrier, room: usize) {
         self.pulls.insert(pair.clone(), (session, room));
     }
 

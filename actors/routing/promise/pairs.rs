@@ -1,13 +1,16 @@
 //! The pairs that have state, by pair and by remote domain.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use xmpp::{Domain, DomainPair};
 
 use crate::{
     dial::attempt::Lost,
     routing::capacity,
-    streams::outgoing::{Interruption, Outgoing},
+    streams::outgoing::{Carrier, Interruption, Outgoing},
 };
 use mailbox::Mailbox;
 
@@ -37,12 +40,21 @@ pub(super) enum State {
         /// An operator asked for the attempt: it is made even if nothing waits.
         requested: bool,
     },
+    /// The cluster is asked which node has the link.
+    Claiming {
+        /// The number of the claim.
+        number: u64,
+        /// As for a slot.
+        requested: bool,
+        /// The time until the attempt, if this node makes it.
+        delay: Duration,
+    },
     /// An attempt is under way.
     Attempting(Mailbox<Outgoing>),
     /// The session has been given everything that waited, and the router is being informed.
-    HandingOver(Mailbox<Outgoing>),
+    HandingOver(Carrier),
     /// The session asks for stanzas in portions, as its peer reads them.
-    Slow(Mailbox<Outgoing>),
+    Slow(Carrier),
     /// A session has ended and returns the stanzas that it has not written.
     AwaitingReturn,
     /// The last attempt failed. The schedule knows when the next one is made.
@@ -54,7 +66,11 @@ impl State {
     pub(super) fn is_linked(&self) -> bool {
         match self {
             Self::HandingOver(_) | Self::Slow(_) => true,
-            Self::AwaitingSlot { .. } | Self::Attempting(_) | Self::AwaitingReturn | Self::Pausing => false,
+            Self::Claiming { .. }
+            | Self::AwaitingSlot { .. }
+            | Self::Attempting(_)
+            | Self::AwaitingReturn
+            | Self::Pausing => false,
         }
     }
 }

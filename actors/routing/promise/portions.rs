@@ -9,14 +9,14 @@ use super::{Fulfilled, Linked, Promise, State, TakeOver, Unlinked, waiting::Left
 use crate::{
     dial::error::AttemptError,
     flow::account::Outcome,
-    streams::outgoing::{self, Outgoing, Returned},
+    streams::outgoing::{self, Carrier, Returned},
 };
-use mailbox::{Mailbox, Queued};
+use mailbox::Queued;
 
 impl Promise {
     /// A new session gets what waits in portions. The router gets its message before the session, so that it knows the
     /// session before that can report its end.
-    pub(super) fn link(&mut self, pair: &DomainPair, session: &Mailbox<Outgoing>) {
+    pub(super) fn link(&mut self, pair: &DomainPair, session: &Carrier) {
         self.enter(pair, State::Slow(session.clone()));
         // If the router is gone, the process ends.
         let _ = self.owners.linked.signal(Linked { pair: pair.clone(), session: session.clone() });
@@ -25,14 +25,14 @@ impl Promise {
     }
 
     /// The session has been given everything: informs the router.
-    pub(super) fn hand_over(&mut self, pair: &DomainPair, session: Mailbox<Outgoing>) {
+    pub(super) fn hand_over(&mut self, pair: &DomainPair, session: Carrier) {
         self.enter(pair, State::HandingOver(session.clone()));
         // If the router is gone, the process ends.
         let _ = self.owners.fulfilled.signal(Fulfilled { pair: pair.clone(), session });
     }
 
     /// Whether this session gets the stanzas of the pair in portions.
-    pub(super) fn gives_portions_to(&self, pair: &DomainPair, session: &Mailbox<Outgoing>) -> bool {
+    pub(super) fn gives_portions_to(&self, pair: &DomainPair, session: &Carrier) -> bool {
         matches!(self.pairs.state(pair), Some(State::Slow(known)) if known.is(session))
     }
 }
@@ -65,7 +65,7 @@ impl Handler<Queued<outgoing::Requested>> for Promise {
 
 impl Promise {
     /// Gives a session a portion, or hands over if nothing waits any more.
-    pub(super) fn give_portion(&mut self, pair: &DomainPair, session: Mailbox<Outgoing>, room: usize) {
+    pub(super) fn give_portion(&mut self, pair: &DomainPair, session: Carrier, room: usize) {
         let batches = self.waiting.take_portion(pair, room);
         if batches.is_empty() && self.waiting.has_overflow(pair) {
             // Order is kept: what is on the disk is in front of all that comes.

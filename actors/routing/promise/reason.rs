@@ -68,6 +68,7 @@ impl Promise {
             Some(State::Slow(_) | State::HandingOver(_)) => Reason::Slow,
             Some(State::AwaitingSlot { .. }) => failure.unwrap_or(Reason::NoSlot),
             Some(State::AwaitingReturn) => failure.unwrap_or(Reason::Lost),
+            Some(State::Claiming { .. }) => Reason::Failed(AttemptError::NodesUnreachable),
             Some(State::Attempting(_) | State::Pausing) | None => failure.unwrap_or(Reason::Unfinished),
         }
     }

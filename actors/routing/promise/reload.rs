@@ -27,18 +27,23 @@ impl Handler<Queued<Adopt>> for Promise {
                 Some(State::HandingOver(session) | State::Slow(session)) => {
                     drop(session.signal(outgoing::Forbid));
                 }
-                Some(State::AwaitingSlot { .. } | State::Pausing) => self.remove(&pair),
+                Some(State::Claiming { .. } | State::AwaitingSlot { .. } | State::Pausing) => {
+                    self.remove(&pair)
+                }
                 // Decided when the attempt ends or the stanzas return.
                 Some(State::Attempting(_) | State::AwaitingReturn) | None => {}
             }
         }
         if let Some(adopt) = self.dial.policies() {
             for (_, known) in self.pairs.iter() {
-                if let State::HandingOver(session) | State::Slow(session) | State::Attempting(session) =
-                    &known.state
-                {
-                    // A session that has just ended does not need it.
-                    let _ = session.signal(adopt.clone());
+                // A session that has just ended does not need it.
+                match &known.state {
+                    State::HandingOver(session) | State::Slow(session) => drop(session.signal(adopt.clone())),
+                    State::Attempting(session) => drop(session.signal(adopt.clone())),
+                    State::Claiming { .. }
+                    | State::AwaitingSlot { .. }
+                    | State::AwaitingReturn
+                    | State::Pausing => {}
                 }
             }
         }

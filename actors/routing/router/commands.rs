@@ -13,7 +13,9 @@ impl Router {
         &self,
         remote: Option<&Domain>,
     ) -> impl Iterator<Item = (&DomainPair, &Mailbox<Outgoing>)> {
-        let sessions = self.sessions.iter().map(|(pair, session)| (pair, &session.mailbox));
+        // A relay is no link: the node that has the link reports it, and closes it.
+        let sessions =
+            self.sessions.iter().filter_map(|(pair, session)| Some((pair, session.carrier.here()?)));
         sessions.filter(move |(pair, _)| remote.is_none_or(|remote| pair.remote == *remote))
     }
 }
@@ -30,9 +32,9 @@ impl Handler<Queued<ShowSessions>> for Router {
         });
         for (remote, local) in smallest(names, limit) {
             let pair = DomainPair { local: local.clone(), remote: remote.clone() };
-            if let Some(session) = self.sessions.get(&pair) {
+            if let Some(session) = self.sessions.get(&pair).and_then(|session| session.carrier.here()) {
                 // A session that has just ended reports nothing.
-                let _ = session.mailbox.signal_quietly(outgoing::Show { links: links.clone() });
+                let _ = session.signal_quietly(outgoing::Show { links: links.clone() });
             }
         }
         // The receiver may be gone.

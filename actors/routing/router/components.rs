@@ -13,7 +13,7 @@ use super::{
 use crate::{
     flow::route::Ingress,
     routing::mailroom,
-    streams::component::{self, BindDecided, Component},
+    streams::component::{self, BindDecided, Carrier, Component},
 };
 use mailbox::{Mailbox, Queued};
 use status::report;
@@ -44,26 +44,33 @@ impl Router {
                 let _ = component.signal(component::Expel);
                 self.expect_return(&name, component.clone());
             }
+            if registration.has_seat() {
+                self.unseat(&name);
+            }
         }
+        self.relay_to_known_seats();
     }
 
     /// A connection no longer serves a name. The mailroom gets its message before the next stanza for the name, so that
     /// it knows that the connection returns stanzas which are older. It has the connection retire, behind the last
     /// stanza that it sends to it.
-    fn expect_return(&self, name: &Domain, component: Mailbox<Component>) {
+    pub(super) fn expect_return(&self, name: &Domain, component: Carrier) {
         // If the mailroom is gone, the process ends.
         let _ = self.mailroom.signal(mailroom::Expect { name: name.clone(), component });
     }
 
     /// Notes the end of a connection. One that does not serve the name has lost it before.
-    pub(super) fn component_gone(&mut self, name: &Domain, component: Mailbox<Component>, reason: String) {
+    pub(super) fn component_gone(&mut self, name: &Domain, component: Carrier, reason: String) {
         if self.registration(name).is_some_and(|registration| registration.gone(&component, reason)) {
+            if component.here().is_some() {
+                self.unseat(name);
+            }
             self.expect_return(name, component);
         }
     }
 
     /// The component that is configured under this name.
-    fn registration(&mut self, name: &Domain) -> Option<&mut Registration> {
+    pub(super) fn registration(&mut self, name: &Domain) -> Option<&mut Registration> {
         self.components.get_mut(name)
     }
 
@@ -102,13 +109,12 @@ impl Router {
     }
 }
 
-impl Handler<Queued<component::BindRequested>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, claimed: Queued<component::BindRequested>, _: &mut Context<Self>) {
-        let component::BindRequested { name, component } = claimed.into_message();
+impl Router {
+    /// A connection serves the name from now on, unless the rule for conflicts decides otherwise.
+    pub(super) fn bind(&mut self, name: Domain, component: &Mailbox<Component>) {
+        let carrier = Carrier::from(component.clone());
         let decision = match self.registration(&name) {
-            Some(registration) => registration.bind(&component),
+            Some(registration) => registration.bind(&carrier),
             None => Decision::Refused { pinged: false },
         };
         let (accepted, asked) = match decision {
@@ -126,14 +132,35 @@ impl Handler<Queued<component::BindRequested>> for Router {
         };
         if accepted {
             // Before the connection learns of it, which then asks the mailroom for stanzas.
-            let _ = self.mailroom.signal(mailroom::TakeOver { name, component: component.clone() });
+            let take_over = mailroom::TakeOver { name: name.clone(), component: carrier.clone() };
+            let _ = self.mailroom.signal(take_over);
         }
         // If the connection has ended, `component::Gone` follows.
-        let _ = component.signal(match (accepted, asked) {
+        let is_gone = component.signal(match (accepted, asked) {
             (true, _) => BindDecided::Accepted,
             (false, true) => BindDecided::Pending,
             (false, false) => BindDecided::Refused,
         });
+        if accepted && is_gone.is_err() {
+            // It has panicked.
+            self.component_gone(&name, carrier, "internal error of this node".to_owned());
+        }
+    }
+}
+
+impl Handler<Queued<component::BindRequested>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, claimed: Queued<component::BindRequested>, _: &mut Context<Self>) {
+        let component::BindRequested { name, component } = claimed.into_message();
+        let current = self.components.get(&name).and_then(|it| it.component()).and_then(Carrier::here);
+        if current.is_some_and(|current| current.is(&component)) {
+            // It has asked again, and the answer of the cluster came meanwhile.
+            return;
+        }
+        if !self.asks_for_seat(&name, &component) {
+            self.bind(name, &component);
+        }
     }
 }
 
@@ -142,7 +169,11 @@ impl Handler<Queued<component::Gone>> for Router {
 
     fn handle(&mut self, gone: Queued<component::Gone>, context: &mut Context<Self>) {
         let component::Gone { name, component, reason } = gone.into_message();
+        let is_relay = component.here().is_none();
         self.component_gone(&name, component, reason);
+        if is_relay {
+            return self.relay_again_later(name, context);
+        }
         self.log_missing_later(name, context);
     }
 }
@@ -226,7 +257,7 @@ impl Handler<Queued<component::Answered>> for Router {
     fn handle(&mut self, answered: Queued<component::Answered>, _: &mut Context<Self>) {
         let component::Answered { name, component } = answered.into_message();
         if let Some(registration) = self.registration(&name) {
-            registration.answered(&component);
+            registration.answered(&component.into());
         }
     }
 }
@@ -267,7 +298,8 @@ impl Handler<Queued<DismissComponent>> for Router {
         let DismissComponent { name, token, answer } = dismiss.into_message();
         let registration = self.component_of(&name);
         let component = registration.and_then(|(_, registration)| registration.component());
-        let connected = component.is_some_and(|it| it.signal(component::Dismiss { token }).is_ok());
+        let connection = component.and_then(|component| component.here());
+        let connected = connection.is_some_and(|it| it.signal(component::Dismiss { token }).is_ok());
         let _ = answer.send(connected);
     }
 }

@@ -29,6 +29,8 @@ pub struct Figures {
     pub busiest: Vec<(Domain, Amount)>,
     /// Sessions that get stanzas from the router. The promise counts the others.
     pub sessions: usize,
+    /// Pairs whose stanzas another node of the cluster gets, because it has the link.
+    pub relays: usize,
     /// The configured components, and whether each is connected.
     pub components: Vec<(Domain, bool)>,
 }
@@ -54,7 +56,8 @@ impl Handler<Queued<ShowFigures>> for Router {
         let _ = answer.send(Figures {
             account: Arc::clone(&self.accounts.all),
             busiest: waiting.into_iter().map(|(domain, amount)| (domain.clone(), amount)).collect(),
-            sessions: self.sessions.values().filter(|session| session.way == Way::Direct).count(),
+            sessions: self.sessions.values().filter(|it| it.way == Way::Direct && it.is_here()).count(),
+            relays: self.sessions.values().filter(|session| !session.is_here()).count(),
             components,
         });
     }

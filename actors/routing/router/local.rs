@@ -101,7 +101,14 @@ mod tests {
                 Router::new(
                     [domain("a.example")],
                     [],
-                    Receivers { promise, mailroom, service, journal: None },
+                    Receivers {
+                        promise,
+                        mailroom,
+                        service,
+                        journal: None,
+                        seats: None,
+                        account: std::sync::Arc::default(),
+                    },
                     None,
                     RecorderHandle::disabled(),
                     guard,

@@ -1,5 +1,7 @@
 //! The messages of the router, apart from those of the streams and of the promise.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
 use xmpp::{Domain, service::Listed};
 
@@ -49,6 +51,15 @@ pub struct ShowSessions {
     pub links: mpsc::Sender<report::LinkReport>,
     /// Receives the number of all sessions, asked or not.
     pub total: oneshot::Sender<usize>,
+}
+
+/// The node stops: have the relays to components of other nodes take no more, and wait until everything is settled.
+#[derive(Debug)]
+pub struct FinishSeats {
+    /// The time for that.
+    pub within: Duration,
+    /// Dropped when the relays have given back the rest.
+    pub token: drain::Token,
 }
 
 /// Report what the router knows of one domain.

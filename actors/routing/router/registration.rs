@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use xmpp::Domain;
 
+use super::seating::Claimant;
 use crate::{
     settings::Conflict,
-    streams::component::{self, Component},
+    streams::component::{self, Carrier},
 };
-use mailbox::Mailbox;
 use status::{
     amount::Amount,
     report::{self, Time, bounded},
@@ -31,6 +31,8 @@ pub(super) struct Registration {
     refused: Amount,
     /// Connections with a wrong secret.
     rejected: report::Rejections,
+    /// The connection that wants to serve the name, while it is asked whether it may.
+    pub(super) claimant: Option<Claimant>,
 }
 
 /// Whether a component is connected.
@@ -51,7 +53,7 @@ enum State {
 
 /// The connection that serves the name.
 struct Connection {
-    component: Mailbox<Component>,
+    component: Carrier,
     way: Way,
     ping: Ping,
 }
@@ -80,7 +82,7 @@ pub(super) enum Decision {
     /// The name was free.
     Accepted,
     /// The connection takes the name from this one.
-    Replaces(Mailbox<Component>),
+    Replaces(Carrier),
     /// Another connection keeps the name.
     Refused {
         /// The answer of the other connection to a ping is not there yet.
@@ -99,6 +101,7 @@ impl Registration {
             last_end: None,
             refused: Amount::default(),
             rejected: report::Rejections::default(),
+            claimant: None,
         }
     }
 
@@ -115,7 +118,7 @@ impl Registration {
     }
 
     /// The connection that serves the name, if it is this one.
-    fn current(&mut self, component: &Mailbox<Component>) -> Option<&mut Connection> {
+    fn current(&mut self, component: &Carrier) -> Option<&mut Connection> {
         match &mut self.state {
             State::Connected(connection) if connection.component.is(component) => Some(connection),
             State::Connected(_) | State::NeverSeen { .. } | State::Absent { .. } => None,
@@ -123,18 +126,18 @@ impl Registration {
     }
 
     /// The connection that serves the name.
-    pub(super) fn component(&self) -> Option<&Mailbox<Component>> {
+    pub(super) fn component(&self) -> Option<&Carrier> {
         self.connection().map(|connection| &connection.component)
     }
 
     /// The connection to which the router sends stanzas. `None`: they go to the mailroom.
-    pub(super) fn direct(&self) -> Option<&Mailbox<Component>> {
+    pub(super) fn direct(&self) -> Option<&Carrier> {
         let direct = self.connection().filter(|connection| connection.way == Way::Direct);
         direct.map(|connection| &connection.component)
     }
 
     /// Sets the way of stanzas to a connection. False: it does not serve the name, or has this way.
-    pub(super) fn set_way(&mut self, component: &Mailbox<Component>, way: Way) -> bool {
+    pub(super) fn set_way(&mut self, component: &Carrier, way: Way) -> bool {
         let current = self.current(component);
         current.is_some_and(|current| std::mem::replace(&mut current.way, way) != way)
     }
@@ -150,7 +153,7 @@ impl Registration {
 
     /// Decides whether a connection that has shown the secret serves the name from now on. One that serves
     /// the name already is asked to answer a ping.
-    pub(super) fn bind(&mut self, component: &Mailbox<Component>) -> Decision {
+    pub(super) fn bind(&mut self, component: &Carrier) -> Decision {
         let decision = match (&mut self.state, self.conflict) {
             (State::NeverSeen { .. } | State::Absent { .. }, _) => Decision::Accepted,
             (State::Connected(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
@@ -168,15 +171,35 @@ impl Registration {
         decision
     }
 
+    /// A component wants to serve the name at another node. Gives the connection that has to give way to it; `None`: there is
+    /// none, or it is asked to answer a ping first.
+    pub(super) fn contest(&mut self) -> Option<Carrier> {
+        let State::Connected(current) = &mut self.state else { return None };
+        match self.conflict {
+            Conflict::Replace => Some(current.component.clone()),
+            Conflict::Refuse => {
+                current.ping();
+                None
+            }
+        }
+    }
+
+    /// The relay takes the place of the connection, which is to another node.
+    pub(super) fn relay(&mut self, relay: Carrier) {
+        let (component, way) = (relay, Way::ThroughMailroom);
+        self.state = State::Connected(Connection { component, way, ping: Ping::Unsent });
+        self.since = Time::now();
+    }
+
     /// Notes that a connection has answered the ping.
-    pub(super) fn answered(&mut self, component: &Mailbox<Component>) {
+    pub(super) fn answered(&mut self, component: &Carrier) {
         if let Some(connection) = self.current(component) {
             connection.ping = Ping::Answered(clock::now());
         }
     }
 
     /// Notes the end of a connection. False: it does not serve the name, and nothing changes.
-    pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String) -> bool {
+    pub(super) fn gone(&mut self, component: &Carrier, reason: String) -> bool {
         if self.current(component).is_none() {
             return false;
         }
@@ -217,6 +240,7 @@ impl Registration {
             name: name.to_string(),
             names: self.names.iter().map(Domain::to_string).collect(),
             connected: self.is_connected(),
+            node: self.component().and_then(Carrier::node).map(ToString::to_string),
             since: self.since,
             last_end: self.last_end.clone(),
             refused: self.refused,
@@ -238,7 +262,8 @@ impl Connection {
             Ping::Sent => true,
             Ping::Answered(at) if clock::since(at) < FRESH => false,
             Ping::Unsent | Ping::Answered(_) => {
-                let is_sent = self.component.signal(component::Prove).is_ok();
+                let connection = self.component.here();
+                let is_sent = connection.is_some_and(|it| it.signal(component::Prove).is_ok());
                 if is_sent {
                     self.ping = Ping::Sent;
                 }

@@ -7,13 +7,13 @@ use xmpp::DomainPair;
 use super::{Broadcast, Router};
 use crate::{
     routing::promise,
-    streams::outgoing::{self, Outgoing},
+    streams::outgoing::{self, Carrier, Outgoing, Relay},
 };
-use mailbox::{Mailbox, Queued};
+use mailbox::Queued;
 
 /// A session that the router knows.
 pub(super) struct Session {
-    pub(super) mailbox: Mailbox<Outgoing>,
+    pub(super) carrier: Carrier,
     pub(super) way: Way,
 }
 
@@ -26,15 +26,22 @@ pub(super) enum Way {
     ThroughPromise,
 }
 
+impl Session {
+    /// Whether the link is here.
+    pub(super) fn is_here(&self) -> bool {
+        self.carrier.here().is_some()
+    }
+}
+
 impl Router {
     /// Whether this is the session of the pair.
-    fn has_session(&self, pair: &DomainPair, session: &Mailbox<Outgoing>) -> bool {
-        self.sessions.get(pair).is_some_and(|known| known.mailbox.is(session))
+    fn has_session(&self, pair: &DomainPair, session: &Carrier) -> bool {
+        self.sessions.get(pair).is_some_and(|known| known.carrier.is(session))
     }
 
     /// Removes a session that takes no more stanzas. The promise gets its message before the session, so that
     /// it knows that the session returns stanzas which are older than the next one.
-    pub(super) fn session_closed(&mut self, pair: &DomainPair, session: &Mailbox<Outgoing>) {
+    pub(super) fn session_closed(&mut self, pair: &DomainPair, session: &Carrier) {
         if !self.has_session(pair, session) {
             return;
         }
@@ -53,7 +60,7 @@ impl Handler<Queued<promise::Fulfilled>> for Router {
 
     fn handle(&mut self, fulfilled: Queued<promise::Fulfilled>, _: &mut Context<Self>) {
         let promise::Fulfilled { pair, session } = fulfilled.into_message();
-        self.sessions.insert(pair.clone(), Session { mailbox: session, way: Way::Direct });
+        self.sessions.insert(pair.clone(), Session { carrier: session, way: Way::Direct });
         let _ = self.promise.signal(promise::Release { pair });
     }
 }
@@ -63,7 +70,7 @@ impl Handler<Queued<promise::Linked>> for Router {
 
     fn handle(&mut self, linked: Queued<promise::Linked>, _: &mut Context<Self>) {
         let promise::Linked { pair, session } = linked.into_message();
-        self.sessions.insert(pair, Session { mailbox: session, way: Way::ThroughPromise });
+        self.sessions.insert(pair, Session { carrier: session, way: Way::ThroughPromise });
     }
 }
 
@@ -86,7 +93,7 @@ impl Handler<Queued<outgoing::Congested>> for Router {
     fn handle(&mut self, congested: Queued<outgoing::Congested>, _: &mut Context<Self>) {
         let outgoing::Congested { pair, session } = congested.into_message();
         let Some(known) = self.sessions.get_mut(&pair) else { return };
-        if !known.mailbox.is(&session) || known.way == Way::ThroughPromise {
+        if !known.carrier.is(&session) || known.way == Way::ThroughPromise {
             return;
         }
         known.way = Way::ThroughPromise;
@@ -109,6 +116,7 @@ impl<M> Handler<Queued<Broadcast<M>>> for Router
 where
     M: Clone + Send + 'static,
     Outgoing: Handler<Queued<M>>,
+    Relay: Handler<Queued<M>>,
 {
     type Result = ();
 
@@ -116,7 +124,7 @@ where
         let Broadcast(message) = broadcast.into_message();
         for session in self.sessions.values() {
             // A session that is gone has nothing left to do.
-            let _ = session.mailbox.signal(message.clone());
+            let _ = session.carrier.signal(message.clone());
         }
     }
 }

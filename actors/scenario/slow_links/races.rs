@@ -1,15 +1,23 @@
 //! Races of a slow link; the documentation of the crate lists them.
 
 use super::*;
-use crate::streams::outgoing::Outgoing;
+use crate::streams::outgoing::{Outgoing, Relay};
 use actix::{Context, Handler};
 use mailbox::Queued;
 
 /// Makes a session panic.
 #[derive(Clone, Debug)]
-struct Crash;
+pub(in crate::scenario) struct Crash;
 
 impl Handler<Queued<Crash>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, _: Queued<Crash>, _: &mut Context<Self>) {
+        panic!("a test wants it");
+    }
+}
+
+impl Handler<Queued<Crash>> for Relay {
     type Result = ();
 
     fn handle(&mut self, _: Queued<Crash>, _: &mut Context<Self>) {

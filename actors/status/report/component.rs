@@ -18,6 +18,8 @@ pub struct ComponentReport {
     pub names: Vec<String>,
     /// Whether the component is connected.
     pub connected: bool,
+    /// The node of the cluster to which it is connected; `None`: this one, or none.
+    pub node: Option<String>,
     /// The time of the last change of `connected`; the start of the node if there was none.
     pub since: Time,
     /// The end of its last connection.

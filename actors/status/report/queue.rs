@@ -41,6 +41,8 @@ pub struct QueueReport {
 pub enum QueueState {
     /// Too many attempts are running; this queue waits for a free slot.
     Turn,
+    /// This node asks which node of its cluster has the link.
+    Claim,
     /// An attempt is running.
     Attempt,
     /// A link is open, or a component is connected, and receives the stanzas of the queue.

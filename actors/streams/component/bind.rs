@@ -98,8 +98,9 @@ impl Component {
     /// way.
     fn request_again(context: &mut Context<Self>) {
         context.run_later(REQUEST_AGAIN, |component, context| {
-            if let Some(name) = component.binding.name().cloned() {
-                component.request_bind(name, context);
+            // The router may have decided in the meantime.
+            if let Binding::Requested(name) = &component.binding {
+                component.request_bind(name.clone(), context);
             }
         });
     }
@@ -108,7 +109,13 @@ impl Component {
     pub(super) fn release(&mut self, context: &mut Context<Self>) {
         let Some(name) = self.binding.release() else { return };
         let reason = self.closing.reason.clone().unwrap_or_default();
-        if self.environment.owners.gone.signal(Gone { name, component: self.own.clone(), reason }).is_err() {
+        if self
+            .environment
+            .owners
+            .gone
+            .signal(Gone { name, component: self.own.clone().into(), reason })
+            .is_err()
+        {
             context.stop();
         }
     }

@@ -168,7 +168,8 @@ impl Component {
         let serves = |to: &xmpp::Domain| names.get(to).is_some_and(|it| it.name == *name);
         unwritten.retain(|batch| batch.entry.held().stanzas > 0 || serves(&batch.to));
         let doubtful = std::mem::take(&mut self.leftovers.doubtful);
-        let returned = Returned { name: name.clone(), component: self.own.clone(), doubtful, unwritten };
+        let returned =
+            Returned { name: name.clone(), component: self.own.clone().into(), doubtful, unwritten };
         // A mailroom that is gone ends the process.
         let _ = self.environment.owners.returned.signal(returned);
         context.stop();

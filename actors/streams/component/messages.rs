@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use xmpp::Domain;
 
-use super::{Component, Environment};
+use super::{Carrier, Component, Environment};
 use crate::flow::batch::{Batch, ReadPermit};
 use mailbox::{Mailbox, drain};
 use status::{address::Host, report};
@@ -84,6 +84,15 @@ pub struct Drain {
     pub token: drain::Token,
 }
 
+/// The node stops: the relay to another node takes no more, and waits until everything is settled.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// The time for that.
+    pub within: Duration,
+    /// Dropped when the relay has given back the rest.
+    pub token: drain::Token,
+}
+
 /// The answer of the router to [`BindRequested`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindDecided {
@@ -111,7 +120,7 @@ pub struct Gone {
     /// The name.
     pub name: Domain,
     /// The connection.
-    pub component: Mailbox<Component>,
+    pub component: Carrier,
     /// The reason for its end.
     pub reason: String,
 }
@@ -140,7 +149,7 @@ pub struct Congested {
     /// The name that it serves.
     pub name: Domain,
     /// The connection.
-    pub component: Mailbox<Component>,
+    pub component: Carrier,
 }
 
 /// The outbox has drained: the connection asks for a portion.
@@ -149,7 +158,7 @@ pub struct Requested {
     /// The name that it serves.
     pub name: Domain,
     /// The connection.
-    pub component: Mailbox<Component>,
+    pub component: Carrier,
     /// Bytes that it takes.
     pub room: usize,
 }
@@ -160,7 +169,7 @@ pub struct Returned {
     /// The name that it served.
     pub name: Domain,
     /// The connection.
-    pub component: Mailbox<Component>,
+    pub component: Carrier,
     /// Stanzas that were written and may not have arrived, if they are to be sent again; in order, before the others.
     pub doubtful: Vec<Batch>,
     /// Stanzas that were not written, in order.
@@ -169,7 +178,7 @@ pub struct Returned {
 
 impl Returned {
     /// Of a connection that has panicked.
-    pub(super) fn nothing(name: Domain, component: Mailbox<Component>) -> Self {
+    pub(super) fn nothing(name: Domain, component: Carrier) -> Self {
         Self { name, component, doubtful: Vec::new(), unwritten: Vec::new() }
     }
 }

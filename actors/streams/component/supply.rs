@@ -80,7 +80,7 @@ impl Component {
         let Supply::Mailroom { has_asked: has_asked @ false, .. } = &mut self.supply else { return };
         if let Some(room) = self.connection.outbox.room_if_drained() {
             *has_asked = true;
-            let requested = Requested { name: name.clone(), component: self.own.clone(), room };
+            let requested = Requested { name: name.clone(), component: self.own.clone().into(), room };
             // A mailroom that is gone ends the process.
             let _ = self.environment.owners.requested.signal(requested);
         }
@@ -99,7 +99,7 @@ impl Component {
             target: LOG, name:% = name;
             "congested: the component reads more slowly than stanzas arrive"
         );
-        let congested = Congested { name: name.clone(), component: self.own.clone() };
+        let congested = Congested { name: name.clone(), component: self.own.clone().into() };
         self.supply = Supply::Congested { permits: Vec::new() };
         // A router that is gone ends the process.
         let _ = self.environment.owners.congested.signal(congested);

@@ -24,10 +24,10 @@ impl Drop for Outgoing {
                 if matches!(self.supply, Supply::Promise { .. }) =>
             {
                 // If it has handed over all, the router learns of the end with its next stanza.
-                let _ = self.owners.stopped.signal(Stopped { pair, session: self.own.clone() });
+                let _ = self.owners.stopped.signal(Stopped { pair, session: self.own.clone().into() });
             }
             State::Open(_) | State::Closing(..) | State::Closed(_) => {
-                let _ = self.owners.closed.signal(Closed { pair, session: self.own.clone() });
+                let _ = self.owners.closed.signal(Closed { pair, session: self.own.clone().into() });
             }
         }
     }

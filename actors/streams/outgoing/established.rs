@@ -45,7 +45,7 @@ impl Outgoing {
         self.watch_deadlines(context);
         let established = Established {
             pair: self.pair.clone(),
-            session: self.own.clone(),
+            session: self.own.clone().into(),
             handled: handled.as_ref().copied().unwrap_or(Handled::Unknown),
         };
         if self.owners.established.signal(established).is_err() {

@@ -18,7 +18,7 @@ impl Outgoing {
         if ending.handback != Handback::Unreported {
             return;
         }
-        let (pair, session) = (self.pair.clone(), self.own.clone());
+        let (pair, session) = (self.pair.clone(), self.own.clone().into());
         let is_gone = match self.supply {
             Supply::Promise { asks: Asks::Never, .. } => return,
             Supply::Promise { .. } => {
@@ -58,6 +58,7 @@ impl Outgoing {
                 batches: unwritten,
                 lived: (redial == Redial::AfterPause).then_some(lived),
                 carried,
+                is_relay: false,
                 cut,
                 tokens,
             });

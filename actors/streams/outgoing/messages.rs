@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use cluster::name::NodeName;
 use tokio::sync::mpsc;
 use xmpp::DomainPair;
 
-use super::Outgoing;
+use super::Carrier;
 use crate::{
     dial::{attempt::Lost, error::AttemptError},
     flow::batch::Batch,
 };
-use mailbox::{Mailbox, drain};
+use mailbox::drain;
 use status::report;
 
 /// Write these stanzas, which have waited in the promise, before any from the router.
@@ -93,13 +94,21 @@ pub struct Forbid;
 #[derive(Debug)]
 pub struct GiveWay;
 
+/// Another node of the cluster has the link of this pair as well, and the claim: close this one, so that the stanzas go to
+/// that node.
+#[derive(Debug)]
+pub struct Yield {
+    /// The other node.
+    pub node: NodeName,
+}
+
 /// The attempt succeeded.
 #[derive(Debug)]
 pub struct Established {
     /// The domain pair of the session.
     pub pair: DomainPair,
     /// The session, which takes stanzas from now on.
-    pub session: Mailbox<Outgoing>,
+    pub session: Carrier,
     /// The answer of the peer about the lost stream.
     pub handled: Handled,
 }
@@ -142,7 +151,7 @@ pub struct Closed {
     /// The domain pair of the session.
     pub pair: DomainPair,
     /// The session.
-    pub session: Mailbox<Outgoing>,
+    pub session: Carrier,
 }
 
 /// The outbox is full: the next stanzas of the pair have to wait elsewhere.
@@ -151,7 +160,7 @@ pub struct Congested {
     /// The domain pair of the session.
     pub pair: DomainPair,
     /// The session.
-    pub session: Mailbox<Outgoing>,
+    pub session: Carrier,
 }
 
 /// The outbox has drained: the session asks for a portion.
@@ -160,7 +169,7 @@ pub struct Requested {
     /// The domain pair of the session.
     pub pair: DomainPair,
     /// The session.
-    pub session: Mailbox<Outgoing>,
+    pub session: Carrier,
     /// Bytes that it takes.
     pub room: usize,
 }
@@ -171,7 +180,7 @@ pub struct GivenBack {
     /// The domain pair of the session.
     pub pair: DomainPair,
     /// The session.
-    pub session: Mailbox<Outgoing>,
+    pub session: Carrier,
     /// Not written, in order.
     pub batches: Vec<Batch>,
 }
@@ -182,7 +191,7 @@ pub struct Stopped {
     /// The domain pair of the session.
     pub pair: DomainPair,
     /// The session.
-    pub session: Mailbox<Outgoing>,
+    pub session: Carrier,
 }
 
 /// The stanzas that a retired session leaves.
@@ -200,6 +209,8 @@ pub struct Returned {
     pub lived: Option<Duration>,
     /// Stanzas were written on the stream.
     pub carried: bool,
+    /// It was a relay: there was no attempt to connect.
+    pub is_relay: bool,
     /// The stream ended without closing tags on both sides.
     pub cut: bool,
     /// Tokens of those that wait for the end of this session: dropped when all that it left has been answered
@@ -211,7 +222,17 @@ impl Returned {
     /// Reports a session that panicked, and so gives back nothing.
     pub fn nothing(pair: DomainPair, lived: Option<Duration>) -> Self {
         let (open, batches, tokens) = Default::default();
-        Self { pair, open, interruption: None, batches, lived, carried: false, cut: true, tokens }
+        Self {
+            pair,
+            open,
+            interruption: None,
+            batches,
+            lived,
+            carried: false,
+            is_relay: false,
+            cut: true,
+            tokens,
+        }
     }
 }
 

@@ -33,8 +33,10 @@ impl Outgoing {
         log::debug!(target: LOG, pair:% = self.pair; "congested: the peer reads more slowly than stanzas arrive");
         self.supply = Supply::Congested { permits: Vec::new() };
         // A router that is gone ends the process.
-        let _ =
-            self.owners.congested.signal(Congested { pair: self.pair.clone(), session: self.own.clone() });
+        let _ = self
+            .owners
+            .congested
+            .signal(Congested { pair: self.pair.clone(), session: self.own.clone().into() });
     }
 
     /// Asks the promise for a portion if the outbox has drained.
@@ -43,7 +45,7 @@ impl Outgoing {
         let Supply::Promise { asks: asks @ Asks::WhenDrained(_), .. } = &mut self.supply else { return };
         if let Some(room) = session.connection.outbox.room_if_drained() {
             *asks = Asks::Asked;
-            let (pair, session) = (self.pair.clone(), self.own.clone());
+            let (pair, session) = (self.pair.clone(), self.own.clone().into());
             // A promise that is gone ends the process.
             let _ = self.owners.requested.signal(Requested { pair, session, room });
         }
@@ -102,7 +104,7 @@ impl Outgoing {
             outbox.set_budget(STALLED_BUDGET);
             let batches = outbox.take_surplus(STALLED_BUDGET);
             if !batches.is_empty() {
-                let (pair, session) = (self.pair.clone(), self.own.clone());
+                let (pair, session) = (self.pair.clone(), self.own.clone().into());
                 // A promise that is gone ends the process.
                 let _ = self.owners.given_back.signal(GivenBack { pair, session, batches });
             }

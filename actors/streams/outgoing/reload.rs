@@ -7,7 +7,7 @@ use xmpp::{
     stream::{Condition, Error},
 };
 
-use super::{Adopt, Forbid, Outgoing, Session, State, deadlines::Limits, ending::Redial};
+use super::{Adopt, Forbid, LOG, Outgoing, Session, State, Yield, deadlines::Limits, ending::Redial};
 use crate::{dial::attempt::StaticRoute, settings::Remote};
 use mailbox::Queued;
 
@@ -73,6 +73,19 @@ impl Handler<Queued<Adopt>> for Outgoing {
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
         let adopt = adopt.into_message();
         self.adopt(&adopt, context);
+    }
+}
+
+impl Handler<Queued<Yield>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, yield_: Queued<Yield>, context: &mut Context<Self>) {
+        let Yield { node } = yield_.into_message();
+        if matches!(self.state, State::Open(_)) {
+            log::info!(target: LOG, pair:% = self.pair, node:% = node; "second link closed: another node has one");
+            // What waits goes to the other node at once.
+            self.close_stream(None, "another node of this cluster has the link", Redial::AtOnce, context);
+        }
     }
 }
 

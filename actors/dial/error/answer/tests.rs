@@ -47,6 +47,7 @@ fn errors() -> Vec<AttemptError> {
         AttemptError::Late,
         AttemptError::ShortLived,
         AttemptError::Stopping,
+        AttemptError::NodesUnreachable,
         AttemptError::Crashed,
         AttemptError::TlsForbidden,
         AttemptError::Crowded(address.ip()),

@@ -1,0 +1,298 @@
+//! Seats: in a cluster, a component is connected to one node at a time. A connection gets the seat of its name before it
+//! serves the name. While a component is connected to another node, a relay takes the place of the connection.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use actix::{AsyncContext, Context, Handler};
+use cluster::name::NodeName;
+use xmpp::Domain;
+
+use super::{FinishSeats, Router, Seats};
+use crate::{
+    flow::{
+        claims::{Contest, Contested, Seat, SeatAt, SeatTaken, SeatUnknown, Seated, Unseat},
+        ferry::Ferry,
+    },
+    routing::mailroom,
+    streams::component::{self, BindDecided, Carrier, Component, SeatRelay},
+};
+use mailbox::{Mailbox, Queued};
+
+/// The seats of the cluster, as far as this node knows.
+pub(super) struct Seating {
+    seats: Seats,
+    /// The components that are connected to other nodes, in the configuration of this one or not.
+    elsewhere: HashMap<Domain, Ferry>,
+}
+
+/// A connection that wants to serve a name.
+pub(super) struct Claimant {
+    component: Mailbox<Component>,
+    stage: Stage,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The cluster is asked for the seat.
+    Asking,
+    /// Another node is asked to give it up, until then at most.
+    Contesting(Instant),
+}
+
+impl Claimant {
+    /// Whether it should have been decided by now: the connection has ended, or it would have asked.
+    fn is_late(&self, now: Instant) -> bool {
+        matches!(self.stage, Stage::Contesting(until) if until <= now)
+    }
+}
+
+impl Seating {
+    pub(super) fn new(seats: Seats) -> Self {
+        Self { seats, elsewhere: HashMap::new() }
+    }
+}
+
+impl Router {
+    /// Asks for the seat of a name, for a connection that wants to serve it. False: a node alone, or the seat is here.
+    pub(super) fn asks_for_seat(&mut self, name: &Domain, component: &Mailbox<Component>) -> bool {
+        let Some(seating) = &self.seats else { return false };
+        let Some(registration) = self.components.get_mut(name) else { return false };
+        if registration.component().is_some_and(|current| current.here().is_some()) {
+            return false;
+        }
+        let now = clock::now();
+        let claims = &seating.seats.claims;
+        let decided = match &registration.claimant {
+            Some(Claimant { component: known, stage: Stage::Contesting(until) })
+                if known.is(component) && *until <= now =>
+            {
+                registration.claimant = None;
+                BindDecided::Refused
+            }
+            Some(claimant) if !claimant.is_late(now) => BindDecided::Pending,
+            Some(_) | None => {
+                // If the actor of the cluster is gone, the process ends.
+                let stage = match seating.elsewhere.get(name) {
+                    Some(ferry) => {
+                        let contest = Contest { name: name.clone(), node: ferry.node.clone() };
+                        let _ = claims.contest.signal(contest);
+                        Stage::Contesting(now + CONTEST_WITHIN)
+                    }
+                    None => {
+                        let _ = claims.seat.signal(Seat { name: name.clone() });
+                        Stage::Asking
+                    }
+                };
+                registration.claimant = Some(Claimant { component: component.clone(), stage });
+                match stage {
+                    // The answer of the cluster decides.
+                    Stage::Asking => return true,
+                    Stage::Contesting(_) => BindDecided::Pending,
+                }
+            }
+        };
+        // If the connection has ended, another one asks.
+        let _ = component.signal(decided);
+        true
+    }
+
+    /// No connection here serves the name any more.
+    pub(super) fn unseat(&self, name: &Domain) {
+        if let Some(seating) = &self.seats {
+            let _ = seating.seats.claims.unseat.signal(Unseat { name: name.clone() });
+        }
+    }
+
+    /// The cluster has decided for this node, or nobody can decide.
+    fn seated(&mut self, name: Domain) {
+        let Some(registration) = self.registration(&name) else { return self.unseat(&name) };
+        match registration.claimant.take() {
+            Some(claimant) => self.bind(name, &claimant.component),
+            None if registration.has_seat() => {}
+            None => self.unseat(&name),
+        }
+    }
+
+    /// The connection here gives way to one at another node.
+    fn give_way(&mut self, name: &Domain, connection: Carrier, reason: &str) {
+        log::warn!(target: component::LOG, name:% = name, reason = reason; "the component's connection gives way");
+        let _ = connection.signal(component::GiveWay);
+        if self.registration(name).is_some_and(|it| it.gone(&connection, reason.to_owned())) {
+            self.expect_return(name, connection);
+        }
+    }
+
+    /// Whether a component is connected to this node, as far as is known.
+    pub(super) fn is_at(&self, name: &Domain, node: &NodeName) -> bool {
+        self.components.get(name).and_then(|it| it.component()).and_then(Carrier::node) == Some(node)
+    }
+
+    /// Whether a component is connected to another node.
+    pub(super) fn is_elsewhere(&self, name: &Domain) -> bool {
+        self.components.get(name).and_then(|it| it.component()).is_some_and(|it| it.node().is_some())
+    }
+
+    /// The other node does not have the component any more: the relay to it ends, and what it had returns.
+    pub(super) fn leave_seat(&mut self, name: &Domain) {
+        if let Some(seating) = &mut self.seats {
+            seating.elsewhere.remove(name);
+        }
+        let relay = self.components.get(name).and_then(|it| it.component()).filter(|it| it.node().is_some());
+        if let Some(relay) = relay.cloned() {
+            let _ = relay.signal(component::GiveWay);
+            self.component_gone(name, relay, "it has left the other node".to_owned());
+        }
+    }
+
+    /// Starts a relay for a component that is connected to another node, unless a connection or a relay serves the name.
+    fn relay_to_seat(&mut self, name: &Domain) {
+        let Some(seating) = &self.seats else { return };
+        let Some(ferry) = seating.elsewhere.get(name).cloned() else { return };
+        let Some(registration) = self.components.get_mut(name).filter(|it| !it.is_connected()) else {
+            return;
+        };
+        let (own_name, owners, node) = (name.clone(), seating.seats.owners.clone(), ferry.node.clone());
+        let relay = seating.seats.workers.start_actor(&seating.seats.relays, &name.to_string(), move |own| {
+            SeatRelay::new(own_name, ferry, owners, own)
+        });
+        let component = Carrier::There(relay, node);
+        registration.relay(component.clone());
+        // The mailroom gets its message before the relay, which then asks it for stanzas.
+        let take_over = mailroom::TakeOver { name: name.clone(), component: component.clone() };
+        let _ = self.mailroom.signal(take_over);
+        let _ = component.signal(component::Pull);
+    }
+
+    /// Starts relays for components that a reload has added and that are connected to other nodes.
+    pub(super) fn relay_to_known_seats(&mut self) {
+        let Some(seating) = &self.seats else { return };
+        let names: Vec<Domain> = seating.elsewhere.keys().cloned().collect();
+        names.iter().for_each(|name| self.relay_to_seat(name));
+    }
+
+    /// A relay has ended. If the component is still connected to the other node, there is another one in a moment.
+    pub(super) fn relay_again_later(&self, name: Domain, context: &mut Context<Self>) {
+        context.run_later(RELAY_AGAIN, move |router, _| router.relay_to_seat(&name));
+    }
+}
+
+impl super::registration::Registration {
+    /// Whether a connection here serves the name.
+    pub(super) fn has_seat(&self) -> bool {
+        self.component().is_some_and(|component| component.here().is_some())
+    }
+}
+
+impl Handler<Queued<Seated>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, seated: Queued<Seated>, _: &mut Context<Self>) {
+        let Seated { name } = seated.into_message();
+        if let Some(seating) = &mut self.seats {
+            seating.elsewhere.remove(&name);
+        }
+        self.leave_seat(&name);
+        self.seated(name);
+    }
+}
+
+impl Handler<Queued<SeatUnknown>> for Router {
+    type Result = ();
+
+    /// A federation that stops because its broker is restarted would be worse than a component that is connected twice.
+    fn handle(&mut self, unknown: Queued<SeatUnknown>, _: &mut Context<Self>) {
+        let SeatUnknown { name } = unknown.into_message();
+        log::warn!(
+            target: component::LOG, name:% = name;
+            "the cluster cannot say whether the component is connected to another node: it may connect here"
+        );
+        self.leave_seat(&name);
+        self.seated(name);
+    }
+}
+
+impl Handler<Queued<SeatTaken>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, taken: Queued<SeatTaken>, _: &mut Context<Self>) {
+        let SeatTaken { name, node } = taken.into_message();
+        let Some(seating) = &self.seats else { return };
+        let Some(registration) = self.components.get_mut(&name) else { return };
+        if let Some(claimant) = &mut registration.claimant {
+            let _ = seating.seats.claims.contest.signal(Contest { name, node });
+            claimant.stage = Stage::Contesting(clock::now() + CONTEST_WITHIN);
+            // It asks again in a moment.
+            let _ = claimant.component.signal(BindDecided::Pending);
+        } else if let Some(connection) = registration.component().filter(|it| it.here().is_some()).cloned() {
+            let reason = format!("the component is connected to {node}, another node of this cluster");
+            self.give_way(&name, connection, &reason);
+            self.relay_to_seat(&name);
+        }
+    }
+}
+
+impl Handler<Queued<SeatAt>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, seat: Queued<SeatAt>, _: &mut Context<Self>) {
+        let SeatAt { name, seat } = seat.into_message();
+        // A relay over an earlier way, or to another node.
+        self.leave_seat(&name);
+        let Some(seating) = &mut self.seats else { return };
+        if let Some(ferry) = seat {
+            seating.elsewhere.insert(name.clone(), ferry);
+            // A connection here that has lost its seat learns that from `SeatTaken`.
+            return self.relay_to_seat(&name);
+        }
+        let Some(registration) = self.components.get_mut(&name) else { return };
+        if let Some(claimant) = &mut registration.claimant
+            && let Stage::Contesting(_) = claimant.stage
+        {
+            claimant.stage = Stage::Asking;
+            let _ = seating.seats.claims.seat.signal(Seat { name });
+        }
+    }
+}
+
+impl Handler<Queued<Contested>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, contested: Queued<Contested>, _: &mut Context<Self>) {
+        let Contested { name } = contested.into_message();
+        let Some(registration) = self.registration(&name).filter(|it| it.has_seat()) else {
+            return self.unseat(&name);
+        };
+        if let Some(connection) = registration.contest() {
+            self.give_way(&name, connection, "replaced by a connection of the component to another node");
+            self.unseat(&name);
+        }
+    }
+}
+
+impl Handler<Queued<FinishSeats>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, finish: Queued<FinishSeats>, _: &mut Context<Self>) {
+        let FinishSeats { within, token } = finish.into_message();
+        // No relay is started any more.
+        if let Some(seating) = &mut self.seats {
+            seating.elsewhere.clear();
+        }
+        for registration in self.components.values() {
+            if let Some(Carrier::There(relay, _)) = registration.component() {
+                let _ = relay.signal(component::Finish { within, token: token.clone() });
+            }
+        }
+    }
+}
+
+/// How long a connection at another node may take to show that it is alive, or to give way: the time for the answer to a
+/// ping, and the way there and back.
+const CONTEST_WITHIN: Duration = Duration::from_secs(7);
+
+/// How soon a relay follows one that has ended.
+const RELAY_AGAIN: Duration = Duration::from_secs(1);
