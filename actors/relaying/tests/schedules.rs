@@ -23,14 +23,29 @@ struct Known {
 /// A settled parcel was written once, in order; a parcel that came back without doubt was not written at all.
 #[test]
 fn sender_and_receiver_agree_about_every_parcel() {
+    let mut seen = Seen::default();
     let schedules = std::env::var("NUNCIO_SCHEDULES").ok().and_then(|count| count.parse().ok());
     for seed in 1..=schedules.unwrap_or(SCHEDULES) {
         // Each has a runtime of its own, with which its actors end.
-        actix_rt::System::new().block_on(one_schedule(seed));
+        actix_rt::System::new().block_on(one_schedule(seed, &mut seen));
     }
+    let Seen { settled, sure, in_doubt } = seen;
+    assert!(
+        settled > 0 && sure > 0 && in_doubt > 0,
+        "{settled} settled, {sure} came back, {in_doubt} in doubt"
+    );
 }
 
-async fn one_schedule(seed: u64) {
+/// What has become of parcels.
+#[derive(Default)]
+struct Seen {
+    settled: usize,
+    /// Came back, and was not written.
+    sure: usize,
+    in_doubt: usize,
+}
+
+async fn one_schedule(seed: u64, seen: &mut Seen) {
     let mut state = seed;
     let mut below = move |limit: u64| ::cluster::engine::fake::random(&mut state) % limit;
     let faults = Faults { frame_lost: below(150), twice: below(150), ..Faults::none() };
@@ -81,6 +96,8 @@ async fn one_schedule(seed: u64) {
                 tokio::time::sleep(Duration::from_millis(below(9_000))).await;
                 world.hub.act(|broker, now| broker.starts(now)).await;
             }
+            // All processes hang.
+            11 if below(4) == 0 => tokio::time::advance(Duration::from_millis(below(20_000))).await,
             _ => tokio::time::sleep(Duration::from_millis(below(300))).await,
         }
         tokio::task::yield_now().await;
@@ -97,7 +114,7 @@ async fn one_schedule(seed: u64) {
         hear(&mut a, &mut b, &mut relays, &mut queue);
         written.extend(write(std::mem::take(&mut queue)));
     }
-    check(seed, &relays, &written);
+    check(seed, &relays, &written, seen);
 }
 
 /// Takes what was said.
@@ -122,7 +139,7 @@ fn hear(a: &mut Node, b: &mut Node, relays: &mut BTreeMap<u64, Known>, queue: &m
     }
 }
 
-fn check(seed: u64, relays: &BTreeMap<u64, Known>, written: &[u64]) {
+fn check(seed: u64, relays: &BTreeMap<u64, Known>, written: &[u64], seen: &mut Seen) {
     assert!(
         written.is_sorted_by(|one, next| one < next),
         "seed {seed}: order, and nothing twice: {written:?}"
@@ -130,6 +147,8 @@ fn check(seed: u64, relays: &BTreeMap<u64, Known>, written: &[u64]) {
     let written: BTreeSet<u64> = written.iter().copied().collect();
     for (relay, known) in relays {
         assert!(known.settled.is_disjoint(&known.in_doubt), "seed {seed}");
+        seen.settled += known.settled.len();
+        seen.in_doubt += known.in_doubt.len();
         for (number, ids) in &known.given {
             let count = ids.iter().filter(|id| written.contains(id)).count();
             if known.settled.contains(number) {
@@ -140,6 +159,7 @@ fn check(seed: u64, relays: &BTreeMap<u64, Known>, written: &[u64]) {
                     "seed {seed}, relay {relay}: parcel {number} came back or is settled"
                 );
                 let is_sure = !known.in_doubt.contains(number);
+                seen.sure += usize::from(is_sure);
                 assert!(!is_sure || count == 0, "seed {seed}, relay {relay}: parcel {number} came back");
             }
         }

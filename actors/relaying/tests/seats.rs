@@ -77,6 +77,21 @@ async fn a_seat_that_is_taken_is_contested_at_its_node() {
 }
 
 #[actix::test]
+async fn a_contest_at_a_node_that_is_gone_is_answered() {
+    let world = World::new(1, Faults::none());
+    let [mut a, b] = world.nodes(["a", "b"]).await;
+    let gone = b.client;
+    world.broker(move |broker| broker.detach(gone)).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    a.claims.contest.signal(Contest { name: name(), node: b.name.clone() }).unwrap();
+    let unknown = a.hears("that the node cannot be told", |said| match said {
+        Said::SeatUnknown(unknown) => Ok(unknown),
+        other => Err(other),
+    });
+    assert_eq!(unknown.await, SeatUnknown { name: name() });
+}
+
+#[actix::test]
 async fn a_seat_of_which_nobody_knows_is_asked_for_again() {
     let world = World::new(1, Faults::none());
     let [mut a, _b] = world.nodes(["a", "b"]).await;
