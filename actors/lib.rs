@@ -17,19 +17,23 @@
 //! | dial_limit | limits the attempts to one address |
 //! | journal | writes what waits for a while to a file, on a thread of its own |
 //! | service | answers pings and service discovery for domains without a component |
+//! | cluster | knows the other nodes, which node has the link of a pair, and to which each component is connected |
+//! | ferry | one for each other node: brings parcels of stanzas there, and takes parcels from there |
 //! | recorder, fingerprints, metrics | history of remote domains, their last certificates, counts |
 //! | control, monitor | commands of the operator; the mailbox lines of the log |
 //!
 //! # The rooms
 //!
 //! The modules lie in rooms. A room uses only the rooms before it in this list; `.ci/rooms.txt` has the table, and the
-//! crates [`mailbox`], [`net`], [`::journal`] (files), [`status`], [`clock`] and [`xmpp`] lie below all of them.
+//! crates [`mailbox`], [`net`], [`::journal`] (files), [`::cluster`] (the protocol between nodes), [`status`], [`clock`] and
+//! [`xmpp`] lie below all of them.
 //!
 //! - [`settings`]: the configuration as plain values.
 //! - [`observe`]: recorder, fingerprints, metrics, limits on log lines.
 //! - [`flow`]: stanzas on their way: link, batch, outbox, account, and the messages to the router.
 //! - [`dial`]: attempts to connect: targets, addresses, TLS, negotiation, and the errors of all these.
 //! - [`streams`]: the actors that own a stream, on one core (`streams/connection.rs`), and the listener.
+//! - [`relaying`]: the actors cluster and ferry, and the task that brings the events of the message broker.
 //! - [`routing`]: router, promise, mailroom, journal and service.
 //! - [`node`]: starts, reloads and stops the others; the control socket and the metrics port.
 //!
@@ -150,6 +154,33 @@
 //! and is handed over to the router only when nothing of its queue is on the disk. Stanzas on the disk that are not to be
 //! delivered are read, and answered then.
 //!
+//! ## The other nodes of a cluster
+//!
+//! | from | message | to | if the mailbox is full |
+//! |---|---|---|---|
+//! | promise | [`claims::Claim`], [`claims::Renounce`] | cluster | signal: one of each for a pair |
+//! | cluster | [`claims::Granted`], [`claims::HeldBy`], [`claims::Unknown`], [`claims::Conflict`] | promise | signal: one for a claim |
+//! | router | [`claims::Seat`], [`claims::Unseat`], [`claims::Contest`] | cluster | signal: one for a connection of a component |
+//! | cluster | [`claims::Seated`], [`claims::SeatTaken`], [`claims::SeatUnknown`], [`claims::Contested`] | router | signal: one for a question, or a frame |
+//! | cluster | [`claims::SeatAt`] | router | signal: one for a change of a seat |
+//! | the task of the broker's events | `Came` | cluster | signal: 64 are on the way, frames included; the next event waits in the channel of the client |
+//! | cluster | `Arrived` | ferry | signal: one for a frame, which is among these 64 |
+//! | cluster | `Joined`, `Died`, `LeaseHeld`, `LeaseLost`, `Up`, `Down` | ferry | signal: one for a change |
+//! | relay | [`ferry::Carry`] | ferry | signal: each relay has a budget of unsettled bytes |
+//! | ferry | [`ferry::Event`] | relay | signal: as many as parcels, and one for a change of what is allowed |
+//! | ferry | [`route::Route`] | router | kept and offered again in 25 ms; no more than the limit of unsettled bytes is taken from the other node |
+//! | a receipt that is dropped | [`ParcelSettled`](flow::journal::ParcelSettled) | ferry | signal: one for each parcel |
+//! | ferry | `Flush` to itself | ferry | signal: one at a time |
+//! | node | `Reconfigure`, `StopReceiving`, `Leave` | cluster | signal: one at a reload, one of each at the stop |
+//! | cluster | `StopReceiving` | ferry | signal: one at the stop |
+//! | a command | `Show` | cluster, and from there all ferries | signal: 32 commands at most |
+//!
+//! A relay takes the place of a session or of the connection of a component, where another node has it. A parcel of it is
+//! in the custody of this node until the other one has settled it: the relay keeps the stanzas, the ferry copies of the
+//! bytes. The other node gives each parcel a receipt with a fence, which its stanzas share. When the receipt is dropped, the
+//! parcel is settled; when the lease of that node is over or the session is, its stanzas must not be written there, and
+//! what is not settled comes back here (`relaying/ferry.rs`, crate [`::cluster`]).
+//!
 //! ## Reload
 //!
 //! | from | message | to |
@@ -196,6 +227,22 @@
 //!
 #![doc = include_str!("handover.md")]
 //!
+//! [`claims::Claim`]: flow::claims::Claim
+//! [`claims::Conflict`]: flow::claims::Conflict
+//! [`claims::Contest`]: flow::claims::Contest
+//! [`claims::Contested`]: flow::claims::Contested
+//! [`claims::Granted`]: flow::claims::Granted
+//! [`claims::HeldBy`]: flow::claims::HeldBy
+//! [`claims::Renounce`]: flow::claims::Renounce
+//! [`claims::Seat`]: flow::claims::Seat
+//! [`claims::SeatAt`]: flow::claims::SeatAt
+//! [`claims::SeatTaken`]: flow::claims::SeatTaken
+//! [`claims::SeatUnknown`]: flow::claims::SeatUnknown
+//! [`claims::Seated`]: flow::claims::Seated
+//! [`claims::Unknown`]: flow::claims::Unknown
+//! [`claims::Unseat`]: flow::claims::Unseat
+//! [`ferry::Carry`]: flow::ferry::Carry
+//! [`ferry::Event`]: flow::ferry::Event
 //! [`route::Route`]: flow::route::Route
 //! [`route::Refuse`]: flow::route::Refuse
 //! [`route::Return`]: flow::route::Return
