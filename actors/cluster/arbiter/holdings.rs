@@ -126,20 +126,20 @@ impl<K: Claimed> Holdings<K> {
         }
     }
 
-    pub(super) fn want(&mut self, what: K, now: Instant) {
+    pub(super) fn want(&mut self, what: &K, now: Instant) {
         let holding = self.held.entry(what.clone()).or_insert_with(|| Holding::new(Known::Fresh));
         self.keys.insert(record::key(&what.to_string()));
         holding.wanted = true;
         holding.owed.get_or_insert(now);
         self.timers.insert((now + self.beat * ANSWER_BEATS, what.clone()));
-        self.enqueue(&what);
+        self.enqueue(what);
     }
 
     /// Deletes the record of something that this node does not want.
-    pub(super) fn disowns(&mut self, what: K) {
+    pub(super) fn disowns(&mut self, what: &K) {
         self.keys.insert(record::key(&what.to_string()));
         self.held.entry(what.clone()).or_insert_with(|| Holding::new(Known::Unknown));
-        self.enqueue(&what);
+        self.enqueue(what);
     }
 
     pub(super) fn release(&mut self, what: &K) {
@@ -222,14 +222,14 @@ impl<K: Claimed> Holdings<K> {
     /// Takes the answer to a request.
     pub(super) fn answered(
         &mut self,
-        what: K,
+        what: &K,
         answer: Result<Answer, EngineError>,
         now: Instant,
         own: &Own,
         io: &mut Io,
     ) {
         self.open = self.open.saturating_sub(1);
-        let Some(holding) = self.held.get_mut(&what) else { return };
+        let Some(holding) = self.held.get_mut(what) else { return };
         let asked = holding.asked.take();
         holding.known = match (asked, answer) {
             (Some(Asked::Write(run)), Ok(Answer::Written { revision })) => {
@@ -259,7 +259,7 @@ impl<K: Claimed> Holdings<K> {
                 Known::Unknown
             }
         };
-        self.enqueue(&what);
+        self.enqueue(what);
     }
 
     /// Sends what can be sent now.

@@ -1,12 +1,16 @@
 //! The other nodes: which run of each is alive, and which are over.
 
+mod read;
+
+pub(super) use read::Reading;
+
 use super::{
     Config, Disagreement, Output,
     io::{Io, Purpose},
 };
 use crate::{
     Incarnation, NodeName,
-    engine::{Answer, Bucket, EngineError, Entry, Op},
+    engine::{Bucket, Entry, Op},
     record::NodeRecord,
 };
 use bytes::Bytes;
@@ -177,88 +181,8 @@ impl Members {
         self.members.values().any(|member| member.alive && member.record.refills)
     }
 
-    /// Takes the answer to a read of the record of a node, which was asked for to judge one run, or to see whether the node
-    /// is alive.
-    pub(super) fn read(
-        &mut self,
-        node: &NodeName,
-        judged: Option<Incarnation>,
-        answer: Result<Answer, EngineError>,
-        refills: bool,
-        sent: Instant,
-        now: Instant,
-        io: &mut Io,
-    ) {
-        let question = judged.map(|incarnation| (node.clone(), incarnation));
-        let entry = match answer {
-            Ok(Answer::Entry(entry)) => entry,
-            _ => {
-                return self.again(node, question, now, io);
-            }
-        };
-        let (Some(run), Some(entry)) = (&question, &entry) else {
-            match (question, entry) {
-                // A read after the time of a lease that shows the record unchanged: the node is dead.
-                (None, Some(entry)) => match self.members.get_mut(node) {
-                    Some(member) if member.revision == entry.revision => {
-                        member.asking = false;
-                        // A change that arrived after the request was sent makes the answer worthless.
-                        if member.seen + self.lease <= sent {
-                            self.dies(node, now, io);
-                        }
-                    }
-                    _ => self.record(node, entry.revision, &entry.value, now, io),
-                },
-                // While records are written again, a missing one means nothing.
-                (None, None) if refills => self.again(node, None, now, io),
-                (None, None) => self.dies(node, now, io),
-                (Some(run), _) if refills => self.again(node, Some(run), now, io),
-                (Some(run), _) => {
-                    self.questions.remove(&run);
-                    self.dies(node, now, io);
-                    self.is_over(run);
-                }
-            }
-            return;
-        };
-        self.questions.remove(run);
-        match self.members.get_mut(node) {
-            Some(member) if entry.revision < member.revision => {
-                // A change arrived meanwhile; or the broker came back with older data, and the next read is believed.
-                member.revision = 0;
-                let run = run.clone();
-                return self.again(node, Some(run), now, io);
-            }
-            Some(member) if entry.revision == member.revision => {}
-            _ => self.record(node, entry.revision, &entry.value, now, io),
-        }
-        // A node writes its record before its first claim, so a claim of another run is of an earlier one.
-        match NodeRecord::decode(&entry.value) {
-            Ok(record) if record.incarnation == run.1 => self.news = true,
-            Ok(_) => self.is_over(run.clone()),
-            Err(_) => {
-                self.unreadable(node, run.1, io);
-                self.again(node, Some(run.clone()), now, io);
-            }
-        }
-    }
-
-    /// Asks again after a pause.
-    fn again(&mut self, node: &NodeName, run: Option<(NodeName, Incarnation)>, now: Instant, io: &mut Io) {
-        let pause = io.pause(self.lease / 10);
-        if let Some(run) = run {
-            self.questions.insert(run, Some(now + pause));
-        } else if let Some(member) = self.members.get_mut(node) {
-            member.asking = false;
-            member.seen = member.seen.max((now + pause).checked_sub(self.lease).unwrap_or(now));
-        }
-    }
-
     fn record(&mut self, node: &NodeName, revision: u64, value: &Bytes, now: Instant, io: &mut Io) {
-        let record = match NodeRecord::decode(value) {
-            Ok(record) => record,
-            Err(_) => return self.unreadable(node, Incarnation(0), io),
-        };
+        let Ok(record) = NodeRecord::decode(value) else { return self.unreadable(node, Incarnation(0), io) };
         let known = self.members.get_mut(node);
         match known {
             Some(member) if member.record.incarnation == record.incarnation => {

@@ -48,7 +48,7 @@ impl Seating {
         match self.seats.get_mut(key) {
             Some(seat) => (seat.revision, seat.changed, seat.record) = (revision, now, record),
             None => {
-                drop(self.seats.insert(key.to_owned(), Seat { revision, changed: now, record, told: None }))
+                self.seats.insert(key.to_owned(), Seat { revision, changed: now, record, told: None });
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Arbiters of several nodes with a broker in memory: rules one by one, and random schedules.
 
 mod cluster;
+mod node;
 mod rules;
 mod schedules;

@@ -34,10 +34,10 @@ impl Drop for Seed {
 
 fn one(seed: &Seed) -> Duration {
     let mut cluster = Cluster::new(seed.0, 2 + (seed.0 % 3) as usize, Faults::none());
-    if cluster.random() % 4 != 0 {
+    if !cluster.random().is_multiple_of(4) {
         cluster.broker.faults = Faults::many();
     }
-    let loses_data = cluster.random() % 3 == 0;
+    let loses_data = cluster.random().is_multiple_of(3);
     for _ in 0..60 {
         step(&mut cluster, loses_data);
     }

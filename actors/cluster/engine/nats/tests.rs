@@ -47,6 +47,7 @@ impl Peer {
     }
 
     /// The first event that fits, of those that nobody has taken.
+    #[expect(clippy::await_holding_refcell_ref, reason = "a test waits for one event at a time, in one task")]
     async fn event<T>(&self, fits: impl Fn(&Event) -> Option<T>) -> T {
         let mut read = self.read.borrow_mut();
         let mut seen = 0;

@@ -44,7 +44,10 @@ async fn the_shipped_permissions_are_enough() {
     b.event(|event| matches!(event, Event::Frame(frame) if frame == "frame").then_some(())).await;
     let log = server.log();
     assert!(!log.contains("Violation"), "{log}");
-    assert!(!server.directory().join("jetstream").read_dir().unwrap().next().is_none());
+    assert!(
+        server.directory().join("jetstream").read_dir().unwrap().next().is_some(),
+        "the store is where the file says"
+    );
 }
 
 #[tokio::test]

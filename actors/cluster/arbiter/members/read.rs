@@ -1,0 +1,89 @@
+//! What a read of the record of a node shows.
+
+use super::Members;
+use crate::{
+    Incarnation, NodeName,
+    arbiter::io::Io,
+    engine::{Answer, EngineError},
+    record::NodeRecord,
+};
+use std::time::Instant;
+
+/// The answer to a read of the record of a node.
+pub(in crate::arbiter) struct Reading {
+    pub(in crate::arbiter) answer: Result<Answer, EngineError>,
+    /// When the read was sent.
+    pub(in crate::arbiter) sent: Instant,
+    /// Records are written again after a loss: a missing one means nothing.
+    pub(in crate::arbiter) refills: bool,
+}
+
+impl Members {
+    /// The record of a node was read since it had not changed for the time of a lease.
+    pub(in crate::arbiter) fn read(&mut self, node: &NodeName, reading: Reading, now: Instant, io: &mut Io) {
+        match reading.answer {
+            Ok(Answer::Entry(Some(entry))) => match self.members.get_mut(node) {
+                Some(member) if member.revision == entry.revision => {
+                    member.asking = false;
+                    // A change that arrived after the request was sent makes the answer worthless.
+                    if member.seen + self.lease <= reading.sent {
+                        self.dies(node, now, io);
+                    }
+                }
+                _ => self.record(node, entry.revision, &entry.value, now, io),
+            },
+            Ok(Answer::Entry(None)) if !reading.refills => self.dies(node, now, io),
+            _ => {
+                let pause = io.pause(self.lease / 10);
+                if let Some(member) = self.members.get_mut(node) {
+                    member.asking = false;
+                    member.seen = member.seen.max((now + pause).checked_sub(self.lease).unwrap_or(now));
+                }
+            }
+        }
+    }
+
+    /// The record of a node was read to find out whether one of its runs is over.
+    pub(in crate::arbiter) fn read_to_judge(
+        &mut self,
+        run: (NodeName, Incarnation),
+        reading: Reading,
+        now: Instant,
+        io: &mut Io,
+    ) {
+        let (node, incarnation) = &run;
+        let entry = match reading.answer {
+            Ok(Answer::Entry(Some(entry))) => entry,
+            Ok(Answer::Entry(None)) if !reading.refills => {
+                self.questions.remove(&run);
+                self.dies(node, now, io);
+                return self.is_over(run);
+            }
+            _ => return self.asks_again(run, now, io),
+        };
+        match self.members.get_mut(node) {
+            Some(member) if entry.revision < member.revision => {
+                // A change arrived meanwhile; or the broker came back with older data, and the next read is believed.
+                member.revision = 0;
+                return self.asks_again(run, now, io);
+            }
+            Some(member) if entry.revision == member.revision => {}
+            _ => self.record(node, entry.revision, &entry.value, now, io),
+        }
+        self.questions.remove(&run);
+        // A node writes its record before its first claim, so a claim of another run is of an earlier one.
+        match NodeRecord::decode(&entry.value) {
+            Ok(record) if record.incarnation == *incarnation => self.news = true,
+            Ok(_) => self.is_over(run),
+            Err(_) => {
+                self.unreadable(node, *incarnation, io);
+                self.asks_again(run, now, io);
+            }
+        }
+    }
+
+    fn asks_again(&mut self, run: (NodeName, Incarnation), now: Instant, io: &mut Io) {
+        let pause = io.pause(self.lease / 10);
+        self.questions.insert(run, Some(now + pause));
+    }
+}

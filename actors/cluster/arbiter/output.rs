@@ -1,0 +1,164 @@
+//! What the arbiter is told at its start, and what comes out of it.
+
+use super::MemberReport;
+use crate::{Incarnation, NodeName, engine::Request};
+use std::time::{Duration, Instant};
+use xmpp::{Domain, DomainPair};
+
+/// What the arbiter must know of its node.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name of this node.
+    pub own: NodeName,
+    /// The newest version of frames that this node understands.
+    pub version: u8,
+    /// After this time without a beat a node is dead. A beat is a fifth of it.
+    pub lease: Duration,
+    /// The fingerprint of the secret for dialback ([`crate::record::fingerprint`]).
+    pub secret: String,
+    /// The fingerprint of the domains and components that this node serves.
+    pub names: String,
+}
+
+/// A request or a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// For the client of the broker.
+    Request(Request),
+    /// This node holds the pair.
+    Granted {
+        /// The pair.
+        pair: DomainPair,
+    },
+    /// Another node holds the pair. The arbiter forgets the wish.
+    HeldBy {
+        /// The pair.
+        pair: DomainPair,
+        /// The holder.
+        node: NodeName,
+    },
+    /// It cannot be found out who holds the pair. The arbiter forgets the wish.
+    Unknown {
+        /// The pair.
+        pair: DomainPair,
+        /// What the operator reads.
+        why: String,
+    },
+    /// Another node holds a pair that was granted to this one. The arbiter forgets the grant.
+    Conflict {
+        /// The pair.
+        pair: DomainPair,
+        /// The holder.
+        node: NodeName,
+    },
+    /// This node has the seat of the component.
+    Seated {
+        /// The component.
+        name: Domain,
+    },
+    /// Another node has the seat. The arbiter forgets the wish.
+    SeatTaken {
+        /// The component.
+        name: Domain,
+        /// The node.
+        node: NodeName,
+    },
+    /// It cannot be found out who has the seat. The arbiter forgets the wish.
+    SeatUnknown {
+        /// The component.
+        name: Domain,
+        /// What the operator reads.
+        why: String,
+    },
+    /// Another node has a seat that was granted to this one. The arbiter forgets the grant.
+    SeatConflict {
+        /// The component.
+        name: Domain,
+        /// The node.
+        node: NodeName,
+    },
+    /// A component is connected to another node; `None`: no longer.
+    SeatAt {
+        /// The component.
+        name: Domain,
+        /// The node.
+        node: Option<NodeName>,
+    },
+    /// A node is there.
+    Joined {
+        /// The node.
+        node: NodeName,
+        /// Its run.
+        incarnation: Incarnation,
+        /// The newest version of frames that it understands.
+        version: u8,
+    },
+    /// This run of a node is over.
+    Died {
+        /// The node.
+        node: NodeName,
+        /// Its run.
+        incarnation: Incarnation,
+        /// How long ago its record changed last.
+        last_seen: Duration,
+    },
+    /// This node holds its lease until this time.
+    LeaseHeld {
+        /// The run to which the lease belongs.
+        incarnation: Incarnation,
+        /// The end, unless it is renewed.
+        until: Instant,
+    },
+    /// The lease is over, and with it this run of the node. What was granted stays granted until [`Output::Conflict`] says
+    /// otherwise.
+    LeaseLost,
+    /// A node has another configuration where all must have the same, or a second process has the name of this node.
+    Disagrees {
+        /// The other node, or this one.
+        node: NodeName,
+        /// What the operator reads.
+        about: Disagreement,
+    },
+    /// After [`Arbiter::stop`]: nothing of this node is left at the broker.
+    Left,
+}
+
+/// What differs between two nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Disagreement {
+    /// The secret for dialback.
+    #[error(
+        "it has another dialback_secret: other servers will refuse streams; set the same one on all nodes"
+    )]
+    Secret,
+    /// The domains and components.
+    #[error("it serves other domains or components; configure the same ones on all nodes")]
+    Names,
+    /// The record of this node belongs to another process.
+    #[error("another process runs with the name of this node; give each node its own cluster.node")]
+    SameName,
+    /// The record of the node cannot be read.
+    #[error(
+        "its record at the message broker has a form that this version of the program cannot read; update the older node"
+    )]
+    Form,
+}
+
+/// The state of the cluster as this node sees it, for `nuncio nodes` and metrics.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The current run of this node.
+    pub incarnation: Incarnation,
+    /// Whether the broker is reachable.
+    pub up: bool,
+    /// The rest of the lease; `None`: there is none.
+    pub lease: Option<Duration>,
+    /// Claims are written again after the broker lost its data.
+    pub refills: bool,
+    /// Pairs that this node holds.
+    pub claims: usize,
+    /// Components that this node has the seat of.
+    pub seats: usize,
+    /// The other nodes, also dead ones.
+    pub members: Vec<MemberReport>,
+}
