@@ -177,11 +177,13 @@ impl Handler<Queued<SeatUnknown>> for Router {
     /// A federation that stops because its broker is restarted would be worse than a component that is connected twice.
     fn handle(&mut self, unknown: Queued<SeatUnknown>, _: &mut Context<Self>) {
         let SeatUnknown { name } = unknown.into_message();
-        log::warn!(
-            target: component::LOG, name:% = name;
-            "the cluster cannot say whether the component is connected to another node: it may connect here"
-        );
-        self.leave_seat(&name);
+        if self.components.get(&name).is_some_and(|registration| registration.claimant.is_some()) {
+            log::warn!(
+                target: component::LOG, name:% = name;
+                "the cluster cannot say whether the component is connected to another node: it may connect here"
+            );
+            self.leave_seat(&name);
+        }
         self.seated(name);
     }
 }
