@@ -25,7 +25,7 @@ use xmpp::DomainPair;
 
 pub(crate) use self::{
     messages::{Leave, Receivers, Reconfigure, Show, StopReceiving},
-    peers::Starter,
+    peers::Starter as Peering,
 };
 use self::{peers::Peers, seats::Seats};
 use super::{
@@ -53,7 +53,7 @@ pub(crate) struct Setup {
     /// Gives random numbers.
     pub(crate) random: Box<dyn FnMut() -> u64 + Send>,
     /// Starts the ferries.
-    pub(crate) ferries: peers::Starter,
+    pub(crate) ferries: Peering,
     pub(crate) receivers: Receivers,
 }
 
@@ -142,8 +142,7 @@ impl Cluster {
         while let Some(output) = self.arbiter.poll() {
             self.perform(output, now);
         }
-        let next =
-            self.seats.next_retry().map_or(self.arbiter.next_tick(), |at| at.min(self.arbiter.next_tick()));
+        let next = self.seats.next_retry().into_iter().fold(self.arbiter.next_tick(), Instant::min);
         // At least a millisecond: the arbiter must not keep this thread busy, whatever it waits for.
         let next = next.max(now + SHORTEST_WAIT);
         self.timer.set(Some(next), context, |cluster, context| {
@@ -282,7 +281,7 @@ impl Handler<Queued<Claim>> for Cluster {
     fn handle(&mut self, claim: Queued<Claim>, context: &mut Context<Self>) {
         let (Claim { pair, number }, now) = (claim.into_message(), clock::now());
         self.claims.insert(pair.clone(), number);
-        self.arbiter.claim(pair, now);
+        self.arbiter.claim(&pair, now);
         self.act(now, context);
     }
 }

@@ -48,7 +48,7 @@ impl Seats {
         for (name, wanted) in &mut self.0 {
             if matches!(wanted, Wanted::Again(at) if *at <= now) {
                 *wanted = Wanted::Asked;
-                arbiter.seat(name.clone(), now);
+                arbiter.seat(name, now);
             }
         }
     }
@@ -91,7 +91,7 @@ impl Handler<Queued<Seat>> for Cluster {
     fn handle(&mut self, seat: Queued<Seat>, context: &mut Context<Self>) {
         let (Seat { name }, now) = (seat.into_message(), clock::now());
         self.seats.0.insert(name.clone(), Wanted::Asked);
-        self.arbiter.seat(name, now);
+        self.arbiter.seat(&name, now);
         self.act(now, context);
     }
 }

@@ -8,7 +8,7 @@ use ::cluster::{
     name::NodeName,
 };
 use actix::{Actor, Arbiter, Context, Handler};
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use xmpp::{Domain, DomainPair, Stanza};
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     },
     relaying::{
         SharedEngine,
-        cluster::{self, Cluster, Receivers, Starter},
+        cluster::{self, Cluster, Peering, Receivers},
         ferry,
     },
 };
@@ -47,14 +47,14 @@ pub(super) enum Said {
 }
 
 /// A stub of router and promise.
-pub(super) struct Desk(UnboundedSender<Said>);
+pub(super) struct Desk(Sender<Said>);
 
 impl Actor for Desk {
     type Context = Context<Self>;
 }
 
 /// A stub of a relay.
-struct Relay(u64, UnboundedSender<Said>);
+struct Relay(u64, Sender<Said>);
 
 impl Actor for Relay {
     type Context = Context<Self>;
@@ -64,7 +64,8 @@ impl Handler<Queued<Event>> for Relay {
     type Result = ();
 
     fn handle(&mut self, event: Queued<Event>, _: &mut Context<Self>) {
-        let _ = self.1.send(Said::Relay(self.0, event.into_message()));
+        // The scenario may be over.
+        let _ = self.1.try_send(Said::Relay(self.0, event.into_message()));
     }
 }
 
@@ -74,7 +75,8 @@ macro_rules! report {
             type Result = ();
 
             fn handle(&mut self, message: Queued<$message>, _: &mut Context<Self>) {
-                let _ = self.0.send(Said::$message(message.into_message()));
+                // The scenario may be over.
+                let _ = self.0.try_send(Said::$message(message.into_message()));
             }
         }
     )*};
@@ -133,7 +135,7 @@ impl World {
         let client = self.hub.client(own.clone(), sender).await.unwrap();
         let id = client.id();
         let engine: SharedEngine = Arc::new(client);
-        let (said, heard) = mpsc::unbounded_channel();
+        let (said, heard) = mpsc::channel(MOST_SAID);
         let (router, inbox) = mailbox::open::<Desk>(&Meter::new("router", room, None), "router");
         let tell = said.clone();
         let promise =
@@ -153,7 +155,7 @@ impl World {
             contested: promise.outlet(),
         };
         let (panic, _) = mpsc::channel(1);
-        let ferries = Starter {
+        let ferries = Peering {
             common: ferry::Common {
                 own: own.clone(),
                 engine: Arc::clone(&engine),
@@ -198,8 +200,8 @@ pub(super) struct Node {
     pub(super) cluster: Mailbox<Cluster>,
     pub(super) claims: Claims,
     pub(super) account: Arc<Totals>,
-    said: UnboundedSender<Said>,
-    heard: UnboundedReceiver<Said>,
+    said: Sender<Said>,
+    heard: Receiver<Said>,
     /// What was heard while something else was awaited.
     kept: VecDeque<Said>,
     number: u64,
@@ -386,3 +388,6 @@ pub(super) fn write(batches: Vec<Batch>) -> Vec<u64> {
     written.into_iter().for_each(|mut batch| batch.entry.settle_rest(Outcome::Written));
     ids
 }
+
+/// More than a node says in a scenario.
+const MOST_SAID: usize = 1 << 16;

@@ -83,7 +83,7 @@ async fn one_schedule(seed: u64, seen: &mut Seen) {
             }
             9 if below(3) == 0 => {
                 let client = if below(2) == 0 { a.client } else { b.client };
-                let client = if seed % 2 == 0 { a.client } else { client };
+                let client = if seed.is_multiple_of(2) { a.client } else { client };
                 world.cuts_off(client).await;
                 tokio::time::sleep(Duration::from_millis(below(30_000))).await;
                 let some = queue.len().min(below(4) as usize);
