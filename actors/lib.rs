@@ -102,7 +102,7 @@
 //! | ferry | [`ferry::Event`] | relay, seat_relay | signal: one for a parcel at most, and one for each change of the window |
 //! | ferry | [`route::Route`] with stanzas of another node | router | kept and offered again; the window of that node bounds them |
 //! | a receipt that is dropped | [`ParcelSettled`](flow::journal::ParcelSettled) | ferry | signal: one for each parcel |
-//! | the task of the broker's events | `Came` | cluster | signal: 64 are on the way at most, frames included; the next one waits in the channel of the client |
+//! | the task of the broker's events | `Came` | cluster | signal, quiet but for frames: 64 are on the way at most; the next one waits in the channel of the client |
 //! | cluster | `Arrived` | ferry | signal: one for a frame, which is among these 64 |
 //! | cluster | `Joined`, `Died`, `LeaseHeld`, `LeaseLost`, `Up`, `Down` | ferry | signal: one for each change |
 //! | ferry | `Flush` to itself | ferry | signal: one at a time |
