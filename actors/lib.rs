@@ -8,6 +8,8 @@
 //! | promise | the queues of stanzas that wait for a link, and the attempts to connect |
 //! | mailroom | the queues of stanzas that wait for a component, which is not connected or reads slowly |
 //! | outgoing | one for each domain pair: makes the attempt, then owns the stream to the remote server |
+//! | relay | one for each domain pair whose link another node of the cluster has: in the place of outgoing |
+//! | seat_relay | one for each component that is connected to another node: in the place of component |
 //! | incoming | one for each stream that a remote server opened |
 //! | component | one for each connection of a component (XEP-0114), which may serve several domains |
 //! | listener | accepts connections and limits them by address: one for servers, one for components |
@@ -17,19 +19,23 @@
 //! | dial_limit | limits the attempts to one address |
 //! | journal | writes what waits for a while to a file, on a thread of its own |
 //! | service | answers pings and service discovery for domains without a component |
+//! | cluster | knows the other nodes, which node has the link of a pair, and to which each component is connected |
+//! | ferry | one for each other node: brings parcels of stanzas there, and takes parcels from there |
 //! | recorder, fingerprints, metrics | history of remote domains, their last certificates, counts |
 //! | control, monitor | commands of the operator; the mailbox lines of the log |
 //!
 //! # The rooms
 //!
 //! The modules lie in rooms. A room uses only the rooms before it in this list; `.ci/rooms.txt` has the table, and the
-//! crates [`mailbox`], [`net`], [`::journal`] (files), [`status`], [`clock`] and [`xmpp`] lie below all of them.
+//! crates [`mailbox`], [`net`], [`::journal`] (files), [`::cluster`] (the protocol between nodes), [`status`], [`clock`] and
+//! [`xmpp`] lie below all of them.
 //!
 //! - [`settings`]: the configuration as plain values.
 //! - [`observe`]: recorder, fingerprints, metrics, limits on log lines.
 //! - [`flow`]: stanzas on their way: link, batch, outbox, account, and the messages to the router.
 //! - [`dial`]: attempts to connect: targets, addresses, TLS, negotiation, and the errors of all these.
 //! - [`streams`]: the actors that own a stream, on one core (`streams/connection.rs`), and the listener.
+//! - [`relaying`]: the actors cluster and ferry, and the task that brings the events of the message broker.
 //! - [`routing`]: router, promise, mailroom, journal and service.
 //! - [`node`]: starts, reloads and stops the others; the control socket and the metrics port.
 //!
@@ -79,6 +85,36 @@
 //! | mailroom | [`mailroom::Moved`] | router | signal: those that wait at a reload |
 //! | component | [`component::PresenceSent`] | mailroom | signal: one for each read |
 //!
+//! ## Other nodes of the cluster
+//!
+//! A relay takes and sends what outgoing does, and a seat_relay what component does; only what they have beside that is here.
+//!
+//! | from | message | to | if the mailbox is full |
+//! |---|---|---|---|
+//! | promise | [`claims::Claim`], [`claims::Renounce`] | cluster | signal: one of each for a pair |
+//! | cluster | [`claims::Granted`], [`claims::HeldBy`], [`claims::Unknown`] | promise | signal: one for a claim |
+//! | cluster | [`claims::Conflict`] | promise | signal: one for a claim that was granted |
+//! | promise | [`outgoing::Yield`] | outgoing | signal: one |
+//! | router | [`claims::Seat`], [`claims::Unseat`], [`claims::Contest`] | cluster | signal: one of each for a connection |
+//! | cluster | [`claims::Seated`], [`claims::SeatTaken`], [`claims::SeatUnknown`] | router | signal: two for a request at most |
+//! | cluster | [`claims::SeatAt`], [`claims::Contested`] | router | signal: one for each change of a seat, and for each contest |
+//! | relay, seat_relay | [`ferry::Carry`] | ferry | signal: within the budget of the relay, and what crosses its end |
+//! | ferry | [`ferry::Event`] | relay, seat_relay | signal: one for a parcel at most, and one for each change of the window |
+//! | ferry | [`route::Route`] with stanzas of another node | router | kept and offered again; the window of that node bounds them |
+//! | a receipt that is dropped | [`ParcelSettled`](flow::journal::ParcelSettled) | ferry | signal: one for each parcel |
+//! | the task of the broker's events | `Came` | cluster | signal, quiet but for frames: 64 are on the way at most; the next one waits in the channel of the client |
+//! | cluster | `Arrived` | ferry | signal: one for a frame, which is among these 64 |
+//! | cluster | `Joined`, `Died`, `LeaseHeld`, `LeaseLost`, `Up`, `Down` | ferry | signal: one for each change |
+//! | ferry | `Flush` to itself | ferry | signal: one at a time |
+//! | node | `Reconfigure`, `StopReceiving`, `Leave` | cluster | signal: one at a reload, one of each at the stop |
+//! | cluster | `StopReceiving` | ferry | signal: one at the stop |
+//! | a command | `Show` | cluster, and from there all ferries | signal: 32 commands at most |
+//!
+//! A parcel of a relay is in the custody of this node until the other one has settled it: the relay keeps the stanzas, the
+//! ferry copies of the bytes. The other node gives each parcel a receipt with a fence, which its stanzas share. When the
+//! receipt is dropped, the parcel is settled. When the lease of that node or the session is over, the stanzas must not be
+//! written there any more, and what is not settled comes back (`relaying/ferry.rs`, crate [`::cluster`]).
+//!
 //! ## Links and connections
 //!
 //! | from | message | to | if the mailbox is full |
@@ -124,7 +160,7 @@
 //!
 //! | from | message | to | if the mailbox is full |
 //! |---|---|---|---|
-//! | promise, mailroom, outgoing, component | [`journal::Write`] | journal | the stanzas count as not kept, and are offered again in ten seconds |
+//! | promise, mailroom, outgoing, component, relays | [`journal::Write`] | journal | the stanzas count as not kept, and are offered again in ten seconds |
 //! | handles that are dropped | [`journal::Forget`] | journal | signal: one for each record |
 //! | a receipt that is dropped | `Settled` | incoming | signal: one for each read, if the stream waits for it |
 //! | journal | `Commit` to itself | journal | signal: one at a time |
@@ -168,6 +204,8 @@
 //! | node | [`router::Broadcast`] of a message for the sessions, [`router::Acknowledge`], [`router::LogAccount`] | router |
 //! | router | [`service::Acknowledge`], and [`service::Acknowledged`] back | service |
 //! | router, listener | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams |
+//! | node | [`router::FinishSeats`] | router |
+//! | router | [`component::Finish`] | seat_relay |
 //!
 //! All of them are signals. `node/stop.rs` has the phases.
 //!
@@ -199,6 +237,25 @@
 //! [`route::Route`]: flow::route::Route
 //! [`route::Refuse`]: flow::route::Refuse
 //! [`route::Return`]: flow::route::Return
+//! [`claims::Claim`]: flow::claims::Claim
+//! [`claims::Conflict`]: flow::claims::Conflict
+//! [`claims::Contest`]: flow::claims::Contest
+//! [`claims::Contested`]: flow::claims::Contested
+//! [`claims::Granted`]: flow::claims::Granted
+//! [`claims::HeldBy`]: flow::claims::HeldBy
+//! [`claims::Renounce`]: flow::claims::Renounce
+//! [`claims::Seat`]: flow::claims::Seat
+//! [`claims::SeatAt`]: flow::claims::SeatAt
+//! [`claims::SeatTaken`]: flow::claims::SeatTaken
+//! [`claims::SeatUnknown`]: flow::claims::SeatUnknown
+//! [`claims::Seated`]: flow::claims::Seated
+//! [`claims::Unknown`]: flow::claims::Unknown
+//! [`claims::Unseat`]: flow::claims::Unseat
+//! [`ferry::Carry`]: flow::ferry::Carry
+//! [`ferry::Event`]: flow::ferry::Event
+//! [`component::Finish`]: streams::component::Finish
+//! [`outgoing::Yield`]: streams::outgoing::Yield
+//! [`router::FinishSeats`]: routing::router::FinishSeats
 //! [`attempt::Resumed`]: dial::attempt::Resumed
 //! [`attempt::Waiting`]: dial::attempt::Waiting
 //! [`accepted::Authenticated`]: streams::accepted::Authenticated

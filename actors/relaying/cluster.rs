@@ -138,12 +138,11 @@ impl Cluster {
 
     /// Does what the arbiter has decided, until nothing is left, and sets the timer.
     fn act(&mut self, now: Instant, context: &mut Context<Self>) {
+        self.seats.retry(&mut self.arbiter, now);
         while let Some(output) = self.arbiter.poll() {
             self.perform(output, now);
         }
-        self.seats.retry(&mut self.arbiter, now);
-        let next =
-            self.seats.next_retry().map_or(self.arbiter.next_tick(), |at| at.min(self.arbiter.next_tick()));
+        let next = self.seats.next_retry().into_iter().fold(self.arbiter.next_tick(), Instant::min);
         // At least a millisecond: the arbiter must not keep this thread busy, whatever it waits for.
         let next = next.max(now + SHORTEST_WAIT);
         self.timer.set(Some(next), context, |cluster, context| {
@@ -221,14 +220,13 @@ impl Cluster {
     fn lease_held(&mut self, incarnation: Incarnation, until: Instant, now: Instant) {
         if let Some((known, lease)) = &self.lease
             && *known == incarnation
+            && lease.extend(now, until)
         {
-            // A lease that was over meanwhile stays over; the arbiter reports that as well.
-            lease.extend(now, until);
             return;
         }
-        if let Some((_, before)) = &self.lease {
-            before.end();
-        }
+        // A lease that was over stays over: this node hung for a moment, and the broker has the beat in time. What other nodes
+        // have lent goes back to them; they may lend again.
+        self.lease_lost();
         log::info!(target: LOG, run:% = incarnation; "lease held");
         let lease = Arc::new(Lease::new(now, until));
         self.lease = Some((incarnation, Arc::clone(&lease)));
@@ -283,7 +281,7 @@ impl Handler<Queued<Claim>> for Cluster {
     fn handle(&mut self, claim: Queued<Claim>, context: &mut Context<Self>) {
         let (Claim { pair, number }, now) = (claim.into_message(), clock::now());
         self.claims.insert(pair.clone(), number);
-        self.arbiter.claim(pair, now);
+        self.arbiter.claim(&pair, now);
         self.act(now, context);
     }
 }

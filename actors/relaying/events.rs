@@ -49,7 +49,11 @@ pub(super) fn start(mut events: mpsc::Receiver<Event>, cluster: Outlet<Came>) {
                 },
                 event => What::Event(event),
             };
-            if cluster.signal(Came { what, permit }).is_err() {
+            // Beats come from an idle cluster too.
+            let is_quiet = matches!(what, What::Event(_));
+            let came = Came { what, permit };
+            let sent = if is_quiet { cluster.signal_quietly(came) } else { cluster.signal(came) };
+            if sent.is_err() {
                 return;
             }
         }

@@ -70,6 +70,8 @@ pub(crate) struct Ferry {
     unsent: VecDeque<Bytes>,
     retry_at: Option<Instant>,
     timer: Timer,
+    /// A [`Flush`] is on its way.
+    is_flushing: bool,
     _guard: PanicGuard,
 }
 
@@ -90,6 +92,7 @@ impl Ferry {
             unsent: VecDeque::new(),
             retry_at: None,
             timer: Timer::default(),
+            is_flushing: false,
             _guard: guard,
         }
     }
@@ -153,16 +156,33 @@ impl Actor for Ferry {
     type Context = Context<Self>;
 }
 
-/// Handles a message, then publishes what is due.
+/// Publish what is due: all that came before is handled, so that parcels share frames.
+#[derive(Debug)]
+struct Flush;
+
+impl Handler<Queued<Flush>> for Ferry {
+    type Result = ();
+
+    fn handle(&mut self, flush: Queued<Flush>, context: &mut Context<Self>) {
+        let Flush = flush.into_message();
+        self.is_flushing = false;
+        self.act(clock::now(), context);
+    }
+}
+
+/// Handles a message, and has published what is due then.
 macro_rules! handle {
     ($message:ty, |$ferry:ident, $taken:ident, $now:ident| $body:block) => {
         impl Handler<Queued<$message>> for Ferry {
             type Result = ();
 
-            fn handle(&mut self, message: Queued<$message>, context: &mut Context<Self>) {
+            fn handle(&mut self, message: Queued<$message>, _: &mut Context<Self>) {
                 let ($ferry, $taken, $now) = (&mut *self, message.into_message(), clock::now());
                 $body
-                self.act($now, context);
+                if !std::mem::replace(&mut self.is_flushing, true) {
+                    // This actor runs.
+                    let _ = self.mailbox.signal_quietly(Flush);
+                }
             }
         }
     };

@@ -1,1 +1,12 @@
-//! Tests.
+//! Several nodes in one process, on paused time: their actors of cluster and ferry, and a broker in memory. Router, promise and
+//! relays are stubs that report what they get.
+
+mod ferries;
+mod links;
+mod node;
+mod schedules;
+mod seats;
+
+use std::time::Duration;
+
+use self::node::{Node, Said, World};

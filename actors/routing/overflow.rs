@@ -38,7 +38,7 @@ use super::queue::{Bound, Bounds, Collected, Rest, STANZA_COST};
 use crate::flow::{
     account,
     batch::{self, Batch, Kept},
-    journal::{Group, Place, is_worth_keeping},
+    journal::{Group, Place, Receipt, is_worth_keeping},
 };
 use status::amount::Amount;
 
@@ -325,7 +325,9 @@ fn give(kept: &mut Kept, group: &mut Group<'_>) -> Goes {
         // What is not worth keeping is out of date after a restart.
         let overflow = !is_worth_keeping(&kept.stanza);
         let flags = Flags { may_have_arrived: kept.sends.may_have_arrived, overflow, ..Flags::default() };
-        let receipt = std::mem::take(&mut kept.receipt);
+        // The other node counts on the stanza until it is in the file, and takes it back if it does not get there.
+        let is_of_a_parcel = kept.receipt.is_of_a_parcel();
+        let receipt = if is_of_a_parcel { Receipt::default() } else { std::mem::take(&mut kept.receipt) };
         let handle = group.add(&kept.stanza, &kept.place, kept.since, kept.taken, flags, receipt);
         kept.place = Place::Written(handle);
     }

@@ -2,6 +2,7 @@
 //! components and sessions.
 
 mod accounts;
+mod claimant;
 mod commands;
 mod components;
 mod figures;

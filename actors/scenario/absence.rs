@@ -70,7 +70,7 @@ impl House {
     }
 
     fn of_names(names: Vec<(Domain, Conflict, Absence)>, journal: Option<journal::Store>) -> Self {
-        Self::beside(names, Beside { journal, claims: None })
+        Self::beside(names, Beside { journal, ..Beside::default() })
     }
 
     fn beside(names: Vec<(Domain, Conflict, Absence)>, beside: Beside) -> Self {

@@ -54,6 +54,13 @@ pub(super) async fn log_in(component: &mut DuplexStream) -> BytesMut {
 
 /// The same under another name.
 pub(super) async fn log_in_as(component: &mut DuplexStream, name: &str) -> BytesMut {
+    let mut read = shows_secret(component, name).await;
+    reads_until(component, &mut read, "<handshake").await;
+    read
+}
+
+/// Shows the secret, and does not wait for the answer. Returns the bytes that were read.
+pub(super) async fn shows_secret(component: &mut DuplexStream, name: &str) -> BytesMut {
     let header = format!(
         "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{name}'>"
     );
@@ -65,7 +72,6 @@ pub(super) async fn log_in_as(component: &mut DuplexStream, name: &str) -> Bytes
     let digest = openssl::sha::sha1(format!("{id}{}", fixture::SECRET).as_bytes());
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     component.write_all(format!("<handshake>{digest}</handshake>").as_bytes()).await.unwrap();
-    reads_until(component, &mut read, "<handshake").await;
     read
 }
 

@@ -60,7 +60,8 @@ impl Cluster {
             unseat: engine.outlet(),
             contest: engine.outlet(),
         });
-        let node = Node::start_beside(64 * 1024, bounds(), behaviour, Beside { journal, claims }).await;
+        let node =
+            Node::start_beside(64 * 1024, bounds(), behaviour, Beside { journal, claims, seats: None }).await;
         engine.signal(other_node::Promised(node.promise.clone())).unwrap();
         let b = OtherNode::start(node.remotes.arrived.clone());
         Self { node, engine, noted, b }

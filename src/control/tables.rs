@@ -449,6 +449,7 @@ mod tests {
         let component = ComponentReport {
             name: "biboumi.chat.example.org".to_owned(),
             connected: false,
+            node: None,
             since: now(),
             last_end: Some(Ending {
                 at: now(),

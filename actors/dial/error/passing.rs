@@ -9,9 +9,10 @@ use super::AttemptError;
 
 impl AttemptError {
     /// Whether the remote server accepts connections, does not refuse us for good, and does not limit us. Most
-    /// often it is being started.
+    /// often it is being started. So is, most often, a broker that cannot be reached; a claim costs little.
     pub fn may_pass_soon(&self) -> bool {
-        self.has_connected() && !self.is_definitive() && !self.is_limit()
+        matches!(self, Self::NodesUnreachable)
+            || self.has_connected() && !self.is_definitive() && !self.is_limit()
     }
 
     /// Whether the remote server accepted a connection.
@@ -89,6 +90,7 @@ mod tests {
         let at = At { address: ([192, 0, 2, 7], 5269).into(), stage: Stage::Header, distrusted: None };
         for soon in [
             AttemptError::ShortLived,
+            AttemptError::NodesUnreachable,
             AttemptError::Broken { at, error: None },
             by_stream_error(stream::Condition::InternalServerError),
             by_dialback_error(stanza::Condition::RemoteServerTimeout),

@@ -1,6 +1,7 @@
 //! The outbox of a stream without acknowledgements: order, budget, hold, and the end of the link.
 
 mod acks;
+mod fence;
 
 use xmpp::{
     Stanza,

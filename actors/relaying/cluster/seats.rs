@@ -8,7 +8,7 @@ use std::{
 use ::cluster::{
     arbiter::Arbiter,
     ferry::{Body, Frame, Header, codec},
-    name::Incarnation,
+    name::NodeName,
 };
 use actix::{Context, Handler};
 use xmpp::Domain;
@@ -48,7 +48,7 @@ impl Seats {
         for (name, wanted) in &mut self.0 {
             if matches!(wanted, Wanted::Again(at) if *at <= now) {
                 *wanted = Wanted::Asked;
-                arbiter.seat(name.clone(), now);
+                arbiter.seat(name, now);
             }
         }
     }
@@ -70,6 +70,15 @@ impl Cluster {
         tell(&self.receivers.seat_unknown, SeatUnknown { name });
     }
 
+    /// Tells another node that its seat is wanted here. `None`: it cannot be told. A frame may be lost all the same; then the
+    /// router gives up after a time.
+    fn contest(&self, name: &Domain, node: &NodeName) -> Option<()> {
+        let (from, to) = (self.peers.own(), self.peers.incarnation(node)?);
+        let header = Header { from, incarnation: self.arbiter.incarnation(), to, session: 0 };
+        let frame = codec::encode(&Frame { header, body: Body::Contest(name.clone()) });
+        self.engine.publish(node, frame).ok()
+    }
+
     /// A component at another node wants a seat.
     pub(super) fn contested(&self, name: Domain) {
         tell(&self.receivers.contested, Contested { name });
@@ -82,7 +91,7 @@ impl Handler<Queued<Seat>> for Cluster {
     fn handle(&mut self, seat: Queued<Seat>, context: &mut Context<Self>) {
         let (Seat { name }, now) = (seat.into_message(), clock::now());
         self.seats.0.insert(name.clone(), Wanted::Asked);
-        self.arbiter.seat(name, now);
+        self.arbiter.seat(&name, now);
         self.act(now, context);
     }
 }
@@ -104,12 +113,9 @@ impl Handler<Queued<Contest>> for Cluster {
 
     fn handle(&mut self, contest: Queued<Contest>, _: &mut Context<Self>) {
         let Contest { name, node } = contest.into_message();
-        let Some(to) = self.peers.incarnation(&node) else { return };
-        let incarnation = self.lease.as_ref().map_or(Incarnation(0), |(run, _)| *run);
-        let header = Header { from: self.peers.own(), incarnation, to, session: 0 };
-        let frame = codec::encode(&Frame { header, body: Body::Contest(name) });
-        // If there is no room, or the frame is lost, the component connects again.
-        let _ = self.engine.publish(&node, frame);
+        if self.contest(&name, &node).is_none() {
+            tell(&self.receivers.seat_unknown, SeatUnknown { name });
+        }
     }
 }
 

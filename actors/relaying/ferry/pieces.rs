@@ -36,6 +36,15 @@ pub(super) fn split(batches: Vec<Carried>, now: Instant) -> Vec<Piece> {
 }
 
 impl Piece {
+    /// A parcel that is short.
+    pub(super) fn whole(batches: Vec<Carried>, bytes: usize, now: Instant) -> Self {
+        let whole = |mut batch: Carried| {
+            let stanzas = std::mem::take(&mut batch.stanzas);
+            CarriedBatch { stanzas, ..part_of(&batch, now) }
+        };
+        Self { parcel: Parcel { batches: batches.into_iter().map(whole).collect() }, bytes }
+    }
+
     fn push(&mut self, batch: CarriedBatch) {
         if !batch.stanzas.is_empty() {
             self.parcel.batches.push(batch);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ::cluster::{
-    ferry::{Control, Header, Outbound, Over},
+    ferry::{Control, Header, Outbound, Over, PARCEL},
     name::{Incarnation, NodeName},
 };
 use bytes::Bytes;
@@ -102,7 +102,10 @@ impl Sending {
             let _ = owner.signal(Event::Ended { reason, in_doubt: Vec::new() });
             return;
         }
-        let pieces = split(parcel.batches, now);
+        let pieces = match parcel.bytes {
+            ..=PARCEL => vec![Piece::whole(parcel.batches, parcel.bytes, now)],
+            _ => split(parcel.batches, now),
+        };
         let longest = pieces.iter().map(Piece::longest).max().unwrap_or_default();
         if longest > self.longest {
             log::error!(

@@ -49,7 +49,10 @@ impl Handler<Queued<ShowDomain>> for Router {
         let ShowDomain { domain, answer } = show.into_message();
         let local = self.local.contains(&domain);
         let account = self.accounts.by_domain.get(&domain).map(|totals| Account::from(&**totals));
-        let _ = answer.send(DomainStatus { local, account });
+        let relayed = self.sessions.iter().filter(|(pair, _)| pair.remote == domain);
+        let relayed = relayed.filter_map(|(pair, it)| Some((pair.local.clone(), it.carrier.node()?.clone())));
+        let relayed = relayed.collect();
+        let _ = answer.send(DomainStatus { local, account, relayed });
     }
 }
 

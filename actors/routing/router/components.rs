@@ -153,10 +153,14 @@ impl Handler<Queued<component::BindRequested>> for Router {
 
     fn handle(&mut self, claimed: Queued<component::BindRequested>, _: &mut Context<Self>) {
         let component::BindRequested { name, component } = claimed.into_message();
-        if self.asks_for_seat(&name, &component) {
+        let current = self.components.get(&name).and_then(|it| it.component()).and_then(Carrier::here);
+        if current.is_some_and(|current| current.is(&component)) {
+            // It has asked again, and the answer of the cluster came meanwhile.
             return;
         }
-        self.bind(name, &component);
+        if !self.asks_for_seat(&name, &component) {
+            self.bind(name, &component);
+        }
     }
 }
 

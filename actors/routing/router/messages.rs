@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cluster::name::NodeName;
 use tokio::sync::{mpsc, oneshot};
 use xmpp::{Domain, service::Listed};
 
@@ -109,6 +110,8 @@ pub struct DomainStatus {
     pub local: bool,
     /// The account of stanzas to the domain, kept while something waits for it; `None`: nothing waits.
     pub account: Option<report::Account>,
+    /// The nodes of the cluster that have its links in the place of this one, each with the local domain.
+    pub(crate) relayed: Vec<(Domain, NodeName)>,
 }
 
 /// Send a copy of this message to every session. A token in it has one clone in each copy.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use xmpp::Domain;
 
-use super::seating::Claimant;
+use super::claimant::Claimant;
 use crate::{
     settings::Conflict,
     streams::component::{self, Carrier},
@@ -140,6 +140,11 @@ impl Registration {
     pub(super) fn set_way(&mut self, component: &Carrier, way: Way) -> bool {
         let current = self.current(component);
         current.is_some_and(|current| std::mem::replace(&mut current.way, way) != way)
+    }
+
+    /// Whether a connection here serves the name.
+    pub(super) fn has_seat(&self) -> bool {
+        self.component().is_some_and(|component| component.here().is_some())
     }
 
     pub(super) fn is_connected(&self) -> bool {

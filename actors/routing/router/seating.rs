@@ -1,16 +1,16 @@
 //! Seats: in a cluster, a component is connected to one node at a time. A connection gets the seat of its name before it
 //! serves the name. While a component is connected to another node, a relay takes the place of the connection.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Duration};
 
 use actix::{AsyncContext, Context, Handler};
 use cluster::name::NodeName;
 use xmpp::Domain;
 
-use super::{FinishSeats, Router, Seats};
+use super::{
+    FinishSeats, Router, Seats,
+    claimant::{Claimant, Stage},
+};
 use crate::{
     flow::{
         claims::{Contest, Contested, Seat, SeatAt, SeatTaken, SeatUnknown, Seated, Unseat},
@@ -26,28 +26,6 @@ pub(super) struct Seating {
     seats: Seats,
     /// The components that are connected to other nodes, in the configuration of this one or not.
     elsewhere: HashMap<Domain, Ferry>,
-}
-
-/// A connection that wants to serve a name.
-pub(super) struct Claimant {
-    component: Mailbox<Component>,
-    stage: Stage,
-}
-
-/// How far it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// The cluster is asked for the seat.
-    Asking,
-    /// Another node is asked to give it up, until then at most.
-    Contesting(Instant),
-}
-
-impl Claimant {
-    /// Whether it should have been decided by now: the connection has ended, or it would have asked.
-    fn is_late(&self, now: Instant) -> bool {
-        matches!(self.stage, Stage::Contesting(until) if until <= now)
-    }
 }
 
 impl Seating {
@@ -180,13 +158,6 @@ impl Router {
     }
 }
 
-impl super::registration::Registration {
-    /// Whether a connection here serves the name.
-    pub(super) fn has_seat(&self) -> bool {
-        self.component().is_some_and(|component| component.here().is_some())
-    }
-}
-
 impl Handler<Queued<Seated>> for Router {
     type Result = ();
 
@@ -206,11 +177,13 @@ impl Handler<Queued<SeatUnknown>> for Router {
     /// A federation that stops because its broker is restarted would be worse than a component that is connected twice.
     fn handle(&mut self, unknown: Queued<SeatUnknown>, _: &mut Context<Self>) {
         let SeatUnknown { name } = unknown.into_message();
-        log::warn!(
-            target: component::LOG, name:% = name;
-            "the cluster cannot say whether the component is connected to another node: it may connect here"
-        );
-        self.leave_seat(&name);
+        if self.components.get(&name).is_some_and(|registration| registration.claimant.is_some()) {
+            log::warn!(
+                target: component::LOG, name:% = name;
+                "the cluster cannot say whether the component is connected to another node: it may connect here"
+            );
+            self.leave_seat(&name);
+        }
         self.seated(name);
     }
 }

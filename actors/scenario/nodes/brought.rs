@@ -65,8 +65,31 @@ impl Brought {
         kind: Kind,
         ids: std::ops::Range<usize>,
     ) -> Mark {
-        self.number += 1;
         let stanzas = ids.map(|id| stanza(&kind.stanza(to, id).replace(OURS, from))).collect();
+        self.brings_all(router, from, to, stanzas)
+    }
+
+    /// The same of stanzas that came from this node before. Gives the number of their parcel.
+    pub(in crate::scenario) fn brings_bytes(
+        &mut self,
+        router: &Mailbox<Router>,
+        from: &str,
+        to: &str,
+        stanzas: Vec<bytes::Bytes>,
+    ) -> u64 {
+        let stanzas = stanzas.into_iter().map(|bytes| xmpp::Stanza::restore(bytes).unwrap()).collect();
+        self.brings_all(router, from, to, stanzas);
+        self.number
+    }
+
+    fn brings_all(
+        &mut self,
+        router: &Mailbox<Router>,
+        from: &str,
+        to: &str,
+        stanzas: Vec<xmpp::Stanza>,
+    ) -> Mark {
+        self.number += 1;
         let mut batch = Batch::between(Domain::new(from).unwrap(), Domain::new(to).unwrap(), stanzas);
         let (receipt, mark) = Receipt::of_parcel(self.number, self.settlements.outlet(), self.fence.clone());
         batch.receipt = receipt;

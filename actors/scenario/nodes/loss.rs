@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     flow::{ferry::ALWAYS_ALLOWED, outbox::BUDGET},
-    scenario::slow_links::races::Crash,
+    scenario::{
+        disk::{Disk, WIDE},
+        slow_links::races::Crash,
+    },
 };
 
 #[actix::test]
@@ -243,6 +246,28 @@ async fn what_expires_after_another_node_took_it_back_is_not_answered() {
     assert!(kept.is_touched(), "the node has asked, and got no permission");
     passes(Duration::from_secs(300)).await;
     assert_eq!(cluster.node.pairs_known().await, 0);
+}
+
+#[actix::test]
+async fn what_has_no_room_in_memory_is_settled_when_it_is_in_the_journal_and_is_not_taken_back_then() {
+    tokio::time::pause();
+    let disk = Disk::start(WIDE, Duration::ZERO);
+    let mut cluster = Cluster::start_with(Behaviour::default(), Some(disk.store.clone())).await;
+    cluster.rules(Rule::Granted);
+    cluster.node.remotes_are_up(false);
+    let mut brought = Brought::by("b");
+    let router = cluster.node.router.clone();
+    let first = brought.brings(&router, OURS, B, Kind::Message, 0..bounds().max_stanzas);
+    let second = brought.brings(&router, OURS, B, Kind::Message, 1000..1100);
+    passes(Duration::from_secs(3)).await;
+    assert_eq!(brought.settled(), [2]);
+    assert_eq!(disk.fake.keys().len(), 100, "the first ones are in the journal of the other node only");
+    assert!(second.is_touched() && !first.is_touched());
+    brought.fence.end();
+    cluster.node.remotes_are_up(true);
+    passes(Duration::from_secs(60)).await;
+    assert_eq!(ids(&mut cluster.node), (1000..1100).collect::<Vec<_>>());
+    assert!(disk.fake.keys().is_empty());
 }
 
 #[actix::test]

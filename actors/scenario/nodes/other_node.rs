@@ -239,6 +239,13 @@ impl OtherNode {
         answered.await.unwrap()
     }
 
+    /// Takes the unsettled parcels away from it.
+    pub(in crate::scenario) async fn takes_parcels(&self) -> Vec<(Parcel, Outlet<Event>)> {
+        let (answer, answered) = oneshot::channel();
+        self.step(move |ferry| drop(answer.send(ferry.parcels.drain(..).collect())));
+        answered.await.unwrap()
+    }
+
     fn step(&self, act: impl FnOnce(&mut FakeFerry) + Send + 'static) {
         self.ferry.signal(Step(Box::new(act))).unwrap();
     }

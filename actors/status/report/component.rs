@@ -19,6 +19,7 @@ pub struct ComponentReport {
     /// Whether the component is connected.
     pub connected: bool,
     /// The node of the cluster to which it is connected; `None`: this one, or none.
+    #[serde(default)]
     pub node: Option<String>,
     /// The time of the last change of `connected`; the start of the node if there was none.
     pub since: Time,

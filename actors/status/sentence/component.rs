@@ -10,6 +10,7 @@ pub fn component(component: &ComponentReport, now: Time) -> String {
         name,
         names,
         connected,
+        node,
         since,
         last_end,
         refused,
@@ -21,9 +22,10 @@ pub fn component(component: &ComponentReport, now: Time) -> String {
         ..
     } = component;
     let time = Seconds(since.before(now));
-    let mut parts = vec![match connected {
-        true => format!("component connected for {time}"),
-        false => format!("component not connected for {time}"),
+    let mut parts = vec![match (connected, node) {
+        (true, None) => format!("component connected for {time}"),
+        (true, Some(node)) => format!("component connected to node {node} for {time}"),
+        (false, _) => format!("component not connected for {time}"),
     }];
     if names.len() > 1 || names.iter().any(|served| served.starts_with("*.")) {
         parts.push(format!("serves {}", listed(names)));

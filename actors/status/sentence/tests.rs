@@ -77,6 +77,7 @@ fn an_absent_component_comes_with_what_waits_for_it() {
         names: vec!["echo.example.org".to_owned()],
         name: "echo.example.org".to_owned(),
         connected: false,
+        node: None,
         since: Time(now.0 - Duration::from_secs(12)),
         last_end: None,
         refused: Amount::default(),
@@ -91,6 +92,12 @@ fn an_absent_component_comes_with_what_waits_for_it() {
         component(&absent, now),
         "echo.example.org: component not connected for 12 s; 31 stanzas wait, the first is answered with an error in 4 min; \
          it has not connected since the start of the node"
+    );
+    let elsewhere = ComponentReport { connected: true, node: Some("b".to_owned()), ..absent.clone() };
+    assert!(
+        component(&elsewhere, now).starts_with("echo.example.org: component connected to node b for 12 s"),
+        "{}",
+        component(&elsewhere, now)
     );
     let several = ["echo.example.org", "*.echo.example.org"].map(str::to_owned).to_vec();
     let several = component(&ComponentReport { names: several, ..absent.clone() }, now);

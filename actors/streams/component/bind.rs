@@ -98,8 +98,9 @@ impl Component {
     /// way.
     fn request_again(context: &mut Context<Self>) {
         context.run_later(REQUEST_AGAIN, |component, context| {
-            if let Some(name) = component.binding.name().cloned() {
-                component.request_bind(name, context);
+            // The router may have decided in the meantime.
+            if let Binding::Requested(name) = &component.binding {
+                component.request_bind(name.clone(), context);
             }
         });
     }

@@ -71,6 +71,7 @@ pub(in crate::top) fn reading(at: u64, origin: Instant) -> Reading {
     let component = |name: &str, connected| ComponentReport {
         name: name.to_owned(),
         connected,
+        node: None,
         since: second(0),
         last_end: None,
         refused: Amount::default(),

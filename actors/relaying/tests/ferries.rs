@@ -1,0 +1,331 @@
+//! Parcels between nodes.
+
+use ::cluster::engine::fake::Faults;
+use mailbox::drain;
+
+use super::{
+    node::{carry, carry_parcel, ids, parcel, write},
+    *,
+};
+use crate::{
+    flow::{
+        ferry::{ALWAYS_ALLOWED, Event},
+        outbox::BUDGET,
+    },
+    relaying::cluster::StopReceiving,
+};
+
+#[actix::test]
+async fn brings_parcels_to_the_router_of_the_other_node_and_reports_what_is_settled() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    assert_eq!(way.node, a.name);
+    let relay = b.relay(1);
+    for number in 1..=3 {
+        carry(&way, &relay, number, number);
+    }
+    let batches = a.router_gets_stanzas(3).await;
+    assert_eq!(ids(&batches), [1, 2, 3]);
+    assert!(batches.iter().all(|batch| batch.receipt.node() == Some(&b.name)));
+    assert_eq!(a.carried(), (3, 0));
+    let mut batches = batches.into_iter();
+    let first = batches.next().unwrap();
+    assert_eq!(write(batches.collect()), [2, 3]);
+    b.relay_has_settled(1, &[2, 3]).await;
+    assert_eq!(write(vec![first]), [1]);
+    b.relay_has_settled(1, &[1]).await;
+    assert_eq!(a.carried(), (3, 3));
+}
+
+#[actix::test]
+async fn the_age_and_the_marks_of_stanzas_go_with_them() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let mut old = parcel(1, &[1], 10);
+    old.batches[0].since = clock::now() - Duration::from_secs(9);
+    old.batches[0].returning = true;
+    old.batches[0].sends = crate::flow::batch::Sends { times: 2, may_have_arrived: true };
+    let sends = old.batches[0].sends;
+    carry_parcel(&way, &b.relay(1), old);
+    let batch = a.router_gets().await.remove(0);
+    let age = clock::since(batch.since);
+    assert!(age >= Duration::from_secs(9) && age < Duration::from_secs(10), "{age:?}");
+    assert!(batch.returning);
+    assert_eq!(batch.sends, sends);
+}
+
+#[actix::test]
+async fn three_nodes_exchange_parcels_in_order_over_a_broker_that_loses_and_repeats_frames() {
+    let faults = Faults { frame_lost: 200, twice: 200, ..Faults::none() };
+    let world = World::new(7, faults);
+    let [mut a, mut b, mut c] = world.nodes(["a", "b", "c"]).await;
+    let (from_b, from_c) = (b.way_to(&mut a).await, c.way_to(&mut a).await);
+    let (relay_b, relay_c) = (b.relay(1), c.relay(1));
+    for number in 1..=200 {
+        carry(&from_b, &relay_b, number, number);
+        carry(&from_c, &relay_c, number, 1_000 + number);
+        if number % 20 == 0 {
+            tokio::time::sleep(Duration::from_millis(7)).await;
+        }
+    }
+    let mut written = Vec::new();
+    while written.len() < 400 {
+        written.extend(write(a.router_gets().await));
+    }
+    let (of_b, of_c): (Vec<u64>, Vec<u64>) = written.into_iter().partition(|id| *id < 1_000);
+    assert_eq!(of_b, (1..=200).collect::<Vec<_>>());
+    assert_eq!(of_c, (1_001..=1_200).collect::<Vec<_>>());
+    let all: Vec<u64> = (1..=200).collect();
+    b.relay_has_settled(1, &all).await;
+    c.relay_has_settled(1, &all).await;
+}
+
+#[actix::test]
+async fn a_large_parcel_goes_in_pieces_and_is_settled_once() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let relay = b.relay(1);
+    let all: Vec<u64> = (1..=300).collect();
+    carry_parcel(&way, &relay, parcel(1, &all, 3_000));
+    carry(&way, &relay, 2, 301);
+    let mut batches = a.router_gets_stanzas(301).await;
+    let last = batches.pop().unwrap();
+    let half = batches.split_off(batches.len() / 2);
+    write(batches);
+    write(vec![last]);
+    b.relay_has_settled(1, &[2]).await;
+    write(half);
+    b.relay_has_settled(1, &[1]).await;
+}
+
+#[actix::test]
+async fn relays_may_have_less_on_the_way_while_the_window_is_used_up() {
+    let mut world = World::new(1, Faults::none());
+    world.window = 100_000;
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let (one, other) = (b.relay(1), b.relay(2));
+    let many: Vec<u64> = (1..=40).collect();
+    carry_parcel(&way, &one, parcel(1, &many, 3_000));
+    assert!(matches!(b.relay_hears(1).await, Event::Allowed { bytes: ALWAYS_ALLOWED }));
+    carry(&way, &other, 1, 41);
+    assert!(matches!(b.relay_hears(2).await, Event::Allowed { bytes: ALWAYS_ALLOWED }));
+    // It goes all the same.
+    let batches = a.router_gets_stanzas(41).await;
+    write(batches);
+    for relay in [1, 2] {
+        let mut events = [b.relay_hears(relay).await, b.relay_hears(relay).await];
+        events.sort_by_key(|event| matches!(event, Event::Allowed { .. }));
+        assert!(matches!(&events[0], Event::Settled { numbers } if numbers == &[1]), "{events:?}");
+        assert!(matches!(events[1], Event::Allowed { bytes: BUDGET }), "{events:?}");
+    }
+}
+
+#[actix::test]
+async fn a_node_that_stops_gives_back_what_it_has_not_written() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let relay = b.relay(1);
+    for number in 1..=4 {
+        carry(&way, &relay, number, number);
+    }
+    let mut batches = a.router_gets_stanzas(4).await;
+    assert_eq!(write(vec![batches.remove(0)]), [1]);
+    b.relay_has_settled(1, &[1]).await;
+    // The second is in a chunk: it may arrive. The others are in a queue.
+    assert!(batches[0].receipt.admits(clock::now()));
+    let (token, completion) = drain::tokens();
+    a.cluster.signal(StopReceiving { token }).unwrap();
+    assert!(completion.within(Duration::from_secs(1)).await);
+    let (_, in_doubt) = b.relay_ends(1).await;
+    assert_eq!(in_doubt, [2]);
+    assert_eq!(write(batches), [0_u64; 0], "the other node has taken it back");
+    // What comes now goes back at once, and nothing of it is in doubt.
+    carry(&way, &b.relay(2), 1, 5);
+    let (_, in_doubt) = b.relay_ends(2).await;
+    assert_eq!(in_doubt, [0_u64; 0]);
+    assert!(a.rest().is_empty());
+    assert_eq!(a.carried(), (4, 1));
+}
+
+#[actix::test]
+async fn a_dead_node_leaves_in_doubt_what_was_sent_to_it() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let relay = b.relay(1);
+    carry(&way, &relay, 1, 1);
+    carry(&way, &relay, 2, 2);
+    let mut batches = a.router_gets_stanzas(2).await;
+    write(vec![batches.remove(0)]);
+    b.relay_has_settled(1, &[1]).await;
+    let gone = a.client;
+    world.broker(move |broker| broker.detach(gone)).await;
+    carry(&way, &relay, 3, 3);
+    let start = clock::now();
+    let (reason, in_doubt) = b.relay_ends(1).await;
+    assert_eq!(reason, "the other node is dead");
+    assert_eq!(in_doubt, [2, 3]);
+    let waited = clock::since(start);
+    assert!(waited >= Duration::from_secs(12) && waited < Duration::from_secs(25), "{waited:?}");
+    // A relay that is started now is told so at once.
+    carry(&way, &b.relay(2), 1, 4);
+    let (reason, in_doubt) = b.relay_ends(2).await;
+    assert_eq!((reason.as_str(), in_doubt.len()), ("node a is not in the cluster", 0));
+}
+
+#[actix::test]
+async fn an_outage_shorter_than_a_lease_loses_nothing() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let relay = b.relay(1);
+    carry(&way, &relay, 1, 1);
+    let first = a.router_gets().await;
+    world.hub.act(|broker, now| broker.stops(now)).await;
+    carry(&way, &relay, 2, 2);
+    write(first);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    world.hub.act(|broker, now| broker.starts(now)).await;
+    let start = clock::now();
+    write(a.router_gets().await);
+    b.relay_has_settled(1, &[1, 2]).await;
+    assert!(clock::since(start) < Duration::from_secs(3), "{:?}", clock::since(start));
+    assert!(b.rest().is_empty() && a.rest().is_empty());
+}
+
+/// The receiver is cut off. It fences what it was lent; the sender takes it back, and nothing is written twice.
+#[actix::test]
+async fn a_node_without_a_lease_writes_nothing_that_was_lent_to_it() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let relay = b.relay(1);
+    carry(&way, &relay, 1, 1);
+    carry(&way, &relay, 2, 2);
+    let mut batches = a.router_gets_stanzas(2).await;
+    let cut_off = a.client;
+    world.cuts_off(cut_off).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(write(vec![batches.remove(0)]), [1], "it has its lease");
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert_eq!(write(batches), [0_u64; 0], "it has not");
+    let (_, in_doubt) = b.relay_ends(1).await;
+    assert_eq!(in_doubt, [1, 2]);
+    world.rejoins(cut_off).await;
+    // With its new run it is sent stanzas again.
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let way = b.way_to(&mut a).await;
+    carry(&way, &b.relay(2), 1, 3);
+    assert_eq!(write(a.router_gets().await), [3]);
+    b.relay_has_settled(2, &[1]).await;
+}
+
+/// A hang of 13 s: the node has lost its lease, and the others have not noticed. Both agree about what was written.
+#[actix::test]
+async fn a_lease_that_was_lost_and_not_noticed_gives_back_exactly_what_was_not_written() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let relay = b.relay(1);
+    for number in 1..=3 {
+        carry(&way, &relay, number, number);
+    }
+    let mut batches = a.router_gets_stanzas(3).await;
+    let cut_off = a.client;
+    world.cuts_off(cut_off).await;
+    assert_eq!(write(vec![batches.remove(0)]), [1]);
+    let lost = clock::now();
+    // Its lease is over after 12 s, and it is back before the others take it for dead.
+    while batches[1].receipt.admits(clock::now()) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(clock::since(lost) < Duration::from_secs(14));
+    }
+    assert_eq!(write(batches), [0_u64; 0]);
+    world.rejoins(cut_off).await;
+    b.relay_has_settled(1, &[1]).await;
+    let (_, in_doubt) = b.relay_ends(1).await;
+    // The third was looked at while the lease was held.
+    assert!(in_doubt == [3] || in_doubt == [2, 3], "{in_doubt:?}");
+}
+
+/// The sender was started again: what it had lent is delivered here, and its new stanzas are taken.
+#[actix::test]
+async fn stanzas_of_a_node_that_was_started_again_are_delivered() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    carry(&way, &b.relay(1), 1, 1);
+    let before = a.router_gets().await;
+    let gone = b.client;
+    world.broker(move |broker| broker.detach(gone)).await;
+    let mut b = world.node("b").await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let way = b.way_to(&mut a).await;
+    carry(&way, &b.relay(1), 1, 2);
+    let now = a.router_gets().await;
+    assert_eq!(write(before), [1]);
+    assert_eq!(write(now), [2]);
+    b.relay_has_settled(1, &[1]).await;
+}
+
+#[actix::test]
+async fn a_full_router_gets_the_stanzas_later_in_order() {
+    let world = World::new(1, Faults::none());
+    let (mut a, inbox) = world.node_with_router("a", 1).await;
+    let mut b = world.node("b").await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let way = b.way_to(&mut a).await;
+    let relay = b.relay(1);
+    for number in 1..=20 {
+        carry(&way, &relay, number, number);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(a.carried().0, 1, "there is room for one message");
+    a.router_starts(inbox);
+    let batches = a.router_gets_stanzas(20).await;
+    assert_eq!(ids(&batches), (1..=20).collect::<Vec<_>>());
+    write(batches);
+    b.relay_has_settled(1, &(1..=20).collect::<Vec<_>>()).await;
+}
+
+/// A parcel that crosses the end of the way is the relay's again: it must not go to the next session.
+#[actix::test]
+async fn a_parcel_that_crosses_the_end_is_not_sent() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let relay = b.relay(1);
+    carry(&way, &relay, 1, 1);
+    a.router_gets().await.into_iter().for_each(|batch| drop(write(vec![batch])));
+    b.relay_has_settled(1, &[1]).await;
+    let (token, _completion) = drain::tokens();
+    a.cluster.signal(StopReceiving { token }).unwrap();
+    carry(&way, &relay, 2, 2);
+    b.relay_ends(1).await;
+    carry(&way, &relay, 3, 3);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(a.rest().is_empty() && b.rest().is_empty());
+}
+
+#[actix::test]
+async fn a_stanza_that_is_too_long_for_the_broker_ends_the_way_of_its_relay_only() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let (one, other) = (b.relay(1), b.relay(2));
+    carry(&way, &one, 1, 1);
+    carry_parcel(&way, &one, parcel(2, &[2], 1 << 20));
+    let (reason, in_doubt) = b.relay_ends(1).await;
+    assert!(reason.contains("max_payload"), "{reason}");
+    assert_eq!(in_doubt, [1]);
+    carry(&way, &other, 1, 3);
+    let batches = a.router_gets_stanzas(2).await;
+    assert_eq!(write(batches), [1, 3]);
+    b.relay_has_settled(2, &[1]).await;
+    assert!(b.rest().is_empty());
+}

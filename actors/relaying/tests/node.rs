@@ -1,0 +1,393 @@
+//! The nodes of a scenario.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use ::cluster::{
+    arbiter,
+    engine::fake::{Broker, ClientId, Faults, Hub, random},
+    name::NodeName,
+};
+use actix::{Actor, Arbiter, Context, Handler};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use xmpp::{Domain, DomainPair, Stanza};
+
+use crate::{
+    flow::{
+        account::{Outcome, Totals},
+        batch::{Batch, Sends},
+        claims::{
+            Claims, Conflict, Contested, Granted, HeldBy, SeatAt, SeatTaken, SeatUnknown, Seated, Unknown,
+        },
+        ferry::{Carried, Carry, Event, Ferry, Parcel},
+        route::{Ingress, Route},
+    },
+    relaying::{
+        SharedEngine,
+        cluster::{self, Cluster, Peering, Receivers},
+        ferry,
+    },
+};
+use mailbox::{Inbox, Mailbox, Meter, Outlet, Queued, panic_guard::PanicGuard, workers::Workers};
+
+/// What router, promise and relays of a node get.
+#[derive(Debug)]
+pub(super) enum Said {
+    Granted(Granted),
+    HeldBy(HeldBy),
+    Unknown(Unknown),
+    Conflict(Conflict),
+    Seated(Seated),
+    SeatTaken(SeatTaken),
+    SeatUnknown(SeatUnknown),
+    SeatAt(SeatAt),
+    Contested(Contested),
+    Route(Route),
+    /// The relay with this number.
+    Relay(u64, Event),
+}
+
+/// A stub of router and promise.
+pub(super) struct Desk(Sender<Said>);
+
+impl Actor for Desk {
+    type Context = Context<Self>;
+}
+
+/// A stub of a relay.
+struct Relay(u64, Sender<Said>);
+
+impl Actor for Relay {
+    type Context = Context<Self>;
+}
+
+impl Handler<Queued<Event>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, event: Queued<Event>, _: &mut Context<Self>) {
+        // The scenario may be over.
+        let _ = self.1.try_send(Said::Relay(self.0, event.into_message()));
+    }
+}
+
+macro_rules! report {
+    ($($message:ident)*) => {$(
+        impl Handler<Queued<$message>> for Desk {
+            type Result = ();
+
+            fn handle(&mut self, message: Queued<$message>, _: &mut Context<Self>) {
+                // The scenario may be over.
+                let _ = self.0.try_send(Said::$message(message.into_message()));
+            }
+        }
+    )*};
+}
+
+report!(Granted HeldBy Unknown Conflict Seated SeatTaken SeatUnknown SeatAt Contested Route);
+
+/// The broker of a scenario.
+pub(super) struct World {
+    pub(super) hub: Hub,
+    /// The window of each ferry.
+    pub(super) window: usize,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, faults: Faults) -> Self {
+        tokio::time::pause();
+        Self { hub: Hub::start(Broker::new(seed, faults)), window: 8 << 20 }
+    }
+
+    /// Does something to the broker.
+    pub(super) async fn broker(&self, act: impl FnOnce(&mut Broker) + Send + 'static) {
+        self.hub.act(move |broker, _| act(broker)).await;
+    }
+
+    pub(super) async fn cuts_off(&self, client: ClientId) {
+        self.hub.act(move |broker, now| broker.cuts_off(client, now)).await;
+    }
+
+    pub(super) async fn rejoins(&self, client: ClientId) {
+        self.hub.act(move |broker, now| broker.rejoins(client, now)).await;
+    }
+
+    /// Nodes that know each other.
+    pub(super) async fn nodes<const COUNT: usize>(&self, names: [&str; COUNT]) -> [Node; COUNT] {
+        let mut nodes = Vec::new();
+        for name in names {
+            nodes.push(self.node(name).await);
+        }
+        // Each has a lease, and has seen the others.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        nodes.try_into().unwrap_or_else(|_| panic!("as many nodes as names"))
+    }
+
+    /// Starts a node.
+    pub(super) async fn node(&self, name: &str) -> Node {
+        let (mut node, inbox) = self.node_with_router(name, 4096).await;
+        node.router_starts(inbox);
+        node
+    }
+
+    /// Starts a node whose router does not run yet, and has room for so many messages.
+    pub(super) async fn node_with_router(&self, name: &str, room: usize) -> (Node, Inbox<Desk>) {
+        let own = NodeName::new(name).unwrap();
+        let (sender, events) = mpsc::channel(1024);
+        let client = self.hub.client(own.clone(), sender).await.unwrap();
+        let id = client.id();
+        let engine: SharedEngine = Arc::new(client);
+        let (said, heard) = mpsc::channel(MOST_SAID);
+        let (router, inbox) = mailbox::open::<Desk>(&Meter::new("router", room, None), "router");
+        let tell = said.clone();
+        let promise =
+            mailbox::start_on(&Arbiter::current(), &Meter::new("promise", 4096, None), "promise", {
+                |_| Desk(tell)
+            });
+        let account = Arc::<Totals>::default();
+        let receivers = Receivers {
+            granted: promise.outlet(),
+            held_by: promise.outlet(),
+            unknown: promise.outlet(),
+            conflict: promise.outlet(),
+            seated: promise.outlet(),
+            seat_taken: promise.outlet(),
+            seat_unknown: promise.outlet(),
+            seat_at: promise.outlet(),
+            contested: promise.outlet(),
+        };
+        let (panic, _) = mpsc::channel(1);
+        let ferries = Peering {
+            common: ferry::Common {
+                own: own.clone(),
+                engine: Arc::clone(&engine),
+                routes: router.outlet(),
+                account: Arc::clone(&account),
+                window: self.window,
+            },
+            workers: Workers::here(),
+            meter: Meter::new("ferry", 4096, None),
+            panic: panic.clone(),
+        };
+        let config = arbiter::Config {
+            own: own.clone(),
+            version: 1,
+            lease: Duration::from_secs(15),
+            secret: String::new(),
+            names: String::new(),
+        };
+        let mut seed = name.bytes().fold(id_number(id), |seed, byte| seed * 31 + u64::from(byte));
+        let random = Box::new(move || random(&mut seed));
+        let setup = cluster::Setup { config, engine, events, random, ferries, receivers };
+        let meter = Meter::new("cluster", 4096, None);
+        let cluster = mailbox::start_on(&Arbiter::current(), &meter, "cluster", |own| {
+            Cluster::new(setup, own, PanicGuard::new("cluster", panic))
+        });
+        let claims = Cluster::claims(&cluster);
+        let (kept, number) = (VecDeque::new(), 0);
+        let node = Node { name: own, client: id, cluster, claims, account, said, heard, kept, number };
+        (node, inbox)
+    }
+}
+
+/// A number that no other client has.
+fn id_number(id: ClientId) -> u64 {
+    format!("{id:?}").bytes().fold(7, |number, byte| number * 31 + u64::from(byte))
+}
+
+/// A node.
+pub(super) struct Node {
+    pub(super) name: NodeName,
+    pub(super) client: ClientId,
+    pub(super) cluster: Mailbox<Cluster>,
+    pub(super) claims: Claims,
+    pub(super) account: Arc<Totals>,
+    said: Sender<Said>,
+    heard: Receiver<Said>,
+    /// What was heard while something else was awaited.
+    kept: VecDeque<Said>,
+    number: u64,
+}
+
+impl Node {
+    /// The router of the node runs from now on.
+    pub(super) fn router_starts(&mut self, inbox: Inbox<Desk>) {
+        let said = self.said.clone();
+        inbox.start_on(&Arbiter::current(), || Desk(said));
+    }
+
+    /// Waits until something is said, for two minutes at most.
+    pub(super) async fn hears<T>(&mut self, what: &str, wanted: impl Fn(Said) -> Result<T, Said>) -> T {
+        for _ in 0..self.kept.len() {
+            let said = self.kept.pop_front().unwrap();
+            match wanted(said) {
+                Ok(found) => return found,
+                Err(other) => self.kept.push_back(other),
+            }
+        }
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
+        loop {
+            let said = tokio::time::timeout_at(deadline, self.heard.recv()).await;
+            let said = said.unwrap_or_else(|_| panic!("{} hears of {what}: {:?}", self.name, self.kept));
+            match wanted(said.unwrap()) {
+                Ok(found) => return found,
+                Err(other) => self.kept.push_back(other),
+            }
+        }
+    }
+
+    /// What was said and not awaited, by now.
+    pub(super) fn rest(&mut self) -> Vec<Said> {
+        while let Ok(said) = self.heard.try_recv() {
+            self.kept.push_back(said);
+        }
+        self.kept.drain(..).collect()
+    }
+
+    /// Asks for a pair. Gives the number of the claim.
+    pub(super) fn claims(&mut self, pair: &DomainPair) -> u64 {
+        self.number += 1;
+        let claim = crate::flow::claims::Claim { pair: pair.clone(), number: self.number };
+        self.claims.claim.signal(claim).unwrap();
+        self.number
+    }
+
+    pub(super) async fn is_granted(&mut self, pair: &DomainPair) -> u64 {
+        let wanted = pair.clone();
+        self.hears("a grant", move |said| match said {
+            Said::Granted(Granted { pair, number }) if pair == wanted => Ok(number),
+            other => Err(other),
+        })
+        .await
+    }
+
+    /// Waits for the way to the holder of a pair.
+    pub(super) async fn is_held_by(&mut self, pair: &DomainPair) -> Ferry {
+        let wanted = pair.clone();
+        self.hears("the holder", move |said| match said {
+            Said::HeldBy(HeldBy { pair, ferry, .. }) if pair == wanted => Ok(ferry),
+            other => Err(other),
+        })
+        .await
+    }
+
+    /// The way to a node that holds a pair.
+    pub(super) async fn way_to(&mut self, holder: &mut Self) -> Ferry {
+        let pair = pair("a.example", &format!("{}-{}.example", self.name, holder.number));
+        holder.claims(&pair);
+        holder.is_granted(&pair).await;
+        self.claims(&pair);
+        self.is_held_by(&pair).await
+    }
+
+    /// Starts a stub of a relay.
+    pub(super) fn relay(&self, number: u64) -> Outlet<Event> {
+        let (meter, said) = (Meter::new("relay", 4096, None), self.said.clone());
+        mailbox::start_on(&Arbiter::current(), &meter, "relay", move |_| Relay(number, said)).outlet()
+    }
+
+    /// Waits for the next event of a relay.
+    pub(super) async fn relay_hears(&mut self, relay: u64) -> Event {
+        self.hears("an event of a relay", move |said| match said {
+            Said::Relay(number, event) if number == relay => Ok(event),
+            other => Err(other),
+        })
+        .await
+    }
+
+    /// Waits until a relay hears that these parcels are settled, in any order.
+    pub(super) async fn relay_has_settled(&mut self, relay: u64, expected: &[u64]) {
+        let mut numbers = Vec::new();
+        while numbers.len() < expected.len() {
+            match self.relay_hears(relay).await {
+                Event::Settled { numbers: more } => numbers.extend(more),
+                other => panic!("{other:?}"),
+            }
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, expected);
+    }
+
+    /// Waits for the end of the way of a relay. Gives what is in doubt.
+    pub(super) async fn relay_ends(&mut self, relay: u64) -> (String, Vec<u64>) {
+        match self.relay_hears(relay).await {
+            Event::Ended { reason, in_doubt } => (reason, in_doubt),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits for the next stanzas of another node.
+    pub(super) async fn router_gets(&mut self) -> Vec<Batch> {
+        let route = self.hears("stanzas", |said| match said {
+            Said::Route(route) => Ok(route),
+            other => Err(other),
+        });
+        let Route { batches, ingress } = route.await;
+        assert_eq!(ingress, Ingress::Node);
+        batches
+    }
+
+    /// Waits for so many stanzas of other nodes.
+    pub(super) async fn router_gets_stanzas(&mut self, count: usize) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        while ids(&batches).len() < count {
+            batches.extend(self.router_gets().await);
+        }
+        assert_eq!(ids(&batches).len(), count);
+        batches
+    }
+
+    /// What it has counted as carried and settled.
+    pub(super) fn carried(&self) -> (u64, u64) {
+        let (carried, settled) = (self.account.carried(), self.account.carried_settled());
+        (carried.stanzas, settled.stanzas)
+    }
+}
+
+/// A pair of domains.
+pub(super) fn pair(local: &str, remote: &str) -> DomainPair {
+    let domain = |name| Domain::new(name).unwrap();
+    DomainPair { local: domain(local), remote: domain(remote) }
+}
+
+/// A parcel of messages with these ids, which have about this length.
+pub(super) fn parcel(number: u64, ids: &[u64], length: usize) -> Parcel {
+    let stanza = |id: &u64| {
+        let text = format!(
+            "<message from='x@a.example' to='y@b.example' id='{id}'><body>{}</body></message>",
+            "x".repeat(length)
+        );
+        Stanza::restore(text.into()).unwrap().bytes().clone()
+    };
+    let stanzas: Vec<_> = ids.iter().map(stanza).collect();
+    let bytes = stanzas.iter().map(bytes::Bytes::len).sum();
+    let DomainPair { local: from, remote: to } = pair("a.example", "b.example");
+    let since = clock::now();
+    let batch = Carried { from, to, since, returning: false, sends: Sends::default(), stanzas };
+    Parcel { number, bytes, batches: vec![batch] }
+}
+
+/// Hands over a parcel with one stanza.
+pub(super) fn carry(way: &Ferry, relay: &Outlet<Event>, number: u64, id: u64) {
+    carry_parcel(way, relay, parcel(number, &[id], 100));
+}
+
+pub(super) fn carry_parcel(way: &Ferry, relay: &Outlet<Event>, parcel: Parcel) {
+    way.carry.signal(Carry { parcel, owner: relay.clone() }).unwrap();
+}
+
+/// The ids of the stanzas, in order.
+pub(super) fn ids(batches: &[Batch]) -> Vec<u64> {
+    let stanzas = batches.iter().flat_map(|batch| &batch.stanzas);
+    stanzas.map(|stanza| stanza.id().unwrap().parse().unwrap()).collect()
+}
+
+/// Writes the stanzas: they are settled, unless another node takes them back. Gives the ids of those that were written.
+pub(super) fn write(batches: Vec<Batch>) -> Vec<u64> {
+    let now = clock::now();
+    let written = batches.into_iter().filter(|batch| batch.receipt.admits(now)).collect::<Vec<_>>();
+    let ids = ids(&written);
+    written.into_iter().for_each(|mut batch| batch.entry.settle_rest(Outcome::Written));
+    ids
+}
+
+/// More than a node says in a scenario.
+const MOST_SAID: usize = 1 << 16;

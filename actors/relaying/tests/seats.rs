@@ -1,0 +1,108 @@
+//! Seats of components.
+
+use ::cluster::engine::fake::Faults;
+use xmpp::Domain;
+
+use super::*;
+use crate::flow::{
+    claims::{Contest, Contested, Seat, SeatAt, SeatTaken, SeatUnknown, Seated, Unseat},
+    ferry::Ferry,
+};
+
+fn name() -> Domain {
+    Domain::new("echo.a.example").unwrap()
+}
+
+impl Node {
+    fn wants_the_seat(&self) {
+        self.claims.seat.signal(Seat { name: name() }).unwrap();
+    }
+
+    async fn has_the_seat(&mut self) {
+        let seated = self.hears("its seat", |said| match said {
+            Said::Seated(seated) => Ok(seated),
+            other => Err(other),
+        });
+        assert_eq!(seated.await, Seated { name: name() });
+    }
+
+    async fn learns_where_the_seat_is(&mut self) -> Option<Ferry> {
+        let seat = self.hears("a seat", |said| match said {
+            Said::SeatAt(SeatAt { name, seat }) => Ok((name, seat)),
+            other => Err(other),
+        });
+        let (of, seat) = seat.await;
+        assert_eq!(of, name());
+        seat
+    }
+}
+
+#[actix::test]
+async fn all_nodes_learn_where_a_component_is_connected() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b, mut c] = world.nodes(["a", "b", "c"]).await;
+    a.wants_the_seat();
+    a.has_the_seat().await;
+    for other in [&mut b, &mut c] {
+        assert_eq!(other.learns_where_the_seat_is().await.unwrap().node, a.name);
+    }
+    a.claims.unseat.signal(Unseat { name: name() }).unwrap();
+    for other in [&mut b, &mut c] {
+        assert!(other.learns_where_the_seat_is().await.is_none());
+    }
+    b.wants_the_seat();
+    b.has_the_seat().await;
+    assert_eq!(a.learns_where_the_seat_is().await.unwrap().node, b.name);
+}
+
+#[actix::test]
+async fn a_seat_that_is_taken_is_contested_at_its_node() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    a.wants_the_seat();
+    a.has_the_seat().await;
+    b.wants_the_seat();
+    let taken = b.hears("that the seat is taken", |said| match said {
+        Said::SeatTaken(taken) => Ok(taken),
+        other => Err(other),
+    });
+    let SeatTaken { node, .. } = taken.await;
+    assert_eq!(node, a.name);
+    b.claims.contest.signal(Contest { name: name(), node }).unwrap();
+    let contested = a.hears("the contest", |said| match said {
+        Said::Contested(contested) => Ok(contested),
+        other => Err(other),
+    });
+    assert_eq!(contested.await, Contested { name: name() });
+}
+
+#[actix::test]
+async fn a_contest_at_a_node_that_is_gone_is_answered() {
+    let world = World::new(1, Faults::none());
+    let [mut a, b] = world.nodes(["a", "b"]).await;
+    let gone = b.client;
+    world.broker(move |broker| broker.detach(gone)).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    a.claims.contest.signal(Contest { name: name(), node: b.name.clone() }).unwrap();
+    let unknown = a.hears("that the node cannot be told", |said| match said {
+        Said::SeatUnknown(unknown) => Ok(unknown),
+        other => Err(other),
+    });
+    assert_eq!(unknown.await, SeatUnknown { name: name() });
+}
+
+#[actix::test]
+async fn a_seat_of_which_nobody_knows_is_asked_for_again() {
+    let world = World::new(1, Faults::none());
+    let [mut a, _b] = world.nodes(["a", "b"]).await;
+    world.hub.act(|broker, now| broker.stops(now)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    a.wants_the_seat();
+    let unknown = a.hears("that nobody knows", |said| match said {
+        Said::SeatUnknown(unknown) => Ok(unknown),
+        other => Err(other),
+    });
+    assert_eq!(unknown.await, SeatUnknown { name: name() });
+    world.hub.act(|broker, now| broker.starts(now)).await;
+    a.has_the_seat().await;
+}
