@@ -1,8 +1,8 @@
 //! One link for each pair of domains, whichever node makes it.
 
-use super::fixture::Cluster;
+use super::fixture::{Cluster, DOMAIN};
 use crate::delivery::Tally;
-use crate::support::{Node, Server, Setup};
+use crate::support::{Network, Node, SOON, Server, Setup, figure, within};
 
 #[test]
 fn a_component_that_moves_to_another_node_uses_the_link_of_the_first() {
@@ -11,7 +11,7 @@ fn a_component_that_moves_to_another_node_uses_the_link_of_the_first() {
     let mut far = other.inbox();
     let mut tally = Tally::of(40);
     for (part, node) in [0, 1, 0, 1].into_iter().enumerate() {
-        let mut near = cluster.component(node, "inbox");
+        let mut near = cluster.inbox(node);
         for number in part * 10..(part + 1) * 10 {
             near.sends_message(far.name(), &number.to_string(), "");
         }
@@ -19,6 +19,104 @@ fn a_component_that_moves_to_another_node_uses_the_link_of_the_first() {
         near.closes();
     }
     tally.is_exact();
-    let accepted = other.process().count("authenticated");
-    println!("{accepted} streams");
+    assert_eq!(incoming(&other), 1, "one link for both nodes");
+    assert_eq!((cluster.sum("taken"), cluster.sum("relayed")), (40, 20));
+    assert_eq!(cluster.sum("written"), 20, "each stanza stands in the account of the node that took it in");
+}
+
+#[test]
+fn stanzas_reach_a_component_from_every_node() {
+    let cluster = Cluster::of_two();
+    let others = [0, 1].map(|node| {
+        // Each of these servers knows only one node.
+        let network = Network::new();
+        network.publish(&format!("inbox.{DOMAIN}"), cluster.nodes[node].address());
+        let name = format!("other-{node}.example");
+        let mut setup = Setup::of(&name);
+        setup = setup.set("s2s.trust", &format!("{:?}", network.file_of(&cluster.network.authority)));
+        (Node::start(&network, setup), network)
+    });
+    for (node, (other, network)) in others.iter().enumerate() {
+        // The nodes trust the authority of their own network; dialback leads them to the other server.
+        let _ = network;
+        for name in other.setup().names() {
+            cluster.network.publish(name, other.address());
+        }
+        let mut near = cluster.inbox(0);
+        let mut far = other.inbox();
+        far.sends_message(near.name(), &format!("to-{node}"), "");
+        near.receives_id(&format!("to-{node}"));
+        near.sends_message(far.name(), "back", "");
+        far.receives_id("back");
+        near.closes();
+    }
+}
+
+#[test]
+fn many_cold_domains_get_one_link_each_though_both_nodes_need_it() {
+    let cluster = Cluster::of_two();
+    // Two servers for the same domains: each sends pings to another node, which answers on a link of its own.
+    let servers = [0, 1].map(|node| {
+        let name = "far.example";
+        let setup = Setup::of(name).named(&format!("far-{node}")).wildcard();
+        let setup = setup.block(&format!(
+            "[[component]]\nname = \"*.{name}\"\nsecret = \"{}\"\n[[remote]]\nname = \"{DOMAIN}\"\naddress = \
+             \"{}:5269\"\n",
+            crate::support::SECRET,
+            cluster.nodes[node].address()
+        ));
+        Node::start(&cluster.network, setup.unpublished())
+    });
+    for number in 0..DOMAINS {
+        cluster.network.publish(&format!("d{number}.far.example"), servers[0].address());
+    }
+    let mut senders = servers.iter().map(|server| server.component("*.far.example")).collect::<Vec<_>>();
+    for number in 0..DOMAINS {
+        for sender in &mut senders {
+            sender.sends(&format!(
+                "<iq type='get' from='u@d{number}.far.example' to='{DOMAIN}' id='{number}'><ping \
+                 xmlns='urn:xmpp:ping'/></iq>"
+            ));
+        }
+    }
+    // All answers come on the links to the first server.
+    let mut answers = 0;
+    while answers < 2 * DOMAINS {
+        let answer = senders[0].next(SOON).unwrap_or_else(|| panic!("{answers} answers"));
+        assert_eq!(answer.attribute("type"), "result", "{answer}");
+        answers += 1;
+    }
+    assert_eq!(incoming_pairs(&servers[0], DOMAIN), DOMAINS, "one link for each pair");
+}
+
+/// The streams that a server has accepted and authenticated.
+fn incoming(server: &Node) -> usize {
+    let lines = server.process().lines();
+    lines.iter().filter(|line| line.contains("nuncio::incoming") && line.contains("authenticated")).count()
+}
+
+/// The pairs with this remote domain that a server has authenticated.
+fn incoming_pairs(server: &Node, remote: &str) -> usize {
+    let lines = server.process().lines();
+    let remote = format!("> {remote}");
+    let of_pair = |line: &&String| {
+        line.contains("nuncio::incoming") && line.contains("authenticated") && line.contains(&remote)
+    };
+    lines.iter().filter(of_pair).count()
+}
+
+/// Domains of the other server. The long test has 1,000.
+const DOMAINS: usize = 100;
+
+#[test]
+fn a_node_that_is_alone_in_its_cluster_waits_for_no_other() {
+    let cluster = Cluster::of_two();
+    let other = Node::start(&cluster.network, Setup::of("other.example"));
+    let mut far = other.inbox();
+    assert!(cluster.nodes[1].terminate(SOON).success());
+    within(SOON, "the other node has left", || {
+        cluster.nodes[0].process().logged(&["node left"]).then_some(())
+    });
+    cluster.makes_link(0, &mut far);
+    assert_eq!(figure(&cluster.nodes[0].settled_account(), "relayed"), 0);
 }

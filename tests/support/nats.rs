@@ -61,6 +61,11 @@ impl Broker {
         format!("[{}]", addresses.join(", "))
     }
 
+    /// The address of the first server.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.servers[0].address
+    }
+
     /// The number of servers.
     pub(crate) fn size(&self) -> usize {
         self.servers.len()
@@ -148,6 +153,7 @@ fn program() -> String {
     std::env::var("NUNCIO_NATS").unwrap_or_else(|_| "nats-server".to_owned())
 }
 
+/// The port for nodes.
 const PORT: u16 = 4222;
 
 /// The port of the connections between servers.

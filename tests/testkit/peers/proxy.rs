@@ -48,7 +48,12 @@ struct Link {
 impl Proxy {
     /// Listens at the server port of `address`, and forwards to that of `server`.
     pub fn start(address: Ipv4Addr, server: Ipv4Addr) -> Self {
-        let listener = TcpListener::bind(SocketAddrV4::new(address, 5269)).unwrap();
+        Self::at_port(5269, address, server)
+    }
+
+    /// Listens at this port of `address`, and forwards to that of `server`.
+    pub fn at_port(port: u16, address: Ipv4Addr, server: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind(SocketAddrV4::new(address, port)).unwrap();
         let shared = Arc::<Shared>::default();
         let kept = Arc::clone(&shared);
         thread::spawn(move || {
@@ -58,7 +63,7 @@ impl Proxy {
                     continue;
                 }
                 // The server may be away for the moment.
-                match TcpStream::connect(SocketAddrV4::new(server, 5269)) {
+                match TcpStream::connect(SocketAddrV4::new(server, port)) {
                     Ok(far) => kept.links.lock().unwrap().push(Link::between(near, far, &kept)),
                     Err(_) => resets_on_close(&near),
                 }
