@@ -215,6 +215,12 @@ impl<C> Outbound<C> {
         }
     }
 
+    /// Copies the stanzas out of the buffers in which they were read, if they were given before `until` and have not been
+    /// received: a few bytes must not keep a whole buffer in memory for the time of an outage.
+    pub fn detach(&mut self, until: Instant) {
+        self.slots.detach(until);
+    }
+
     /// Ends the session. `over`: what the receiver says about it, if it has ended it.
     pub fn end(self, over: Option<&Over>) -> Ended<C> {
         let known = match over {

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     flow,
+    observe::log_limit::{FEW, LogLimiter},
     relaying::{
         LOG,
         ferry::{self, Common, Died, Ferry, FerryReport, Joined, LeaseHeld, LeaseLost},
@@ -39,12 +40,14 @@ pub(super) struct Peers {
     is_up: bool,
     lease: Option<LeaseHeld>,
     stopping: Option<drain::Token>,
+    too_many: Arc<LogLimiter>,
 }
 
 impl Peers {
     pub(super) fn new(starter: Starter) -> Self {
         let (ferries, members) = (HashMap::new(), HashMap::new());
-        Self { starter, ferries, members, is_up: false, lease: None, stopping: None }
+        let too_many = LogLimiter::new(LOG, FEW, "more frames and claims of nodes beyond the limit");
+        Self { starter, ferries, members, is_up: false, lease: None, stopping: None, too_many }
     }
 
     /// The ferry to a node, which is started if it is not there. `None` for this node, and beyond [`MOST`] nodes.
@@ -52,7 +55,13 @@ impl Peers {
         if let Some(ferry) = self.ferries.get(node) {
             return Some(ferry.clone());
         }
-        if *node == self.starter.common.own || self.ferries.len() >= MOST {
+        if *node == self.starter.common.own {
+            return None;
+        }
+        if self.ferries.len() >= MOST {
+            if self.too_many.count_line() {
+                log::error!(target: LOG, node:% = node, limit = MOST; "too many nodes: this one is ignored");
+            }
             return None;
         }
         let Starter { common, workers, meter, panic } = &self.starter;

@@ -68,6 +68,8 @@ struct Lent {
 }
 
 struct Offer {
+    /// [`Session::base`] of its session.
+    session: u64,
     batches: Vec<Batch>,
     amount: Amount,
 }
@@ -143,11 +145,11 @@ impl Receiving {
     /// Offers the router what waits, in order.
     pub(super) fn offer(&mut self, now: Instant) {
         self.offer_at = None;
-        while let Some(Offer { batches, amount }) = self.offers.pop_front() {
+        while let Some(Offer { session, batches, amount }) = self.offers.pop_front() {
             match self.routes.tell(Route { batches, ingress: Ingress::Node }) {
                 Ok(()) => self.account.carry(amount),
                 Err(Refused::Full(Route { batches, .. })) => {
-                    self.offers.push_front(Offer { batches, amount });
+                    self.offers.push_front(Offer { session, batches, amount });
                     self.offer_at = Some(now + OFFER_AGAIN);
                     return;
                 }
@@ -174,7 +176,8 @@ impl Receiving {
         let session = self.session.as_mut().filter(|session| !session.inbound.is_over())?;
         // In this order: a parcel that has no mark now gets none.
         session.fence.end();
-        self.offers.clear();
+        let base = session.base;
+        self.offers.retain(|offer| offer.session != base);
         let lent = std::mem::take(&mut session.lent);
         let is_touched =
             |number: u64| lent.get(&number).is_none_or(|lent| lent.is_lost || lent.mark.is_touched());
@@ -222,7 +225,8 @@ impl Receiving {
         {
             // The other node still runs: it has taken back what was not settled.
             before.fence.end();
-            self.offers.clear();
+            let base = before.base;
+            self.offers.retain(|offer| offer.session != base);
         }
         // Otherwise the other node was started again: nobody else has what it lent.
         if let Some(before) = &self.session
@@ -244,7 +248,7 @@ impl Receiving {
     /// Makes batches of parcels, with receipts.
     fn take(&mut self, parcels: Vec<(u64, Parcel)>, now: Instant) {
         let Some(session) = &mut self.session else { return };
-        let mut offer = Offer { batches: Vec::new(), amount: Amount::default() };
+        let mut offer = Offer { session: session.base, batches: Vec::new(), amount: Amount::default() };
         for (number, parcel) in parcels {
             let id = session.base + number;
             self.last_receipt = self.last_receipt.max(id);

@@ -37,6 +37,8 @@ pub(super) struct Sending {
     /// The last of such pauses.
     pause: Duration,
     sweep_at: Option<Instant>,
+    /// When stanzas that are on the way for long are copied.
+    detach_at: Option<Instant>,
     /// Of earlier sessions.
     resent: u64,
     round_trip: Option<Duration>,
@@ -57,6 +59,7 @@ impl Sending {
             paused_until: None,
             pause: Duration::ZERO,
             sweep_at: None,
+            detach_at: None,
             resent: 0,
             round_trip: None,
         }
@@ -126,6 +129,7 @@ impl Sending {
             self.owners.set_narrow(true);
         }
         self.sweep_at.get_or_insert(now + SWEEP);
+        self.detach_at.get_or_insert(now + DETACH);
     }
 
     /// The other node reports.
@@ -198,13 +202,20 @@ impl Sending {
 
     /// When [`tick`](Self::tick) has something to do.
     pub(super) fn next_tick(&self) -> Option<Instant> {
-        [self.ends_at, self.sweep_at, self.paused_until].into_iter().flatten().min()
+        [self.ends_at, self.sweep_at, self.paused_until, self.detach_at].into_iter().flatten().min()
     }
 
     pub(super) fn tick(&mut self, now: Instant) {
         self.paused_until = self.paused_until.filter(|until| *until > now);
         if self.ends_at.is_some_and(|at| at <= now) {
             self.end(None, "the other node is dead");
+        }
+        if self.detach_at.is_some_and(|at| at <= now) {
+            self.detach_at = None;
+            if let Some(outbound) = self.outbound.as_mut().filter(|outbound| outbound.unsettled() > 0) {
+                outbound.detach(now.checked_sub(DETACH / 2).unwrap_or(now));
+                self.detach_at = Some(now + DETACH);
+            }
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.owners.forget_the_gone();
@@ -260,6 +271,9 @@ const LAST_WORD: Duration = Duration::from_millis(500);
 /// Before another session with a run that has ended one. The time doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+
+/// How often stanzas are copied that are on the way for half as long or longer: most are received within milliseconds.
+const DETACH: Duration = Duration::from_secs(1);
 
 /// How often relays that have ended are forgotten.
 const SWEEP: Duration = Duration::from_secs(10);

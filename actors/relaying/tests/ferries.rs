@@ -1,7 +1,12 @@
 //! Parcels between nodes.
 
-use ::cluster::engine::fake::Faults;
+use ::cluster::{
+    engine::{Engine, fake::Faults},
+    ferry::{Body, Control, Frame, Header, Parcels, Ranges, Settlements, codec},
+    name::NodeName,
+};
 use mailbox::drain;
+use tokio::sync::mpsc;
 
 use super::{
     node::{carry, carry_parcel, ids, parcel, write},
@@ -261,13 +266,21 @@ async fn stanzas_of_a_node_that_was_started_again_are_delivered() {
     let way = b.way_to(&mut a).await;
     carry(&way, &b.relay(1), 1, 1);
     let before = a.router_gets().await;
-    let gone = b.client;
+    let (gone, old_run) = (b.client, b.incarnation().await);
     world.broker(move |broker| broker.detach(gone)).await;
     let mut b = world.node("b").await;
     tokio::time::sleep(Duration::from_secs(30)).await;
     let way = b.way_to(&mut a).await;
     carry(&way, &b.relay(1), 1, 2);
     let now = a.router_gets().await;
+    // A frame of the old run that comes late changes nothing.
+    let header = Header { from: b.name.clone(), incarnation: old_run, to: a.incarnation().await, session: 9 };
+    let parcels = Parcels { frame: 1, at: 0, seen: 0, wants_answer: false, first: 1, parcels: Vec::new() };
+    let (sender, _events) = mpsc::channel(64);
+    let late = world.hub.client(NodeName::new("late").unwrap(), sender).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    late.publish(&a.name, codec::encode(&Frame { header, body: Body::Parcels(parcels) })).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(write(before), [1]);
     assert_eq!(write(now), [2]);
     b.relay_has_settled(1, &[1]).await;
@@ -328,4 +341,57 @@ async fn a_stanza_that_is_too_long_for_the_broker_ends_the_way_of_its_relay_only
     assert_eq!(write(batches), [1, 3]);
     b.relay_has_settled(2, &[1]).await;
     assert!(b.rest().is_empty());
+}
+
+/// The node hangs: what it drops when it goes on is behind the fence, and the ferry does not know that yet.
+#[actix::test]
+async fn what_is_dropped_behind_the_fence_is_not_settled() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    carry(&way, &b.relay(1), 1, 1);
+    let batches = a.router_gets().await;
+    // The time passes, and the stanzas are dropped before any actor runs.
+    let hang = tokio::time::advance(Duration::from_secs(13));
+    let (_, written) = tokio::join!(hang, async { write(batches) });
+    assert_eq!(written, [0_u64; 0]);
+    let (_, in_doubt) = b.relay_ends(1).await;
+    assert_eq!(in_doubt, [1]);
+}
+
+/// The sender ends the session by itself, and takes back its stanzas: they are not written when its next session is there.
+#[actix::test]
+async fn a_wrong_report_ends_the_session_and_the_next_one_fences_what_was_lent_before() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    carry(&way, &b.relay(1), 1, 1);
+    let before = a.router_gets().await;
+    let settlements = Settlements { first: 1, last: 0, settled: Ranges::new() };
+    let received = 1_000_000;
+    let lie =
+        Control { received, highest: received, missing: Ranges::new(), room: 0, settlements, echo: None };
+    let header = Header {
+        from: a.name.clone(),
+        incarnation: a.incarnation().await,
+        to: b.incarnation().await,
+        session: 1,
+    };
+    let frame = codec::encode(&Frame { header, body: Body::Control(lie) });
+    let (sender, _events) = mpsc::channel(64);
+    let stranger = world.hub.client(NodeName::new("stranger").unwrap(), sender).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stranger.publish(&b.name, frame).unwrap();
+    let (reason, in_doubt) = b.relay_ends(1).await;
+    assert_eq!((reason.as_str(), in_doubt), ("the other node reports what cannot be", vec![1]));
+    carry(&way, &b.relay(2), 1, 2);
+    let next = a.router_gets().await;
+    assert_eq!(write(before), [0_u64; 0], "it was taken back");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(
+        b.rest().is_empty(),
+        "the receipt of the old parcel is not that of the new one with the same number"
+    );
+    assert_eq!(write(next), [2]);
+    b.relay_has_settled(2, &[1]).await;
 }

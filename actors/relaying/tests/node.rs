@@ -5,10 +5,13 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use ::cluster::{
     arbiter,
     engine::fake::{Broker, ClientId, Faults, Hub, random},
-    name::NodeName,
+    name::{Incarnation, NodeName},
 };
 use actix::{Actor, Arbiter, Context, Handler};
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::{
+    mpsc::{self, Receiver, Sender},
+    oneshot,
+};
 use xmpp::{Domain, DomainPair, Stanza};
 
 use crate::{
@@ -333,6 +336,14 @@ impl Node {
         }
         assert_eq!(ids(&batches).len(), count);
         batches
+    }
+
+    /// Its present run.
+    pub(super) async fn incarnation(&self) -> Incarnation {
+        let (report, nodes) = oneshot::channel();
+        let (ferries, _) = mpsc::channel(64);
+        self.cluster.signal_quietly(cluster::Show { report, ferries }).unwrap();
+        nodes.await.unwrap().incarnation
     }
 
     /// What it has counted as carried and settled.

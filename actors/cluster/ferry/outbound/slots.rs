@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, time::Instant};
 
+use bytes::Bytes;
+
 use crate::ferry::frame::Parcel;
 
 /// A parcel that is not settled.
@@ -28,11 +30,13 @@ pub(super) struct Slots<C> {
     len: usize,
     /// The receiver has all up to this number.
     received: u64,
+    /// The stanzas up to this number share no memory with others.
+    detached: u64,
 }
 
 impl<C> Default for Slots<C> {
     fn default() -> Self {
-        Self { slots: VecDeque::new(), first: 1, len: 0, received: 0 }
+        Self { slots: VecDeque::new(), first: 1, len: 0, received: 0, detached: 0 }
     }
 }
 
@@ -68,6 +72,18 @@ impl<C> Slots<C> {
             }
         }
         self.received = self.received.max(number);
+    }
+
+    /// Copies the stanzas of what was given before `until`.
+    pub(super) fn detach(&mut self, until: Instant) {
+        for number in (self.detached.max(self.received) + 1).max(self.first).. {
+            let Some(held) = self.get_mut(number).filter(|held| held.since < until) else { return };
+            let batches = held.parcel.iter_mut().flat_map(|parcel| &mut parcel.batches);
+            for stanza in batches.flat_map(|batch| &mut batch.stanzas) {
+                *stanza = Bytes::copy_from_slice(stanza);
+            }
+            self.detached = number;
+        }
     }
 
     /// Takes out what is settled. Ranges may be as long as a peer likes: only numbers in use are looked at.

@@ -42,6 +42,25 @@ fn the_age_counts_the_time_in_the_sender() {
 }
 
 #[test]
+fn old_parcels_keep_no_buffer_in_memory() {
+    let start = now();
+    let (mut outbound, _) = ends(1 << 20, 1 << 20, start);
+    let buffer = Bytes::from(vec![b'x'; 64 * 1024]);
+    for later in [0, 1] {
+        let parcel = Parcel { batches: vec![batch(vec![buffer.slice(..20)])] };
+        outbound.send(parcel, 20, (), start + Duration::from_secs(later));
+    }
+    outbound.poll(start).expect("a frame");
+    assert!(!buffer.is_unique());
+    outbound.detach(start + Duration::from_secs(1));
+    assert!(!buffer.is_unique(), "the second is younger");
+    outbound.detach(start + Duration::from_secs(2));
+    assert!(buffer.is_unique());
+    let again = outbound.poll(start + Duration::from_secs(5)).expect("the first again");
+    assert_eq!(parcels(&again).parcels[0].bytes(), 20);
+}
+
+#[test]
 fn a_gap_is_filled_within_a_round_trip() {
     let now = now();
     let (mut outbound, mut inbound) = ends(1 << 20, 1 << 20, now);
