@@ -68,7 +68,7 @@ error: s2s.connect_timeout: "10" is not a duration: expected a number and a unit
 7 | connect_timeout = "10"
   |                   ^^^^
 
-error: s2s.dialback_secret: expected a quoted string, got a list
+error: s2s.dialback_secret: expected a quoted string, for example "a long random text", got a list
  --> n.toml:8:19
   |
 8 | dialback_secret = …
@@ -149,7 +149,7 @@ fn valid_values_that_are_probably_not_intended_are_warnings() {
         ),
         (
             "",
-            "warning: component.certificate: echo.elsewhere is not below a [[domain]] and has no certificate and key",
+            "warning: component.certificate: no certificate and key, and not below a [[domain]]: echo.elsewhere cannot offer TLS",
         ),
     ] {
         let screen = desk.passes(&text(s2s), &["--offline"]);
