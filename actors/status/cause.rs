@@ -3,6 +3,8 @@
 //! `nuncio probe`, `nuncio explain` and the error stanzas read them here. The ids are part of the JSON format
 //! and do not change. In the texts `{local}` and `{remote}` stand for the two domains.
 
+mod fixed;
+
 use xmpp::DomainPair;
 
 use crate::report::Side;
@@ -27,21 +29,26 @@ impl Cause {
         Self { id, side, rule, remedy: "", advice }
     }
 
-    /// The remedy, with the side that has to act: a clause in lower case without a full stop.
+    /// The remedy, with the side that has to act: a clause in lower case without a full stop. `address` is that of the
+    /// remote domain in the configuration, if it has one.
     #[must_use]
-    pub fn remedy(&self, pair: &DomainPair) -> String {
-        filled(self.remedy, pair)
+    pub fn remedy(&self, pair: &DomainPair, address: Option<&str>) -> String {
+        let fixed = address.and_then(|_| fixed::of(self.id));
+        filled(fixed.map_or(self.remedy, |(remedy, _)| remedy), pair, address)
     }
 
-    /// The advice of `nuncio probe`: a sentence that follows the error, the responsible side and the rule.
+    /// The advice of `nuncio probe`: a sentence that follows the error, the responsible side and the rule. `address` is that
+    /// of the remote domain in the configuration, if it has one.
     #[must_use]
-    pub fn advice(&self, pair: &DomainPair) -> String {
-        filled(self.advice, pair)
+    pub fn advice(&self, pair: &DomainPair, address: Option<&str>) -> String {
+        let fixed = address.and_then(|_| fixed::of(self.id));
+        filled(fixed.map_or(self.advice, |(_, advice)| advice), pair, address)
     }
 }
 
-fn filled(text: &str, pair: &DomainPair) -> String {
-    text.replace("{local}", pair.local.as_str()).replace("{remote}", pair.remote.as_str())
+fn filled(text: &str, pair: &DomainPair, address: Option<&str>) -> String {
+    let text = text.replace("{local}", pair.local.as_str()).replace("{remote}", pair.remote.as_str());
+    address.map_or_else(|| text.clone(), |address| text.replace("{address}", address))
 }
 
 macro_rules! causes {
@@ -118,8 +125,8 @@ causes! {
 
     // TCP.
     REFUSED = "connection-refused", Remote, "RFC 6120 section 3.3, RFC 9293 section 3.5.2",
-        "the operator of {remote} must start the server, or correct its address or port in the DNS; with a [[remote]] here, correct its `address`",
-        "Nothing listens at that port: its operator must start the server, open the port or correct the SRV record; with a [[remote]] here, correct its `address`.";
+        "the operator of {remote} must start the server, or correct its address or port in the DNS",
+        "Nothing listens at that port: its operator must start the server, open the port or correct the SRV record.";
     NO_ANSWER = "no-answer", Either, "RFC 6120 section 3.3",
         "check that no firewall on either side drops the connection",
         "The host is down or a firewall drops the connection: let TCP out to that port here, and in at {remote}.";
@@ -141,11 +148,11 @@ causes! {
         "the operator of {remote} must find out what closes the connection: a firewall, a limit or a block list",
         "The server closes the connection before it sends anything: a firewall, a limit for each address or a block list of {remote} may be the reason.";
     HTTP = "http-host", Remote, "RFC 6120 section 4.2",
-        "a web server answers: the operator of {remote} must point its DNS records to its XMPP server; with a [[remote]] here, correct its `address`",
-        "A web server answers at that port: its operator must correct the port in the SRV record or the service that listens there; with a [[remote]] here, correct its `address`.";
+        "a web server answers: the operator of {remote} must point its DNS records to its XMPP server",
+        "A web server answers at that port: its operator must correct the port in the SRV record or the service that listens there.";
     NOT_XMPP = "not-xmpp", Remote, "RFC 6120 section 4.2",
-        "the operator of {remote} must point its DNS records to its XMPP server; with a [[remote]] here, correct its `address`",
-        "The service at that port is not XMPP: its operator must correct the port in the SRV record or the service that listens there; with a [[remote]] here, correct its `address`.";
+        "the operator of {remote} must point its DNS records to its XMPP server",
+        "The service at that port is not XMPP: its operator must correct the port in the SRV record or the service that listens there.";
     WRONG_NAMESPACE = "wrong-namespace", Remote, "RFC 6120 section 4.8.2",
         "the operator of {remote} must point its DNS records to the port for servers (5269), not to the port for clients",
         "The stream is not for servers; most often the SRV record names the port for clients (5222): it must name the port for servers (5269).";
@@ -314,7 +321,7 @@ mod tests {
         let domain = |name| Domain::new(name).unwrap();
         let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
         for cause in ALL {
-            let (advice, remedy) = (cause.advice(&pair), cause.remedy(&pair));
+            let (advice, remedy) = (cause.advice(&pair, None), cause.remedy(&pair, None));
             assert!(advice.ends_with('.') && !advice.contains(". ") && !advice.contains('{'), "{advice}");
             assert!(!remedy.is_empty() && !remedy.ends_with('.') && !remedy.contains('{'), "{remedy}");
             assert!(remedy.starts_with(char::is_lowercase), "{remedy}");
@@ -327,8 +334,40 @@ mod tests {
         let domain = |name| Domain::new(name).unwrap();
         let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
         for cause in ALL.iter().filter(|cause| cause.side == Side::Remote) {
-            let remedy = cause.remedy(&pair);
+            let remedy = cause.remedy(&pair, None);
             assert!(remedy.contains("the operator of b.example"), "{}: {remedy}", cause.id);
         }
     }
+
+    #[test]
+    fn advice_for_a_configured_address_names_it_and_no_record() {
+        let domain = |name| Domain::new(name).unwrap();
+        let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
+        let address = Some("192.0.2.7:5269");
+        for cause in ALL.iter().filter(|cause| !ONLY_BY_SRV.contains(&cause.id)) {
+            for text in [cause.remedy(&pair, address), cause.advice(&pair, address)] {
+                let is_of_ours = ["of a.example", "for a.example", "your SRV record"];
+                let is_of_ours = is_of_ours.iter().any(|ours| text.contains(ours));
+                let speaks_of_records = ["SRV", "DNS record", "its records", "in the DNS", "publish"];
+                let speaks_of_records = speaks_of_records.iter().any(|word| text.contains(word));
+                assert!(!speaks_of_records || is_of_ours, "{}: {text}", cause.id);
+            }
+        }
+        for (id, remedy, advice) in fixed::TEXTS {
+            assert!(advice.contains("{address}") && advice.contains("[[remote]]"), "{id}: {advice}");
+            assert!(advice.ends_with('.') && !advice.contains(". "), "{id}: {advice}");
+            match ALL.iter().find(|cause| cause.id == *id) {
+                Some(cause) => {
+                    let remedy = cause.remedy(&pair, address);
+                    assert!(remedy.contains("192.0.2.7:5269"), "{id}: {remedy}");
+                    let asks = cause.side != Side::Remote || remedy.contains("the operator of b.example");
+                    assert!(asks && !remedy.contains('{') && !remedy.ends_with('.'), "{id}: {remedy}");
+                }
+                None => assert!(remedy.is_empty(), "{id} is a cause of the probe, which has no remedy"),
+            }
+        }
+    }
+
+    /// Causes of a lookup that is not made for a configured address.
+    const ONLY_BY_SRV: [&str; 2] = ["no-record", "service-not-offered"];
 }
