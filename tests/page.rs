@@ -71,8 +71,8 @@ fn a_restart_is_marked_and_no_line_crosses_the_time_at_which_the_node_did_not_ru
     ]);
     assert!(told.contains("restarts in 4 views"), "{told}");
     let page = fs::read_to_string(&page).unwrap();
-    let said = "The node was restarted 2 times, 1 of them without a line that says so: it was killed or it failed; last: down \
-                from 2026-11-21 09:45:10 to 2026-11-21 09:45:30.";
+    let said = "The node was restarted 2 times; before 1 of these it wrote no line about its stop: it was killed, or it failed. \
+                It last did not run from 2026-11-21 09:45:10 to 2026-11-21 09:45:30.";
     assert!(page.contains(said), "no {said}");
     assert!(!page.contains("No lines from"), "the node did not run: that is no silence");
 }

@@ -136,9 +136,10 @@ class Chart {
     return new Set(DATA.gaps.map(({ to }) => pixel(to)));
   }
 
-  // Whether the node did not run, or wrote nothing, at a pixel.
-  isSilentAt(pixel) {
-    return isSilent(this.time(this.plot.left + pixel + 0.5));
+  // Whether nothing is known about a pixel: the node did not run, or wrote nothing, or its last line was before.
+  isUnknownAt(pixel) {
+    const time = this.time(this.plot.left + pixel + 0.5);
+    return isSilent(time) || gapAt(time + DATA.interval) !== undefined;
   }
 
   drawTimeAxis(out) {
@@ -250,7 +251,7 @@ function drawPanel(chart, out, series, parts, makeScale) {
   chart.drawValueAxis(out, scale);
   chart.drawTimeAxis(out);
   parts.forEach((part, at) => {
-    const orZero = (value, pixel) => (Number.isNaN(value) && !chart.isSilentAt(pixel) ? 0 : value);
+    const orZero = (value, pixel) => (Number.isNaN(value) && !chart.isUnknownAt(pixel) ? 0 : value);
     const values = part.zero ? columns[at].map(orZero) : columns[at];
     if (part.style === "area") chart.drawArea(out, scale, values, part.colour, part.alpha);
     else if (part.style === "bars") chart.drawBars(out, scale, values, part.colour);
@@ -275,6 +276,7 @@ function drawNames(chart, out, kind, colourOf) {
   chart.pad(56, 2, 8, 2);
   out.fillStyle = colours.grid;
   out.fillRect(chart.plot.left, chart.plot.top, chart.width, chart.height);
+  chart.drawSilences(out);
   for (const [at, name] of kind.deepest) {
     const from = Math.max(chart.plot.left, chart.x(begins(kind, at)));
     const to = Math.min(chart.plot.right, chart.x(kind.times[at]));

@@ -90,12 +90,14 @@ fn restarts_in_words(runs: &Runs) -> Option<(bool, String)> {
     let killed = runs.gaps().iter().filter(|gap| !gap.is_told).count();
     let killed_in_words = match killed {
         0 => String::new(),
-        killed => format!(", {killed} of them without a line that says so: it was killed or it failed"),
+        killed => {
+            format!("; before {killed} of these it wrote no line about its stop: it was killed, or it failed")
+        }
     };
     let (from, to) = (time(last.from), time(last.to));
     Some((
         killed > 0,
-        format!("The node was restarted {times}{killed_in_words}; last: down from {from} to {to}."),
+        format!("The node was restarted {times}{killed_in_words}. It last did not run from {from} to {to}."),
     ))
 }
 
