@@ -1,6 +1,7 @@
 //! The operator's commands to a running node: `explain`, `sessions`, `queues`, `retry`, `close`.
 
 mod acks;
+mod address;
 mod certificate;
 mod components;
 mod probe;
