@@ -6,6 +6,7 @@
 mod account;
 mod acknowledgement;
 mod component;
+mod ending;
 mod failure;
 mod link;
 mod mailbox;
@@ -15,7 +16,10 @@ mod time;
 pub use self::{
     account::Account,
     acknowledgement::{Acknowledgement, Acks, Latency},
-    component::{ComponentReport, Ending, Rejections},
+    component::{
+        ComponentReport, ComponentState, Denials, DeniedStanza, Rejections, SinceEvent, UnansweredPing,
+    },
+    ending::{EndCause, Ending},
     failure::{FailureReport, Side},
     link::{Authentication, Direction, LinkReport, LinkState, Pair, TlsReport, Verdict},
     mailbox::{Deepest, MailboxReport},

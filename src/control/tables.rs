@@ -334,6 +334,7 @@ mod tests {
             sent: Amount::default(),
             waiting: Amount::default(),
             acknowledgement: Acknowledgement::default(),
+            ping_unanswered: None,
             idle: Seconds::default(),
         }
     }

@@ -26,6 +26,7 @@ fn link(remote: &str, since: u64, stanzas: u64) -> LinkReport {
         sent: Amount { stanzas, bytes: 1_000 * stanzas },
         waiting: Amount::default(),
         acknowledgement: Acknowledgement::default(),
+        ping_unanswered: None,
         idle: Seconds::default(),
     }
 }
