@@ -2,6 +2,7 @@
 
 mod acks;
 mod certificate;
+mod component_states;
 mod components;
 mod probe;
 mod socket;

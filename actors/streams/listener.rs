@@ -5,6 +5,7 @@ mod addresses;
 mod detect;
 mod limits;
 mod messages;
+mod misplaced;
 mod own_probe;
 mod queue;
 mod reload;
@@ -270,10 +271,7 @@ impl Listener {
             }
             Kind::Components(..) => xmpp::component::refusal(stream_id::source()(), error),
         };
-        // A peer that does not get it sees the connection closed.
-        let _ = socket.try_write(&refusal);
-        // Unread bytes would make the kernel reset the connection, and the refusal would be lost.
-        let _ = socket.try_read(&mut [0; READ_BEFORE_CLOSE]);
+        tell(socket, &refusal);
     }
 
     /// Logs a connection from an address that may not connect, within a limit.
@@ -311,6 +309,14 @@ impl Listener {
         self.addresses.change(site, Some(standing), None);
         self.serve_waiting(site);
     }
+}
+
+/// Writes a refusal, before the connection is closed.
+fn tell(socket: &mut Socket, refusal: &[u8]) {
+    // A peer that does not get it sees the connection closed.
+    let _ = socket.try_write(refusal);
+    // Unread bytes would make the kernel reset the connection, and the refusal would be lost.
+    let _ = socket.try_read(&mut [0; READ_BEFORE_CLOSE]);
 }
 
 impl Actor for Listener {

@@ -47,7 +47,7 @@ impl Component {
                         stanzas.push(stanza);
                     }
                     Some(open::Output::StanzaRefused(stanza)) => {
-                        refused.enter(&stanza);
+                        refused.enter(&stanza, || self.connection.address.host());
                         self.refuse(*stanza, permit);
                     }
                     Some(open::Output::Ended(end)) => {

@@ -23,6 +23,7 @@ use crate::{
     streams::{accepted, verifier},
 };
 use status::{
+    address::Host,
     display::{self, Protection, millis},
     event::{Event, EventKind},
 };
@@ -220,7 +221,7 @@ impl Incoming {
                 let event = Event::now(EventKind::Refused).with(&stanza.local).at(address).saying(text);
                 self.environment.recorder.note(&stanza.remote, event);
             }
-            refused.enter(&stanza);
+            refused.enter(&stanza, || Host::Ip(address.ip()));
             answers.extend(stanza.answer);
         }
         // Bounded: as many as one read brought, and the next read waits for their permit. A router that is
