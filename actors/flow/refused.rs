@@ -68,13 +68,29 @@ impl RefusedStanzas {
     }
 }
 
-/// Logs a refused stanza, within the limit: users of other servers can cause many.
+/// Logs a refused stanza of a server, within the limit: its users can cause many.
 pub(crate) fn log(target: &str, limit: &Arc<LogLimiter>, address: &impl fmt::Display, refused: &Refused) {
     if limit.count_line() {
         log::info!(
             target: target, address:% = address, local:% = refused.local, remote:% = refused.remote,
             reason = refused.reason.as_str(), answered = refused.answer.is_some(),
             why = refused.text.as_str();
+            "refused a stanza"
+        );
+    }
+}
+
+/// The same for a stanza of a component, which is named by its configured name.
+pub(crate) fn log_of_component(
+    target: &str,
+    limit: &Arc<LogLimiter>,
+    address: &impl fmt::Display,
+    refused: &Refused,
+) {
+    if limit.count_line() {
+        log::info!(
+            target: target, name:% = refused.local, address:% = address, reason = refused.reason.as_str(),
+            answered = refused.answer.is_some(), why = refused.text.as_str();
             "refused a stanza"
         );
     }

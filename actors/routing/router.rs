@@ -287,11 +287,12 @@ impl Handler<Queued<Return>> for Router {
 impl Handler<Queued<Adopt>> for Router {
     type Result = ();
 
-    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+    fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
         let Adopt { domains, components, service, listed, sessions } = adopt.into_message();
         // If the service is gone, the process ends.
         let _ = self.service.signal(service::Adopt { components: listed, service });
         self.set_local(domains, components, true);
+        self.log_missing_components_later(context);
         for session in self.sessions.values() {
             // A session that has just ended does not need it.
             let _ = session.mailbox.signal(sessions.clone());

@@ -27,7 +27,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, oneshot},
     task::JoinHandle,
 };
-use xmpp::stream::{self, Condition};
+use xmpp::{
+    Domain,
+    stream::{self, Condition},
+};
 
 use self::{
     addresses::{Addresses, Excess, Standing},
@@ -352,12 +355,13 @@ impl Handler<Queued<Authenticated>> for Listener {
     type Result = ();
 
     fn handle(&mut self, authenticated: Queued<Authenticated>, _: &mut Context<Self>) {
-        let Authenticated { caller } = authenticated.into_message();
+        let Authenticated { caller, component } = authenticated.into_message();
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         let before = std::mem::replace(&mut connection.standing, Standing::Proved);
         if let Some(Credentials { process, user }) = connection.credentials {
             log::info!(
-                target: component::LOG, address:% = self.address(caller), pid = process, uid = user;
+                target: component::LOG, name = component.as_ref().map(Domain::as_str),
+                address:% = self.address(caller), pid = process, uid = user;
                 "the component is a process of this machine"
             );
         }

@@ -50,6 +50,33 @@ fn a_component_that_reconnects_soon_is_not_called_restored() {
 }
 
 #[test]
+fn a_component_that_is_away_for_a_moment_at_the_first_look_is_not_called_missing() {
+    paused(async |network| {
+        let node = Node::start(network, setup()).await;
+        let inbox = node.inbox().await;
+        sleep(Duration::from_secs(20)).await;
+        inbox.closes().await;
+        sleep(Duration::from_secs(20)).await;
+        assert!(log_has(&["component missing", BOT]));
+        assert!(!log_has(&["component missing", INBOX]), "it is away for 20 s");
+        eventually_logs(&["component missing", INBOX, "not connected for 30 s"]).await;
+    });
+}
+
+#[test]
+fn a_component_that_a_reload_adds_has_as_much_time_to_connect() {
+    paused(async |network| {
+        let node = Node::start(network, quick()).await;
+        let _inbox = node.inbox().await;
+        sleep(Duration::from_secs(60)).await;
+        node.reloads(network, &setup()).await;
+        sleep(Duration::from_secs(29)).await;
+        assert!(!log_has(&["component missing"]));
+        eventually_logs(&["component missing: not connected 30 s after a reload added it", BOT]).await;
+    });
+}
+
+#[test]
 fn a_component_that_hangs_shows_its_ping_then_its_end_and_is_restored() {
     paused(async |network| {
         let node = Node::start(network, setup().set("s2s.keepalive", "\"1m\"")).await;
@@ -129,6 +156,13 @@ fn denied_stanzas_are_counted_by_sender() {
             bot.sends_message("tester@inbox.other.example", id, "");
             bot.receives_id(id).await.expect("error");
         }
+        eventually_logs(&[
+            "nuncio::component",
+            "refused a stanza",
+            "name=bot.nuncio.example",
+            "reason=denied",
+        ])
+        .await;
         for (sender, number) in [("remote", 1), ("component", 2)] {
             let labels = format!("component=\"{BOT}\",sender=\"{sender}\"");
             shows(&node, &format!("nuncio_component_stanzas_denied_total{{{labels}}} {number}")).await;

@@ -87,12 +87,11 @@ impl Router {
         self.components.iter()
     }
 
-    /// Logs the components that have not connected some time after the start.
+    /// Logs the components that have not connected some time after the start, or after the reload that added them.
     pub(super) fn log_missing_components_later(&self, context: &mut Context<Self>) {
         context.run_later(GRACE, |router, _| {
-            let detail = format!("not connected {} s after the start of the node", GRACE.as_secs());
             for (name, registration) in &mut router.components {
-                registration.log_missing(name, &detail);
+                registration.log_never_connected(name, GRACE);
             }
         });
     }

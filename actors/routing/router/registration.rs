@@ -237,6 +237,16 @@ impl Registration {
         self.connection().and_then(|connection| connection.unanswered)
     }
 
+    /// Logs that it has not connected in this time since the node knows it. It may know it for a shorter time.
+    pub(super) fn log_never_connected(&mut self, name: &Domain, grace: Duration) {
+        let State::NeverSeen { is_added, .. } = self.state else { return };
+        // Timers and the calendar may differ a little.
+        if self.since.before(Time::now()) + Duration::from_secs(1) >= grace {
+            let begin = if is_added { "a reload added it" } else { "the start of the node" };
+            self.log_missing(name, &format!("not connected {} s after {begin}", grace.as_secs()));
+        }
+    }
+
     /// Logs once for each absence that the component is not connected.
     pub(super) fn log_missing(&mut self, name: &Domain, detail: &str) {
         let (State::NeverSeen { is_logged, .. } | State::Absent { is_logged }) = &mut self.state else {

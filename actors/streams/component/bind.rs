@@ -134,8 +134,9 @@ impl Handler<Queued<BindDecided>> for Component {
                     self.connection.outbox.keep_written();
                 }
                 // A listener that is gone counts no connections.
-                let _ =
-                    self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller });
+                let component = self.binding.name().cloned();
+                let authenticated = accepted::Authenticated { caller: self.caller, component };
+                let _ = self.environment.authenticated.signal(authenticated);
             }
             BindDecided::Pending if !self.connection.has_ended() => Self::request_again(context),
             BindDecided::Pending | BindDecided::Refused => {

@@ -160,8 +160,8 @@ impl Incoming {
                 let _presence = self.environment.metrics.admit();
                 self.authentication = Authentication::Done { mechanism, _presence };
                 // A listener that is gone counts no connections.
-                let _ =
-                    self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
+                let authenticated = accepted::Authenticated { caller: self.caller(), component: None };
+                let _ = self.environment.authenticated.signal(authenticated);
                 self.remote = self.environment.policies.remote(&pair.remote).clone();
                 self.reading.throttle.set_rate(self.remote.max_rate);
             }

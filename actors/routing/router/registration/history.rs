@@ -40,7 +40,9 @@ impl History {
     pub(super) fn count_denied(&mut self, denials: Denials) {
         self.denied.from_remote += denials.from_remote;
         self.denied.from_component += denials.from_component;
-        self.denied.last = denials.last.or(self.denied.last.take());
+        if denials.last.is_some() {
+            self.denied.last = denials.last;
+        }
     }
 }
 
