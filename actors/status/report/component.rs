@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ending::Ending,
     link::LinkReport,
+    ping::UnansweredPing,
     time::{Seconds, Time},
 };
 use crate::{address::Host, amount::Amount};
@@ -82,16 +83,6 @@ pub enum SinceEvent {
     Connected,
     /// Its connection ended.
     Disconnected,
-}
-
-/// A ping that a component has not answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnansweredPing {
-    /// When it was sent.
-    pub since: Time,
-    /// Whether the connection is closed if the component stays silent. A component that has never answered a ping on this
-    /// connection keeps it.
-    pub closes: bool,
 }
 
 /// Refused connections of one kind since the start of the node.

@@ -13,7 +13,7 @@ use xmpp::{
 use super::{
     acknowledgement::Acknowledgement,
     bounded,
-    component::UnansweredPing,
+    ping::UnansweredPing,
     time::{Seconds, Time},
 };
 use crate::{address::Address, amount::Amount, display};
