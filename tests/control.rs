@@ -3,6 +3,7 @@
 mod acks;
 mod address;
 mod certificate;
+mod component_states;
 mod components;
 mod probe;
 mod socket;
