@@ -6,21 +6,25 @@
 mod account;
 mod acknowledgement;
 mod component;
+mod ending;
 mod failure;
 mod link;
 mod mailbox;
 mod member;
+mod ping;
 mod queue;
 mod time;
 
 pub use self::{
     account::Account,
     acknowledgement::{Acknowledgement, Acks, Latency},
-    component::{ComponentReport, Ending, Rejections},
+    component::{ComponentReport, ComponentState, Denials, DeniedStanza, Rejections, SinceEvent},
+    ending::{EndCause, Ending},
     failure::{FailureReport, Side},
     link::{Authentication, Direction, LinkReport, LinkState, Pair, TlsReport, Verdict},
     mailbox::{Deepest, MailboxReport},
     member::{BrokerReport, ClusterReport, MemberReport, MemberState},
+    ping::UnansweredPing,
     queue::{QueueReport, QueueState},
     time::{Seconds, Time},
 };
