@@ -25,7 +25,7 @@ mod budget {
     /// A part of the time that is left: numerator and denominator.
     pub(super) type Part = (u32, u32);
 
-    /// For the ferries to give back what other nodes have lent.
+    /// For links and components to take what other nodes have lent, before it goes back to them.
     pub(super) const GIVE_BACK: Part = (1, 10);
     /// For sessions to write their outboxes, within the phase of the servers.
     pub(super) const FLUSH: Part = (1, 3);
@@ -78,9 +78,9 @@ impl Node {
             let _ = journal.signal(journal::TryAgain);
         }
         if let Some(cluster) = &self.cluster {
-            // Before anything is answered here: what other nodes have lent goes back to them.
-            let (token, given_back) = drain::tokens();
-            let _ = cluster.signal(StopReceiving { token });
+            // Before anything is answered here: what other nodes have lent is written, or goes back to them.
+            let (within, (token, given_back)) = (deadline.part(budget::GIVE_BACK), drain::tokens());
+            let _ = cluster.signal(StopReceiving { within, token });
             given_back.within(deadline.part(budget::GIVE_BACK)).await;
         }
         self.drain_servers(&deadline).await;

@@ -153,6 +153,9 @@ impl Cluster {
     }
 
     fn perform(&mut self, output: Output, now: Instant) {
+        if !matches!(output, Output::Request(_)) {
+            log::debug!(target: LOG, decision:? = output; "decided");
+        }
         match output {
             Output::Request(request) => {
                 let id = request.id;
@@ -314,7 +317,8 @@ impl Handler<Queued<StopReceiving>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, stop: Queued<StopReceiving>, _: &mut Context<Self>) {
-        self.peers.stop_receiving(stop.into_message().token);
+        let StopReceiving { within, token } = stop.into_message();
+        self.peers.stop_receiving(within, token);
     }
 }
 

@@ -30,7 +30,7 @@ use super::SharedEngine;
 use crate::flow::{
     account::Totals, fence::Lease, ferry::Carry, journal::ParcelSettled, outbox::Timer, route::Route,
 };
-use mailbox::{Mailbox, Outlet, Queued, panic_guard::PanicGuard};
+use mailbox::{Mailbox, Outlet, Queued, drain, panic_guard::PanicGuard};
 
 /// What ferries of all nodes have in common.
 #[derive(Clone)]
@@ -69,6 +69,8 @@ pub(crate) struct Ferry {
     /// Frames for which the client of the broker had no room.
     unsent: VecDeque<Bytes>,
     retry_at: Option<Instant>,
+    /// Held until the session of the other node has ended: this node stops.
+    stopping: Option<drain::Token>,
     timer: Timer,
     /// A [`Flush`] is on its way.
     is_flushing: bool,
@@ -91,6 +93,7 @@ impl Ferry {
             receiving,
             unsent: VecDeque::new(),
             retry_at: None,
+            stopping: None,
             timer: Timer::default(),
             is_flushing: false,
             _guard: guard,
@@ -117,13 +120,17 @@ impl Ferry {
     fn act(&mut self, now: Instant, context: &mut Context<Self>) {
         self.sending.tick(now);
         self.receiving.offer(now);
+        self.unsent.extend(self.receiving.end_if_stopped(now));
         self.publish(now);
+        if self.receiving.has_stopped() {
+            self.stopping = None;
+        }
         let ticks = if self.is_up && self.unsent.is_empty() {
             [self.sending.next_frame(), self.receiving.next_frame()]
         } else {
             [self.retry_at.filter(|_| self.is_up), None]
         };
-        let others = [self.sending.next_tick(), self.receiving.next_offer()];
+        let others = [self.sending.next_tick(), self.receiving.next_offer(), self.receiving.next_stop()];
         let next = ticks.into_iter().chain(others).flatten().min();
         self.timer.set(next, context, |ferry, context| {
             ferry.act(clock::now(), context);
@@ -231,10 +238,9 @@ handle!(Down, |ferry, _down, _now| {
     ferry.is_up = false;
 });
 
-handle!(StopReceiving, |ferry, stop, _now| {
-    let over = ferry.receiving.stop();
-    ferry.unsent.extend(over);
-    drop(stop.token);
+handle!(StopReceiving, |ferry, stop, now| {
+    ferry.receiving.stop(now + stop.within);
+    ferry.stopping = Some(stop.token);
 });
 
 impl Handler<Queued<Show>> for Ferry {

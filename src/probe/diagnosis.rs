@@ -68,7 +68,6 @@ fn step(failure: &AttemptError, cause: &Cause) -> Kind {
         | AttemptError::Late
         | AttemptError::ShortLived
         | AttemptError::Overloaded
-        | AttemptError::NodesUnreachable
         | AttemptError::Crowded(_)
         | AttemptError::NodesUnreachable
         | AttemptError::Crashed => Kind::Probe,

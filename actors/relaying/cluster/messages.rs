@@ -1,5 +1,7 @@
 //! The messages of the actor of the cluster, apart from those of promise and router.
 
+use std::time::Duration;
+
 use ::cluster::arbiter;
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,10 +34,12 @@ pub(crate) struct Reconfigure {
     pub(crate) names: String,
 }
 
-/// The node stops: give back what other nodes have lent, and take nothing more.
+/// The node stops: take nothing more of other nodes, and give back what is not settled in time.
 #[derive(Debug)]
 pub(crate) struct StopReceiving {
-    /// Dropped when that is done.
+    /// The time in which what they have lent may be settled.
+    pub(crate) within: Duration,
+    /// Dropped when nothing of them is here any more.
     pub(crate) token: drain::Token,
 }
 

@@ -71,7 +71,7 @@ impl Peers {
             tell(&ferry, held.clone());
         }
         if let Some(token) = &self.stopping {
-            tell(&ferry, ferry::StopReceiving { token: token.clone() });
+            tell(&ferry, ferry::StopReceiving { within: Duration::ZERO, token: token.clone() });
         }
         if self.is_up {
             tell(&ferry, ferry::Up);
@@ -132,8 +132,8 @@ impl Peers {
         self.is_up = matches!(event, Event::Up { .. }) || self.is_up && !matches!(event, Event::Down { .. });
     }
 
-    pub(super) fn stop_receiving(&mut self, token: drain::Token) {
-        self.tell_all(&ferry::StopReceiving { token });
+    pub(super) fn stop_receiving(&mut self, within: Duration, token: drain::Token) {
+        self.tell_all(&ferry::StopReceiving { within, token });
         // A ferry that is started later has nothing to give back.
         self.stopping = Some(drain::tokens().0);
     }

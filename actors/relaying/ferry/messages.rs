@@ -50,9 +50,12 @@ pub(crate) struct Up;
 #[derive(Clone, Debug)]
 pub(crate) struct Down;
 
-/// The node stops: give back what other nodes have lent, and take nothing more. The token is dropped when this is done.
+/// The node stops: take nothing more, and give back what is not settled in time.
 #[derive(Clone, Debug)]
 pub(crate) struct StopReceiving {
+    /// The time in which what is lent may be settled.
+    pub(crate) within: Duration,
+    /// Dropped when nothing of the other node is here any more.
     pub(crate) token: drain::Token,
 }
 

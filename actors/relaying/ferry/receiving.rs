@@ -45,7 +45,8 @@ pub(super) struct Receiving {
     replaced: VecDeque<Incarnation>,
     /// The receipts of all sessions.
     last_receipt: u64,
-    is_stopped: bool,
+    /// Nothing more is taken: the node stops. What is lent may be settled until then.
+    stops_at: Option<Instant>,
 }
 
 /// A session, named by the header of its frames.
@@ -89,7 +90,7 @@ impl Receiving {
             earlier: None,
             replaced: VecDeque::new(),
             last_receipt: 0,
-            is_stopped: false,
+            stops_at: None,
         }
     }
 
@@ -114,6 +115,10 @@ impl Receiving {
             self.begin(header, run);
         }
         let session = self.session.as_mut()?;
+        if self.stops_at.is_some() && !session.inbound.is_over() {
+            // It comes again, until the session is over.
+            return None;
+        }
         match session.inbound.handle(parcels, now) {
             Ok(parcels) => self.take(parcels, now),
             Err(lie) => {
@@ -184,10 +189,28 @@ impl Receiving {
         Some(session.inbound.end(is_touched))
     }
 
-    /// Ends the session, and takes nothing more.
-    pub(super) fn stop(&mut self) -> Option<Bytes> {
-        self.is_stopped = true;
-        self.end()
+    /// Takes nothing more, and ends the session when all that is lent is settled, or at `by`: links that are up settle it
+    /// in a moment, so that none of it goes back and is sent twice.
+    pub(super) fn stop(&mut self, by: Instant) {
+        self.stops_at = Some(by);
+    }
+
+    /// Ends the session of a node that stops, if it is time. Gives the frame that says so.
+    pub(super) fn end_if_stopped(&mut self, now: Instant) -> Option<Bytes> {
+        let by = self.stops_at?;
+        let session = self.session.as_ref()?;
+        let is_settled = session.lent.is_empty() && self.offers.is_empty();
+        if is_settled || by <= now { self.end() } else { None }
+    }
+
+    /// Whether nothing of the other node is here any more, and nothing more is taken.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stops_at.is_some() && self.session.as_ref().is_none_or(|session| session.inbound.is_over())
+    }
+
+    /// When the session of a node that stops ends at the latest.
+    pub(super) fn next_stop(&self) -> Option<Instant> {
+        self.stops_at.filter(|_| !self.has_stopped())
     }
 
     /// This run of the node is over.
@@ -206,7 +229,7 @@ impl Receiving {
         let is_late = self.replaced.contains(&header.incarnation);
         let is_new = !is_late && self.session.as_ref().is_none_or(|session| session.header.is_before(header));
         match present {
-            Some(run) if is_new && !self.is_stopped && run.lease.is_held(now) => Ok(run),
+            Some(run) if is_new && self.stops_at.is_none() && run.lease.is_held(now) => Ok(run),
             Some(_) if is_new => Err(self.nothing_taken(header)),
             None if is_new && self.earlier == Some(header.to) => Err(self.nothing_taken(header)),
             // It is older than the last one, or was begun with another process.

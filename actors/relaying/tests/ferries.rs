@@ -144,7 +144,7 @@ async fn a_node_that_stops_gives_back_what_it_has_not_written() {
     // The second is in a chunk: it may arrive. The others are in a queue.
     assert!(batches[0].receipt.admits(clock::now()));
     let (token, completion) = drain::tokens();
-    a.cluster.signal(StopReceiving { token }).unwrap();
+    a.cluster.signal(StopReceiving { within: Duration::ZERO, token }).unwrap();
     assert!(completion.within(Duration::from_secs(1)).await);
     let (_, in_doubt) = b.relay_ends(1).await;
     assert_eq!(in_doubt, [2]);
@@ -317,7 +317,7 @@ async fn a_parcel_that_crosses_the_end_is_not_sent() {
     a.router_gets().await.into_iter().for_each(|batch| drop(write(vec![batch])));
     b.relay_has_settled(1, &[1]).await;
     let (token, _completion) = drain::tokens();
-    a.cluster.signal(StopReceiving { token }).unwrap();
+    a.cluster.signal(StopReceiving { within: Duration::ZERO, token }).unwrap();
     carry(&way, &relay, 2, 2);
     b.relay_ends(1).await;
     carry(&way, &relay, 3, 3);
