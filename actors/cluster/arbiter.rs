@@ -36,8 +36,7 @@ use std::time::{Duration, Instant};
 use sweep::Sweep;
 use xmpp::{Domain, DomainPair};
 
-pub use members::MemberReport;
-pub use output::{Config, Disagreement, Output, Report};
+pub use output::{Config, Disagreement, MemberReport, Output, Report};
 
 /// The machine. See the page of the module.
 pub struct Arbiter {
@@ -196,6 +195,11 @@ impl Arbiter {
             seats: self.seats.granted(),
             members: self.members.report(now),
         }
+    }
+
+    #[cfg(test)]
+    fn has_output(&self) -> bool {
+        !self.io.outputs.is_empty()
     }
 
     /// Whether a claim was confirmed by the broker in the current run.

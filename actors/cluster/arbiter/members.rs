@@ -5,7 +5,7 @@ mod read;
 pub(super) use read::Reading;
 
 use super::{
-    Config, Disagreement, Output,
+    Config, Disagreement, MemberReport, Output,
     io::{Io, Purpose},
 };
 use crate::{
@@ -18,25 +18,6 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
-
-/// Another node, for reports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberReport {
-    /// Its name.
-    pub node: NodeName,
-    /// Its run.
-    pub incarnation: Incarnation,
-    /// Whether that run is alive.
-    pub alive: bool,
-    /// The number of its last beat.
-    pub beat: u64,
-    /// The newest version of frames that it understands.
-    pub version: u8,
-    /// How long ago its record changed.
-    pub last_seen: Duration,
-    /// It writes its claims again after the broker lost its data.
-    pub refills: bool,
-}
 
 /// What is known about a run of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

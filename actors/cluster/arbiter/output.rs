@@ -1,6 +1,5 @@
 //! What the arbiter is told at its start, and what comes out of it.
 
-use super::MemberReport;
 use crate::{Incarnation, NodeName, engine::Request};
 use std::time::{Duration, Instant};
 use xmpp::{Domain, DomainPair};
@@ -119,7 +118,7 @@ pub enum Output {
         /// What the operator reads.
         about: Disagreement,
     },
-    /// After [`Arbiter::stop`]: nothing of this node is left at the broker.
+    /// After `Arbiter::stop`: nothing of this node is left at the broker.
     Left,
 }
 
@@ -161,4 +160,23 @@ pub struct Report {
     pub seats: usize,
     /// The other nodes, also dead ones.
     pub members: Vec<MemberReport>,
+}
+
+/// Another node, for reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberReport {
+    /// Its name.
+    pub node: NodeName,
+    /// Its run.
+    pub incarnation: Incarnation,
+    /// Whether that run is alive.
+    pub alive: bool,
+    /// The number of its last beat.
+    pub beat: u64,
+    /// The newest version of frames that it understands.
+    pub version: u8,
+    /// How long ago its record changed.
+    pub last_seen: Duration,
+    /// It writes its claims again after the broker lost its data.
+    pub refills: bool,
 }

@@ -176,14 +176,17 @@ impl Cluster {
         }
         self.now = end;
         self.settles();
+        self.carries();
+        self.checks();
     }
 
     /// Gives each node its events, and checks what must hold at any time.
     fn settles(&mut self) {
         let now = self.now;
+        let mut changes = false;
         for index in 0..self.nodes.len() {
             let node = &mut self.nodes[index];
-            if node.hangs {
+            if node.hangs || (node.waiting.is_empty() && node.next() > now && !node.arbiter.has_output()) {
                 continue;
             }
             for event in std::mem::take(&mut node.waiting) {
@@ -203,14 +206,17 @@ impl Cluster {
                 match output {
                     Output::Request(request) => self.broker.request(node.client, request, now),
                     output => {
+                        changes = true;
                         let pause = Duration::from_millis(random(&mut self.seed) % 4000);
                         node.takes(output, now, pause);
                     }
                 }
             }
         }
-        self.carries();
-        self.checks();
+        if changes {
+            self.carries();
+            self.checks();
+        }
     }
 
     /// A node to which another one relays wants the pair too. If it relays it itself, it ends the relay of the other.

@@ -82,10 +82,7 @@ fn what_a_hung_node_held_passes_on_after_its_lease_and_it_gives_way_afterwards()
     assert!(cluster.nodes[0].log.iter().any(|output| matches!(output, Output::LeaseLost)));
     assert!(cluster.nodes[0].log.contains(&Output::Conflict { pair: pair.clone(), node: name("n1") }));
     assert_eq!(cluster.nodes[0].relays.get(&pair), Some(&name("n1")));
-    assert_eq!(
-        cluster.longest_overlap,
-        Duration::ZERO.max(cluster.longest_overlap.min(Duration::from_secs(1)))
-    );
+    assert!(cluster.longest_overlap < Duration::from_secs(1), "{:?}", cluster.longest_overlap);
 }
 
 #[test]

@@ -102,6 +102,10 @@ impl Server {
         let signal = if hangs { "-STOP" } else { "-CONT" };
         let process = self.child.as_ref().unwrap().id().to_string();
         assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
+        // The signal stops one thread after another.
+        while hangs && !is_stopped(&process) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -122,6 +126,16 @@ impl Drop for Server {
         self.dies();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Whether all threads of a process are stopped.
+fn is_stopped(process: &str) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("the process is there");
+    threads.flatten().all(|thread| {
+        // The state follows the name, which is in parentheses.
+        let state = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        state.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+    })
 }
 
 /// A port that nobody uses at this moment.
