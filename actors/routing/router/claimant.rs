@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use crate::streams::component::Component;
 use mailbox::Mailbox;
+use status::address::Host;
 
 /// A connection that wants to serve a name.
 pub(super) struct Claimant {
     pub(super) component: Mailbox<Component>,
+    pub(super) address: Host,
     pub(super) stage: Stage,
 }
 

@@ -20,6 +20,7 @@ use crate::{
     streams::component::{self, BindDecided, Carrier, Component, SeatRelay},
 };
 use mailbox::{Mailbox, Queued};
+use status::{address::Host, report::EndCause};
 
 /// The seats of the cluster, as far as this node knows.
 pub(super) struct Seating {
@@ -36,7 +37,12 @@ impl Seating {
 
 impl Router {
     /// Asks for the seat of a name, for a connection that wants to serve it. False: a node alone, or the seat is here.
-    pub(super) fn asks_for_seat(&mut self, name: &Domain, component: &Mailbox<Component>) -> bool {
+    pub(super) fn asks_for_seat(
+        &mut self,
+        name: &Domain,
+        component: &Mailbox<Component>,
+        address: &Host,
+    ) -> bool {
         let Some(seating) = &self.seats else { return false };
         let Some(registration) = self.components.get_mut(name) else { return false };
         if registration.component().is_some_and(|current| current.here().is_some()) {
@@ -45,10 +51,11 @@ impl Router {
         let now = clock::now();
         let claims = &seating.seats.claims;
         let decided = match &registration.claimant {
-            Some(Claimant { component: known, stage: Stage::Contesting(until) })
+            Some(Claimant { component: known, stage: Stage::Contesting(until), .. })
                 if known.is(component) && *until <= now =>
             {
                 registration.claimant = None;
+                registration.count_conflict(address.clone());
                 BindDecided::Refused
             }
             Some(claimant) if !claimant.is_late(now) => BindDecided::Pending,
@@ -65,7 +72,8 @@ impl Router {
                         Stage::Asking
                     }
                 };
-                registration.claimant = Some(Claimant { component: component.clone(), stage });
+                registration.claimant =
+                    Some(Claimant { component: component.clone(), address: address.clone(), stage });
                 match stage {
                     // The answer of the cluster decides.
                     Stage::Asking => return true,
@@ -89,7 +97,7 @@ impl Router {
     fn seated(&mut self, name: Domain) {
         let Some(registration) = self.registration(&name) else { return self.unseat(&name) };
         match registration.claimant.take() {
-            Some(claimant) => self.bind(name, &claimant.component),
+            Some(claimant) => self.bind(name, &claimant.component, claimant.address),
             None if registration.has_seat() => {}
             None => self.unseat(&name),
         }
@@ -99,7 +107,10 @@ impl Router {
     fn give_way(&mut self, name: &Domain, connection: Carrier, reason: &str) {
         log::warn!(target: component::LOG, name:% = name, reason = reason; "the component's connection gives way");
         let _ = connection.signal(component::GiveWay);
-        if self.registration(name).is_some_and(|it| it.gone(&connection, reason.to_owned())) {
+        if self
+            .registration(name)
+            .is_some_and(|it| it.gone(&connection, EndCause::Replaced, reason.to_owned()))
+        {
             self.expect_return(name, connection);
         }
     }
@@ -122,7 +133,8 @@ impl Router {
         let relay = self.components.get(name).and_then(|it| it.component()).filter(|it| it.node().is_some());
         if let Some(relay) = relay.cloned() {
             let _ = relay.signal(component::GiveWay);
-            self.component_gone(name, relay, "it has left the other node".to_owned());
+            let reason = "it has left the other node".to_owned();
+            self.component_gone(name, relay, EndCause::Lost, reason);
         }
     }
 
@@ -138,9 +150,10 @@ impl Router {
             SeatRelay::new(own_name, ferry, owners, own)
         });
         let component = Carrier::There(relay, node);
+        let away = registration.away();
         registration.relay(component.clone());
         // The mailroom gets its message before the relay, which then asks it for stanzas.
-        let take_over = mailroom::TakeOver { name: name.clone(), component: component.clone() };
+        let take_over = mailroom::TakeOver { name: name.clone(), component: component.clone(), away };
         let _ = self.mailroom.signal(take_over);
         let _ = component.signal(component::Pull);
     }

@@ -1,6 +1,7 @@
 //! A pair without a link is claimed; the answers to claims, in time and late.
 
 use super::*;
+use crate::flow::claims::Unknown;
 
 #[actix::test]
 async fn a_node_that_gets_the_claim_dials_and_keeps_it_as_long_as_it_has_the_link() {
@@ -130,7 +131,9 @@ async fn a_pair_that_a_reload_forbids_renounces_its_claim_and_ignores_the_answer
     cluster.node.sends(B, 2).await;
     passes(MOMENT).await;
     assert_eq!(cluster.noted(), [Noted::Claimed(1), Noted::Renounced(1), Noted::Claimed(2)]);
-    // Both claims are answered; the first answer is too late.
+    // The first claim is answered too late: that says nothing about the second.
+    let unknown = Unknown { pair: pair(B), number: 1, why: "a test".to_owned() };
+    cluster.node.promise.signal(unknown).unwrap();
     cluster.rules(Rule::HeldBy(ferry("b", &cluster.b)));
     passes(MOMENT).await;
     assert_eq!((cluster.relayed().await, cluster.relays().await), (2, 1));

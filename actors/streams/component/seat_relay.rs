@@ -22,6 +22,7 @@ use crate::{
     streams::relay::{Custody, FerryGone, LOOK, Remains, part_for_settlements},
 };
 use mailbox::{Mailbox, Queued, drain};
+use status::report::EndCause;
 
 /// How far the relay is, and its timers.
 #[derive(Default)]
@@ -91,7 +92,8 @@ impl SeatRelay {
         let is_known = std::mem::replace(&mut self.state.is_released, true);
         if !is_known && !self.state.is_retired {
             let (name, component, reason) = (self.name.clone(), self.carrier(), reason.to_owned());
-            if self.owners.gone.signal(Gone { name, component, reason }).is_err() {
+            let cause = EndCause::Lost;
+            if self.owners.gone.signal(Gone { name, component, cause, reason }).is_err() {
                 context.stop();
             }
         }
@@ -293,7 +295,8 @@ impl Drop for SeatRelay {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let (component, reason) = (self.carrier(), "internal error of this node".to_owned());
-            let _ = self.owners.gone.signal(Gone { name: self.name.clone(), component, reason });
+            let (name, cause) = (self.name.clone(), EndCause::Internal);
+            let _ = self.owners.gone.signal(Gone { name, component, cause, reason });
             // The mailroom may await what this relay has not settled.
             let _ = self.owners.returned.signal(Returned::nothing(self.name.clone(), self.carrier()));
         }
