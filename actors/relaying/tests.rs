@@ -1,11 +1,13 @@
 //! Several nodes in one process, on paused time: their actors of cluster and ferry, and a broker in memory. Router, promise and
 //! relays are stubs that report what they get.
 
+mod ends;
 mod ferries;
 mod links;
 mod node;
 mod schedules;
 mod seats;
+mod stanzas;
 
 use std::time::Duration;
 

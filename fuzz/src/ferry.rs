@@ -49,6 +49,7 @@ impl Session {
     fn new() -> Self {
         let node = |name| NodeName::new(name).expect("a name");
         let header = Header { from: node("a"), incarnation: Incarnation(1), to: Incarnation(2), session: 1 };
+        #[expect(clippy::disallowed_methods, reason = "the machines get the time; any will do")]
         let now = Instant::now();
         let inbound = Inbound::new(header.answer(node("b")), 2_000);
         let mut outbound = Outbound::new(header, 2_000, now);

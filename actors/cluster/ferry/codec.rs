@@ -14,7 +14,7 @@ use super::frame::{Body, Control, Frame, Header, Over, Parcel};
 pub(super) use wire::{HEADER, Meta, encoded_bound};
 
 /// The version of the frames that this node writes, and the only one that it reads. A later version is a new module beside
-/// [`wire`].
+/// `codec/wire.rs`.
 pub const VERSION: u8 = 1;
 
 /// A frame cannot be read.

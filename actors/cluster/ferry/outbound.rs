@@ -1,5 +1,6 @@
 //! The sender of parcels to one node: numbers them, sends them until they have arrived, and keeps what is not settled.
 
+mod check;
 mod round_trip;
 mod slots;
 
@@ -11,6 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use self::{
+    check::check,
     round_trip::RoundTrip,
     slots::{Held, Slots},
 };
@@ -139,7 +141,7 @@ impl<C> Outbound<C> {
     ///
     /// The report cannot be true. Nothing of it was applied; the session is to be ended.
     pub fn handle(&mut self, control: &Control, now: Instant) -> Result<Vec<C>, Lie> {
-        self.check(control)?;
+        check(control, self.sent, self.frame)?;
         if let Some(echo) = control.echo {
             self.round_trip.measure(self.began, echo, now);
         }
@@ -239,32 +241,6 @@ impl<C> Outbound<C> {
             }
         }
         ended
-    }
-
-    fn check(&self, control: &Control) -> Result<(), Lie> {
-        let &Control { received, highest, ref missing, ref settlements, echo, room: _ } = control;
-        if highest > self.sent || received > self.sent {
-            return Err(Lie::ReceivedUnsent { received: highest.max(received), sent: self.sent });
-        }
-        let is_between = missing.lowest().is_none_or(|lowest| lowest > received)
-            && missing.highest().is_none_or(|last| last < highest);
-        if highest < received || !is_between {
-            return Err(Lie::Contradiction { received, highest });
-        }
-        if let Some(settled) = settlements.settled.highest()
-            && settled > received
-        {
-            return Err(Lie::SettledUnreceived { settled, received });
-        }
-        if settlements.settled.contains(0) {
-            return Err(Lie::ImpossibleNumber(0));
-        }
-        match echo {
-            Some(Echo { frame, .. }) if frame > self.frame => {
-                Err(Lie::AnsweredUnsent { answered: frame, sent: self.frame })
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Finds what was sent before a frame that has arrived, has not arrived itself, and for which the receiver has room.

@@ -5,7 +5,7 @@ use mailbox::drain;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    node::{carry, pair},
+    stanzas::{carry, pair},
     *,
 };
 use crate::{

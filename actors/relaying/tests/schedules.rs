@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ::cluster::engine::fake::Faults;
 
 use super::{
-    node::{carry_parcel, parcel, write},
+    stanzas::{carry_parcel, parcel, write},
     *,
 };
 use crate::flow::{batch::Batch, ferry::Event};
