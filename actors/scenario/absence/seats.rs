@@ -20,13 +20,13 @@ use std::collections::HashSet;
 /// A node of a cluster with two components, of which one is connected here.
 struct Seats {
     house: House,
-    noted: mpsc::UnboundedReceiver<Noted>,
+    noted: mpsc::Receiver<Noted>,
     b: OtherNode,
     arrived: mpsc::Receiver<Seen>,
 }
 
 impl Seats {
-    fn with(conflict: Conflict, absence: Absence) -> Self {
+    fn with(conflict: Conflict, absence: &Absence) -> Self {
         let (engine, noted) = FakeCluster::start();
         let claims = Some(Claims {
             claim: engine.outlet(),
@@ -42,7 +42,7 @@ impl Seats {
     }
 
     fn new() -> Self {
-        Self::with(Conflict::Refuse, ABSENCE)
+        Self::with(Conflict::Refuse, &ABSENCE)
     }
 
     /// The component with this name is connected to the other node.
@@ -130,7 +130,7 @@ async fn a_component_connects_while_nobody_can_say_whether_it_is_elsewhere() {
 async fn stanzas_go_to_the_node_of_the_component_and_its_absence_here_does_not_count() {
     tokio::time::pause();
     let zero = Absence { message: Duration::ZERO, presence: Duration::ZERO, iq: Duration::ZERO, ..ABSENCE };
-    let mut seats = Seats::with(Conflict::Refuse, zero);
+    let mut seats = Seats::with(Conflict::Refuse, &zero);
     let mut other = seats.connect(OTHER).await;
     seats.is_at_b(BOT);
     passes(600).await;
@@ -329,7 +329,7 @@ async fn a_connection_that_contests_a_seat_gets_it_when_the_other_node_gives_it_
 async fn a_connection_gives_way_to_one_at_another_node_as_to_a_second_one_here() {
     tokio::time::pause();
     for conflict in [Conflict::Replace, Conflict::Refuse] {
-        let mut seats = Seats::with(conflict, ABSENCE);
+        let mut seats = Seats::with(conflict, &ABSENCE);
         let mut other = seats.connect(OTHER).await;
         let mut bot = seats.connect(BOT).await;
         moment().await;
@@ -428,8 +428,8 @@ struct Moving {
     seats: Seats,
     other: Client,
     /// What the component got, with whether it is stamped.
-    got: mpsc::UnboundedReceiver<(usize, bool)>,
-    getting: mpsc::UnboundedSender<(usize, bool)>,
+    got: mpsc::Receiver<(usize, bool)>,
+    getting: mpsc::Sender<(usize, bool)>,
     sent: usize,
     /// Dropped: the component leaves this node.
     here: Option<oneshot::Sender<()>>,
@@ -442,7 +442,7 @@ impl Moving {
     async fn start() -> Self {
         let mut seats = Seats::new();
         let other = seats.connect(OTHER).await;
-        let (getting, got) = mpsc::unbounded_channel();
+        let (getting, got) = mpsc::channel(1_000_000);
         let brought = Brought::by("b");
         let lent = std::collections::HashMap::new();
         seats.b.settles(false);
@@ -458,7 +458,7 @@ impl Moving {
     /// What the other node has written since the last call was got.
     fn note_arrived(&mut self) {
         while let Ok(seen) = self.seats.arrived.try_recv() {
-            self.getting.send((seen.id, seen.is_stamped())).unwrap();
+            self.getting.try_send((seen.id, seen.is_stamped())).unwrap();
         }
     }
 
@@ -489,7 +489,7 @@ impl Moving {
                     biased;
                     stanza = bot.next() => match stanza {
                         Some(stanza) if stanza.starts_with("<message") => {
-                            getting.send((number(&stanza), stanza.contains("urn:xmpp:delay"))).unwrap();
+                            getting.try_send((number(&stanza), stanza.contains("urn:xmpp:delay"))).unwrap();
                         }
                         Some(_) => {}
                         None => return,
@@ -498,7 +498,7 @@ impl Moving {
                 }
             }
             for number in bot.closes().await {
-                getting.send((number, false)).unwrap();
+                getting.try_send((number, false)).unwrap();
             }
         });
         for (parcel, owner) in self.seats.b.takes_parcels().await {
