@@ -28,9 +28,11 @@ class Alice(ClientXMPP):
 
     def hear(self, message):
         """Takes the answer, or the error."""
-        print(f"{message['from']} ({message['type']}): {message['body']} {message['error']['text']}", flush=True)
-        if not self.answered.done() and (message["type"] == "error" or message["body"] == text):
-            self.answered.set_result(message["type"] != "error")
+        # Reading message["error"] makes an error of any message.
+        is_error = message["type"] == "error"
+        print(f"{message['from']}: {message['error']['text'] if is_error else message['body']}", flush=True)
+        if not self.answered.done() and (is_error or message["body"] == text):
+            self.answered.set_result(not is_error)
 
 
 async def main(alice):
