@@ -3,6 +3,7 @@
 mod bind;
 mod closing;
 mod drive;
+mod ending;
 mod journal;
 mod liveness;
 mod log_limits;
@@ -30,7 +31,8 @@ use xmpp::{
 
 use self::{
     bind::Binding,
-    closing::{CloseCause, Closing, Leftovers, Silence},
+    closing::{Leftovers, Silence},
+    ending::{CloseCause, Closing, Ended, broken},
     liveness::Liveness,
     machine::Machine,
     ping::Ping,
@@ -41,8 +43,8 @@ pub use self::{
     log_limits::LogLimits,
     messages::{
         Adopt, Answered, BindDecided, BindRequested, Congested, Dismiss, Drain, Expel, Forbid, GiveWay, Gone,
-        Open, Presence, PresenceSent, Prove, Pull, Rejected, Requested, Retire, Returned, Send, SendPortion,
-        Show,
+        Open, Pinged, Presence, PresenceSent, Prove, Pull, Rejected, Requested, Retire, Returned, Send,
+        SendPortion, Show,
     },
 };
 use crate::{
@@ -54,7 +56,7 @@ use crate::{
         route::{Ingress, Refuse, Route},
         trace::Trace,
     },
-    observe::log_limit::LogLimiter,
+    observe::{log_limit::LogLimiter, metrics::MetricsHandle},
     settings::Rate,
     streams::{
         accepted::{self, Caller},
@@ -63,7 +65,10 @@ use crate::{
 };
 use mailbox::{Mailbox, Outlet, Queued, drain};
 use net::{stream::Stream, stream_id};
-use status::{address::Address, report::TlsReport};
+use status::{
+    address::Address,
+    report::{EndCause, TlsReport},
+};
 
 /// The mailboxes of the router and of the mailroom that a connection reports to.
 #[derive(Debug)]
@@ -76,6 +81,8 @@ pub struct Owners {
     pub bind_requested: Outlet<BindRequested>,
     /// Ends of connections that served a name.
     pub gone: Outlet<Gone>,
+    /// Connections that sent a ping.
+    pub pinged: Outlet<Pinged>,
     /// Connections that answered a ping.
     pub answered: Outlet<Answered>,
     /// Wrong secrets.
@@ -117,6 +124,8 @@ pub struct Environment {
     pub authenticated: Outlet<accepted::Authenticated>,
     /// The listener, which slows down an address that tries secrets.
     pub wrong_secret: Outlet<accepted::WrongSecret>,
+    /// Counts TLS handshakes.
+    pub metrics: MetricsHandle,
     /// Limits of log lines about connections that serve no name.
     pub log_limits: LogLimits,
     /// The address from which the node pings a component. `None`: the component's own name.
@@ -212,7 +221,7 @@ impl Actor for Component {
         context.run_later(self.environment.handshake_timeout, |component, context| {
             if !component.binding.was_bound() && !component.connection.has_ended() {
                 let text = format!("no handshake in time, {}", component.machine.stage());
-                component.close_with(Condition::ConnectionTimeout, text, context);
+                component.close_with(EndCause::ProtocolError, Condition::ConnectionTimeout, text, context);
             }
         });
         context.run_interval(connection::tick(self.environment.write_timeout), |component, context| {
@@ -254,16 +263,24 @@ impl Handler<Queued<link::Event>> for Component {
             }
             link::Event::Secured(_) => {}
             link::Event::Eof => {
-                let reason = self.closing.cause().unwrap_or_else(|| "connection lost".to_owned());
-                self.link_ended(WHOLE_CHUNK, &reason, context);
+                let lost = || {
+                    Ended::new(
+                        EndCause::Lost,
+                        "the component ended the connection without closing its stream",
+                    )
+                };
+                let ended = self.closing.cause().unwrap_or_else(lost);
+                self.link_ended(WHOLE_CHUNK, ended, context);
             }
             link::Event::Ended { written, error } => {
                 if error.is_some() && !self.connection.has_ended() {
                     self.mark_recent_uncertain();
                 }
-                let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
-                let reason = self.closing.cause().unwrap_or(reason);
-                self.link_ended(written, &reason, context);
+                let lost = || {
+                    Ended::new(EndCause::Lost, error.map_or_else(|| "closed".to_owned(), |it| broken(&it)))
+                };
+                let ended = self.closing.cause().unwrap_or_else(lost);
+                self.link_ended(written, ended, context);
             }
         }
     }
@@ -297,7 +314,8 @@ impl Handler<Queued<Expel>> for Component {
     fn handle(&mut self, expel: Queued<Expel>, context: &mut Context<Self>) {
         expel.into_message();
         if !self.connection.has_ended() {
-            self.close_with(Condition::HostGone, "this name is no longer served here", context);
+            let text = "this name is no longer served here";
+            self.close_with(EndCause::Reload, Condition::HostGone, text, context);
         }
     }
 }
@@ -308,7 +326,8 @@ impl Handler<Queued<GiveWay>> for Component {
     fn handle(&mut self, give_way: Queued<GiveWay>, context: &mut Context<Self>) {
         give_way.into_message();
         if !self.connection.has_ended() {
-            self.close_with(Condition::Conflict, "replaced by another connection of this component", context);
+            let text = "replaced by another connection of this component";
+            self.close_with(EndCause::Replaced, Condition::Conflict, text, context);
         }
     }
 }
@@ -320,7 +339,7 @@ impl Handler<Queued<Dismiss>> for Component {
         let Dismiss { token } = dismiss.into_message();
         self.binding.dismiss(token);
         if !self.connection.has_ended() {
-            self.close(CloseCause::Operator, context);
+            self.close(CloseCause::operator(), context);
         }
     }
 }
@@ -331,8 +350,10 @@ impl Drop for Component {
             && self.binding.was_bound()
             && let Some(name) = self.binding.name().cloned()
         {
-            let (component, reason) = (self.own.clone(), "internal error of this node".to_owned());
-            let _ = self.environment.owners.gone.signal(Gone { name: name.clone(), component, reason });
+            let (component, cause) = (self.own.clone(), EndCause::Internal);
+            let reason = "internal error of this node".to_owned();
+            let gone = Gone { name: name.clone(), component, cause, reason };
+            let _ = self.environment.owners.gone.signal(gone);
             // The mailroom may await what this connection has not written.
             let _ = self.environment.owners.returned.signal(Returned::nothing(name, self.own.clone()));
         }

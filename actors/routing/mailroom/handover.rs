@@ -102,9 +102,16 @@ impl Handler<Queued<TakeOver>> for Mailroom {
     type Result = ();
 
     fn handle(&mut self, take_over: Queued<TakeOver>, _: &mut Context<Self>) {
-        let TakeOver { name, component } = take_over.into_message();
+        let TakeOver { name, component, away } = take_over.into_message();
         // A name that is gone: the router expels the connection.
         if let Some(seat) = self.seats.get_mut(&name) {
+            if let Some(away) = away {
+                log::info!(
+                    target: component::LOG, name:% = name, away:% = seconds(away),
+                    waiting = seat.amount().stanzas;
+                    "component restored"
+                );
+            }
             seat.take_over(component, clock::now());
         }
     }

@@ -1,5 +1,7 @@
 //! The messages of the mailroom, and the outlets to which it reports.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 use xmpp::{Domain, Served, Stanza};
 
@@ -26,6 +28,8 @@ pub struct TakeOver {
     pub name: Domain,
     /// The connection.
     pub component: Mailbox<Component>,
+    /// The component was missing or hung, and is back: the time for which no connection served the name.
+    pub away: Option<Duration>,
 }
 
 /// The router sends to the connection itself from now on: this is its last message until the next [`TakeOver`].

@@ -16,7 +16,7 @@ use crate::{
     streams::component::{self, BindDecided, Component},
 };
 use mailbox::{Mailbox, Queued};
-use status::report;
+use status::report::{self, EndCause};
 
 impl Router {
     /// Sets the local domains, at the start and on a reload. Components that stay keep their connections, whatever names
@@ -25,6 +25,7 @@ impl Router {
         &mut self,
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = Known>,
+        is_reload: bool,
     ) {
         let mut before = std::mem::take(&mut self.components);
         self.local = domains.into_iter().map(|name| (name, Local::Node)).collect();
@@ -34,7 +35,7 @@ impl Router {
             }
             let registration = match before.remove(&name) {
                 Some(registration) => registration,
-                None => Registration::new(),
+                None => Registration::new(is_reload),
             };
             self.components.insert(name, registration.configured(names, conflict));
         }
@@ -56,8 +57,14 @@ impl Router {
     }
 
     /// Notes the end of a connection. One that does not serve the name has lost it before.
-    pub(super) fn component_gone(&mut self, name: &Domain, component: Mailbox<Component>, reason: String) {
-        if self.registration(name).is_some_and(|registration| registration.gone(&component, reason)) {
+    pub(super) fn component_gone(
+        &mut self,
+        name: &Domain,
+        component: Mailbox<Component>,
+        cause: EndCause,
+        reason: String,
+    ) {
+        if self.registration(name).is_some_and(|known| known.gone(&component, cause, reason)) {
             self.expect_return(name, component);
         }
     }
@@ -68,7 +75,7 @@ impl Router {
     }
 
     /// The component that serves a name, with the name under which it is configured.
-    fn component_of(&mut self, name: &Domain) -> Option<(&Domain, &mut Registration)> {
+    pub(super) fn component_of(&mut self, name: &Domain) -> Option<(&Domain, &mut Registration)> {
         match self.local.get(name) {
             Some(Local::Component(component)) => Some((component, self.components.get_mut(component)?)),
             Some(Local::Node) | None => None,
@@ -80,12 +87,11 @@ impl Router {
         self.components.iter()
     }
 
-    /// Logs the components that have not connected some time after the start.
+    /// Logs the components that have not connected some time after the start, or after the reload that added them.
     pub(super) fn log_missing_components_later(&self, context: &mut Context<Self>) {
         context.run_later(GRACE, |router, _| {
-            let detail = format!("not connected {} s after the start of the node", GRACE.as_secs());
             for (name, registration) in &mut router.components {
-                registration.log_missing(name, &detail);
+                registration.log_never_connected(name, GRACE);
             }
         });
     }
@@ -106,10 +112,10 @@ impl Handler<Queued<component::BindRequested>> for Router {
     type Result = ();
 
     fn handle(&mut self, claimed: Queued<component::BindRequested>, _: &mut Context<Self>) {
-        let component::BindRequested { name, component } = claimed.into_message();
-        let decision = match self.registration(&name) {
-            Some(registration) => registration.bind(&component),
-            None => Decision::Refused { pinged: false },
+        let component::BindRequested { name, component, address } = claimed.into_message();
+        let (away, decision) = match self.registration(&name) {
+            Some(registration) => (registration.away(), registration.bind(&component, address)),
+            None => (None, Decision::Refused { pinged: false }),
         };
         let (accepted, asked) = match decision {
             Decision::Accepted => (true, false),
@@ -126,7 +132,7 @@ impl Handler<Queued<component::BindRequested>> for Router {
         };
         if accepted {
             // Before the connection learns of it, which then asks the mailroom for stanzas.
-            let _ = self.mailroom.signal(mailroom::TakeOver { name, component: component.clone() });
+            let _ = self.mailroom.signal(mailroom::TakeOver { name, component: component.clone(), away });
         }
         // If the connection has ended, `component::Gone` follows.
         let _ = component.signal(match (accepted, asked) {
@@ -141,8 +147,8 @@ impl Handler<Queued<component::Gone>> for Router {
     type Result = ();
 
     fn handle(&mut self, gone: Queued<component::Gone>, context: &mut Context<Self>) {
-        let component::Gone { name, component, reason } = gone.into_message();
-        self.component_gone(&name, component, reason);
+        let component::Gone { name, component, cause, reason } = gone.into_message();
+        self.component_gone(&name, component, cause, reason);
         self.log_missing_later(name, context);
     }
 }
@@ -157,7 +163,7 @@ impl Handler<Queued<component::Congested>> for Router {
         if !registration.is_some_and(|known| known.set_way(&component, Way::ThroughMailroom)) {
             return;
         }
-        let take_over = mailroom::TakeOver { name, component: component.clone() };
+        let take_over = mailroom::TakeOver { name, component: component.clone(), away: None };
         // If the mailroom is gone, the process ends. If the connection is gone, it has reported its end.
         let _ = self.mailroom.signal(take_over);
         let _ = component.signal(component::Pull);
@@ -216,6 +222,17 @@ impl Handler<Queued<mailroom::Moved>> for Router {
             let totals = Arc::clone(self.accounts.totals(&domain));
             batch.entry.move_to(&totals);
             self.route(batch, Ingress::Remote);
+        }
+    }
+}
+
+impl Handler<Queued<component::Pinged>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, pinged: Queued<component::Pinged>, _: &mut Context<Self>) {
+        let component::Pinged { name, component, ping } = pinged.into_message();
+        if let Some(registration) = self.registration(&name) {
+            registration.pinged(&component, ping);
         }
     }
 }

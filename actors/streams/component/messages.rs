@@ -8,7 +8,10 @@ use xmpp::Domain;
 use super::{Component, Environment};
 use crate::flow::batch::{Batch, ReadPermit};
 use mailbox::{Mailbox, drain};
-use status::{address::Host, report};
+use status::{
+    address::Host,
+    report::{self, EndCause, UnansweredPing},
+};
 
 /// Write these stanzas to the component. They are held until [`Open`].
 #[derive(Debug)]
@@ -103,6 +106,8 @@ pub struct BindRequested {
     pub name: Domain,
     /// The connection that is to serve it.
     pub component: Mailbox<Component>,
+    /// The address of the peer.
+    pub address: Host,
 }
 
 /// A connection no longer serves its name.
@@ -112,8 +117,21 @@ pub struct Gone {
     pub name: Domain,
     /// The connection.
     pub component: Mailbox<Component>,
+    /// The cause of its end.
+    pub cause: EndCause,
     /// The reason for its end.
     pub reason: String,
+}
+
+/// The component was pinged, and has sent nothing since. Sent again if the connection is closed for it after all.
+#[derive(Debug)]
+pub struct Pinged {
+    /// The name that it serves.
+    pub name: Domain,
+    /// The connection.
+    pub component: Mailbox<Component>,
+    /// The ping.
+    pub ping: UnansweredPing,
 }
 
 /// The component has sent something since it was pinged.
