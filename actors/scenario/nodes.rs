@@ -27,7 +27,7 @@ use crate::{
 struct Cluster {
     node: Node,
     engine: Mailbox<FakeCluster>,
-    noted: mpsc::UnboundedReceiver<Noted>,
+    noted: mpsc::Receiver<Noted>,
     b: OtherNode,
 }
 

@@ -73,7 +73,7 @@ pub(super) struct Remains {
 }
 
 /// The ferry is gone, which should have said so before.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct FerryGone;
 
 impl Custody {

@@ -170,31 +170,31 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
             self.attempt_ended(&pair);
             return self.begin(&pair, false);
         }
-        self.failed(pair, failure);
+        self.failed(&pair, failure);
     }
 }
 
 impl Promise {
     /// There is no link, for this reason. Answers what need not wait for one, and begins a pause.
-    pub(super) fn failed(&mut self, pair: DomainPair, failure: AttemptError) {
-        let failure = failure.after(self.schedule.last_failure(&pair));
-        if self.retries_since_seen(&pair, &failure) {
+    pub(super) fn failed(&mut self, pair: &DomainPair, failure: AttemptError) {
+        let failure = failure.after(self.schedule.last_failure(pair));
+        if self.retries_since_seen(pair, &failure) {
             // The next pair that waits goes first.
-            self.attempt_ended(&pair);
-            return self.begin(&pair, false);
+            self.attempt_ended(pair);
+            return self.begin(pair, false);
         }
         let answered = if failure.is_definitive() || self.stopping {
-            self.take_all(&pair, &failure)
+            self.take_all(pair, &failure)
         } else {
-            self.take_requests(&pair, &failure)
+            self.take_requests(pair, &failure)
         };
         let stanzas = count(&answered);
         self.answer(answered, &failure, Outcome::Answered);
         let reason = failure.sentence(&pair.remote);
-        if let Some(ends) = self.pause(&pair, failure)
-            && let Some(known) = self.pairs.get(&pair)
+        if let Some(ends) = self.pause(pair, failure)
+            && let Some(known) = self.pairs.get(pair)
         {
-            let waiting = self.waiting.queued(&pair);
+            let waiting = self.waiting.queued(pair);
             // If nothing waits, the next attempt begins with the next stanza.
             let pause = (waiting > 0).then(|| ends.saturating_duration_since(clock::now()));
             let next = pause.map(|pause| format!("{}ms", pause.as_millis()));
@@ -204,9 +204,9 @@ impl Promise {
                 next_attempt_after = next.as_deref();
                 "no link"
             );
-            self.record(&pair, Event::now(EventKind::NoLink).saying(reason));
+            self.record(pair, Event::now(EventKind::NoLink).saying(reason));
         }
-        self.attempt_ended(&pair);
+        self.attempt_ended(pair);
     }
 }
 

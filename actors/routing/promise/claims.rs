@@ -203,7 +203,7 @@ impl Handler<Queued<Unknown>> for Promise {
         {
             log::debug!(target: LOG, pair:% = pair, why = why.as_str();
                 "the cluster cannot say which node has the link");
-            self.failed(pair, AttemptError::NodesUnreachable);
+            self.failed(&pair, AttemptError::NodesUnreachable);
         }
     }
 }

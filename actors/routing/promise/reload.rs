@@ -28,7 +28,7 @@ impl Handler<Queued<Adopt>> for Promise {
                     drop(session.signal(outgoing::Forbid));
                 }
                 Some(State::Claiming { .. } | State::AwaitingSlot { .. } | State::Pausing) => {
-                    self.remove(&pair)
+                    self.remove(&pair);
                 }
                 // Decided when the attempt ends or the stanzas return.
                 Some(State::Attempting(_) | State::AwaitingReturn) | None => {}

@@ -59,10 +59,7 @@ impl Handler<Queued<ShowDomain>> for Router {
         let local = self.local.contains(&domain);
         let above = if local { None } else { self.above(&domain) };
         let account = self.accounts.by_domain.get(&domain).map(|totals| Account::from(&**totals));
-        let relayed = self.sessions.iter().filter(|(pair, _)| pair.remote == domain);
-        let relayed = relayed.filter_map(|(pair, it)| Some((pair.local.clone(), it.carrier.node()?.clone())));
-        let relayed = relayed.collect();
-        let _ = answer.send(DomainStatus { local, above, account, relayed });
+        let _ = answer.send(DomainStatus { local, above, account });
     }
 }
 

@@ -120,9 +120,9 @@ impl Router {
 
 impl Router {
     /// A connection from this address serves the name from now on, unless the rule for conflicts decides otherwise.
-    pub(super) fn bind(&mut self, name: Domain, component: &Mailbox<Component>, address: Host) {
+    pub(super) fn bind(&mut self, name: &Domain, component: &Mailbox<Component>, address: Host) {
         let carrier = Carrier::from(component.clone());
-        let (away, decision) = match self.registration(&name) {
+        let (away, decision) = match self.registration(name) {
             Some(registration) => (registration.away(), registration.bind(&carrier, address)),
             None => (None, Decision::Refused { pinged: false }),
         };
@@ -134,7 +134,7 @@ impl Router {
                     "a new connection replaces the component's old connection"
                 );
                 let _ = replaced.signal(component::GiveWay);
-                self.expect_return(&name, replaced);
+                self.expect_return(name, replaced);
                 (true, false)
             }
             Decision::Refused { pinged } => (false, pinged),
@@ -152,7 +152,7 @@ impl Router {
         });
         if accepted && is_gone.is_err() {
             // It has panicked.
-            self.component_gone(&name, carrier, EndCause::Internal, "internal error of this node".to_owned());
+            self.component_gone(name, carrier, EndCause::Internal, "internal error of this node".to_owned());
         }
     }
 }
@@ -168,7 +168,7 @@ impl Handler<Queued<component::BindRequested>> for Router {
             return;
         }
         if !self.asks_for_seat(&name, &component, &address) {
-            self.bind(name, &component, address);
+            self.bind(&name, &component, address);
         }
     }
 }

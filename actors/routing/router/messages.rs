@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use cluster::name::NodeName;
 use tokio::sync::{mpsc, oneshot};
 use xmpp::{Domain, service::Listed};
 
@@ -112,8 +111,6 @@ pub struct DomainStatus {
     pub above: Option<Domain>,
     /// The account of stanzas to the domain, kept while something waits for it; `None`: nothing waits.
     pub account: Option<report::Account>,
-    /// The nodes of the cluster that have its links in the place of this one, each with the local domain.
-    pub(crate) relayed: Vec<(Domain, NodeName)>,
 }
 
 /// Send a copy of this message to every session. A token in it has one clone in each copy.

@@ -94,12 +94,12 @@ impl Router {
     }
 
     /// The cluster has decided for this node, or nobody can decide.
-    fn seated(&mut self, name: Domain) {
-        let Some(registration) = self.registration(&name) else { return self.unseat(&name) };
+    fn seated(&mut self, name: &Domain) {
+        let Some(registration) = self.registration(name) else { return self.unseat(name) };
         match registration.claimant.take() {
             Some(claimant) => self.bind(name, &claimant.component, claimant.address),
             None if registration.has_seat() => {}
-            None => self.unseat(&name),
+            None => self.unseat(name),
         }
     }
 
@@ -180,7 +180,7 @@ impl Handler<Queued<Seated>> for Router {
             seating.elsewhere.remove(&name);
         }
         self.leave_seat(&name);
-        self.seated(name);
+        self.seated(&name);
     }
 }
 
@@ -197,7 +197,7 @@ impl Handler<Queued<SeatUnknown>> for Router {
             );
             self.leave_seat(&name);
         }
-        self.seated(name);
+        self.seated(&name);
     }
 }
 

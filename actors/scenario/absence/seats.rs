@@ -1,5 +1,7 @@
 //! Components of a cluster: each is connected to one node at a time, and comes and goes.
 
+mod moves;
+
 use super::*;
 use crate::{
     flow::{
@@ -12,21 +14,19 @@ use crate::{
             brought::Brought,
             other_node::{FakeCluster, Noted, OtherNode, ferry},
         },
-        schedules::Random,
     },
 };
-use std::collections::HashSet;
 
 /// A node of a cluster with two components, of which one is connected here.
 struct Seats {
     house: House,
-    noted: mpsc::UnboundedReceiver<Noted>,
+    noted: mpsc::Receiver<Noted>,
     b: OtherNode,
     arrived: mpsc::Receiver<Seen>,
 }
 
 impl Seats {
-    fn with(conflict: Conflict, absence: Absence) -> Self {
+    fn with(conflict: Conflict, absence: &Absence) -> Self {
         let (engine, noted) = FakeCluster::start();
         let claims = Some(Claims {
             claim: engine.outlet(),
@@ -42,7 +42,7 @@ impl Seats {
     }
 
     fn new() -> Self {
-        Self::with(Conflict::Refuse, ABSENCE)
+        Self::with(Conflict::Refuse, &ABSENCE)
     }
 
     /// The component with this name is connected to the other node.
@@ -130,7 +130,7 @@ async fn a_component_connects_while_nobody_can_say_whether_it_is_elsewhere() {
 async fn stanzas_go_to_the_node_of_the_component_and_its_absence_here_does_not_count() {
     tokio::time::pause();
     let zero = Absence { message: Duration::ZERO, presence: Duration::ZERO, iq: Duration::ZERO, ..ABSENCE };
-    let mut seats = Seats::with(Conflict::Refuse, zero);
+    let mut seats = Seats::with(Conflict::Refuse, &zero);
     let mut other = seats.connect(OTHER).await;
     seats.is_at_b(BOT);
     passes(600).await;
@@ -329,7 +329,7 @@ async fn a_connection_that_contests_a_seat_gets_it_when_the_other_node_gives_it_
 async fn a_connection_gives_way_to_one_at_another_node_as_to_a_second_one_here() {
     tokio::time::pause();
     for conflict in [Conflict::Replace, Conflict::Refuse] {
-        let mut seats = Seats::with(conflict, ABSENCE);
+        let mut seats = Seats::with(conflict, &ABSENCE);
         let mut other = seats.connect(OTHER).await;
         let mut bot = seats.connect(BOT).await;
         moment().await;
@@ -420,142 +420,5 @@ async fn a_node_that_stops_waits_for_the_settlements_of_components_elsewhere() {
         let account = seats.house.has_settled().await;
         let outcome = if settles { Outcome::Relayed } else { Outcome::Uncertain };
         assert_eq!(account.settled(outcome).stanzas, 3);
-    }
-}
-
-/// A component that moves between two nodes at random. What it gets, at whichever node, is in one order.
-struct Moving {
-    seats: Seats,
-    other: Client,
-    /// What the component got, with whether it is stamped.
-    got: mpsc::UnboundedReceiver<(usize, bool)>,
-    getting: mpsc::UnboundedSender<(usize, bool)>,
-    sent: usize,
-    /// Dropped: the component leaves this node.
-    here: Option<oneshot::Sender<()>>,
-    brought: Brought,
-    /// The owners of the parcels that the other node has brought back, with their numbers there.
-    lent: std::collections::HashMap<u64, (mailbox::Outlet<crate::flow::ferry::Event>, u64)>,
-}
-
-impl Moving {
-    async fn start() -> Self {
-        let mut seats = Seats::new();
-        let other = seats.connect(OTHER).await;
-        let (getting, got) = mpsc::unbounded_channel();
-        let brought = Brought::by("b");
-        let lent = std::collections::HashMap::new();
-        seats.b.settles(false);
-        Self { seats, other, got, getting, sent: 0, here: None, brought, lent }
-    }
-
-    async fn sends(&mut self, count: usize) {
-        self.other.sends(BOT, self.sent..self.sent + count).await;
-        self.sent += count;
-        moment().await;
-    }
-
-    /// What the other node has written since the last call was got.
-    fn note_arrived(&mut self) {
-        while let Ok(seen) = self.seats.arrived.try_recv() {
-            self.getting.send((seen.id, seen.is_stamped())).unwrap();
-        }
-    }
-
-    /// The component writes and acknowledges so many parcels at the other node.
-    async fn gets_there(&mut self, parcels: usize) {
-        self.seats.b.settles_first(parcels);
-        moment().await;
-        self.note_arrived();
-    }
-
-    async fn leaves(&mut self) {
-        if self.here.take().is_some() {
-            moment().await;
-        }
-    }
-
-    /// It connects to this node. The other node brings back what it has.
-    async fn comes_here(&mut self) {
-        self.leaves().await;
-        self.seats.is_nowhere(BOT);
-        let mut bot = self.seats.connect(BOT).await;
-        let (leaving, mut left) = oneshot::channel::<()>();
-        let getting = self.getting.clone();
-        self.here = Some(leaving);
-        actix_rt::spawn(async move {
-            loop {
-                tokio::select! {
-                    biased;
-                    stanza = bot.next() => match stanza {
-                        Some(stanza) if stanza.starts_with("<message") => {
-                            getting.send((number(&stanza), stanza.contains("urn:xmpp:delay"))).unwrap();
-                        }
-                        Some(_) => {}
-                        None => return,
-                    },
-                    _ = &mut left => break,
-                }
-            }
-            for number in bot.closes().await {
-                getting.send((number, false)).unwrap();
-            }
-        });
-        for (parcel, owner) in self.seats.b.takes_parcels().await {
-            let router = &self.seats.house.core.router;
-            let stanzas = parcel.batches.iter().flat_map(|batch| &batch.stanzas);
-            let number = self.brought.brings_bytes(router, OTHER, BOT, stanzas.cloned().collect());
-            self.lent.insert(number, (owner, parcel.number));
-        }
-        self.settle_lent();
-    }
-
-    /// What this node has settled of the parcels that were brought back, the other node settles.
-    fn settle_lent(&mut self) {
-        for number in self.brought.settled() {
-            if let Some((owner, number)) = self.lent.remove(&number) {
-                let _ = owner.signal(crate::flow::ferry::Event::Settled { numbers: vec![number] });
-            }
-        }
-    }
-
-    async fn goes_there(&mut self) {
-        self.leaves().await;
-        self.seats.is_at_b(BOT);
-        moment().await;
-    }
-}
-
-#[actix::test]
-async fn a_component_that_moves_at_random_gets_everything_once_and_in_order() {
-    tokio::time::pause();
-    let schedules = std::env::var("NUNCIO_SCHEDULES").ok().and_then(|count| count.parse().ok());
-    for seed in 1..=schedules.unwrap_or(8) {
-        let mut random = Random(seed * 7919);
-        let mut moving = Moving::start().await;
-        for _ in 0..60 {
-            match random.below(8) {
-                0 => moving.comes_here().await,
-                // What was brought here has to be settled before the component can be elsewhere again.
-                1 if moving.lent.is_empty() => moving.goes_there().await,
-                2 => moving.leaves().await,
-                3 => moving.gets_there(random.below(4)).await,
-                4 => moving.settle_lent(),
-                _ => moving.sends(1 + random.below(5)).await,
-            }
-            moment().await;
-            moving.settle_lent();
-        }
-        moving.comes_here().await;
-        for _ in 0..20 {
-            moment().await;
-            moving.settle_lent();
-        }
-        let got: Vec<(usize, bool)> = std::iter::from_fn(|| moving.got.try_recv().ok()).collect();
-        let ids: Vec<usize> = got.iter().map(|(id, _)| *id).collect();
-        assert_eq!(ids, (0..moving.sent).collect::<Vec<_>>(), "seed {seed}");
-        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
-        let account = moving.seats.house.has_settled().await;
-        assert_eq!(account.repeated().stanzas, 0);
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 use mailbox::{Mailbox, Meter, Queued};
 
 /// Counts the parcels of another node that are settled here.
-pub(in crate::scenario) struct Settlements(mpsc::UnboundedSender<u64>);
+pub(in crate::scenario) struct Settlements(mpsc::Sender<u64>);
 
 impl Actor for Settlements {
     type Context = Context<Self>;
@@ -32,14 +32,14 @@ impl Handler<Queued<ParcelSettled>> for Settlements {
     fn handle(&mut self, settled: Queued<ParcelSettled>, _: &mut Context<Self>) {
         let ParcelSettled { number, is_lost } = settled.into_message();
         assert!(!is_lost);
-        let _ = self.0.send(number);
+        let _ = self.0.try_send(number);
     }
 }
 
 /// Parcels that another node brings to the router.
 pub(in crate::scenario) struct Brought {
     settlements: Mailbox<Settlements>,
-    settled: mpsc::UnboundedReceiver<u64>,
+    settled: mpsc::Receiver<u64>,
     pub(in crate::scenario) fence: Fence,
     pub(in crate::scenario) lease: Arc<Lease>,
     number: u64,
@@ -47,7 +47,7 @@ pub(in crate::scenario) struct Brought {
 
 impl Brought {
     pub(in crate::scenario) fn by(node: &str) -> Self {
-        let (settling, settled) = mpsc::unbounded_channel();
+        let (settling, settled) = mpsc::channel(1_000_000);
         let meter = Meter::new("ferry", CAPACITY, None);
         let settlements = mailbox::start_on(&Arbiter::current(), &meter, "ferry", |_| Settlements(settling));
         let now = clock::now();

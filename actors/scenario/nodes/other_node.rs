@@ -47,12 +47,12 @@ pub(in crate::scenario) struct FakeCluster {
     rule: Rule,
     promise: Option<Mailbox<Promise>>,
     open: Vec<(DomainPair, u64)>,
-    noted: mpsc::UnboundedSender<Noted>,
+    noted: mpsc::Sender<Noted>,
 }
 
 impl FakeCluster {
-    pub(in crate::scenario) fn start() -> (Mailbox<Self>, mpsc::UnboundedReceiver<Noted>) {
-        let (noted, notes) = mpsc::unbounded_channel();
+    pub(in crate::scenario) fn start() -> (Mailbox<Self>, mpsc::Receiver<Noted>) {
+        let (noted, notes) = mpsc::channel(1_000_000);
         let meter = Meter::new("cluster", CAPACITY, None);
         let own = mailbox::start_on(&Arbiter::current(), &meter, "cluster", |_| Self {
             rule: Rule::Silence,
@@ -108,7 +108,7 @@ impl Handler<Queued<Claim>> for FakeCluster {
     fn handle(&mut self, claim: Queued<Claim>, _: &mut Context<Self>) {
         let Claim { pair, number } = claim.into_message();
         self.open.push((pair, number));
-        let _ = self.noted.send(Noted::Claimed(number));
+        let _ = self.noted.try_send(Noted::Claimed(number));
         self.answer();
     }
 }
@@ -118,7 +118,7 @@ impl Handler<Queued<Renounce>> for FakeCluster {
 
     fn handle(&mut self, renounce: Queued<Renounce>, _: &mut Context<Self>) {
         // An answer may be on its way: those that are open are answered all the same.
-        let _ = self.noted.send(Noted::Renounced(renounce.into_message().number));
+        let _ = self.noted.try_send(Noted::Renounced(renounce.into_message().number));
     }
 }
 
@@ -126,7 +126,7 @@ impl Handler<Queued<Seat>> for FakeCluster {
     type Result = ();
 
     fn handle(&mut self, message: Queued<Seat>, _: &mut Context<Self>) {
-        let _ = self.noted.send(Noted::Seat(message.into_message().name.to_string()));
+        let _ = self.noted.try_send(Noted::Seat(message.into_message().name.to_string()));
     }
 }
 
@@ -134,7 +134,7 @@ impl Handler<Queued<Unseat>> for FakeCluster {
     type Result = ();
 
     fn handle(&mut self, message: Queued<Unseat>, _: &mut Context<Self>) {
-        let _ = self.noted.send(Noted::Unseat(message.into_message().name.to_string()));
+        let _ = self.noted.try_send(Noted::Unseat(message.into_message().name.to_string()));
     }
 }
 
@@ -142,7 +142,7 @@ impl Handler<Queued<Contest>> for FakeCluster {
     type Result = ();
 
     fn handle(&mut self, message: Queued<Contest>, _: &mut Context<Self>) {
-        let _ = self.noted.send(Noted::Contest(message.into_message().name.to_string()));
+        let _ = self.noted.try_send(Noted::Contest(message.into_message().name.to_string()));
     }
 }
 
@@ -224,8 +224,9 @@ impl OtherNode {
     pub(in crate::scenario) fn dies(&self, written: usize) {
         self.step(move |ferry| {
             ferry.parcels.iter().take(written).for_each(|(parcel, _)| ferry.write(parcel));
-            let in_doubt = ferry.parcels.iter().take(written).map(|(parcel, _)| parcel.number).collect();
-            ferry.end(in_doubt);
+            let in_doubt: Vec<u64> =
+                ferry.parcels.iter().take(written).map(|(parcel, _)| parcel.number).collect();
+            ferry.end(&in_doubt);
         });
     }
 
@@ -275,10 +276,10 @@ impl FakeFerry {
         self.owners.iter().for_each(act);
     }
 
-    fn end(&mut self, in_doubt: Vec<u64>) {
+    fn end(&mut self, in_doubt: &[u64]) {
         self.parcels.clear();
         for owner in self.owners.drain(..) {
-            let _ = owner.signal(Event::Ended { reason: "a test".to_owned(), in_doubt: in_doubt.clone() });
+            let _ = owner.signal(Event::Ended { reason: "a test".to_owned(), in_doubt: in_doubt.to_vec() });
         }
     }
 }
