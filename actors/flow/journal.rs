@@ -34,7 +34,7 @@ use xmpp::{Stanza, stanza::Kind};
 pub(crate) use self::{
     figures::{COMMIT_BOUNDS, Figures, Shown},
     places::{Iter as PlacesOf, Place, Places},
-    receipt::{Receipt, Settled, Watch},
+    receipt::{Receipt, Settled, State, Watch},
 };
 use mailbox::{Outlet, Refused};
 use status::report::Time;

@@ -78,6 +78,7 @@ pub struct Receivers {
 }
 
 /// Serves a local domain.
+#[derive(PartialEq, Eq)]
 enum Local {
     /// The node's own service.
     Node,
@@ -138,7 +139,7 @@ impl Router {
                     Err(Refused::Gone(send)) => {
                         let (batch, name, component) = (send.batch, name.clone(), component.clone());
                         let reason = "internal error of this node".to_owned();
-                        self.component_gone(&name, component, reason);
+                        self.component_gone(&name, component, reason, false);
                         self.keep(batch);
                     }
                 }
@@ -287,10 +288,10 @@ impl Handler<Queued<Adopt>> for Router {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { domains, components, service, listed, sessions } = adopt.into_message();
+        let Adopt { domains, components, service, listed, sessions, mailroom } = adopt.into_message();
         // If the service is gone, the process ends.
         let _ = self.service.signal(service::Adopt { components: listed, service });
-        self.set_local(domains, components);
+        self.adopt_local(domains, components, mailroom);
         for session in self.sessions.values() {
             // A session that has just ended does not need it.
             let _ = session.mailbox.signal(sessions.clone());

@@ -4,6 +4,7 @@ mod bind;
 mod closing;
 mod drive;
 mod journal;
+mod leftovers;
 mod liveness;
 mod log_limits;
 mod machine;
@@ -11,6 +12,7 @@ mod messages;
 mod ping;
 mod rate;
 mod reload;
+mod remaining;
 mod show;
 mod supply;
 
@@ -30,7 +32,8 @@ use xmpp::{
 
 use self::{
     bind::Binding,
-    closing::{CloseCause, Closing, Leftovers, Silence},
+    closing::{CloseCause, Closing, Silence},
+    leftovers::Leftovers,
     liveness::Liveness,
     machine::Machine,
     ping::Ping,
@@ -41,8 +44,8 @@ pub use self::{
     log_limits::LogLimits,
     messages::{
         Adopt, Answered, BindDecided, BindRequested, Congested, Dismiss, Drain, Expel, Forbid, GiveWay, Gone,
-        Open, Presence, PresenceSent, Prove, Pull, Rejected, Requested, Retire, Returned, Send, SendPortion,
-        Show,
+        MakeRoom, Open, Presence, PresenceSent, Prove, Pull, ReadAll, Rejected, Requested, Retire, Returned,
+        Send, SendPortion, Show,
     },
 };
 use crate::{
@@ -76,6 +79,8 @@ pub struct Owners {
     pub bind_requested: Outlet<BindRequested>,
     /// Ends of connections that served a name.
     pub gone: Outlet<Gone>,
+    /// Connections that served a name and have read everything.
+    pub read_all: Outlet<ReadAll>,
     /// Connections that answered a ping.
     pub answered: Outlet<Answered>,
     /// Wrong secrets.
@@ -221,6 +226,11 @@ impl Actor for Component {
             }
         });
         context.run_interval(connection::tick(self.environment.keepalive), Self::check_liveness);
+        context.run_interval(WATCH_PAUSES, |component, _| {
+            if !component.is_processed() {
+                component.connection.watch_end();
+            }
+        });
         self.drive(&ReadPermit::free(), context);
     }
 }
@@ -235,8 +245,10 @@ impl Handler<Queued<link::Event>> for Component {
                     log::trace!(target: LOG, address:% = self.connection.address; "received {shown}");
                 }
                 self.silence.note_read(&permit, self.machine.is_accepting());
-                self.liveness.note_read();
-                self.report_answer();
+                if !self.connection.is_remaining() {
+                    self.liveness.note_read();
+                    self.report_answer();
+                }
                 let (length, before) = (bytes.len(), self.stanzas_read());
                 self.machine.receive(bytes);
                 self.drive(&permit, context);
@@ -244,6 +256,8 @@ impl Handler<Queued<link::Event>> for Component {
                     self.pause_reading(permit, pause, context);
                 }
             }
+            // What was written is given back, or uncertain.
+            link::Event::Written if self.connection.is_remaining() => {}
             link::Event::Written => {
                 self.connection.written();
                 if self.connection.outbox.has_room() {
@@ -253,6 +267,7 @@ impl Handler<Queued<link::Event>> for Component {
                 self.request();
             }
             link::Event::Secured(_) => {}
+            link::Event::PeerEnded { end, written } => self.peer_ended(end, written, context),
             link::Event::Eof => {
                 let reason = self.closing.cause().unwrap_or_else(|| "connection lost".to_owned());
                 self.link_ended(WHOLE_CHUNK, &reason, context);
@@ -313,6 +328,18 @@ impl Handler<Queued<GiveWay>> for Component {
     }
 }
 
+impl Handler<Queued<MakeRoom>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, room: Queued<MakeRoom>, context: &mut Context<Self>) {
+        let MakeRoom { error } = room.into_message();
+        // A component that has shown its secret may wait for the decision about its name.
+        if matches!(self.binding, Binding::Unclaimed) && !self.connection.has_ended() {
+            self.close_at_once(error, context);
+        }
+    }
+}
+
 impl Handler<Queued<Dismiss>> for Component {
     type Result = ();
 
@@ -332,13 +359,19 @@ impl Drop for Component {
             && let Some(name) = self.binding.name().cloned()
         {
             let (component, reason) = (self.own.clone(), "internal error of this node".to_owned());
-            let _ = self.environment.owners.gone.signal(Gone { name: name.clone(), component, reason });
+            let gone = Gone { name: name.clone(), component, reason, is_read: false };
+            let _ = self.environment.owners.gone.signal(gone);
             // The mailroom may await what this connection has not written.
             let _ = self.environment.owners.returned.signal(Returned::nothing(name, self.own.clone()));
         }
+        self.report_read_all();
         let ended = accepted::Ended { caller: self.caller, is_expected: false };
         let _ = self.environment.ended.signal(ended);
     }
 }
 
 pub(crate) const LOG: &str = "nuncio::component";
+
+/// How often it is checked whether reading is paused because stanzas of the component have no place, so that its end has to
+/// be watched for.
+const WATCH_PAUSES: Duration = Duration::from_secs(1);

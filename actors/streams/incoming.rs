@@ -17,7 +17,7 @@ mod show;
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::watch;
 use xmpp::{Domain, DomainPair, policy::Mechanism, stanza::Reason, stream::receiving::Handshake};
 
@@ -25,9 +25,10 @@ use self::{
     acks::Acks, certificate::PeerCertificate, machine::Machine, reading::Reading, receipts::Receipts,
 };
 pub(crate) use self::{
+    deadlines::stalled,
     environment::{Environment, Owners},
     log_limits::LogLimits,
-    messages::{Adopt, Authorized, Dismiss, Drain, Show},
+    messages::{Adopt, Authorized, Dismiss, Drain, MakeRoom, Show},
 };
 use crate::{
     flow::{
@@ -41,7 +42,7 @@ use crate::{
     settings::Remote,
     streams::{
         accepted,
-        connection::{self, Connection, Intake},
+        connection::{Connection, Intake},
         verifier,
     },
 };
@@ -181,8 +182,10 @@ impl Handler<Queued<link::Event>> for Incoming {
                 self.drive(&permit, context);
                 let pause = pause.max(self.intake.pause_after(self.machine.take_unproductive()));
                 self.reading.watch_element(&self.machine, pause);
-                if let Some(pause) = pause {
-                    connection::pause_reading(permit, pause, context);
+                if let Some(pause) = pause.filter(|_| !self.reading.is_peer_gone) {
+                    self.reading.paused = Some(permit);
+                    self.connection.watch_end();
+                    context.run_later(pause, |incoming, _| incoming.reading.paused = None);
                 }
             }
             link::Event::Written => {
@@ -202,6 +205,7 @@ impl Handler<Queued<link::Event>> for Incoming {
                 }
                 self.link_ended(&error.to_string(), context);
             }
+            link::Event::PeerEnded { .. } => self.reading.read_rest(),
             link::Event::Eof => self.link_ended("the peer closed the connection", context),
             link::Event::Ended { error, .. } => {
                 let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());

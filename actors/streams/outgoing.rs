@@ -198,6 +198,8 @@ impl Handler<Queued<link::Event>> for Outgoing {
                 self.request();
                 self.give_back(context);
             }
+            // What is read is not delayed for long: the end follows.
+            link::Event::PeerEnded { .. } => {}
             link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the peer closed the connection", context),
             link::Event::Secured(_) => {}
             link::Event::Ended { written, error } => {

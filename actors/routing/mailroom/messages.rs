@@ -1,10 +1,15 @@
 //! The messages of the mailroom, and the outlets to which it reports.
 
+use std::{collections::HashMap, sync::Arc};
+
 use tokio::sync::oneshot;
 use xmpp::{Domain, Served, Stanza};
 
 use crate::{
-    flow::batch::{Batch, ReadPermit},
+    flow::{
+        account::Totals,
+        batch::{Batch, ReadPermit},
+    },
     routing::journal,
     settings::Absence,
     streams::component::Component,
@@ -26,6 +31,8 @@ pub struct TakeOver {
     pub name: Domain,
     /// The connection.
     pub component: Mailbox<Component>,
+    /// The router has sent to it itself before, and it does not know: have it ask.
+    pub is_told: bool,
 }
 
 /// The router sends to the connection itself from now on: this is its last message until the next [`TakeOver`].
@@ -45,6 +52,8 @@ pub struct Expect {
     pub name: Domain,
     /// The connection.
     pub component: Mailbox<Component>,
+    /// If a reload has removed the component: those that serve its names now.
+    pub heirs: Vec<Domain>,
 }
 
 /// Leave in the journal, or answer, what waits and what comes for components that are not connected: the node stops.
@@ -61,8 +70,11 @@ pub struct Restore {
     pub batches: Vec<Batch>,
 }
 
-/// Use these rules from now on, and answer what waits for names that are gone. Stanzas that wait already keep their
-/// time.
+/// Use these rules from now on, and answer what waits for names that are gone. What waits for a name that another component
+/// serves now is moved to that. Stanzas that wait already keep their time.
+///
+/// The router passes this on when it adopts the same configuration: what it sent before is for the old names, and what it
+/// sends afterwards is for the new ones, behind what is moved.
 #[derive(Debug)]
 pub struct Adopt {
     /// The components, each by the first of its names, with their rules.
@@ -71,6 +83,8 @@ pub struct Adopt {
     pub names: Served<Domain>,
     /// Bytes in all queues.
     pub total_bytes: usize,
+    /// The account of each component that has gained names. Set by the router.
+    pub gained: HashMap<Domain, Arc<Totals>>,
 }
 
 /// Report the queues.
@@ -136,7 +150,8 @@ pub struct Notified {
     pub batches: Vec<Batch>,
 }
 
-/// Stanzas that waited for a component and that are for a name which another one serves since a reload.
+/// Stanzas for a name which another component serves since a reload, that were on the disk or with a connection then. What
+/// was in memory is moved at the reload.
 #[derive(Debug)]
 pub struct Moved {
     /// In order.

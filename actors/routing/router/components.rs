@@ -1,10 +1,14 @@
 //! The components: one connection at a time serves the names of each. The router decides which, and counts what happens
 //! meanwhile.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{AsyncContext, Context, Handler};
-use xmpp::Domain;
+use xmpp::{Domain, Served};
 
 use super::{
     DismissComponent, Known, Local, Router, ShowComponents,
@@ -19,13 +23,13 @@ use mailbox::{Mailbox, Queued};
 use status::report;
 
 impl Router {
-    /// Sets the local domains, at the start and on a reload. Components that stay keep their connections, whatever names
-    /// they gain and lose beside the first; the connections of the others are closed.
+    /// Sets the local domains. Components that stay keep their connections, whatever names they gain and lose beside the
+    /// first. Gives the others.
     pub(super) fn set_local(
         &mut self,
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = Known>,
-    ) {
+    ) -> HashMap<Domain, Registration> {
         let mut before = std::mem::take(&mut self.components);
         self.local = domains.into_iter().map(|name| (name, Local::Node)).collect();
         for Known { name, names, conflict } in components {
@@ -38,12 +42,50 @@ impl Router {
             };
             self.components.insert(name, registration.configured(names, conflict));
         }
-        for (name, registration) in before {
+        before
+    }
+
+    /// Sets the local domains on a reload. The mailroom adopts them at the same place in the order of stanzas, and moves
+    /// what waits for a name to the component that serves it now. So such a component gets everything from there until
+    /// nothing waits. The connections of components that are gone are closed.
+    pub(super) fn adopt_local(
+        &mut self,
+        domains: impl IntoIterator<Item = Domain>,
+        components: impl IntoIterator<Item = Known>,
+        mailroom: mailroom::Adopt,
+    ) {
+        let before = std::mem::take(&mut self.local);
+        let gone = self.set_local(domains, components);
+        let mut gained = HashMap::new();
+        for component in gainers(&before, &self.local) {
+            let totals = Arc::clone(self.accounts.totals(&component));
+            gained.insert(component, totals);
+        }
+        let names: Vec<Domain> = gained.keys().cloned().collect();
+        // If the mailroom is gone, the process ends.
+        let _ = self.mailroom.signal(mailroom::Adopt { gained, ..mailroom });
+        for name in names {
+            let Some(registration) = self.components.get_mut(&name) else { continue };
+            let Some(component) = registration.direct().cloned() else { continue };
+            registration.set_way(&component, Way::ThroughMailroom);
+            let _ = self.mailroom.signal(mailroom::TakeOver { name, component, is_told: true });
+        }
+        for (name, registration) in gone {
             if let Some(component) = registration.component() {
                 // If it has just ended, there is nothing to close.
                 let _ = component.signal(component::Expel);
-                self.expect_return(&name, component.clone());
+                let heirs: HashSet<Domain> =
+                    registration.names().filter_map(|name| self.component_serving(name)).collect();
+                self.expect_return_for(&name, component.clone(), heirs.into_iter().collect());
             }
+        }
+    }
+
+    /// The component that serves a name, by the name under which it is configured.
+    fn component_serving(&self, name: &Domain) -> Option<Domain> {
+        match self.local.get(name) {
+            Some(Local::Component(component)) => Some(component.clone()),
+            Some(Local::Node) | None => None,
         }
     }
 
@@ -51,13 +93,24 @@ impl Router {
     /// it knows that the connection returns stanzas which are older. It has the connection retire, behind the last
     /// stanza that it sends to it.
     fn expect_return(&self, name: &Domain, component: Mailbox<Component>) {
+        self.expect_return_for(name, component, Vec::new());
+    }
+
+    fn expect_return_for(&self, name: &Domain, component: Mailbox<Component>, heirs: Vec<Domain>) {
         // If the mailroom is gone, the process ends.
-        let _ = self.mailroom.signal(mailroom::Expect { name: name.clone(), component });
+        let _ = self.mailroom.signal(mailroom::Expect { name: name.clone(), component, heirs });
     }
 
     /// Notes the end of a connection. One that does not serve the name has lost it before.
-    pub(super) fn component_gone(&mut self, name: &Domain, component: Mailbox<Component>, reason: String) {
-        if self.registration(name).is_some_and(|registration| registration.gone(&component, reason)) {
+    pub(super) fn component_gone(
+        &mut self,
+        name: &Domain,
+        component: Mailbox<Component>,
+        reason: String,
+        is_read: bool,
+    ) {
+        if self.registration(name).is_some_and(|registration| registration.gone(&component, reason, is_read))
+        {
             self.expect_return(name, component);
         }
     }
@@ -124,13 +177,18 @@ impl Handler<Queued<component::BindRequested>> for Router {
             }
             Decision::Refused { pinged } => (false, pinged),
         };
+        let debt = self.registration(&name).filter(|_| accepted).and_then(Registration::take_debt);
         if accepted {
             // Before the connection learns of it, which then asks the mailroom for stanzas.
-            let _ = self.mailroom.signal(mailroom::TakeOver { name, component: component.clone() });
+            let _ = self.mailroom.signal(mailroom::TakeOver {
+                name,
+                component: component.clone(),
+                is_told: false,
+            });
         }
         // If the connection has ended, `component::Gone` follows.
         let _ = component.signal(match (accepted, asked) {
-            (true, _) => BindDecided::Accepted,
+            (true, _) => BindDecided::Accepted { debt },
             (false, true) => BindDecided::Pending,
             (false, false) => BindDecided::Refused,
         });
@@ -141,9 +199,20 @@ impl Handler<Queued<component::Gone>> for Router {
     type Result = ();
 
     fn handle(&mut self, gone: Queued<component::Gone>, context: &mut Context<Self>) {
-        let component::Gone { name, component, reason } = gone.into_message();
-        self.component_gone(&name, component, reason);
+        let component::Gone { name, component, reason, is_read } = gone.into_message();
+        self.component_gone(&name, component, reason, is_read);
         self.log_missing_later(name, context);
+    }
+}
+
+impl Handler<Queued<component::ReadAll>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, read_all: Queued<component::ReadAll>, _: &mut Context<Self>) {
+        let component::ReadAll { name, component, debt } = read_all.into_message();
+        if let Some(registration) = self.registration(&name) {
+            registration.read_all(&component, debt);
+        }
     }
 }
 
@@ -157,7 +226,7 @@ impl Handler<Queued<component::Congested>> for Router {
         if !registration.is_some_and(|known| known.set_way(&component, Way::ThroughMailroom)) {
             return;
         }
-        let take_over = mailroom::TakeOver { name, component: component.clone() };
+        let take_over = mailroom::TakeOver { name, component: component.clone(), is_told: false };
         // If the mailroom is gone, the process ends. If the connection is gone, it has reported its end.
         let _ = self.mailroom.signal(take_over);
         let _ = component.signal(component::Pull);
@@ -270,6 +339,17 @@ impl Handler<Queued<DismissComponent>> for Router {
         let connected = component.is_some_and(|it| it.signal(component::Dismiss { token }).is_ok());
         let _ = answer.send(connected);
     }
+}
+
+/// The components that serve a name, or some of the domains of a wildcard, that they did not serve before.
+fn gainers(before: &Served<Local>, now: &Served<Local>) -> HashSet<Domain> {
+    let new = now.iter().filter(|(name, local)| before.get(name) != Some(local)).map(|(_, local)| local);
+    let left = before.iter().filter_map(|(name, old)| now.get(name).filter(|local| *local != old));
+    let components = new.chain(left).filter_map(|local| match local {
+        Local::Component(component) => Some(component.clone()),
+        Local::Node => None,
+    });
+    components.collect()
 }
 
 /// The time after the start of the node, and after the end of a connection, by which components are usually connected.

@@ -5,6 +5,7 @@ use xmpp::{Domain, service::Listed};
 
 use crate::{
     flow::batch::Batch,
+    routing::mailroom,
     settings::{self, Conflict},
     streams::outgoing,
 };
@@ -128,4 +129,6 @@ pub struct Adopt {
     pub listed: Vec<Listed>,
     /// The policies of the sessions.
     pub sessions: outgoing::Adopt,
+    /// For the mailroom.
+    pub mailroom: mailroom::Adopt,
 }

@@ -22,6 +22,10 @@ pub(super) struct Registration {
     names: Vec<Domain>,
     state: State,
     conflict: Conflict,
+    /// A connection that no longer serves the name, and from which the router has not everything that the component sent.
+    being_read: Option<Mailbox<Component>>,
+    /// When what such a connection brought would have been read at `max_rate`.
+    debt: Option<Instant>,
     /// When it connected, or when its last connection ended; before the first connection, the start of the
     /// node.
     since: Time,
@@ -95,6 +99,8 @@ impl Registration {
             names: Vec::new(),
             state: State::NeverSeen { is_logged: false },
             conflict: Conflict::default(),
+            being_read: None,
+            debt: None,
             since: Time::now(),
             last_end: None,
             refused: Amount::default(),
@@ -105,6 +111,11 @@ impl Registration {
     /// The same component under this configuration.
     pub(super) fn configured(self, names: Vec<Domain>, conflict: Conflict) -> Self {
         Self { names, conflict, ..self }
+    }
+
+    /// The domains and wildcards that it serves.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Domain> {
+        self.names.iter()
     }
 
     fn connection(&self) -> Option<&Connection> {
@@ -151,6 +162,10 @@ impl Registration {
     /// Decides whether a connection that has shown the secret serves the name from now on. One that serves
     /// the name already is asked to answer a ping.
     pub(super) fn bind(&mut self, component: &Mailbox<Component>) -> Decision {
+        if self.being_read.is_some() {
+            // What it sends would overtake what was sent before.
+            return Decision::Refused { pinged: true };
+        }
         let decision = match (&mut self.state, self.conflict) {
             (State::NeverSeen { .. } | State::Absent { .. }, _) => Decision::Accepted,
             (State::Connected(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
@@ -175,11 +190,25 @@ impl Registration {
         }
     }
 
-    /// Notes the end of a connection. False: it does not serve the name, and nothing changes.
-    pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String) -> bool {
+    /// Takes out when the next connection may be read at the rate of the component.
+    pub(super) fn take_debt(&mut self) -> Option<Instant> {
+        self.debt.take()
+    }
+
+    /// Notes that a connection has brought everything that the component sent on it.
+    pub(super) fn read_all(&mut self, component: &Mailbox<Component>, debt: Option<Instant>) {
+        if self.being_read.take_if(|being_read| being_read.is(component)).is_some() {
+            self.debt = debt;
+        }
+    }
+
+    /// Notes the end of a connection, from which something `is_read` still. False: it does not serve the name, and nothing
+    /// changes.
+    pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String, is_read: bool) -> bool {
         if self.current(component).is_none() {
             return false;
         }
+        self.being_read = is_read.then(|| component.clone());
         (self.state, self.since) = (State::Absent { is_logged: false }, Time::now());
         self.last_end = Some(report::Ending { at: self.since, reason: bounded(reason) });
         true

@@ -108,7 +108,9 @@ impl Component {
     pub(super) fn release(&mut self, context: &mut Context<Self>) {
         let Some(name) = self.binding.release() else { return };
         let reason = self.closing.reason.clone().unwrap_or_default();
-        if self.environment.owners.gone.signal(Gone { name, component: self.own.clone(), reason }).is_err() {
+        let gone =
+            Gone { name, component: self.own.clone(), reason, is_read: self.connection.is_remaining() };
+        if self.environment.owners.gone.signal(gone).is_err() {
             context.stop();
         }
     }
@@ -119,7 +121,7 @@ impl Handler<Queued<BindDecided>> for Component {
 
     fn handle(&mut self, decided: Queued<BindDecided>, context: &mut Context<Self>) {
         match decided.into_message() {
-            BindDecided::Accepted => {
+            BindDecided::Accepted { debt } => {
                 self.binding.accept();
                 log::info!(
                     target: LOG, address:% = self.connection.address, name = self.binding.shown();
@@ -127,6 +129,9 @@ impl Handler<Queued<BindDecided>> for Component {
                 );
                 self.machine.accept();
                 self.limit_rate();
+                if let Some(debt) = debt {
+                    self.rate_limit.owe(debt);
+                }
                 if self.binding.name().is_some_and(|name| self.environment.redelivered.contains(name)) {
                     self.connection.outbox.keep_written();
                 }

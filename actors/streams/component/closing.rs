@@ -8,10 +8,10 @@ use std::{
 use actix::{ActorContext, AsyncContext, Context};
 use xmpp::stream::{self, Condition, End};
 
-use super::{Component, LOG, Rejected, Returned, bind::Binding};
+use super::{Component, LOG, Rejected, bind::Binding};
 use crate::{
     flow::{
-        batch::{self, Batch, ReadPermit},
+        batch::{self, ReadPermit},
         close::CloseMode,
     },
     streams::{
@@ -36,17 +36,6 @@ pub(super) enum CloseCause {
     Error(stream::Error),
     /// A command of an operator.
     Operator,
-}
-
-/// Stanzas that are given back in the end.
-#[derive(Debug, Default)]
-pub(super) struct Leftovers {
-    /// Written, and perhaps not arrived; in order.
-    doubtful: Vec<Batch>,
-    /// Not written, or come when they could no longer be written; in order.
-    pub(super) unwritten: Vec<Batch>,
-    /// The link is down, and what it has not written is here.
-    are_complete: bool,
 }
 
 impl Closing {
@@ -119,19 +108,7 @@ impl Component {
                 .run_later(OFFER_AGAIN, move |component, context| component.link_ended(written, "", context));
             return;
         }
-        let mut remains = self.connection.outbox.remains(written);
-        if remains.uncertain > 0 {
-            log::warn!(
-                target: LOG, address:% = self.connection.address, name:% = self.binding.shown(),
-                stanzas = remains.uncertain;
-                "the connection ended with stanzas on the wire; they may not have arrived"
-            );
-        }
-        self.leftovers.doubtful.append(&mut remains.doubtful);
-        // What came after our closing tag follows.
-        remains.unwritten.append(&mut self.leftovers.unwritten);
-        self.leftovers.unwritten = remains.unwritten;
-        self.leftovers.are_complete = true;
+        self.collect_leftovers(written);
         self.supply.release();
         self.release(context);
         // A connection that has requested a name waits for the decision: the name may be its own.
@@ -152,26 +129,6 @@ impl Component {
                 "the component did not close its connection; stanzas written lately may not have arrived"
             );
         }
-    }
-
-    /// Gives back what was not written, once the link is down and nothing more comes.
-    pub(super) fn give_back(&mut self, context: &mut Context<Self>) {
-        let Binding::Retired(name) = &self.binding else { return };
-        if !std::mem::take(&mut self.leftovers.are_complete) {
-            return;
-        }
-        let mut unwritten = std::mem::take(&mut self.leftovers.unwritten);
-        unwritten.extend(self.supply.take_held());
-        // The outbox also has error answers to stanzas of the component, with other recipients. What the router has
-        // counted is given back also if a reload has taken the name away.
-        let names = &self.environment.names;
-        let serves = |to: &xmpp::Domain| names.get(to).is_some_and(|it| it.name == *name);
-        unwritten.retain(|batch| batch.entry.held().stanzas > 0 || serves(&batch.to));
-        let doubtful = std::mem::take(&mut self.leftovers.doubtful);
-        let returned = Returned { name: name.clone(), component: self.own.clone(), doubtful, unwritten };
-        // A mailroom that is gone ends the process.
-        let _ = self.environment.owners.returned.signal(returned);
-        context.stop();
     }
 
     fn log_closed(&mut self, reason: &str) {
@@ -235,6 +192,17 @@ impl Component {
         self.await_silence(context);
         connection::limit_closing(
             CLOSE_WITHIN,
+            context,
+            |component, _| component.connection.close_if_written(),
+            Self::cut,
+        );
+    }
+
+    /// Closes the stream with an error, and does not wait for the component.
+    pub(super) fn close_at_once(&mut self, error: stream::Error, context: &mut Context<Self>) {
+        self.close_protocol(CloseCause::Error(error), context);
+        connection::limit_closing(
+            Duration::ZERO,
             context,
             |component, _| component.connection.close_if_written(),
             Self::cut,

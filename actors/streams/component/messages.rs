@@ -1,9 +1,9 @@
 //! The messages of a component connection.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use xmpp::Domain;
+use xmpp::{Domain, stream};
 
 use super::{Component, Environment};
 use crate::flow::batch::{Batch, ReadPermit};
@@ -64,6 +64,13 @@ pub struct Forbid;
 #[derive(Debug)]
 pub struct GiveWay;
 
+/// Other connections of the address wait to be served: close the stream, if the component has not shown a secret.
+#[derive(Debug)]
+pub struct MakeRoom {
+    /// The reason for the component.
+    pub error: stream::Error,
+}
+
 /// An operator closes the connection.
 #[derive(Debug)]
 pub struct Dismiss {
@@ -88,8 +95,12 @@ pub struct Drain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindDecided {
     /// The connection serves the name from now on.
-    Accepted,
-    /// Another connection serves the name, and is being asked whether it still answers: request again.
+    Accepted {
+        /// When what the connection before has sent would have been read at `max_rate`.
+        debt: Option<Instant>,
+    },
+    /// Another connection serves the name, and is being asked whether it still answers, or the router has not everything
+    /// that the connection before has sent: request again.
     Pending,
     /// Another connection serves the name.
     Refused,
@@ -114,6 +125,19 @@ pub struct Gone {
     pub component: Mailbox<Component>,
     /// The reason for its end.
     pub reason: String,
+    /// What the component sent before is still being read: [`ReadAll`] follows.
+    pub is_read: bool,
+}
+
+/// A connection that no longer serves its name has given the router everything that the component sent.
+#[derive(Debug)]
+pub struct ReadAll {
+    /// The name.
+    pub name: Domain,
+    /// The connection.
+    pub component: Mailbox<Component>,
+    /// When this would have been read at `max_rate`.
+    pub debt: Option<Instant>,
 }
 
 /// The component has sent something since it was pinged.

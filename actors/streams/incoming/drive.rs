@@ -35,10 +35,11 @@ impl Incoming {
         while self.report_handled() {
             self.poll(permit, context);
         }
+        self.end_if_lost(context);
         self.yield_if_taken();
         self.watch_receipts(context);
         self.connection.flush();
-        if !self.connection.outbox.has_room() {
+        if !self.connection.outbox.has_room() && !self.reading.is_peer_gone {
             self.reading.unread = Some(permit.clone());
         }
     }
