@@ -106,7 +106,7 @@
 //! | incoming | [`resumer::Withdraw`], [`resumer::Keep`] | resumer | signal: one for a claim |
 //! | resumer | [`resumer::Contested`] | the incoming that holds the id | signal: one for a claim |
 //! | resumer | [`resumer::Claimed`] | the incoming that claims the id | signal: one for a claim |
-//! | component | [`component::BindRequested`], [`component::Gone`], [`component::ReadAll`], [`component::Answered`], [`component::Rejected`] | router | signal |
+//! | component | [`component::BindRequested`], [`component::Gone`], [`component::ReadAll`], [`component::Pinged`], [`component::Answered`], [`component::Rejected`] | router | signal |
 //! | router | [`component::BindDecided`], [`component::Prove`], [`component::GiveWay`] | component | signal |
 //! | router | [`mailroom::TakeOver`], [`mailroom::Release`], [`mailroom::Expect`] | mailroom | signal |
 //! | mailroom | [`mailroom::HandedOver`] | router | signal |
@@ -187,14 +187,14 @@
 //! | a scrape | [`monitor::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`mailroom::ShowFigures`], [`metrics::Show`] | | signal: 128 scrapes at most |
 //! | node | [`monitor::Report`], [`router::Report`] | monitor, router | signal |
 //! | every mailbox | [`mailbox::Register`] | monitor | signal |
-//! | incoming, attempts | [`metrics::Count`] | metrics | not counted |
+//! | incoming, attempts, listener | [`metrics::Count`] | metrics | not counted |
 //! | incoming, attempts | [`fingerprints::Record`] | fingerprints | forgotten: a change is not logged |
 //! | promise, router, streams, verifier, fingerprints | [`recorder::Record`], [`recorder::Settled`] | recorder | lost and counted |
 //! | the watchdog | [`heartbeat::Respond`] | router, promise, mailroom | signal: one at a time |
 //! | tasks of the control socket | `Accepted`, `Done` | control | closed: the command reports that the node is too busy |
 //!
 //! Questions (`Show`, `Recall`, `Locate`, `Report`, `Respond`) are quiet signals, and so are the events of a link that only
-//! reads or writes a little whitespace: an actor that handles nothing else has no mailbox line
+//! reads or writes a little whitespace, and those of the pings of a component (`Pinged`, `Answered`): an actor that handles nothing else has no mailbox line
 //! ([`mailbox::Mailbox::signal_quietly`]).
 //!
 #![doc = include_str!("handover.md")]
@@ -219,6 +219,7 @@
 //! [`component::Gone`]: streams::component::Gone
 //! [`component::MakeRoom`]: streams::component::MakeRoom
 //! [`component::Open`]: streams::component::Open
+//! [`component::Pinged`]: streams::component::Pinged
 //! [`component::PresenceSent`]: streams::component::PresenceSent
 //! [`component::Prove`]: streams::component::Prove
 //! [`component::Pull`]: streams::component::Pull

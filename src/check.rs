@@ -21,13 +21,9 @@ use std::{
 use clap::Args;
 use status::escape::escaped;
 
+use self::render::Group;
 use crate::{
-    config::{
-        self,
-        finding::{Finding, Severity},
-        listen::addresses_of,
-        source::Source,
-    },
+    config::{self, finding::Severity, listen::addresses_of, source::Source},
     config_path::ConfigPath,
     output,
     text::{
@@ -57,7 +53,7 @@ pub(crate) struct Arguments {
     certificates: Option<Option<PathBuf>>,
 }
 
-/// Prints the result, then every finding. If no finding is an error, prints a summary of the configuration too.
+/// Prints the result, then the findings: errors, warnings, notes; each once, with all of its places. If no finding is an error, prints a summary of the configuration too.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let file = &arguments.config_path.resolve();
     if let Some(certificate) = &arguments.certificates {
@@ -68,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Ok(examined) => examined,
         Err(finding) => {
             let source = Source::new(file, "");
-            let findings = render::render(&finding, &source, colours);
+            let findings = rendered(&Group::all(vec![*finding]), &source, colours);
             let result = format!("the node cannot start with {}: 1 error", file.display());
             return output::print(report(&result, RED, colours, &findings), ExitCode::FAILURE);
         }
@@ -101,15 +97,16 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         dns::check(source, settings);
     }
     let findings = source.findings();
-    let shown: String = findings.iter().map(|finding| render::render(finding, source, colours)).collect();
     let failed = findings.iter().any(|finding| match arguments.startable {
         true => finding.severity == Severity::Problem,
         false => finding.is_error(),
     });
-    let count = count(&findings);
-    let count = if count.is_empty() { count } else { format!(": {count}") };
     let is_startable =
         examined.read.is_some() && findings.iter().all(|finding| finding.severity != Severity::Problem);
+    let groups = Group::all(findings);
+    let shown = rendered(&groups, source, colours);
+    let count = count(&groups);
+    let count = if count.is_empty() { count } else { format!(": {count}") };
     let can = if is_startable { "can start" } else { "cannot start" };
     let result = format!("the node {can} with {}{count}", file.display());
     let colour = if failed { RED } else { GREEN };
@@ -118,6 +115,10 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         text.push_str(&format!("\n{}", Summary { settings, control }));
     }
     output::print(text, if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn rendered(groups: &[Group], source: &Source, colours: Colours) -> String {
+    groups.iter().map(|group| render::render(group, source, colours)).collect()
 }
 
 /// The result, and below it the findings.
@@ -146,9 +147,9 @@ fn note_running_nodes(source: &Source, mut nodes: Vec<u32>) {
 }
 
 /// The numbers of errors and warnings: `2 errors, 1 warning`. Notes are not counted.
-fn count(findings: &[Finding]) -> String {
-    let errors = findings.iter().filter(|finding| finding.is_error()).count();
-    let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+fn count(groups: &[Group]) -> String {
+    let errors = groups.iter().filter(|group| group.finding.is_error()).count();
+    let warnings = groups.iter().filter(|group| group.finding.severity == Severity::Warning).count();
     let counts = [(errors, "error"), (warnings, "warning")];
     let counts = counts.into_iter().filter(|(count, _)| *count > 0);
     counts.map(|(count, noun)| counted(count as u64, noun)).collect::<Vec<_>>().join(", ")

@@ -27,7 +27,7 @@ use self::{
     log::{Error, Log},
     table::Bars,
 };
-use crate::{output, text::wrap};
+use crate::{output, screen::Terminal, text::wrap};
 
 /// Arguments of `mailboxes`.
 #[derive(Args)]
@@ -65,9 +65,11 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             }
         };
     }
-    let stats = match io::stdout().is_terminal() {
-        true => live::show(log),
-        false => log::read(log),
+    // A terminal without keys could not end the view.
+    let terminal = if io::stdout().is_terminal() { Terminal::find().ok() } else { None };
+    let stats = match terminal {
+        Some(terminal) => live::show(log, terminal),
+        None => log::read(log),
     };
     let stats = stats.and_then(|stats| match stats.is_empty() {
         true => Err(Error::NoMailboxLines(log.to_string())),

@@ -18,6 +18,7 @@ mod self_check;
 mod setup;
 mod step;
 mod steps;
+mod subject;
 mod text;
 mod verdict;
 mod walk;
@@ -32,6 +33,7 @@ use self::{
     report::Report,
     setup::Probe,
     step::{Kind, Location, Step},
+    subject::Subject,
     verdict::{Untested, Verdict},
     walk::Walk,
 };
@@ -98,8 +100,9 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 /// # Errors
 /// The probe could not run, or the report could not be written; the text is for the operator.
 async fn probe(settings: Settings, pair: DomainPair, json: bool) -> Result<bool, String> {
-    let mut report = Report::begin(&pair, json);
-    let mut probe = Probe::new(settings, pair)?;
+    let mut probe = Probe::new(settings, pair.clone())?;
+    let address = probe.dialer.policies.remote(&pair.remote).address.as_ref().map(ToString::to_string);
+    let mut report = Report::begin(Subject { pair, address }, json);
     if probe.dialer.policies.rules().permits(&probe.pair.remote) {
         let attempt = probe.session(probe.pair.clone());
         Walk::to_remote(&mut report, &mut probe.events, &probe.dns, attempt).await;
@@ -150,7 +153,8 @@ fn report_findings(findings: &[Finding], from: Option<&Domain>, remote: Domain, 
         let failures = step.finding.iter().collect();
         let verdict =
             Verdict { path: None, failures, notes: Vec::new(), untested: Vec::new(), unknown: None };
-        let report = jsonl::step(&pair, &step) + &jsonl::verdict(&pair, from, &verdict);
+        let subject = Subject::of(pair);
+        let report = jsonl::step(&subject, &step) + &jsonl::verdict(&subject, from, &verdict);
         return output::print(report, ExitCode::FAILURE);
     }
     ExitCode::FAILURE

@@ -223,9 +223,20 @@ fn announce(node: &Node) -> String {
     let bound = addresses.chain(control).collect::<Vec<_>>().join(" ");
     let Settings { domains, components, .. } = node.settings();
     let domains = first_names(domains.iter().map(|domain| domain.name.as_str()));
-    let components = first_names(components.iter().map(|component| component.name.as_str()));
+    let components = components_in_words(components.iter().map(|component| component.names.as_slice()));
     log::info!(target: LOG, domains = domains.as_str(), components = components.as_str(); "ready {bound}");
     format!("ready {bound}")
+}
+
+/// The components as one log value, each with all its names: `irc.example.org+*.irc.example.org,bot.example.org`.
+fn components_in_words<'a>(components: impl ExactSizeIterator<Item = &'a [Domain]>) -> String {
+    let all_names = |names: &[Domain]| {
+        let more = names.len().saturating_sub(MAX_NAMES_OF_ONE);
+        let first = names.iter().take(MAX_NAMES_OF_ONE).map(Domain::as_str).collect::<Vec<_>>().join("+");
+        if more > 0 { format!("{first}+{more} more") } else { first }
+    };
+    let named: Vec<String> = components.map(all_names).collect();
+    first_names(named.iter().map(String::as_str))
 }
 
 /// The names as one log value: all of them, or the first ones and the number of the others.
@@ -254,6 +265,9 @@ const LOG: &str = "nuncio::node";
 /// Maximum number of names of domains, and of components, in the log line `ready`.
 const MAX_NAMES: usize = 20;
 
+/// Maximum number of names of one component in that line.
+const MAX_NAMES_OF_ONE: usize = 6;
+
 /// Interval between checks of the certificates.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -265,7 +279,18 @@ const OTHER_FILES: u64 = 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::first_names;
+    use super::{Domain, components_in_words, first_names};
+
+    #[test]
+    fn a_component_is_named_with_all_its_names() {
+        let names =
+            |names: &[&str]| names.iter().map(|name| Domain::named(name).unwrap()).collect::<Vec<_>>();
+        let components = [names(&["irc.example", "*.irc.example"]), names(&["bot.example"])];
+        let told = components_in_words(components.iter().map(Vec::as_slice));
+        assert_eq!(told, "irc.example+*.irc.example,bot.example");
+        let many = names(&["a.example"; 9]);
+        assert!(components_in_words([many.as_slice()].into_iter()).ends_with("a.example+3 more"));
+    }
 
     #[test]
     fn names_beyond_the_limit_are_counted() {

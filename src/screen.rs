@@ -4,9 +4,11 @@
 pub(crate) mod keyboard;
 
 use std::{
+    fs::File,
     io::{self, Write as _},
     panic, process,
     sync::{
+        OnceLock,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, sync_channel},
     },
@@ -20,6 +22,9 @@ use crossterm::{
     terminal::{self, Clear, ClearType},
 };
 
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use self::keyboard::Key;
 use crate::text::width::{beginning, width};
 
 /// A line of text with its style.
@@ -60,27 +65,52 @@ pub(crate) fn cut(mut rows: Vec<Row>, (width, height): (usize, usize)) -> Vec<Ro
     rows
 }
 
+/// A terminal from which keys can be read, with its settings.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    keys: File,
+    settings: Termios,
+}
+
+impl Terminal {
+    /// The terminal of this process, whatever its standard input is.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn find() -> io::Result<Self> {
+        let keys = keyboard::terminal()?;
+        let settings = tcgetattr(&keys)?;
+        Ok(Self { keys, settings })
+    }
+}
+
 /// The alternate screen of the terminal, in raw mode. Dropping it restores the terminal; a panic in any thread
 /// restores it too, before its message is written.
 pub(crate) struct AlternateScreen(io::Stdout);
 
 impl AlternateScreen {
-    /// Takes the terminal of standard output.
+    /// Takes the terminal of standard output, and reads keys from it.
     ///
     /// # Errors
     /// Standard output is not a terminal, or cannot be written.
-    pub(crate) fn enter() -> io::Result<Self> {
+    pub(crate) fn enter(terminal: Terminal) -> io::Result<(Self, Receiver<Key>)> {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
             restore();
             before(panic);
         }));
-        terminal::enable_raw_mode()?;
+        let Terminal { keys, settings } = terminal;
+        let mut raw = settings.clone();
+        raw.make_raw();
+        let again = keys.try_clone()?;
+        tcsetattr(&keys, OptionalActions::Now, &raw)?;
+        // A second screen of this process has the same terminal.
+        let _ = BEFORE.set(Terminal { keys: again, settings });
         TAKEN.store(true, Ordering::SeqCst);
         let mut screen = Self(io::stdout());
         queue!(screen.0, terminal::EnterAlternateScreen, cursor::Hide, terminal::DisableLineWrap)?;
         screen.0.flush()?;
-        Ok(screen)
+        Ok((screen, keyboard::listen(keys)))
     }
 
     /// Draws over the previous rows, without flicker.
@@ -126,12 +156,16 @@ fn restore() {
         let mut out = io::stdout();
         let _ = queue!(out, terminal::EnableLineWrap, cursor::Show, terminal::LeaveAlternateScreen);
         let _ = out.flush();
-        let _ = terminal::disable_raw_mode();
+        let before = BEFORE.get();
+        let _ = before.map(|before| tcsetattr(&before.keys, OptionalActions::Now, &before.settings));
     }
 }
 
 /// Whether the terminal shows the alternate screen. The hook of panics needs to know it too.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal as it was before the alternate screen.
+static BEFORE: OnceLock<Terminal> = OnceLock::new();
 
 /// Receives the signals that end the process, so that the terminal can be restored before.
 ///

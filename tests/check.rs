@@ -68,7 +68,7 @@ error: s2s.connect_timeout: "10" is not a duration: expected a number and a unit
 7 | connect_timeout = "10"
   |                   ^^^^
 
-error: s2s.dialback_secret: expected a quoted string, got a list
+error: s2s.dialback_secret: expected a quoted string, for example "a long random text", got a list
  --> n.toml:8:19
   |
 8 | dialback_secret = …
@@ -87,6 +87,43 @@ error: component.secret: is missing: set "secret" or "secret_file", with which t
    | ^^^^^^^^^^^^^
 "#
     );
+}
+
+#[test]
+fn errors_come_first_and_each_finding_is_shown_once_with_all_of_its_places() {
+    let desk = Desk::new();
+    let component =
+        |name: &str, more: &str| format!("[[component]]\nname = \"{name}\"\nsecret = \"short\"\n{more}");
+    let text = [
+        "[listen]\ncontrol = \"\"\nmetrics = [\"0.0.0.0:9469\"]\n[[domain]]\nname = \"localhost\"\n",
+        &component("one.localhost", ""),
+        &component("two.localhost", "names = [\"a.example\", \"b.example\"]\n"),
+        &component("three.localhost", "titel = \"x\"\n"),
+        &component("four.localhost", "titel = \"x\"\n"),
+    ]
+    .concat();
+    let screen = desk.fails(&text, &["--offline"]);
+    let titles: Vec<&str> = screen.lines().filter(|line| line.starts_with(['e', 'w'])).collect();
+    assert_eq!(
+        titles,
+        [
+            "error: component.titel: unknown key in [[component]]",
+            "warning: listen.metrics: 0.0.0.0:9469 is not a loopback address: every host that can connect can read the metrics",
+            "warning: domain.certificate: no certificate and key: localhost cannot offer TLS to other servers, and no server \
+             can connect, because of tls = \"required\" in [s2s]",
+            "warning: component.secret: has fewer than 8 characters and can be guessed",
+            "warning: component.secret: n.toml contains a secret, and every user of this machine can read it",
+            "warning: component.certificate: no certificate and key, and not below a [[domain]]: a.example, b.example cannot \
+             offer TLS to other servers, and no server can connect, because of tls = \"required\" in [s2s]",
+        ],
+        "{screen}"
+    );
+    assert!(screen.starts_with("the node cannot start with n.toml: 1 error, 5 warnings\n"), "{screen}");
+    for (line, times) in
+        [("secret = …", 5), ("titel = \"x\"", 2), ("did you mean \"title\"?", 1), ("openssl rand", 1)]
+    {
+        assert_eq!(screen.matches(line).count(), times, "{line} in {screen}");
+    }
 }
 
 #[test]
@@ -149,7 +186,7 @@ fn valid_values_that_are_probably_not_intended_are_warnings() {
         ),
         (
             "",
-            "warning: component.certificate: echo.elsewhere is not below a [[domain]] and has no certificate and key",
+            "warning: component.certificate: no certificate and key, and not below a [[domain]]: echo.elsewhere cannot offer TLS",
         ),
     ] {
         let screen = desk.passes(&text(s2s), &["--offline"]);

@@ -30,7 +30,13 @@ fn a_component_at_a_unix_socket_carries_stanzas_and_is_shown() {
 
     let mut bot = connects(&socket, BOT, SECRET);
     let me = format!("pid={} ", std::process::id());
-    node.eventually_logs(&["nuncio::component", "is a process of this machine", &me, "uid="]);
+    node.eventually_logs(&[
+        "nuncio::component",
+        "is a process of this machine",
+        &format!("name={BOT}"),
+        &me,
+        "uid=",
+    ]);
     let mut inbox = node.inbox();
     inbox.sends_message(&format!("someone@{BOT}"), "to the bot", "");
     reads_until(&mut bot, "id='to the bot'", "id=\"to the bot\"");

@@ -150,7 +150,9 @@ fn a_wrong_secret_is_a_warning_that_names_the_component() {
     assert_eq!(refused.err().as_deref(), Some("not-authorized"));
     let refused = Component::try_connect(node.address(), "unknown.nuncio.example", "guess");
     assert_eq!(refused.err().as_deref(), Some("host-unknown"));
-    for name in ["name=inbox.nuncio.example", "name=outbox.nuncio.example", "name=unknown.nuncio.example"] {
+    for name in
+        ["name=inbox.nuncio.example", "name=outbox.nuncio.example", "name=- announced=unknown.nuncio.example"]
+    {
         node.eventually_logs(&["WARN", "component refused", name, "address="]);
     }
 }

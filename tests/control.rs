@@ -1,7 +1,9 @@
 //! The operator's commands to a running node: `explain`, `sessions`, `queues`, `retry`, `close`.
 
 mod acks;
+mod address;
 mod certificate;
+mod component_states;
 mod components;
 mod probe;
 mod socket;

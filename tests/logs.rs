@@ -99,3 +99,41 @@ fn an_invalid_rust_log_is_reported_and_the_configured_level_is_used() {
     let node = Node::start(&network, Setup::of("nuncio.example").environment("RUST_LOG", "inof"));
     node.eventually_logs(&["ERROR", "RUST_LOG is invalid", "inof"]);
 }
+
+#[test]
+fn the_documentation_names_every_line_about_components() {
+    let documentation = include_str!("../docs/monitoring.md");
+    let mut found = 0;
+    for source in [
+        include_str!("../actors/streams/component/bind.rs"),
+        include_str!("../actors/streams/component/closing.rs"),
+        include_str!("../actors/streams/component/ping.rs"),
+        include_str!("../actors/streams/component/supply.rs"),
+        include_str!("../actors/streams/listener/misplaced.rs"),
+        include_str!("../actors/streams/listener/wrong_secrets.rs"),
+        include_str!("../actors/routing/router/components.rs"),
+        include_str!("../actors/routing/router/registration.rs"),
+        include_str!("../actors/routing/mailroom/handover.rs"),
+    ] {
+        for message in messages(source) {
+            // What follows a colon or a semicolon is for this line only.
+            let head = message.split([':', ';']).next().unwrap();
+            assert!(documentation.contains(&format!("`{head}")), "docs/monitoring.md does not name `{head}`");
+            found += 1;
+        }
+    }
+    assert!(found >= 15, "{found}");
+}
+
+/// The messages of the log lines in a source: each is a line of its own, the last of its call; and texts that
+/// [`log`] gets from a function.
+fn messages(source: &str) -> Vec<&str> {
+    let code = source.split("#[cfg(test)]").next().unwrap();
+    let lines = code.lines().map(str::trim).zip(code.lines().skip(1).map(str::trim));
+    let is_message = |line: &str, next: &str| {
+        let ends_a_call = next == ");" && line.ends_with('"');
+        let is_text = line.contains(" on a port ");
+        line.starts_with('"') && (ends_a_call || is_text)
+    };
+    lines.filter(|(line, next)| is_message(line, next)).map(|(line, _)| line.trim_matches('"')).collect()
+}

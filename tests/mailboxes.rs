@@ -98,6 +98,40 @@ fn in_a_terminal_the_table_follows_the_log_and_the_screen_is_restored() {
 }
 
 #[test]
+fn a_file_is_followed_whatever_standard_input_and_the_controlling_terminal_are() {
+    let network = Network::new();
+    let log = network.directory("log").join("nuncio.log");
+    let name = log.display().to_string();
+    for (number, (shell, input)) in [("", "</dev/null"), ("", "<&-"), ("setsid", "")].into_iter().enumerate()
+    {
+        fs::write(&log, line("router", 7)).unwrap();
+        let directory = network.directory(&format!("terminal-{number}"));
+        let mut terminal = match shell {
+            "setsid" => Terminal::of_output(&directory, &format!("mailboxes {name}")),
+            _ => Terminal::of("", &directory, &format!("mailboxes {name} {input}")),
+        };
+        terminal.shows("router");
+        append(&log, &line("outgoing", 333));
+        terminal.shows("333");
+        terminal.types("q");
+        terminal.is_put_back();
+    }
+}
+
+#[test]
+fn a_file_is_read_once_if_there_are_no_keys_to_end_the_view() {
+    let network = Network::new();
+    let (directory, log) = (network.directory("terminal"), network.directory("log").join("nuncio.log"));
+    fs::write(&log, line("router", 7)).unwrap();
+    // Standard output is the terminal, open for writing only.
+    let written = format!("mailboxes {} >$(tty)", log.display());
+    let terminal = Terminal::of_output(&directory, &written);
+    terminal.shows("No mailbox was full.");
+    terminal.shows("same as before");
+    assert!(!terminal.text().contains("\u{1b}[?1049h"), "{}", terminal.text());
+}
+
+#[test]
 fn the_screen_is_restored_on_sigterm_too() {
     let network = Network::new();
     let log = network.directory("log").join("nuncio.log");

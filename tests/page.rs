@@ -51,6 +51,33 @@ fn a_quiet_day_is_a_page_too() {
 }
 
 #[test]
+fn a_restart_is_marked_and_no_line_crosses_the_time_at_which_the_node_did_not_run() {
+    let network = Network::new();
+    let directory = network.directory("page");
+    let (log, page) = (directory.join("restarted.log"), directory.join("restarted.html"));
+    fs::write(&log, restarted_twice()).unwrap();
+    make(&page, &log);
+    let told = browser(&[
+        "restarts",
+        page.to_str().unwrap(),
+        directory.to_str().unwrap(),
+        "outgoing",
+        "2026-11-21T09:10:05Z",
+        "2026-11-21T09:25:00Z",
+        "2026-11-21T09:00:01Z",
+        "2026-11-21T09:20:00Z",
+        "2026-11-21T09:30:00Z",
+        "2026-11-21T09:45:30Z",
+    ]);
+    assert!(told.contains("restarts in 4 views"), "{told}");
+    let page = fs::read_to_string(&page).unwrap();
+    let said = "The node was restarted 2 times; before 1 of these it wrote no line about its stop: it was killed, or it failed. \
+                It last did not run from 2026-11-21 09:45:10 to 2026-11-21 09:45:30.";
+    assert!(page.contains(said), "no {said}");
+    assert!(!page.contains("No lines from"), "the node did not run: that is no silence");
+}
+
+#[test]
 fn a_day_of_lines_every_ten_seconds_makes_a_page_of_limited_size() {
     let network = Network::new();
     let directory = network.directory("page");
@@ -209,6 +236,54 @@ fn stalled_remote() -> String {
                 log,
                 "{time} WARN  nuncio::promise no link {pair} reason=\"no answer\" waiting=1200"
             );
+        }
+    }
+    log
+}
+
+/// An hour: the node is stopped from 09:20 to 09:30, and killed after 09:45:10; it is started again at 09:45:30.
+fn restarted_twice() -> String {
+    let mut log = format!("{} INFO  nuncio::node ready s2s=127.0.0.1:5269\n", time(1));
+    let (mut handled, mut written) = (0, 0);
+    for number in 1..360 {
+        match number {
+            120 => {
+                let _ = writeln!(log, "{} INFO  nuncio::node stopping signal=SIGTERM", time(1199));
+                let _ = writeln!(log, "{} INFO  nuncio::node stopped", time(1200));
+            }
+            180 => {
+                let _ = writeln!(log, "{} INFO  nuncio::node ready s2s=127.0.0.1:5269", time(1800));
+                (handled, written) = (0, 0);
+            }
+            272 => {
+                let _ = writeln!(log, "{} INFO  nuncio::node ready s2s=127.0.0.1:5269", time(2730));
+                (handled, written) = (0, 0);
+            }
+            _ => {}
+        }
+        if (120..=180).contains(&number) || number == 272 || number == 273 {
+            continue;
+        }
+        let time = time(number * 10);
+        handled += 1000 + number % 70;
+        written += 900;
+        for (actor, capacity) in [("outgoing", 1024), ("router", 4096)] {
+            let _ = writeln!(
+                log,
+                "{time} INFO  nuncio::mailbox mailbox actor={actor} instances=3 depth=9 deepest=- peak={} \
+                 capacity={capacity} handled={handled} rate=100/s wait_p50=80us wait_p99=45.0ms refused=0 restarts=0",
+                40 + number % 25
+            );
+        }
+        let _ = writeln!(
+            log,
+            "{time} INFO  nuncio::account account domain=* taken={written} written={written} answered=0 expired=0 \
+             dropped=0 waiting=0 difference=0"
+        );
+        if number % 30 == 1 {
+            let pair = format!("pair=\"nuncio.example > peer{number}.example\"");
+            let _ =
+                writeln!(log, "{time} INFO  nuncio::outgoing authenticated {pair} address=192.0.2.7:5269");
         }
     }
     log

@@ -43,6 +43,15 @@ pub enum Count {
         direction: Direction,
         /// `TLSv1.3`
         version: String,
+        /// `TLS_AES_256_GCM_SHA384`
+        cipher: String,
+    },
+    /// A TLS handshake failed.
+    TlsFailed {
+        /// The direction of the connection.
+        direction: Direction,
+        /// The kind of the failure.
+        kind: &'static str,
     },
     /// The certificate of a peer was checked against the domain that the peer claims.
     CertificateVerified {
@@ -145,6 +154,10 @@ pub(crate) struct Counts {
     pub attempts: BTreeMap<(Purpose, AttemptResult), u64>,
     /// TLS connections by direction and version.
     pub secured: BTreeMap<(&'static str, String), u64>,
+    /// The same by direction and cipher.
+    pub ciphers: BTreeMap<(&'static str, String), u64>,
+    /// TLS handshakes that failed, by direction and kind of failure.
+    pub tls_failed: BTreeMap<(&'static str, &'static str), u64>,
     /// Certificates by direction and verdict.
     pub verdicts: BTreeMap<(&'static str, Verdict), u64>,
     /// Requests to resume a stream.
@@ -208,8 +221,12 @@ impl Handler<Queued<Count>> for Metrics {
             Count::Attempted { purpose, result } => {
                 *self.counts.attempts.entry((purpose, result)).or_default() += 1;
             }
-            Count::Secured { direction, version } => {
+            Count::Secured { direction, version, cipher } => {
                 *self.counts.secured.entry((direction.as_str(), version)).or_default() += 1;
+                *self.counts.ciphers.entry((direction.as_str(), cipher)).or_default() += 1;
+            }
+            Count::TlsFailed { direction, kind } => {
+                *self.counts.tls_failed.entry((direction.as_str(), kind)).or_default() += 1;
             }
             Count::CertificateVerified { direction, verdict } => {
                 *self.counts.verdicts.entry((direction.as_str(), verdict)).or_default() += 1;
@@ -251,6 +268,12 @@ impl MetricsHandle {
         if let Some(metrics) = &self.metrics {
             let _ = metrics.tell(observation);
         }
+    }
+
+    /// Counts a TLS handshake that succeeded.
+    pub fn count_secured(&self, direction: Direction, version: &str, cipher: &str) {
+        let (version, cipher) = (version.to_owned(), cipher.to_owned());
+        self.count(Count::Secured { direction, version, cipher });
     }
 
     /// Counts an authenticated incoming stream for as long as the returned value lives.

@@ -26,7 +26,7 @@ use self::{
     sessions::{Session, Way},
 };
 pub use self::{
-    figures::{Figures, ShowFigures},
+    figures::{ComponentFigures, Figures, ShowFigures},
     messages::{
         Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, Known, LogAccount, Report,
         Restore, ShowComponents, ShowDomain, ShowSessions,
@@ -48,6 +48,7 @@ use crate::{
     streams::{component, outgoing},
 };
 use mailbox::{Mailbox, Queued, Refused, panic_guard::PanicGuard};
+use status::report::EndCause;
 
 /// The actor.
 pub struct Router {
@@ -116,7 +117,7 @@ impl Router {
             accounts,
             _guard: guard,
         };
-        router.set_local(domains, components);
+        router.set_local(domains, components, false);
         router
     }
 
@@ -139,7 +140,7 @@ impl Router {
                     Err(Refused::Gone(send)) => {
                         let (batch, name, component) = (send.batch, name.clone(), component.clone());
                         let reason = "internal error of this node".to_owned();
-                        self.component_gone(&name, component, reason, false);
+                        self.component_gone(&name, component, EndCause::Internal, reason, false);
                         self.keep(batch);
                     }
                 }
@@ -287,11 +288,12 @@ impl Handler<Queued<Return>> for Router {
 impl Handler<Queued<Adopt>> for Router {
     type Result = ();
 
-    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+    fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
         let Adopt { domains, components, service, listed, sessions, mailroom } = adopt.into_message();
         // If the service is gone, the process ends.
         let _ = self.service.signal(service::Adopt { components: listed, service });
         self.adopt_local(domains, components, mailroom);
+        self.log_missing_components_later(context);
         for session in self.sessions.values() {
             // A session that has just ended does not need it.
             let _ = session.mailbox.signal(sessions.clone());

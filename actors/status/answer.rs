@@ -51,6 +51,9 @@ pub struct Explanation {
     /// Some parent domains and subdomains with links or queues.
     #[serde(default)]
     pub related: Vec<Related>,
+    /// The domain of this node above the domain, if the node does not serve the domain itself.
+    #[serde(default)]
+    pub above: Option<String>,
 }
 
 /// The links of the node.

@@ -3,6 +3,10 @@
 //! `nuncio probe`, `nuncio explain` and the error stanzas read them here. The ids are part of the JSON format
 //! and do not change. In the texts `{local}` and `{remote}` stand for the two domains.
 
+mod fixed;
+#[cfg(test)]
+mod tests;
+
 use xmpp::DomainPair;
 
 use crate::report::Side;
@@ -27,21 +31,26 @@ impl Cause {
         Self { id, side, rule, remedy: "", advice }
     }
 
-    /// The remedy, with the side that has to act: a clause in lower case without a full stop.
+    /// The remedy, with the side that has to act: a clause in lower case without a full stop. `address` is that of the
+    /// remote domain in the configuration, if it has one.
     #[must_use]
-    pub fn remedy(&self, pair: &DomainPair) -> String {
-        filled(self.remedy, pair)
+    pub fn remedy(&self, pair: &DomainPair, address: Option<&str>) -> String {
+        let fixed = address.and_then(|_| fixed::of(self.id));
+        filled(fixed.map_or(self.remedy, |(remedy, _)| remedy), pair, address)
     }
 
-    /// The advice of `nuncio probe`: a sentence that follows the error, the responsible side and the rule.
+    /// The advice of `nuncio probe`: a sentence that follows the error, the responsible side and the rule. `address` is that
+    /// of the remote domain in the configuration, if it has one.
     #[must_use]
-    pub fn advice(&self, pair: &DomainPair) -> String {
-        filled(self.advice, pair)
+    pub fn advice(&self, pair: &DomainPair, address: Option<&str>) -> String {
+        let fixed = address.and_then(|_| fixed::of(self.id));
+        filled(fixed.map_or(self.advice, |(_, advice)| advice), pair, address)
     }
 }
 
-fn filled(text: &str, pair: &DomainPair) -> String {
-    text.replace("{local}", pair.local.as_str()).replace("{remote}", pair.remote.as_str())
+fn filled(text: &str, pair: &DomainPair, address: Option<&str>) -> String {
+    let text = text.replace("{local}", pair.local.as_str()).replace("{remote}", pair.remote.as_str());
+    address.map_or_else(|| text.clone(), |address| text.replace("{address}", address))
 }
 
 macro_rules! causes {
@@ -118,8 +127,8 @@ causes! {
 
     // TCP.
     REFUSED = "connection-refused", Remote, "RFC 6120 section 3.3, RFC 9293 section 3.5.2",
-        "the operator of {remote} must start the server, or correct its address or port in the DNS; with a [[remote]] here, correct its `address`",
-        "Nothing listens at that port: its operator must start the server, open the port or correct the SRV record; with a [[remote]] here, correct its `address`.";
+        "the operator of {remote} must start the server, or correct its address or port in the DNS",
+        "Nothing listens at that port: its operator must start the server, open the port or correct the SRV record.";
     NO_ANSWER = "no-answer", Either, "RFC 6120 section 3.3",
         "check that no firewall on either side drops the connection",
         "The host is down or a firewall drops the connection: let TCP out to that port here, and in at {remote}.";
@@ -141,11 +150,11 @@ causes! {
         "the operator of {remote} must find out what closes the connection: a firewall, a limit or a block list",
         "The server closes the connection before it sends anything: a firewall, a limit for each address or a block list of {remote} may be the reason.";
     HTTP = "http-host", Remote, "RFC 6120 section 4.2",
-        "a web server answers: the operator of {remote} must point its DNS records to its XMPP server; with a [[remote]] here, correct its `address`",
-        "A web server answers at that port: its operator must correct the port in the SRV record or the service that listens there; with a [[remote]] here, correct its `address`.";
+        "a web server answers: the operator of {remote} must point its DNS records to its XMPP server",
+        "A web server answers at that port: its operator must correct the port in the SRV record or the service that listens there.";
     NOT_XMPP = "not-xmpp", Remote, "RFC 6120 section 4.2",
-        "the operator of {remote} must point its DNS records to its XMPP server; with a [[remote]] here, correct its `address`",
-        "The service at that port is not XMPP: its operator must correct the port in the SRV record or the service that listens there; with a [[remote]] here, correct its `address`.";
+        "the operator of {remote} must point its DNS records to its XMPP server",
+        "The service at that port is not XMPP: its operator must correct the port in the SRV record or the service that listens there.";
     WRONG_NAMESPACE = "wrong-namespace", Remote, "RFC 6120 section 4.8.2",
         "the operator of {remote} must point its DNS records to the port for servers (5269), not to the port for clients",
         "The stream is not for servers; most often the SRV record names the port for clients (5222): it must name the port for servers (5269).";
@@ -289,46 +298,4 @@ causes! {
     STREAM_ERROR = "stream-error", Remote, "RFC 6120 section 4.9.3",
         "the operator of {remote} must read the log there: it has the reason why the stream was closed",
         "The server of {remote} closed the stream with the error above; ask its operator.";
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use xmpp::Domain;
-
-    use super::*;
-
-    #[test]
-    fn ids_are_unique_and_in_kebab_case() {
-        let ids: HashSet<_> = ALL.iter().map(|cause| cause.id).collect();
-        assert_eq!(ids.len(), ALL.len());
-        let is_kebab = |id: &str| {
-            id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        };
-        assert!(ids.into_iter().all(is_kebab));
-    }
-
-    #[test]
-    fn every_advice_is_one_sentence_and_every_remedy_one_clause() {
-        let domain = |name| Domain::new(name).unwrap();
-        let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
-        for cause in ALL {
-            let (advice, remedy) = (cause.advice(&pair), cause.remedy(&pair));
-            assert!(advice.ends_with('.') && !advice.contains(". ") && !advice.contains('{'), "{advice}");
-            assert!(!remedy.is_empty() && !remedy.ends_with('.') && !remedy.contains('{'), "{remedy}");
-            assert!(remedy.starts_with(char::is_lowercase), "{remedy}");
-            assert!(!cause.rule.is_empty());
-        }
-    }
-
-    #[test]
-    fn a_remedy_for_the_remote_side_names_its_operator() {
-        let domain = |name| Domain::new(name).unwrap();
-        let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
-        for cause in ALL.iter().filter(|cause| cause.side == Side::Remote) {
-            let remedy = cause.remedy(&pair);
-            assert!(remedy.contains("the operator of b.example"), "{}: {remedy}", cause.id);
-        }
-    }
 }

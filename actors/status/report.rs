@@ -6,19 +6,23 @@
 mod account;
 mod acknowledgement;
 mod component;
+mod ending;
 mod failure;
 mod link;
 mod mailbox;
+mod ping;
 mod queue;
 mod time;
 
 pub use self::{
     account::Account,
     acknowledgement::{Acknowledgement, Acks, Latency},
-    component::{ComponentReport, Ending, Rejections},
+    component::{ComponentReport, ComponentState, Denials, DeniedStanza, Rejections, SinceEvent},
+    ending::{EndCause, Ending},
     failure::{FailureReport, Side},
     link::{Authentication, Direction, LinkReport, LinkState, Pair, TlsReport, Verdict},
     mailbox::{Deepest, MailboxReport},
+    ping::UnansweredPing,
     queue::{QueueReport, QueueState},
     time::{Seconds, Time},
 };

@@ -1,10 +1,12 @@
 //! One sentence about the state of a domain or component, or about the result of a command.
 
+mod below;
 mod component;
 mod domain;
 mod result;
 
 pub use self::{
+    below::{below, unserved},
     component::component,
     domain::{Facts, state},
     result::{closed, related, retried},

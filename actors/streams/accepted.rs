@@ -20,6 +20,8 @@ pub struct Ended {
 pub struct Authenticated {
     /// The connection.
     pub caller: Caller,
+    /// The name under which the component is configured; `None`: it is a server.
+    pub component: Option<Domain>,
 }
 
 /// Identifies an accepted connection. A peer may use one port for connections to two of our sockets.

@@ -3,6 +3,7 @@
 mod bind;
 mod closing;
 mod drive;
+mod ending;
 mod journal;
 mod leftovers;
 mod liveness;
@@ -32,7 +33,8 @@ use xmpp::{
 
 use self::{
     bind::Binding,
-    closing::{CloseCause, Closing, Silence},
+    closing::Silence,
+    ending::{CloseCause, Closing, Ended, broken},
     leftovers::Leftovers,
     liveness::Liveness,
     machine::Machine,
@@ -44,8 +46,8 @@ pub use self::{
     log_limits::LogLimits,
     messages::{
         Adopt, Answered, BindDecided, BindRequested, Congested, Dismiss, Drain, Expel, Forbid, GiveWay, Gone,
-        MakeRoom, Open, Presence, PresenceSent, Prove, Pull, ReadAll, Rejected, Requested, Retire, Returned,
-        Send, SendPortion, Show,
+        MakeRoom, Open, Pinged, Presence, PresenceSent, Prove, Pull, ReadAll, Rejected, Requested, Retire,
+        Returned, Send, SendPortion, Show,
     },
 };
 use crate::{
@@ -57,7 +59,7 @@ use crate::{
         route::{Ingress, Refuse, Route},
         trace::Trace,
     },
-    observe::log_limit::LogLimiter,
+    observe::{log_limit::LogLimiter, metrics::MetricsHandle},
     settings::Rate,
     streams::{
         accepted::{self, Caller},
@@ -66,7 +68,10 @@ use crate::{
 };
 use mailbox::{Mailbox, Outlet, Queued, drain};
 use net::{stream::Stream, stream_id};
-use status::{address::Address, report::TlsReport};
+use status::{
+    address::Address,
+    report::{EndCause, TlsReport},
+};
 
 /// The mailboxes of the router and of the mailroom that a connection reports to.
 #[derive(Debug)]
@@ -81,6 +86,8 @@ pub struct Owners {
     pub gone: Outlet<Gone>,
     /// Connections that served a name and have read everything.
     pub read_all: Outlet<ReadAll>,
+    /// Connections that sent a ping.
+    pub pinged: Outlet<Pinged>,
     /// Connections that answered a ping.
     pub answered: Outlet<Answered>,
     /// Wrong secrets.
@@ -122,6 +129,8 @@ pub struct Environment {
     pub authenticated: Outlet<accepted::Authenticated>,
     /// The listener, which slows down an address that tries secrets.
     pub wrong_secret: Outlet<accepted::WrongSecret>,
+    /// Counts TLS handshakes.
+    pub metrics: MetricsHandle,
     /// Limits of log lines about connections that serve no name.
     pub log_limits: LogLimits,
     /// The address from which the node pings a component. `None`: the component's own name.
@@ -217,7 +226,7 @@ impl Actor for Component {
         context.run_later(self.environment.handshake_timeout, |component, context| {
             if !component.binding.was_bound() && !component.connection.has_ended() {
                 let text = format!("no handshake in time, {}", component.machine.stage());
-                component.close_with(Condition::ConnectionTimeout, text, context);
+                component.close_with(EndCause::ProtocolError, Condition::ConnectionTimeout, text, context);
             }
         });
         context.run_interval(connection::tick(self.environment.write_timeout), |component, context| {
@@ -269,16 +278,24 @@ impl Handler<Queued<link::Event>> for Component {
             link::Event::Secured(_) => {}
             link::Event::PeerEnded { end, written } => self.peer_ended(end, written, context),
             link::Event::Eof => {
-                let reason = self.closing.cause().unwrap_or_else(|| "connection lost".to_owned());
-                self.link_ended(WHOLE_CHUNK, &reason, context);
+                let lost = || {
+                    Ended::new(
+                        EndCause::Lost,
+                        "the component ended the connection without closing its stream",
+                    )
+                };
+                let ended = self.closing.cause().unwrap_or_else(lost);
+                self.link_ended(WHOLE_CHUNK, ended, context);
             }
             link::Event::Ended { written, error } => {
                 if error.is_some() && !self.connection.has_ended() {
                     self.mark_recent_uncertain();
                 }
-                let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
-                let reason = self.closing.cause().unwrap_or(reason);
-                self.link_ended(written, &reason, context);
+                let lost = || {
+                    Ended::new(EndCause::Lost, error.map_or_else(|| "closed".to_owned(), |it| broken(&it)))
+                };
+                let ended = self.closing.cause().unwrap_or_else(lost);
+                self.link_ended(written, ended, context);
             }
         }
     }
@@ -312,7 +329,8 @@ impl Handler<Queued<Expel>> for Component {
     fn handle(&mut self, expel: Queued<Expel>, context: &mut Context<Self>) {
         expel.into_message();
         if !self.connection.has_ended() {
-            self.close_with(Condition::HostGone, "this name is no longer served here", context);
+            let text = "this name is no longer served here";
+            self.close_with(EndCause::Reload, Condition::HostGone, text, context);
         }
     }
 }
@@ -323,7 +341,8 @@ impl Handler<Queued<GiveWay>> for Component {
     fn handle(&mut self, give_way: Queued<GiveWay>, context: &mut Context<Self>) {
         give_way.into_message();
         if !self.connection.has_ended() {
-            self.close_with(Condition::Conflict, "replaced by another connection of this component", context);
+            let text = "replaced by another connection of this component";
+            self.close_with(EndCause::Replaced, Condition::Conflict, text, context);
         }
     }
 }
@@ -347,7 +366,7 @@ impl Handler<Queued<Dismiss>> for Component {
         let Dismiss { token } = dismiss.into_message();
         self.binding.dismiss(token);
         if !self.connection.has_ended() {
-            self.close(CloseCause::Operator, context);
+            self.close(CloseCause::operator(), context);
         }
     }
 }
@@ -358,8 +377,9 @@ impl Drop for Component {
             && self.binding.was_bound()
             && let Some(name) = self.binding.name().cloned()
         {
-            let (component, reason) = (self.own.clone(), "internal error of this node".to_owned());
-            let gone = Gone { name: name.clone(), component, reason, is_read: false };
+            let (component, cause) = (self.own.clone(), EndCause::Internal);
+            let reason = "internal error of this node".to_owned();
+            let gone = Gone { name: name.clone(), component, cause, reason, is_read: false };
             let _ = self.environment.owners.gone.signal(gone);
             // The mailroom may await what this connection has not written.
             let _ = self.environment.owners.returned.signal(Returned::nothing(name, self.own.clone()));

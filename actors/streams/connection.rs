@@ -229,6 +229,7 @@ impl<A: Clone + Into<Address>> Connection<A> {
             sent,
             waiting,
             acknowledgement: report::Acknowledgement::default(),
+            ping_unanswered: None,
             idle: Seconds::since(self.last_stanza),
         }
     }

@@ -38,7 +38,7 @@ use crate::{
         route::Ingress,
         trace::Trace,
     },
-    observe::metrics::Presence,
+    observe::metrics::{Count, Presence},
     settings::Remote,
     streams::{
         accepted,
@@ -48,6 +48,7 @@ use crate::{
 };
 use mailbox::{Mailbox, Queued, drain};
 use net::{stream::Stream, stream_id, tls};
+use status::report::Direction;
 
 /// The actor of one accepted stream.
 pub(crate) struct Incoming {
@@ -197,6 +198,8 @@ impl Handler<Queued<link::Event>> for Incoming {
             }
             link::Event::Secured(Ok(session)) => self.secured(*session, context),
             link::Event::Secured(Err(error)) => {
+                let (direction, kind) = (Direction::Incoming, error.as_str());
+                self.environment.metrics.count(Count::TlsFailed { direction, kind });
                 if self.environment.log_limits.insecure.count_line() {
                     log::warn!(
                         target: LOG, address:% = self.connection.address, reason:% = error;

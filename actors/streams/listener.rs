@@ -5,6 +5,7 @@ mod addresses;
 mod detect;
 mod limits;
 mod messages;
+mod misplaced;
 mod own_probe;
 mod queue;
 mod reload;
@@ -27,7 +28,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, oneshot},
     task::JoinHandle,
 };
-use xmpp::stream::{self, Condition};
+use xmpp::{
+    Domain,
+    stream::{self, Condition},
+};
 
 use self::{
     addresses::{Addresses, Excess, Standing},
@@ -275,10 +279,7 @@ impl Listener {
             }
             Kind::Components(..) => xmpp::component::refusal(stream_id::source()(), error),
         };
-        // A peer that does not get it sees the connection closed.
-        let _ = socket.try_write(&refusal);
-        // Unread bytes would make the kernel reset the connection, and the refusal would be lost.
-        let _ = socket.try_read(&mut [0; READ_BEFORE_CLOSE]);
+        tell(socket, &refusal);
     }
 
     /// Logs a connection from an address that may not connect, within a limit.
@@ -319,6 +320,14 @@ impl Listener {
     }
 }
 
+/// Writes a refusal, before the connection is closed.
+fn tell(socket: &mut Socket, refusal: &[u8]) {
+    // A peer that does not get it sees the connection closed.
+    let _ = socket.try_write(refusal);
+    // Unread bytes would make the kernel reset the connection, and the refusal would be lost.
+    let _ = socket.try_read(&mut [0; READ_BEFORE_CLOSE]);
+}
+
 impl Actor for Listener {
     type Context = Context<Self>;
 
@@ -352,13 +361,14 @@ impl Handler<Queued<Authenticated>> for Listener {
     type Result = ();
 
     fn handle(&mut self, authenticated: Queued<Authenticated>, _: &mut Context<Self>) {
-        let Authenticated { caller } = authenticated.into_message();
+        let Authenticated { caller, component } = authenticated.into_message();
         self.forget_unproved(caller);
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         let before = std::mem::replace(&mut connection.standing, Standing::Proved);
         if let Some(Credentials { process, user }) = connection.credentials {
             log::info!(
-                target: component::LOG, address:% = self.address(caller), pid = process, uid = user;
+                target: component::LOG, name = component.as_ref().map(Domain::as_str),
+                address:% = self.address(caller), pid = process, uid = user;
                 "the component is a process of this machine"
             );
         }

@@ -1,6 +1,8 @@
 //! Findings as text in the form of rustc: what is wrong, the position, the line, and what to do.
 
-use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use std::ops::Range;
+
+use annotate_snippets::{self as snippets, Annotation, AnnotationKind, Level, Origin, Renderer, Snippet};
 use status::escape::escaped;
 
 use crate::{
@@ -11,8 +13,31 @@ use crate::{
     text::{colours::Colours, wrap},
 };
 
-/// Renders a finding. The text ends with an empty line.
-pub(super) fn render(finding: &Finding, source: &Source, colours: Colours) -> String {
+/// Findings that say the same, in several places of the file.
+pub(super) struct Group {
+    /// With the names of all of them.
+    pub(super) finding: Finding,
+    /// The parts of the file, in the order of the file.
+    places: Vec<Range<usize>>,
+}
+
+impl Group {
+    /// Puts together what says the same.
+    pub(super) fn all(findings: Vec<Finding>) -> Vec<Self> {
+        let mut groups: Vec<Self> = Vec::new();
+        for finding in findings {
+            match groups.iter_mut().find_map(|group| group.finding.absorb(&finding).then_some(group)) {
+                Some(group) => group.places.push(finding.span),
+                None => groups.push(Self { places: vec![finding.span.clone()], finding }),
+            }
+        }
+        groups
+    }
+}
+
+/// Renders findings that say the same. The text ends with an empty line.
+pub(super) fn render(group: &Group, source: &Source, colours: Colours) -> String {
+    let Group { finding, places } = group;
     let (level, level_width) = match finding.severity {
         Severity::Problem | Severity::Flaw => (Level::ERROR, "error: ".len()),
         Severity::Warning => (Level::WARNING, "warning: ".len()),
@@ -21,13 +46,23 @@ pub(super) fn render(finding: &Finding, source: &Source, colours: Colours) -> St
     let title = level.primary_title(wrapped(&escaped(&finding.title()), level_width));
     let file = escaped(&source.file().display().to_string()).into_owned();
     if finding.is_of_file() && finding.severity == Severity::Note {
-        return renderer(colours).render(&[Group::with_title(title)]) + "\n\n";
+        return renderer(colours).render(&[snippets::Group::with_title(title)]) + "\n\n";
     }
+    let lines = || places.iter().map(|place| source.line(place.start));
     let (group, margin) = if finding.is_of_file() {
         (title.element(Origin::path(file)), 0)
     } else {
-        let line = source.line(finding.span.start);
-        (title.element(snippet(finding, source, line).path(file)), line.to_string().len())
+        let snippets = places.iter().take(SNIPPETS).map(|place| snippet(place, source).path(file.clone()));
+        let margin = lines().take(SNIPPETS).max().unwrap_or_default().to_string().len();
+        (title.elements(snippets), margin)
+    };
+    let more: Vec<String> = lines().skip(SNIPPETS).map(|line| line.to_string()).collect();
+    let group = match more.as_slice() {
+        [] => group,
+        more => {
+            let text = format!("the same on line {}", more.join(", "));
+            group.element(Level::NOTE.message(wrapped(&text, margin + " = note: ".len())))
+        }
     };
     let group = match finding.help() {
         Some(help) => {
@@ -47,8 +82,9 @@ fn renderer(colours: Colours) -> Renderer {
     renderer.term_width(wrap::columns().unwrap_or(UNLIMITED))
 }
 
-/// The line of a finding, with the wrong part underlined.
-fn snippet(finding: &Finding, source: &Source, line: usize) -> Snippet<'static, Annotation<'static>> {
+/// The line of a place, with the wrong part underlined.
+fn snippet(place: &Range<usize>, source: &Source) -> Snippet<'static, Annotation<'static>> {
+    let line = source.line(place.start);
     let (start, text) = source.line_text(line);
     let clamp = |offset: usize| {
         let mut at = offset.saturating_sub(start).min(text.len());
@@ -57,7 +93,7 @@ fn snippet(finding: &Finding, source: &Source, line: usize) -> Snippet<'static, 
         }
         at
     };
-    let (from, to) = (clamp(finding.span.start), clamp(finding.span.end));
+    let (from, to) = (clamp(place.start), clamp(place.end));
     // The finding is about the section, so its whole header is underlined.
     let header = from == to && text.trim_start().starts_with('[');
     let (from, to) = if header { (0, text.trim_end().len()) } else { (from, to) };
@@ -105,6 +141,9 @@ fn escaped_but_tabs(text: &str) -> String {
     text.split('\t').map(escaped).collect::<Vec<_>>().join("\t")
 }
 
+/// Places of which the line is shown. Others have its number.
+const SNIPPETS: usize = 4;
+
 /// A width in columns that no line reaches, for output that does not go to a terminal.
 const UNLIMITED: usize = 1 << 16;
 
@@ -118,7 +157,51 @@ mod tests {
     fn rendered(text: &str, span: std::ops::Range<usize>) -> String {
         let source = Source::new(Path::new("n.toml"), text);
         source.add(Severity::Problem, span, "x.y", Message::with_help("is wrong", "put it right"));
-        render(&source.findings()[0], &source, Colours::Off)
+        all_rendered(&source)
+    }
+
+    fn all_rendered(source: &Source) -> String {
+        let groups = Group::all(source.findings());
+        groups.iter().map(|group| render(group, source, Colours::Off)).collect()
+    }
+
+    #[test]
+    fn what_is_wrong_in_several_places_is_said_once() {
+        let text = "aa = 1\n".repeat(6);
+        let source = Source::new(Path::new("n.toml"), &text);
+        for line in [3, 1, 0, 2, 4, 5] {
+            let span = 7 * line..7 * line + 2;
+            source.add(Severity::Warning, span.clone(), "x.aa", Message::with_help("is bad", "mend it"));
+            source.add(Severity::Warning, span, "x.aa", Message::with_help("is bad", "mend it"));
+        }
+        source.add(Severity::Warning, 0..2, "x.aa", "is worse");
+        let shown = all_rendered(&source);
+        assert_eq!(shown.matches("is bad").count(), 1, "{shown}");
+        assert_eq!(shown.matches("mend it").count(), 1, "{shown}");
+        assert_eq!(shown.matches("is worse").count(), 1, "{shown}");
+        for place in ["n.toml:1:1", "n.toml:2:1", "n.toml:3:1", "n.toml:4:1", "the same on line 5, 6\n"] {
+            assert!(shown.contains(place), "no {place} in {shown}");
+        }
+    }
+
+    #[test]
+    fn findings_about_several_names_are_one() {
+        let source = Source::new(Path::new("n.toml"), "a = 1\nb = 2\n");
+        for (span, name) in
+            [(0..1, "one.example"), (0..1, "two.example"), (6..7, "two.example"), (6..7, "b.example")]
+        {
+            source.add(
+                Severity::Warning,
+                span,
+                "x",
+                Message::of_name("not good: ", name, " cannot be served"),
+            );
+        }
+        let shown = all_rendered(&source);
+        let title = "warning: x: not good: one.example, two.example, b.example cannot be served\n";
+        assert!(shown.starts_with(title) && shown.matches("warning").count() == 1, "{shown}");
+        let findings = source.findings();
+        assert_eq!(findings.len(), 2, "a log line has the names of one place: {findings:?}");
     }
 
     #[test]

@@ -66,11 +66,11 @@ pub(crate) fn check(section: &Section<'_>, identity: &Identity, name: &Domain) {
 /// findings.
 pub(crate) fn check_inherited(section: &Section<'_>, identity: &Identity, name: &Domain) {
     if identity.chain.first().is_some_and(|leaf| !certificate::covers(leaf, name)) {
-        let text = format!("the certificate of its domain is not for {name}");
+        let message = Message::of_name("the certificate of its domain is not for ", name.as_str(), "");
         if name.is_wildcard() {
-            section.warning("certificate", Message::with_help(text, WILDCARD));
+            section.warning("certificate", message.and_help(WILDCARD));
         } else {
-            section.flaw("certificate", Message::with_help(text, REFUSED));
+            section.flaw("certificate", message.and_help(REFUSED));
         }
     }
 }

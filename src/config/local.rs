@@ -27,7 +27,8 @@ pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalD
             match &identity {
                 Some(identity) => identity::check(&section, identity, &name),
                 None if !section.has("certificate") && !section.has("key") => {
-                    section.warning("certificate", without_certificate(name.as_str(), policy));
+                    section
+                        .warning("certificate", without_certificate("no certificate and key", &name, policy));
                 }
                 None => {}
             }
@@ -182,18 +183,19 @@ fn inherited<'a>(
     let parents = domains.iter().filter(|domain| domain.name == *name || name.is_below(&domain.name));
     let nearest = parents.max_by_key(|domain| domain.name.as_str().len());
     if nearest.is_none() {
-        let subject = format!("{name} is not below a [[domain]] and");
-        section.warning("certificate", without_certificate(&subject, policy));
+        let reason = "no certificate and key, and not below a [[domain]]";
+        section.warning("certificate", without_certificate(reason, name, policy));
     }
     nearest?.identity.as_ref()
 }
 
-fn without_certificate(subject: &str, policy: &Policy) -> String {
+fn without_certificate(reason: &str, name: &Domain, policy: &Policy) -> Message {
     let consequence = match policy.tls {
-        Tls::Required => "; because of tls = \"required\" in [s2s], no server can connect to it",
+        Tls::Required => ", and no server can connect, because of tls = \"required\" in [s2s]",
         Tls::Optional | Tls::Disabled => "",
     };
-    format!("{subject} has no certificate and key: it cannot offer TLS to other servers{consequence}")
+    let after = format!(" cannot offer TLS to other servers{consequence}");
+    Message::of_name(format!("{reason}: "), name.as_str(), after)
 }
 
 fn refuse_duplicate(section: &Section<'_>, key: &str, name: &Domain, lines: &mut Vec<(Domain, usize)>) {

@@ -40,6 +40,7 @@ fn backoff(section: &Section<'_>) -> (Duration, Duration) {
             );
             default
         }
+        Some(_) if section.has_problem("backoff") => default,
         Some(_) => {
             section.problem(
                 "backoff",

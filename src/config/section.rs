@@ -14,7 +14,7 @@ use toml::{
 pub(super) use self::unknown_key::REPEATABLE;
 use self::{
     unknown_key::{is_other_word, unknown_key},
-    wrong_kind::{kind, string_for},
+    wrong_kind::{Expected, kind},
 };
 use super::{
     finding::{Message, Severity},
@@ -91,11 +91,11 @@ impl<'a> Section<'a> {
     pub(crate) fn read<T>(
         &self,
         key: &'static str,
-        mut parse: impl FnMut(&str) -> Result<T, String>,
+        parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
         let value = self.value(key)?;
         let Some(text) = value.get_ref().as_str() else {
-            self.wrong_kind(key, value, &string_for(value.get_ref(), |text| parse(text).is_ok()));
+            self.wrong_kind(key, value, &Expected::string(self.name, key));
             return None;
         };
         self.remember(key, text, value.span());
@@ -122,7 +122,7 @@ impl<'a> Section<'a> {
     ) -> Option<Vec<T>> {
         let value = self.value(key)?;
         let DeValue::Array(items) = value.get_ref() else {
-            self.wrong_kind(key, value, "a list of quoted strings, for example [\"…\", \"…\"]");
+            self.wrong_kind(key, value, &Expected::list(self.name, key));
             return None;
         };
         let mut list = Vec::with_capacity(items.len());
@@ -132,9 +132,7 @@ impl<'a> Section<'a> {
             match text.map(&parse) {
                 Some(Ok(read)) => list.push(read),
                 Some(Err(error)) => self.add(Severity::Problem, item.span(), key, error),
-                None => {
-                    self.wrong_kind(key, item, &string_for(item.get_ref(), |text| parse(text).is_ok()));
-                }
+                None => self.wrong_kind(key, item, &Expected::string(self.name, key)),
             }
         }
         Some(list)
@@ -161,7 +159,7 @@ impl<'a> Section<'a> {
         let value = self.value(key)?;
         let flag = value.get_ref().as_bool();
         if flag.is_none() {
-            self.wrong_kind(key, value, "true or false without quotes");
+            self.wrong_kind(key, value, &format!("true or false without quotes, for example {key} = true"));
         }
         flag
     }
@@ -188,8 +186,8 @@ impl<'a> Section<'a> {
     /// Whether the section has an unknown key that means `key` in the configuration of another program. It is reported as
     /// unknown, with `key` as the hint; that `key` is missing would be the same problem again.
     pub(crate) fn has_other_word_for(&self, key: &str) -> bool {
-        let mut keys = self.table.into_iter().flat_map(DeTable::keys);
-        keys.any(|other| is_other_word(self.name, other.get_ref(), key))
+        let mut entries = self.table.into_iter().flat_map(DeTable::iter);
+        entries.any(|(other, value)| is_other_word(self.name, other.get_ref(), value.get_ref(), key))
     }
 
     /// Whether there is a problem with `key` already.
@@ -225,12 +223,12 @@ impl<'a> Section<'a> {
     /// Adds a problem for each key that was neither read nor refused, with the nearest known key.
     pub(crate) fn finish(self) {
         let (known, refused) = (self.known.borrow(), self.refused.borrow());
-        for key in self.table.into_iter().flat_map(DeTable::keys) {
+        for (key, value) in self.table.into_iter().flat_map(DeTable::iter) {
             let (at, key) = (key.span(), key.get_ref().as_ref());
             if known.contains(&key) || refused.contains(&key) {
                 continue;
             }
-            let message = unknown_key(self.name, key, &known);
+            let message = unknown_key(self.name, key, value.get_ref(), &known);
             self.add(Severity::Problem, at, key, message);
         }
     }

@@ -105,10 +105,17 @@ impl Source {
         values.iter().filter(|value| keys.contains(&value.key.as_str())).cloned().collect()
     }
 
-    /// The findings so far, in the order of the file.
+    /// The findings so far: errors, warnings, then notes, each kind in the order of the file. Those that say the same of
+    /// several names in one place are one.
     pub(crate) fn findings(&self) -> Vec<Finding> {
-        let mut findings = self.findings.borrow().clone();
-        findings.sort_by_key(|finding| finding.line);
+        let mut findings: Vec<Finding> = Vec::new();
+        for finding in self.findings.borrow().iter() {
+            let mut there = findings.iter_mut().filter(|known| known.span == finding.span);
+            if !there.any(|known| known.absorb(finding)) {
+                findings.push(finding.clone());
+            }
+        }
+        findings.sort_by_key(Finding::order);
         findings
     }
 }

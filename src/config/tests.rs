@@ -5,6 +5,7 @@ mod acks;
 mod component_sockets;
 mod hints;
 mod journal;
+mod kinds;
 mod names;
 mod served;
 
@@ -316,9 +317,10 @@ fn a_value_of_the_wrong_type_is_reported_with_the_expected_type() {
     assert_finds(
         "[listen]\ns2s = \"0.0.0.0:5269\"\ncomponent = [5347]\n[s2s]\nstrict_certificates = \"yes\"\nmax_connections_per_address = 0",
         &[
-            "n.toml:2: listen.s2s: expected a list of quoted strings, for example [\"…\", \"…\"], got a string",
-            "n.toml:3: listen.component: expected a quoted string, got a number",
-            "n.toml:5: s2s.strict_certificates: expected true or false without quotes, got a string",
+            "n.toml:2: listen.s2s: expected a list of quoted strings, for example [\"0.0.0.0:5269\", \"[::]:5269\"], got a string",
+            "n.toml:3: listen.component: expected a quoted string, for example \"127.0.0.1:5347\", got a number",
+            "n.toml:5: s2s.strict_certificates: expected true or false without quotes, for example strict_certificates = true, \
+             got a string",
             "n.toml:6: s2s.max_connections_per_address: 0 is out of range: expected 1 or more",
         ],
     );

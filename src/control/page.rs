@@ -82,6 +82,11 @@ impl Page {
         }
     }
 
+    /// The time of the answer.
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
     /// A time of day with its age: `12:03:04 (34 s ago)`.
     pub(crate) fn time_with_age(&self, time: Time) -> String {
         self.clock.time_with_age(time)

@@ -1,15 +1,18 @@
-//! Tables of links, queues and components.
+//! Tables of links and queues. `tables/components.rs` has that of components.
+
+mod components;
 
 use std::collections::HashSet;
 
 use status::{
     amount::Amount,
     report::{
-        Acknowledgement, Acks, ComponentReport, Direction, LinkReport, LinkState, QueueReport, QueueState,
-        Time, TlsReport, Verdict,
+        Acknowledgement, Acks, Direction, LinkReport, LinkState, QueueReport, QueueState, Time, TlsReport,
+        Verdict,
     },
 };
 
+pub(crate) use self::components::components;
 use super::page::{Cut, Page};
 use crate::text::{
     size::Size,
@@ -29,9 +32,9 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport], cut: Cut) {
         Column::new("address").rank(8),
         Column::new("auth").rank(9),
         Column::new("encryption").rank(11),
-        Column::new("certificate").rank(7),
-        Column::new("in").rank(2),
-        Column::new("out").rank(2),
+        Column::new("certificate").or("cert").rank(7),
+        Column::new("received").rank(2),
+        Column::new("sent").rank(2),
         Column::new("waiting").rank(4),
         Column::new("acks").rank(12),
         Column::new("open").rank(10),
@@ -42,7 +45,7 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport], cut: Cut) {
         table.row([
             pairs(link),
             opened_by(link.direction).into(),
-            state(link.state).into(),
+            state(page, link),
             since(page, link.since),
             link.address.as_ref().map_or_else(none, |address| address.to_string().into()),
             link.mechanism.map_or_else(none, |mechanism| mechanism.as_str().into()),
@@ -109,73 +112,9 @@ pub(crate) fn queues(page: &mut Page, queues: &[QueueReport], cut: Cut) {
     page.table(table, cut);
 }
 
-/// Adds a table of components.
-pub(crate) fn components(page: &mut Page, components: &[ComponentReport], cut: Cut) {
-    if components.is_empty() {
-        return page.line("no component is configured: add a [[component]] section to the configuration");
-    }
-    let mut table = Table::new([
-        Column::new("component").middle(24),
-        Column::new("state").rank(1),
-        Column::new("since").rank(5),
-        Column::new("address").rank(7),
-        Column::new("in").rank(3),
-        Column::new("out").rank(3),
-        Column::new("waiting").rank(2),
-        Column::new("refused").rank(4),
-        Column::new("wrong secret").rank(6).kept(),
-        Column::new("last end").rank(8).words(TEXT),
-    ]);
-    for component in components {
-        let link = component.link.as_ref();
-        table.row([
-            component.name.as_str().into(),
-            if component.connected { "connected" } else { "not connected" }.into(),
-            since(page, component.since),
-            link.map_or_else(none, component_address),
-            link.map_or_else(none, |link| stanzas_and_bytes(link.received)),
-            link.map_or_else(none, |link| stanzas_and_bytes(link.sent)),
-            waiting(component),
-            component.refused.stanzas.to_string().into(),
-            match (component.rejected.count, &component.rejected.address) {
-                (0, _) => none(),
-                (count, Some(address)) => {
-                    Cell::with_short(format!("{count}x, last from {address}"), format!("{count}x"))
-                }
-                (count, None) => format!("{count}x").into(),
-            },
-            component.last_end.as_ref().map_or_else(none, |ending| ending.reason.as_str().into()),
-        ]);
-    }
-    page.table(table, cut);
-}
-
-/// The address of a component, and its encryption if it has one.
-fn component_address(link: &LinkReport) -> Cell {
-    match (&link.address, &link.tls) {
-        (Some(address), Some(tls)) => {
-            Cell::with_short(format!("{address}, {}", tls.protocol), address.to_string())
-        }
-        (address, _) => address.as_ref().map_or_else(none, |address| address.to_string().into()),
-    }
-}
-
 /// The encryption of a link whose peer needs a certificate. A component proves its name by a secret.
 fn verified(link: &LinkReport) -> Option<&TlsReport> {
     link.tls.as_ref().filter(|_| link.direction != Direction::Component)
-}
-
-/// What waits for a component, in its queue and on its connection: `12/3.4 KiB (7 on the disk)`.
-fn waiting(component: &ComponentReport) -> Cell {
-    let on_link = component.link.as_ref().map_or_else(Amount::default, |link| link.waiting);
-    let waiting = component.waiting.plus(on_link);
-    match component.on_disk.stanzas {
-        0 => stanzas_and_bytes(waiting),
-        on_disk => Cell::with_short(
-            format!("{}/{} ({on_disk} on the disk)", waiting.stanzas, Size(waiting.bytes)),
-            waiting.stanzas.to_string(),
-        ),
-    }
 }
 
 /// The pairs of a link, all of them or the first: `a.example > b.example +2`.
@@ -250,12 +189,15 @@ fn opened_by(direction: Direction) -> &'static str {
     }
 }
 
-fn state(state: LinkState) -> &'static str {
-    match state {
-        LinkState::Connecting => "connecting",
-        LinkState::Negotiating => "negotiating",
-        LinkState::Authenticated => "authenticated",
-        LinkState::Closing => "closing",
+/// The state of a link: `authenticated`, and for a component that does not answer a ping since when.
+fn state(page: &Page, link: &LinkReport) -> Cell {
+    let state = link.state.as_str();
+    match &link.ping_unanswered {
+        Some(ping) if link.state == LinkState::Authenticated => {
+            let ping = format!("ping unanswered for {}", page.age(ping.since));
+            Cell::with_short(format!("{state}, {ping}"), ping)
+        }
+        _ => state.into(),
     }
 }
 
@@ -300,7 +242,7 @@ mod tests {
 
     use status::{
         address::Address,
-        report::{Authentication, Ending, FailureReport, Latency, Pair, Rejections, Seconds, Side},
+        report::{Authentication, FailureReport, Latency, Pair, Seconds, Side, UnansweredPing},
     };
 
     use crate::text::width::width;
@@ -334,6 +276,7 @@ mod tests {
             sent: Amount::default(),
             waiting: Amount::default(),
             acknowledgement: Acknowledgement::default(),
+            ping_unanswered: None,
             idle: Seconds::default(),
         }
     }
@@ -386,6 +329,17 @@ mod tests {
         let table = page.finish();
         assert!(table.contains("TLSv1.3") && table.contains("  unix:/run/component.sock  "), "{table}");
         assert!(!table.contains("missing") && !table.contains("presented"), "{table}");
+    }
+
+    #[test]
+    fn a_component_that_does_not_answer_a_ping_shows_since_when() {
+        let since = Time(now().0 - Duration::from_secs(40));
+        let ping_unanswered = Some(UnansweredPing { since, closes: true });
+        let mut page = Page::new(now(), None);
+        let hanging = LinkReport { direction: Direction::Component, ping_unanswered, ..link() };
+        links(&mut page, &[hanging], Cut::LeftOut);
+        let table = page.finish();
+        assert!(table.contains("  authenticated, ping unanswered for 40 s  "), "{table}");
     }
 
     #[test]
@@ -445,27 +399,11 @@ mod tests {
             open: Amount { stanzas: 3, bytes: 300 },
             ..queue(12_345)
         };
-        let component = ComponentReport {
-            name: "biboumi.chat.example.org".to_owned(),
-            connected: false,
-            since: now(),
-            last_end: Some(Ending {
-                at: now(),
-                reason: "the component closed the stream without an error".to_owned(),
-            }),
-            names: vec!["biboumi.chat.example.org".to_owned()],
-            refused: amount,
-            waiting: amount,
-            kept: 0,
-            on_disk: Amount { stanzas: 7, bytes: 700 },
-            first_answered: None,
-            rejected: Rejections { count: 3, last: Some(now()), address: "192.0.2.7".parse().ok() },
-            link: None,
-        };
+        let component = components::tests::refused(now());
         let mut page = Page::new(now(), Some(columns));
         links(&mut page, &[link(), many], cut);
         queues(&mut page, &[waiting, queue(0)], cut);
-        components(&mut page, &[component], cut);
+        super::components(&mut page, &[component], cut);
         page.finish()
     }
 

@@ -6,6 +6,7 @@ mod names;
 mod page;
 mod periods;
 mod points;
+mod runs;
 mod series;
 mod tables;
 mod text;

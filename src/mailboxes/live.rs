@@ -16,16 +16,13 @@ use super::{
     stats::{ActorKind, Stats},
     table::{self, Bars, Period, Row, Style},
 };
-use crate::screen::{
-    self, AlternateScreen,
-    keyboard::{self, Key},
-};
+use crate::screen::{self, AlternateScreen, Terminal, keyboard::Key};
 
-/// Shows the mailboxes until the operator quits or the log ends. Returns the statistics until then.
+/// Shows the mailboxes until the operator quits or the log ends. Keys are read from `from`. Returns the statistics until then.
 ///
 /// # Errors
 /// The log cannot be read, or the terminal was closed.
-pub(super) fn show(log: &Log) -> Result<Stats, Error> {
+pub(super) fn show(log: &Log, from: Terminal) -> Result<Stats, Error> {
     let follower = match log {
         Log::File(file) => Some(Follower::open(file.clone())?),
         Log::Stdin => None,
@@ -41,8 +38,7 @@ pub(super) fn show(log: &Log) -> Result<Stats, Error> {
         false => Error::TerminalClosed,
     };
     let stop = screen::stop_signals().map_err(terminal)?;
-    let mut screen = AlternateScreen::enter().map_err(terminal)?;
-    let keys = keyboard::listen().map_err(terminal)?;
+    let (mut screen, keys) = AlternateScreen::enter(from).map_err(terminal)?;
     let mut stats = Stats::default();
     let ended = run(log, &mut stats, &Events { input, stop, keys }, &mut screen);
     drop(screen);

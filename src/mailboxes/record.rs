@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 use super::{
     entry::{Entry, Pairs, number, without_escapes, word},
     line::{MAILBOX, MAX_ACTOR, MailboxLine},
@@ -18,6 +20,18 @@ pub(super) enum Record {
     Account { time: Option<SystemTime>, account: Account },
     /// A link was opened or closed.
     Link { time: Option<SystemTime>, link: Link },
+    /// The node was started or stopped.
+    Node { time: Option<SystemTime>, event: NodeEvent },
+}
+
+/// A start or a stop of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum NodeEvent {
+    /// It accepts connections.
+    Started,
+    /// It has closed its connections and ends.
+    Stopped,
 }
 
 /// Figures of the account of all domains, in stanzas.
@@ -62,6 +76,7 @@ impl Record {
         match entry.target {
             MAILBOX => Self::mailbox(entry.time, entry.event.strip_prefix("mailbox ")?),
             "account" => Self::account(&entry),
+            "node" => Self::node(&entry),
             "outgoing" => Self::link(&entry, "authenticated", "closed", Direction::Outgoing),
             "incoming" => Self::link(&entry, "authenticated", "closed", Direction::Incoming),
             "component" => Self::link(&entry, "connected", "disconnected", Direction::Component),
@@ -77,7 +92,10 @@ impl Record {
     pub(super) fn time(&self) -> Option<SystemTime> {
         match self {
             Self::Mailbox(line) => line.time,
-            Self::Idle { time, .. } | Self::Account { time, .. } | Self::Link { time, .. } => *time,
+            Self::Idle { time, .. }
+            | Self::Account { time, .. }
+            | Self::Link { time, .. }
+            | Self::Node { time, .. } => *time,
         }
     }
 
@@ -105,6 +123,16 @@ impl Record {
             }
         }
         Some(Self::Account { time: entry.time, account })
+    }
+
+    fn node(entry: &Entry<'_>) -> Option<Self> {
+        let event = match entry.event.split_once([' ', ',']).map_or(entry.event, |(word, _)| word).trim_end()
+        {
+            "ready" => NodeEvent::Started,
+            "stopped" => NodeEvent::Stopped,
+            _ => return None,
+        };
+        Some(Self::Node { time: entry.time, event })
     }
 
     fn link(entry: &Entry<'_>, opens: &str, closes: &str, direction: Direction) -> Option<Self> {
@@ -229,6 +257,32 @@ mod tests {
         let expected = Account { taken: 9, written: 4, answered: 3, dropped: 0, waiting: 2, difference: 0 };
         assert_eq!(account, expected);
         assert_eq!(Record::parse(line.replace("domain=*", "domain=b.example").as_bytes()), None);
+    }
+
+    #[test]
+    fn the_node_is_started_and_stopped() {
+        let event =
+            |event: &str| match Record::parse(format!("2026-11-22T16:48:25Z INFO  {event}").as_bytes()) {
+                Some(Record::Node { event, time: Some(_) }) => Some(event),
+                None => None,
+                other => panic!("{other:?}"),
+            };
+        for (line, expected) in [
+            (
+                "nuncio::node ready s2s=127.0.0.1:5269 domains=a.example components=-",
+                Some(NodeEvent::Started),
+            ),
+            ("nuncio::node stopping signal=SIGTERM", None),
+            ("nuncio::node stopped", Some(NodeEvent::Stopped)),
+            (
+                "nuncio::node stopped immediately, without closing the links signal=SIGTERM",
+                Some(NodeEvent::Stopped),
+            ),
+            ("nuncio::node reloaded file=nuncio.toml", None),
+            ("nuncio::router refused reason=\" nuncio::node stopped\"", None),
+        ] {
+            assert_eq!(event(line), expected, "{line}");
+        }
     }
 
     #[test]

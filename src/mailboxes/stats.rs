@@ -79,7 +79,7 @@ impl Stats {
         match record {
             Record::Mailbox(line) => self.add(line),
             Record::Idle { kinds, .. } => kinds.iter().for_each(|kind| self.set_idle(kind)),
-            Record::Account { .. } | Record::Link { .. } => return,
+            Record::Account { .. } | Record::Link { .. } | Record::Node { .. } => return,
         }
         self.latest = time.or(self.latest);
         if let Some(time) = time {

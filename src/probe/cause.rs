@@ -113,7 +113,7 @@ mod tests {
         let domain = |name| xmpp::Domain::new(name).unwrap();
         let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
         for cause in OURS {
-            let advice = cause.advice(&pair);
+            let advice = cause.advice(&pair, None);
             assert!(advice.ends_with('.') && !advice.contains(". ") && !advice.contains('{'), "{advice}");
             assert!(!cause.rule.is_empty());
         }

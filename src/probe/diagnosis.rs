@@ -296,9 +296,12 @@ mod tests {
             let observed = if first { &nothing } else { &header };
             let context = Context { observed, policy: &policy, has_certificate: true };
             let (_, cause) = of(&failure, &context);
-            let report = failure.report(&pair);
-            if report.side != cause.side || report.cause != cause.id || report.remedy != cause.remedy(&pair) {
-                differ.push(format!("{failure:?}: {} {:?}, but {report:?}", cause.id, cause.side));
+            for address in [None, Some("192.0.2.7:5269")] {
+                let report = failure.report(&pair, address);
+                let remedy = cause.remedy(&pair, address);
+                if report.side != cause.side || report.cause != cause.id || report.remedy != remedy {
+                    differ.push(format!("{failure:?}: {} {:?}, but {report:?}", cause.id, cause.side));
+                }
             }
         }
         assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));

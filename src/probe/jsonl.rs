@@ -2,16 +2,17 @@
 
 use serde_json::{Map, Value, json};
 use status::escape;
-use xmpp::{Domain, DomainPair};
+use xmpp::Domain;
 
 use super::{
     cause,
     step::{Finding, Step},
+    subject::Subject,
     verdict::Verdict,
 };
 
 /// The line of a step.
-pub(crate) fn step(pair: &DomainPair, step: &Step) -> String {
+pub(crate) fn step(subject: &Subject, step: &Step) -> String {
     let location = &step.location;
     let mut object = Map::new();
     let mut put = |key: &str, value: Value| {
@@ -32,15 +33,17 @@ pub(crate) fn step(pair: &DomainPair, step: &Step) -> String {
     }
     put("text", step.lines().join("\n").into());
     if let Some(finding) = &step.finding {
-        put("finding", self::finding(pair, finding));
+        put("finding", self::finding(subject, finding));
     }
     object.extend(step.facts.clone());
     line(&Value::Object(object))
 }
 
 /// The line of the verdict. `from` is the local domain, if the configuration is known.
-pub(crate) fn verdict(pair: &DomainPair, from: Option<&Domain>, verdict: &Verdict<'_>) -> String {
-    let all = |findings: &[&Finding]| findings.iter().map(|found| finding(pair, found)).collect::<Vec<_>>();
+pub(crate) fn verdict(subject: &Subject, from: Option<&Domain>, verdict: &Verdict<'_>) -> String {
+    let pair = &subject.pair;
+    let all =
+        |findings: &[&Finding]| findings.iter().map(|found| finding(subject, found)).collect::<Vec<_>>();
     let path = verdict.path;
     line(&json!({
         "step": "verdict",
@@ -66,13 +69,13 @@ fn part(own: bool) -> &'static str {
     if own { "own" } else { "remote" }
 }
 
-fn finding(pair: &DomainPair, finding: &Finding) -> Value {
+fn finding(subject: &Subject, finding: &Finding) -> Value {
     json!({
         "cause": finding.cause.id,
         "part": part(finding.own),
         "side": cause::side_id(finding.cause.side),
         "rule": finding.cause.rule,
         "happened": finding.text,
-        "advice": finding.cause.advice(pair),
+        "advice": subject.advice(finding),
     })
 }

@@ -3,12 +3,13 @@
 use std::{collections::HashSet, io};
 
 use status::report::Side;
-use xmpp::{DomainPair, certificate::Problem};
+use xmpp::certificate::Problem;
 
 use super::{
     cause, jsonl,
     progress::Progress,
     step::{Finding, Step},
+    subject::Subject,
     text::TextReport,
     verdict::{OnlyDialback, Path, Untested, Verdict},
 };
@@ -19,7 +20,7 @@ use crate::{
 
 /// The report of one probe.
 pub(crate) struct Report {
-    pair: DomainPair,
+    subject: Subject,
     format: Format,
     findings: Vec<Finding>,
     /// Causes and subjects of [`Report::add_once`].
@@ -40,16 +41,16 @@ enum Format {
 
 impl Report {
     /// Begins a report.
-    pub(crate) fn begin(pair: &DomainPair, json: bool) -> Self {
+    pub(crate) fn begin(subject: Subject, json: bool) -> Self {
         let format = match json {
             true => Format::Json,
             false => {
-                let text = TextReport::new(pair, Colours::of_stdout(), wrap::columns());
-                Format::Text(text, Progress::begin(pair))
+                let text = TextReport::new(&subject, Colours::of_stdout(), wrap::columns());
+                Format::Text(text, Progress::begin(&subject.pair))
             }
         };
         Self {
-            pair: pair.clone(),
+            subject,
             format,
             findings: Vec::new(),
             added: HashSet::new(),
@@ -74,7 +75,7 @@ impl Report {
                 let plain = repeated && step.is_only_finding();
                 text.add(if plain { step.without_finding() } else { step });
             }
-            Format::Json => self.print(&jsonl::step(&self.pair, &step)),
+            Format::Json => self.print(&jsonl::step(&self.subject, &step)),
         }
     }
 
@@ -130,7 +131,7 @@ impl Report {
                 progress.end();
                 text.text(&verdict)
             }
-            Format::Json => jsonl::verdict(&self.pair, Some(&self.pair.local), &verdict),
+            Format::Json => jsonl::verdict(&self.subject, Some(&self.subject.pair.local), &verdict),
         };
         self.print(&shown);
         self.write_error.map_or(Ok(()), Err)

@@ -10,6 +10,7 @@ use xmpp::DomainPair;
 use super::{
     cause,
     step::{Finding, Location, Step},
+    subject::Subject,
     verdict::{Path, Verdict},
 };
 use crate::text::{
@@ -20,7 +21,7 @@ use crate::text::{
 
 /// The steps of a report, until the verdict is known.
 pub(crate) struct TextReport {
-    pair: DomainPair,
+    subject: Subject,
     colours: Colours,
     /// Columns.
     width: usize,
@@ -29,9 +30,9 @@ pub(crate) struct TextReport {
 
 impl TextReport {
     /// A report without steps for a terminal of this width; `None`: it goes elsewhere.
-    pub(crate) fn new(pair: &DomainPair, colours: Colours, width: Option<usize>) -> Self {
+    pub(crate) fn new(subject: &Subject, colours: Colours, width: Option<usize>) -> Self {
         let width = width.map_or(WIDTH, |columns| columns.clamp(MIN_WIDTH, WIDTH));
-        Self { pair: pair.clone(), colours, width, steps: Vec::new() }
+        Self { subject: subject.clone(), colours, width, steps: Vec::new() }
     }
 
     /// Adds a step.
@@ -50,7 +51,7 @@ impl TextReport {
             if nth == 0 {
                 text += &self.heading("Not tested");
             }
-            text += &self.hanging("  - ", &printable(&untested.sentence(&self.pair)));
+            text += &self.hanging("  - ", &printable(&untested.sentence(&self.subject.pair)));
         }
         let mut before = None;
         for step in &self.steps {
@@ -63,7 +64,7 @@ impl TextReport {
 
     /// The result, in one sentence.
     fn result(&self, verdict: &Verdict<'_>) -> String {
-        let DomainPair { local, remote } = &self.pair;
+        let DomainPair { local, remote } = &self.subject.pair;
         let (word, colour, sentence) = match (verdict.path, verdict.unknown) {
             (Some(Path { at, mechanism, consequence, .. }), _) => (
                 "reachable",
@@ -93,8 +94,8 @@ impl TextReport {
         let mark = self.colours.paint(colour, &padded(word, MARK));
         let mut text = format!("\n{number}{mark}{}", text.trim_start());
         let cause = finding.cause;
-        let side = cause::side_in_words(cause.side, &self.pair);
-        let advice = cause.advice(&self.pair);
+        let side = cause::side_in_words(cause.side, &self.subject.pair);
+        let advice = self.subject.advice(finding);
         for (label, words) in [("cause", cause.id), ("rule", cause.rule), ("who", &side), ("to do", &advice)]
         {
             let before = format!("{:indent$}{label:<LABEL$}", "");
@@ -154,8 +155,8 @@ impl TextReport {
         let mut text = String::new();
         if changed(|before, now| before.own != now.own) {
             text += &self.heading(&match location.own {
-                false => format!("Connecting to {}", self.pair.remote),
-                true => format!("Our own side: {}", self.pair.local),
+                false => format!("Connecting to {}", self.subject.pair.remote),
+                true => format!("Our own side: {}", self.subject.pair.local),
             });
         }
         let other_target = changed(|before, now| {
@@ -239,7 +240,7 @@ mod tests {
     fn shown(colours: Colours, columns: Option<usize>, steps: Vec<Step>) -> String {
         let domain = |name| Domain::new(name).unwrap();
         let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
-        let mut report = TextReport::new(&pair, colours, columns);
+        let mut report = TextReport::new(&Subject::of(pair), colours, columns);
         let findings: Vec<Finding> = steps.iter().filter_map(|step| step.finding.clone()).collect();
         steps.into_iter().for_each(|step| report.add(step));
         let first = findings.first().into_iter().collect();

@@ -6,10 +6,13 @@
 use std::{
     fs::File,
     io::{self, ErrorKind, IsTerminal as _, Read},
+    os::fd::AsFd as _,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
     time::Duration,
 };
+
+use rustix::fs::{self, OFlags};
 
 /// An event of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,18 +31,31 @@ pub(crate) enum Key {
 }
 
 /// Starts a thread that reads the terminal. It must be in raw mode, in which a read of 0 bytes means its end.
-///
-/// # Errors
-/// The process has no terminal to read from.
-pub(crate) fn listen() -> io::Result<Receiver<Key>> {
-    // If standard input is the log, keys are read from the controlling terminal.
-    let terminal: Box<dyn Read + Send> = match io::stdin().is_terminal() {
-        true => Box::new(io::stdin()),
-        false => Box::new(File::open("/dev/tty")?),
-    };
+pub(super) fn listen(terminal: File) -> Receiver<Key> {
     let (sender, receiver) = sync_channel(CAPACITY);
     thread::spawn(move || read(terminal, &sender));
-    Ok(receiver)
+    receiver
+}
+
+/// The terminal to read keys from: standard input, unless it is the log or the like; else the controlling terminal; else,
+/// for a process that has none, the terminal of standard output.
+///
+/// # Errors
+/// None of them can be read.
+pub(super) fn terminal() -> io::Result<File> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return stdin.as_fd().try_clone_to_owned().map(File::from);
+    }
+    File::open("/dev/tty").or_else(|error| of_stdout().ok_or(error))
+}
+
+/// The terminal of standard output, if that is one and is open for reading too, as it is unless a shell redirected it.
+fn of_stdout() -> Option<File> {
+    let stdout = io::stdout();
+    let is_readable = fs::fcntl_getfl(&stdout).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR);
+    let owned = || stdout.as_fd().try_clone_to_owned().ok().map(File::from);
+    (stdout.is_terminal() && is_readable).then(owned)?
 }
 
 /// Reads until a key ends the view, or the terminal is closed.

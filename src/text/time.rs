@@ -18,6 +18,11 @@ impl Clock {
         Self { now, zone: TimeZone::system() }
     }
 
+    /// The time at which ages are shown.
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+
     /// The time of day and the age: `12:03:04 (34 s ago)`.
     pub(crate) fn time_with_age(&self, time: Time) -> String {
         format!("{} ({} ago)", self.time(time), self.age(time))

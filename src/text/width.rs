@@ -49,11 +49,18 @@ pub(crate) fn shortened(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{start}…{end}"))
 }
 
-/// A text of at most `columns`: the end of a longer one is replaced by `…`.
+/// A text of at most `columns`: the end of a longer one is replaced by `…`, behind a whole word if that leaves most of the
+/// text.
 pub(crate) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     match columns.checked_sub(1) {
         _ if width(text) <= columns => Cow::Borrowed(text),
-        Some(room) => Cow::Owned(format!("{}…", beginning(text, room))),
+        Some(room) => {
+            let start = beginning(text, room);
+            let ends_in_word = !text[start.len()..].starts_with(' ');
+            let words = start.rfind(' ').map(|end| start[..end].trim_end()).filter(|_| ends_in_word);
+            let kept = words.filter(|words| 2 * width(words) >= room).unwrap_or(start);
+            Cow::Owned(format!("{kept}…"))
+        }
         None => Cow::Borrowed(""),
     }
 }
@@ -145,6 +152,10 @@ mod tests {
         assert_eq!(
             [cut("no answer from", 10), cut("例え例え", 4), cut("short", 5)],
             ["no answer…", "例…", "short"]
+        );
+        assert_eq!(
+            [cut("reset by peer (os error 104)", 20), cut("a longest-word-of-all", 10), cut("two words", 9)],
+            ["reset by peer (os…", "a longest…", "two words"]
         );
         for columns in 0..20 {
             for text in texts {

@@ -19,10 +19,7 @@ use super::{
     view::{self, Choice, Message},
 };
 use crate::{
-    screen::{
-        self, AlternateScreen, Style,
-        keyboard::{self, Key},
-    },
+    screen::{self, AlternateScreen, Style, Terminal, keyboard::Key},
     text::time::Clock,
 };
 
@@ -35,8 +32,7 @@ pub(super) fn show(arguments: &Arguments) -> Result<String, String> {
     let first = Reading::take(&socket, arguments.limit)?;
     let terminal = |error: io::Error| format!("cannot use the terminal: {error}");
     let stop = screen::stop_signals().map_err(terminal)?;
-    let mut screen = AlternateScreen::enter().map_err(terminal)?;
-    let keys = keyboard::listen().map_err(terminal)?;
+    let (mut screen, keys) = Terminal::find().and_then(AlternateScreen::enter).map_err(terminal)?;
     let (wake, woken) = sync_channel(1);
     let (sender, readings) = sync_channel(1);
     let (every, limit) = (arguments.every, arguments.limit);

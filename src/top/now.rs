@@ -10,8 +10,8 @@ use serde::Serialize;
 use status::{
     amount::Amount,
     report::{
-        ComponentReport, Deepest, Direction, LinkReport, LinkState, MailboxReport, Pair, QueueReport,
-        Seconds, Time,
+        ComponentReport, ComponentState, Deepest, Direction, LinkReport, LinkState, MailboxReport, Pair,
+        QueueReport, Seconds, SinceEvent, Time, UnansweredPing,
     },
 };
 
@@ -65,7 +65,11 @@ pub(super) struct MailboxNow {
 pub(super) struct ComponentNow {
     pub(super) name: String,
     pub(super) connected: bool,
+    pub(super) state: ComponentState,
     pub(super) since: Time,
+    pub(super) since_event: SinceEvent,
+    /// The ping that it has not answered.
+    pub(super) ping_unanswered: Option<UnansweredPing>,
     /// From the component.
     pub(super) received: Option<Rate>,
     /// To the component.
@@ -74,8 +78,14 @@ pub(super) struct ComponentNow {
     pub(super) refused: Amount,
     /// Connections with a wrong secret.
     pub(super) rejected: u64,
+    /// Connections that were refused because another one serves the name.
+    pub(super) conflicts: u64,
+    /// Stanzas that its rules do not permit.
+    pub(super) denied: u64,
     /// The reason for which its last connection ended.
     pub(super) last_end: Option<String>,
+    /// When that was.
+    pub(super) last_end_at: Option<Time>,
 }
 
 /// A link.
@@ -262,13 +272,19 @@ fn components(before: Option<&Reading>, reading: &Reading) -> Vec<ComponentNow> 
         ComponentNow {
             name: component.name.clone(),
             connected: component.connected,
+            state: component.state,
             since: component.since,
+            since_event: component.since_event,
+            ping_unanswered: component.ping_unanswered,
             received,
             sent,
             waiting: component.waiting.plus(on_link),
             refused: component.refused,
             rejected: component.rejected.count,
+            conflicts: component.conflicts.count,
+            denied: component.denied.count(),
             last_end: component.last_end.as_ref().map(|ending| ending.reason.clone()),
+            last_end_at: component.last_end.as_ref().map(|ending| ending.at),
         }
     });
     components.collect()

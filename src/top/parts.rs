@@ -1,7 +1,7 @@
 //! The parts of the view as tables: mailboxes, components, links, what waits, attempts that fail.
 
 use mailbox::monitor::short;
-use status::report::{Direction, QueueReport};
+use status::report::{ComponentState, Direction, QueueReport};
 
 use super::now::{ComponentNow, LinkNow, MailboxNow, Now, Rate};
 use crate::{
@@ -98,29 +98,40 @@ fn components(now: &Now) -> (Table, Vec<Style>) {
         Column::new("COMPONENT").middle(20),
         Column::new("STATE").rank(1),
         Column::new("FOR").rank(3),
-        Column::new("IN").right().rank(2),
-        Column::new("OUT").right().rank(2),
+        Column::new("RECEIVED").or("RECV").right().rank(2),
+        Column::new("SENT").right().rank(2),
         Column::new("WAITING").right().rank(2),
         Column::new("REFUSED").right().rank(4),
         Column::new("WRONG SECRET").or("WRONG").right().rank(5),
+        Column::new("CONFLICT").right().rank(5),
+        Column::new("DENIED").right().rank(5),
         Column::new("LAST END").rank(6).beginning(24),
     ]);
     for component in &now.components {
-        let ComponentNow { name, connected, since, received, sent, waiting, refused, rejected, last_end } =
-            component;
+        let state = component.state.in_words(component.ping_unanswered.as_ref(), now.time);
         table.row([
-            name.as_str().into(),
-            if *connected { "connected" } else { "not connected" }.into(),
-            clock.age(*since).to_string().into(),
-            received.map_or_else(none, traffic),
-            sent.map_or_else(none, traffic),
-            waiting.stanzas.to_string().into(),
-            refused.stanzas.to_string().into(),
-            if *rejected > 0 { format!("{rejected}x").into() } else { none() },
-            last_end.as_deref().map_or_else(none, Cell::from),
+            component.name.as_str().into(),
+            Cell::with_short(state, component.state.in_short()),
+            clock.age(component.since).to_string().into(),
+            component.received.map_or_else(none, traffic),
+            component.sent.map_or_else(none, traffic),
+            component.waiting.stanzas.to_string().into(),
+            component.refused.stanzas.to_string().into(),
+            times(component.rejected),
+            times(component.conflicts),
+            times(component.denied),
+            component
+                .last_end
+                .as_deref()
+                .zip(component.last_end_at)
+                .map_or_else(none, |(reason, at)| format!("{} ago: {reason}", clock.age(at)).into()),
         ]);
     }
-    let style = |component: &ComponentNow| if component.connected { Style::Plain } else { Style::Alarm };
+    let style = |component: &ComponentNow| match component.state {
+        ComponentState::NeverConnected | ComponentState::NotConnected => Style::Alarm,
+        ComponentState::PingUnanswered => Style::Warning,
+        ComponentState::Connected => Style::Plain,
+    };
     (table.one_line_each(), now.components.iter().map(style).collect())
 }
 
@@ -131,8 +142,8 @@ fn links(links: &[LinkNow]) -> (Table, Vec<Style>) {
         Column::new("LINK").middle(LINK),
         Column::new("BY").rank(3),
         Column::new("STATE").rank(5),
-        Column::new("IN").right().rank(1),
-        Column::new("OUT").right().rank(1),
+        Column::new("RECEIVED").or("RECV").right().rank(1),
+        Column::new("SENT").right().rank(1),
         Column::new("WAITING").right().rank(2),
         Column::new("IDLE").right().rank(4),
         Column::new("STANZAS").right().rank(6),
@@ -157,6 +168,11 @@ fn links(links: &[LinkNow]) -> (Table, Vec<Style>) {
         ]);
     }
     (table.one_line_each(), vec![Style::Plain; links.len()])
+}
+
+/// A number of refusals: `3x`.
+fn times(number: u64) -> Cell {
+    if number > 0 { format!("{number}x").into() } else { none() }
 }
 
 fn waiting(queues: &[QueueReport]) -> (Table, Vec<Style>) {

@@ -30,7 +30,7 @@ pub use bounce::MAX_ECHO;
 pub use denial::Denial;
 pub use error::{Condition, Error, ErrorType};
 pub use intake::Intake;
-pub use refusal::{Reason, Refused};
+pub use refusal::{Denied, Reason, Refused};
 
 /// The kind of a stanza (RFC 6120 section 8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

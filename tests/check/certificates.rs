@@ -43,6 +43,12 @@ error: domain.certificate: expired on {old}
    |
    = help: other servers will refuse it: replace it, then reload the node
 
+error: domain.key: does not belong to the certificate: their public keys differ
+  --> n.toml:24:1
+   |
+24 | key = "old.key"
+   | ^^^
+
 warning: domain.certificate: expires on {soon}
   --> n.toml:15:1
    |
@@ -58,12 +64,6 @@ warning: domain.key: every user of this machine can read open.key
    |       ^^^^^^^^^^
    |
    = help: run `chmod o-rwx open.key`
-
-error: domain.key: does not belong to the certificate: their public keys differ
-  --> n.toml:24:1
-   |
-24 | key = "old.key"
-   | ^^^
 "#,
             old = date("old"),
             soon = date("soon"),

@@ -39,7 +39,7 @@ fn top_prints_what_the_node_does_once() {
         assert!(text.lines().any(|line| line.starts_with(start)), "no {start:?} in\n{text}");
     }
     assert!(text.contains("refused the connection"), "{text}");
-    assert!(text.contains("away.nuncio.example    not connected"), "{text}");
+    assert!(text.contains("away.nuncio.example    never connected"), "{text}");
 }
 
 #[test]

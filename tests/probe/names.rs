@@ -166,6 +166,12 @@ fn an_address_of_the_configuration_is_gone_to_without_asking() {
     let probed = bench.probes();
     probed.fails("tcp", "connection-refused", "remote");
     assert!(probed.steps("dns").is_empty(), "{probed}");
+    let advice = probed.steps("tcp")[0]["finding"]["advice"].as_str().unwrap().to_owned();
+    let expected = "Nothing listens at 127.0.0.1:1, the `address` in the [[remote]] for peer.example: correct it, or ask \
+                    the operator of peer.example to start the server there.";
+    assert_eq!(advice, expected);
+    // Our own side is looked up in the DNS all the same.
+    assert!(probed.to_string().contains("_xmpp-server._tcp.nuncio.example"), "{probed}");
 }
 
 #[test]

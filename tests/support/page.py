@@ -3,6 +3,9 @@
     page.py read PAGE PICTURES TIME ACTOR ROW DEPTH P99 DEEPEST
         In both themes and two widths: hovers over the row of ACTOR at TIME and expects these values, zooms, and writes a
         picture of each view into the directory PICTURES.
+    page.py restarts PAGE PICTURES ACTOR RAN DOWN FIRST STOPPED STARTED KILLED
+        In both themes and two widths: expects marks with words at the times FIRST (a start), STOPPED, STARTED and KILLED (the start after
+        it), lines at the time RAN and none at the time DOWN, and a table of the starts and stops.
     page.py opens PAGE
         Opens it once, and prints how long that took.
     page.py harmless PAGE
@@ -175,6 +178,81 @@ def without_script(browser, page, actor):
     browser.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
+# Records the words that the charts draw, and draws again.
+RECORD = """(() => {
+    window.words = [];
+    const drawn = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+        const figure = this.canvas.closest("figure");
+        window.words.push([figure ? figure.dataset.panel : this.canvas.className, text]);
+        return drawn.call(this, text, ...place);
+    };
+    redraw();
+})()"""
+
+# Whether a panel has a pixel of about a colour at a time: lines have soft edges.
+HAS_LINE = """(() => {
+    const [panel, time, colour] = %s;
+    const chart = charts.find(({ canvas }) => canvas.closest(`figure[data-panel="${panel}"]`));
+    const x = Math.round(chart.x(Date.parse(time)));
+    const { data } = chart.canvas.getContext("2d").getImageData(x, 0, 1, chart.canvas.height);
+    const wanted = [1, 3, 5].map((at) => parseInt(colours[colour].slice(at, at + 2), 16));
+    for (let at = 0; at < data.length; at += 4) {
+        const far = wanted.reduce((sum, value, part) => sum + Math.abs(value - data[at + part]), 0);
+        if (far < 140) return true;
+    }
+    return false;
+})()"""
+
+
+def restarts(browser, page, pictures, actor, ran, down, first, stopped, started, killed):
+    marks = ["%s node started" % first[11:19], "%s node stopped" % stopped[11:19], "%s node started" % started[11:19], "%s node started" % killed[11:19]]
+    for theme in THEMES:
+        for width in WIDTHS:
+            name = "%s-%s-%d" % (os.path.basename(page)[:-5], theme, width)
+            browser.looks(width, 900, theme)
+            browser.open(page)
+            browser.drawn()
+            browser.click(*place(browser, actor, ran))
+            browser.mouse("mouseMoved", 5, 5)
+            browser.run(RECORD)
+            browser.drawn()
+            words = browser.run("window.words")
+            for place_of_words in ("runs", "depth", "wait", "streams", "waiting"):
+                found = [text for own, text in words if own == place_of_words and " node " in text]
+                equal(found, marks, "%s: the marks in %s" % (name, place_of_words))
+            for panel, colour in (("wait", "orange"), ("depth", "purple"), ("streams", "blue")):
+                for time, expected in ((ran, True), (down, False)):
+                    found = browser.run(HAS_LINE % json.dumps([panel, time, colour]))
+                    equal(found, expected, "%s: a line in %s at %s" % (name, panel, time))
+            browser.mouse("mouseMoved", *place(browser, actor, down))
+            browser.drawn()
+            value = 'output.value[data-kind="%s"]' % actor
+            equal(text(browser, value), "not running", "%s: the figure of the row" % name)
+            equal(text(browser, '[data-panel="rate"] [data-value="rate"]'), "-", "%s: the rate" % name)
+            at = "charts.find((chart) => chart.kind && chart.kind.actor === %s).x(Date.parse(%s))"
+            left, top, _, height = box(browser, row(actor))
+            browser.mouse("mouseMoved", left + browser.run(at % (json.dumps(actor), json.dumps(started))), top + height / 2)
+            browser.drawn()
+            true(text(browser, "#span").endswith(", " + marks[2]), "%s: %s" % (name, text(browser, "#span")))
+            browser.mouse("mouseMoved", 5, 5)
+            browser.run("scrollTo(0, 0)")
+            browser.drawn()
+            browser.picture(os.path.join(pictures, name + ".png"), whole=True)
+            # This test reads pixels often, and the browser advises against that.
+            complaints = [said for said in browser.complaints() if "willReadFrequently" not in said]
+            equal(complaints, [], "%s: complaints of the browser" % name)
+    browser.call("Accessibility.enable")
+    nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
+    named = {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if "role" in node}
+    true(any(role == "table" and name.startswith("Starts and stops") for role, name in named), "no table of the starts")
+    for time in (first, stopped, started, killed):
+        true(("rowheader", time.replace("T", " ")[:19]) in named, "no row of %s" % time)
+    for cell in ("node started", "node stopped", "the time of its last line: no line says that it stopped"):
+        true(any(role in ("cell", "gridcell") and name == cell for role, name in named), "no cell %s" % cell)
+    print("restarts in 4 views")
+
+
 def opens(browser, page):
     browser.looks(1400, 900, "light")
     browser.open(page)
@@ -205,7 +283,7 @@ def main():
     task, page, *arguments = sys.argv[1:]
     browser = Browser()
     try:
-        {"read": read, "opens": opens, "harmless": harmless}[task](browser, "file://" + page, *arguments)
+        {"read": read, "restarts": restarts, "opens": opens, "harmless": harmless}[task](browser, "file://" + page, *arguments)
     finally:
         browser.close()
 

@@ -23,13 +23,23 @@ impl Terminal {
     }
 
     /// The same in a terminal of another size.
-    pub(crate) fn sized((columns, rows): (u16, u16), shell: &str, directory: &Path, arguments: &str) -> Self {
+    pub(crate) fn sized(size: (u16, u16), shell: &str, directory: &Path, arguments: &str) -> Self {
+        Self::start(size, shell, directory, &format!("{BINARY} {arguments}"))
+    }
+
+    /// The same with the terminal as standard output only: it is not the controlling terminal of the program, and standard
+    /// input is empty.
+    pub(crate) fn of_output(directory: &Path, arguments: &str) -> Self {
+        Self::start((100, 30), "", directory, &format!("setsid {BINARY} {arguments} </dev/null"))
+    }
+
+    fn start((columns, rows): (u16, u16), shell: &str, directory: &Path, program: &str) -> Self {
         let pid = directory.join("pid");
         let _ = fs::remove_file(&pid);
         // The settings of the terminal must be the same before and after.
         let command = format!(
             "{shell}\nstty cols {columns} rows {rows}; before=$(stty -g); \
-             sh -c 'echo $$ >{pid}; exec {BINARY} {arguments}'; \
+             sh -c 'echo $$ >{pid}; exec {program}'; \
              status=$?; test \"$before\" = \"$(stty -g)\" && echo same as before; exit $status",
             pid = pid.display(),
         );

@@ -71,8 +71,8 @@ fn a_tls_handshake_that_stalls_or_fails_costs_only_itself() {
         // The header of a record with a ClientHello that does not follow.
         half.send("\u{16}\u{3}\u{1}\u{1}\u{0}\u{1}\u{0}\u{0}\u{5c}").await;
         let mut plain = node.wire_from(network, from, 5348).await;
-        plain.send("<stream:stream xmlns='jabber:component:accept' to='inbox.nuncio.example'>").await;
-        // It gets a TLS alert at most, and no XML.
+        plain.send("no TLS, and no XML either").await;
+        // It gets a TLS alert at most.
         let heard = plain.hear(DAY).await.unwrap_or_default();
         assert!(!heard.contains(&b'<'), "{heard:?}");
         eventually_logs(&["WARN", "nuncio::component", "TLS handshake failed"]).await;
@@ -86,6 +86,41 @@ fn a_tls_handshake_that_stalls_or_fails_costs_only_itself() {
             assert!(took <= Duration::from_secs(20), "{took:?}");
         }
         assert_eq!(component.closes().await.len(), 0);
+    });
+}
+
+#[test]
+fn a_component_at_the_wrong_kind_of_port_is_told_so_and_so_is_the_operator() {
+    paused(async |network| {
+        let node = Node::start(network, with_tls()).await;
+        let from = network.address();
+        let header = "<stream:stream xmlns='jabber:component:accept' to='inbox.nuncio.example'>";
+        let client_hello = "\u{16}\u{3}\u{1}\u{1}\u{0}\u{1}\u{0}\u{0}\u{5c}";
+        for (port, begins, told) in [
+            (5348, header, "clear text on a port of component_tls"),
+            (5347, client_hello, "TLS on a port without component_tls"),
+        ] {
+            let mut wire = node.wire_from(network, from, port).await;
+            wire.send(begins).await;
+            let mut heard = String::new();
+            while let Ok(more) = wire.hear(DAY).await {
+                heard.push_str(&String::from_utf8(more).unwrap());
+            }
+            assert!(heard.contains("<stream:error>") && heard.contains(told), "{heard}");
+            eventually_logs(&["WARN", "nuncio::component", told, &format!("address={from}:")]).await;
+        }
+        let mut wire = node.wire_from(network, from, 5348).await;
+        wire.secure_as_client(None, INBOX).await.unwrap();
+        assert!(Component::shake_hands(wire, INBOX, SECRET).await.is_ok());
+        let scrape = node.scrape().await;
+        for figure in [
+            "nuncio_tls_handshakes_failed_total{direction=\"component\",reason=\"clear-text\"} 1",
+            "nuncio_tls_handshakes_failed_total{direction=\"component\",reason=\"port-without-tls\"} 1",
+            "nuncio_tls_handshakes_total{direction=\"component\",version=\"TLSv1.3\"} 1",
+            "nuncio_tls_ciphers_total{direction=\"component\",cipher=\"TLS_AES_",
+        ] {
+            assert!(scrape.contains(figure), "no {figure} in {scrape}");
+        }
     });
 }
 

@@ -10,6 +10,7 @@
 mod absence;
 mod component_rules;
 mod component_sockets;
+mod component_states;
 mod dialback;
 mod federation;
 mod fixture;

@@ -8,7 +8,7 @@ use super::{Attempt, Goal, Limits, Lost, OpenSession, Owner, Session, VerifyKey,
 use crate::{
     dial::{dial_limit::DialLimit, error::AttemptError, remote_policy::RemotePolicies, resolver::Resolver},
     observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
-    settings::{Dials, Repeat},
+    settings::{Dials, HostPort, Repeat},
 };
 use mailbox::Mailbox;
 use net::{dns::MOST_TARGETS, network::Network, tls::Tls};
@@ -42,6 +42,11 @@ pub struct Dialer {
 pub trait Dial: Send {
     /// Whether the policy allows federation with a remote domain.
     fn permits(&self, remote: &Domain) -> bool;
+
+    /// The address of a remote domain in the configuration; `None`: the DNS has it.
+    fn address(&self, _remote: &Domain) -> Option<HostPort> {
+        None
+    }
 
     /// Whether a domain is a local one.
     fn serves(&self, local: &Domain) -> bool;
@@ -150,6 +155,10 @@ impl Dialer {
 impl Dial for Dialer {
     fn permits(&self, remote: &Domain) -> bool {
         self.policies.rules().permits(remote)
+    }
+
+    fn address(&self, remote: &Domain) -> Option<HostPort> {
+        self.policies.remote(remote).address.clone()
     }
 
     fn serves(&self, local: &Domain) -> bool {

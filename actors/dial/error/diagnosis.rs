@@ -38,15 +38,16 @@ pub struct Observations {
 }
 
 impl AttemptError {
-    /// The error as a report for the operator: reason, side that has to act, advice.
-    pub fn report(&self, pair: &DomainPair) -> FailureReport {
+    /// The error as a report for the operator: reason, side that has to act, advice. `address` is that of the remote domain
+    /// in the configuration, if it has one.
+    pub fn report(&self, pair: &DomainPair, address: Option<&str>) -> FailureReport {
         let cause = self.cause(&Observations::default());
         FailureReport {
             reason: bounded(self.sentence(&pair.remote)),
             definitive: self.is_definitive(),
             cause: cause.id.to_owned(),
             side: cause.side,
-            remedy: bounded(cause.remedy(pair)),
+            remedy: bounded(cause.remedy(pair, address)),
         }
     }
 
@@ -273,7 +274,7 @@ mod tests {
 
     fn of_cause(cause: Cause) -> FailureReport {
         let failure = initiating::Failure { remote: pair().remote, cause };
-        AttemptError::Stream { at: at(Stage::Features), failure }.report(&pair())
+        AttemptError::Stream { at: at(Stage::Features), failure }.report(&pair(), None)
     }
 
     #[test]
@@ -296,8 +297,18 @@ mod tests {
     }
 
     #[test]
+    fn the_remedy_for_a_configured_address_names_the_address() {
+        let address = ([192, 0, 2, 7], 5269).into();
+        let refused = AttemptError::Connect(vec![(address, happy_eyeballs::ConnectError::Refused)]);
+        let remedy = |address| refused.report(&pair(), address).remedy;
+        assert!(remedy(None).contains("in the DNS"), "{}", remedy(None));
+        let fixed = remedy(Some("192.0.2.7:5269"));
+        assert!(fixed.contains("`address` (192.0.2.7:5269)") && !fixed.contains("DNS"), "{fixed}");
+    }
+
+    #[test]
     fn our_side_decides_about_a_denied_domain() {
-        let report = AttemptError::Denied.report(&pair());
+        let report = AttemptError::Denied.report(&pair(), None);
         assert_eq!(report.side, Side::Local);
         assert!(report.remedy.contains("s2s.deny"), "{}", report.remedy);
     }
@@ -329,7 +340,7 @@ mod tests {
     fn a_key_that_gets_no_answer_means_that_the_remote_cannot_reach_us() {
         let timed_out = |stage| {
             let after = Duration::from_secs(30);
-            AttemptError::TimedOut { at: at(stage), after }.report(&pair())
+            AttemptError::TimedOut { at: at(stage), after }.report(&pair(), None)
         };
         assert_eq!(timed_out(Stage::DialbackResult).side, Side::Local);
         assert_eq!(timed_out(Stage::Features).side, Side::Remote);
@@ -338,7 +349,7 @@ mod tests {
     #[test]
     fn the_firewall_of_either_side_may_drop_a_connection_without_an_answer() {
         let address = ([192, 0, 2, 7], 5269).into();
-        let connect = |failure| AttemptError::Connect(vec![(address, failure)]).report(&pair()).side;
+        let connect = |failure| AttemptError::Connect(vec![(address, failure)]).report(&pair(), None).side;
         assert_eq!(connect(happy_eyeballs::ConnectError::Silent(Duration::from_secs(10))), Side::Either);
         assert_eq!(connect(happy_eyeballs::ConnectError::Refused), Side::Remote);
     }
@@ -367,7 +378,7 @@ mod tests {
                 error: tls::Error::Setup("no memory".into()),
             },
         ] {
-            let report = error.report(&pair());
+            let report = error.report(&pair(), None);
             assert_eq!((report.cause.as_str(), report.side), ("internal-error", Side::Local));
         }
     }

@@ -37,7 +37,7 @@ impl fmt::Display for AttemptError {
             Self::TlsForbidden => {
                 f.write_str("it offers direct TLS only, which s2s.tls = \"disabled\" forbids")
             }
-            Self::Loop(address) => write!(f, "its DNS records point to this server ({address})"),
+            Self::Loop(address) => write!(f, "its address leads back to this server ({address})"),
             Self::Connect(failures) => {
                 for (nth, (address, failure)) in failures.iter().enumerate() {
                     let separator = if nth == 0 { "" } else { "; " };

@@ -63,6 +63,24 @@ impl Error {
         }
     }
 
+    /// The kind of the error in metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Identity { .. } | Self::NoIdentity => "no-certificate",
+            Self::Setup(_) => "setup",
+            Self::Closed => "closed",
+            Self::Broken(_) => "broken",
+            Self::TooLong => "too-long",
+            Self::NotTls => "not-tls",
+            Self::NoCommonVersion => "no-common-version",
+            Self::NoCommonCipher => "no-common-cipher",
+            Self::OtherProtocol => "other-protocol",
+            Self::Alert(_) if self.blames_our_certificate() => "our-certificate",
+            Self::Alert(_) => "alert",
+            Self::Failed(_) => "failed",
+        }
+    }
+
     /// Returns whether the peer refused our certificate.
     pub fn blames_our_certificate(&self) -> bool {
         matches!(self, Self::Alert(alert) if ABOUT_OUR_CERTIFICATE.contains(alert))

@@ -92,12 +92,14 @@ impl Sources {
             Some(shown) => (shown.queues, shown.total, shown.permitted),
             None => (Vec::new(), 0, true),
         };
-        if permitted && links.is_empty() && queues.is_empty() && memory.is_none() && round.is_complete() {
-            let related = self.related(&remote, &mut round).await;
+        let (account, above) = known.map_or((None, None), |known| (known.account, known.above));
+        let above = above.map(|above| above.to_string());
+        let is_unheard = links.is_empty() && queues.is_empty() && memory.is_none() && round.is_complete();
+        let related = self.related(&remote, &mut round).await;
+        if permitted && is_unheard && above.is_none() {
             return Err(self.unknown(&remote, &related));
         }
-        let related = self.related(&remote, &mut round).await;
-        let account = known.and_then(|known| known.account).unwrap_or_default();
+        let account = account.unwrap_or_default();
         let (events, settled, events_lost) = match memory {
             Some(memory) => (memory.events, memory.account, memory.lost),
             None => (Vec::new(), Account::default(), 0),
@@ -109,9 +111,13 @@ impl Sources {
             links: &links,
             queues: &queues,
             events: &events,
+            above: above.as_deref(),
             now: Time::now(),
         };
-        let sentence = sentence::state(&facts);
+        let sentence = match &above {
+            Some(above) if is_unheard => sentence::unserved(&domain, above, permitted),
+            _ => sentence::state(&facts),
+        };
         let account = account.plus(settled);
         let found = Explanation {
             domain,
@@ -124,6 +130,7 @@ impl Sources {
             events,
             events_lost,
             related,
+            above,
         };
         Ok(self.document(round, found))
     }
@@ -241,7 +248,7 @@ impl Sources {
         shown
     }
 
-    fn known(&self, domain: &Domain) -> oneshot::Receiver<router::DomainStatus> {
+    pub(super) fn known(&self, domain: &Domain) -> oneshot::Receiver<router::DomainStatus> {
         let (answer, known) = oneshot::channel();
         let _ = self.router.signal_quietly(router::ShowDomain { domain: domain.clone(), answer });
         known

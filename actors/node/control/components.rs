@@ -29,7 +29,11 @@ impl Sources {
         let mut round = Round::begin();
         let components = self.configured(of.as_ref(), &mut round).await?;
         if let (Some(name), true) = (&of, components.is_empty()) {
-            return Err(Refusal::new(format!("{name} is not a configured component of this node")));
+            let known = round.wait("router", self.known(name)).await;
+            let above = known.and_then(|known| known.above);
+            let place = above.map(|above| format!(": {}", sentence::below(name.as_str(), above.as_str())));
+            let place = place.unwrap_or_default();
+            return Err(Refusal::new(format!("{name} is not a configured component of this node{place}")));
         }
         Ok(self.document(round, Components { components }))
     }
@@ -44,6 +48,7 @@ impl Sources {
         let links: Vec<LinkReport> = component.and_then(|component| component.link).into_iter().collect();
         let found = Explanation {
             related: Vec::new(),
+            above: None,
             domain: name.to_string(),
             sentence,
             links_total: links.len(),

@@ -120,6 +120,7 @@ fn attempted(pair: &DomainPair, since: Time, step: Option<Progress>, waiting: Am
         sent: Amount::default(),
         waiting,
         acknowledgement: Acknowledgement::default(),
+        ping_unanswered: None,
         idle: Seconds(since.before(Time::now())),
     }
 }

@@ -3,6 +3,7 @@
 use std::time::UNIX_EPOCH;
 
 use super::{
+    components::components,
     exposition::{Exposition, Format, Kind},
     gather::Snapshot,
 };
@@ -203,7 +204,7 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
         mailboxes.iter().find(|figures| figures.actor == actor).map_or(0, |figures| figures.instances)
     };
     let admitted = counts.admitted as u64;
-    let connected = router.components.iter().filter(|(_, connected)| *connected).count();
+    let connected = router.components.iter().filter(|component| component.is_connected).count();
     let missing = router.components.len() - connected;
     let mut sessions =
         out.family("nuncio_sessions", Kind::Gauge, "Streams, and domain pairs that wait for a stream.");
@@ -223,19 +224,7 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
     for (direction, state, number) in states {
         sessions.figure(&[("direction", direction), ("state", state)], number);
     }
-    let mut up =
-        out.family("nuncio_component_up", Kind::Gauge, "1 while a configured component is connected.");
-    for (name, connected) in &router.components {
-        up.figure(&[("component", name.as_str())], u64::from(*connected));
-    }
-    let mut waiting = out.family(
-        "nuncio_absent_waiting",
-        Kind::Gauge,
-        "Stanzas that wait for a component that is not connected, or that reads slowly.",
-    );
-    for (name, stanzas) in &snapshot.mailroom.waiting {
-        waiting.figure(&[("component", name.as_str())], *stanzas);
-    }
+    components(out, snapshot);
     out.family("nuncio_backoff_seconds", Kind::Gauge, "Longest time until the next attempt to a domain.")
         .figure(&[], promise.longest_pause.as_secs_f64());
     let mut phases = out.family(
@@ -254,6 +243,16 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
         out.family("nuncio_tls_handshakes", Kind::Counter, "TLS handshakes that succeeded, by version.");
     for ((direction, version), number) in &counts.secured {
         secured.figure(&[("direction", direction), ("version", version)], number);
+    }
+    let mut ciphers =
+        out.family("nuncio_tls_ciphers", Kind::Counter, "TLS handshakes that succeeded, by cipher.");
+    for ((direction, cipher), number) in &counts.ciphers {
+        ciphers.figure(&[("direction", direction), ("cipher", cipher)], number);
+    }
+    let mut failed =
+        out.family("nuncio_tls_handshakes_failed", Kind::Counter, "TLS handshakes that failed, by reason.");
+    for ((direction, reason), number) in &counts.tls_failed {
+        failed.figure(&[("direction", direction), ("reason", reason)], number);
     }
     let mut verdicts = out.family(
         "nuncio_certificate_verdicts",

@@ -135,13 +135,20 @@ impl Handler<Queued<TakeOver>> for Mailroom {
     type Result = ();
 
     fn handle(&mut self, take_over: Queued<TakeOver>, _: &mut Context<Self>) {
-        let TakeOver { name, component, is_told } = take_over.into_message();
+        let TakeOver { name, component, is_told, away } = take_over.into_message();
         if is_told {
             // Behind the message that opened it.
             let _ = component.signal(component::Pull);
         }
         // A name that is gone: the router expels the connection.
         if let Some(seat) = self.seats.get_mut(&name) {
+            if let Some(away) = away {
+                log::info!(
+                    target: component::LOG, name:% = name, away:% = seconds(away),
+                    waiting = seat.amount().stanzas;
+                    "component restored"
+                );
+            }
             seat.take_over(component, clock::now());
         }
     }

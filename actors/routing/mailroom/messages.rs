@@ -1,6 +1,6 @@
 //! The messages of the mailroom, and the outlets to which it reports.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 use xmpp::{Domain, Served, Stanza};
@@ -33,6 +33,8 @@ pub struct TakeOver {
     pub component: Mailbox<Component>,
     /// The router has sent to it itself before, and it does not know: have it ask.
     pub is_told: bool,
+    /// The component was missing or hung, and is back: the time for which no connection served the name.
+    pub away: Option<Duration>,
 }
 
 /// The router sends to the connection itself from now on: this is its last message until the next [`TakeOver`].

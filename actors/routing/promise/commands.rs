@@ -52,6 +52,7 @@ impl Promise {
                 _ => (QueueState::Turn, None),
             },
         };
+        let address = self.dial.address(&pair.remote).map(|address| address.to_string());
         report::QueueReport {
             local: pair.local.to_string(),
             remote: pair.remote.to_string(),
@@ -63,7 +64,7 @@ impl Promise {
             oldest: self.waiting.oldest(pair).map(Seconds::since),
             next_attempt,
             failures: self.schedule.failures(pair),
-            trouble: self.schedule.last_failure(pair).map(|failure| failure.report(pair)),
+            trouble: self.schedule.last_failure(pair).map(|failure| failure.report(pair, address.as_deref())),
         }
     }
 

@@ -18,6 +18,15 @@ impl Router {
     }
 }
 
+impl Router {
+    /// The nearest domain above this one that is served here.
+    fn above(&self, domain: &Domain) -> Option<Domain> {
+        let text = domain.as_str();
+        let above = text.match_indices('.').filter_map(|(dot, _)| Domain::new(&text[dot + 1..]).ok());
+        above.into_iter().find(|above| domain.is_below(above) && self.local.contains(above))
+    }
+}
+
 impl Handler<Queued<ShowSessions>> for Router {
     type Result = ();
 
@@ -46,8 +55,9 @@ impl Handler<Queued<ShowDomain>> for Router {
     fn handle(&mut self, show: Queued<ShowDomain>, _: &mut Context<Self>) {
         let ShowDomain { domain, answer } = show.into_message();
         let local = self.local.contains(&domain);
+        let above = if local { None } else { self.above(&domain) };
         let account = self.accounts.by_domain.get(&domain).map(|totals| Account::from(&**totals));
-        let _ = answer.send(DomainStatus { local, account });
+        let _ = answer.send(DomainStatus { local, above, account });
     }
 }
 

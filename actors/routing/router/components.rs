@@ -20,7 +20,7 @@ use crate::{
     streams::component::{self, BindDecided, Component},
 };
 use mailbox::{Mailbox, Queued};
-use status::report;
+use status::report::{self, EndCause};
 
 impl Router {
     /// Sets the local domains. Components that stay keep their connections, whatever names they gain and lose beside the
@@ -29,6 +29,7 @@ impl Router {
         &mut self,
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = Known>,
+        is_reload: bool,
     ) -> HashMap<Domain, Registration> {
         let mut before = std::mem::take(&mut self.components);
         self.local = domains.into_iter().map(|name| (name, Local::Node)).collect();
@@ -38,7 +39,7 @@ impl Router {
             }
             let registration = match before.remove(&name) {
                 Some(registration) => registration,
-                None => Registration::new(),
+                None => Registration::new(is_reload),
             };
             self.components.insert(name, registration.configured(names, conflict));
         }
@@ -55,7 +56,7 @@ impl Router {
         mailroom: mailroom::Adopt,
     ) {
         let before = std::mem::take(&mut self.local);
-        let gone = self.set_local(domains, components);
+        let gone = self.set_local(domains, components, true);
         let mut gained = HashMap::new();
         for component in gainers(&before, &self.local) {
             let totals = Arc::clone(self.accounts.totals(&component));
@@ -68,7 +69,7 @@ impl Router {
             let Some(registration) = self.components.get_mut(&name) else { continue };
             let Some(component) = registration.direct().cloned() else { continue };
             registration.set_way(&component, Way::ThroughMailroom);
-            let _ = self.mailroom.signal(mailroom::TakeOver { name, component, is_told: true });
+            let _ = self.mailroom.signal(mailroom::TakeOver { name, component, is_told: true, away: None });
         }
         for (name, registration) in gone {
             if let Some(component) = registration.component() {
@@ -106,11 +107,11 @@ impl Router {
         &mut self,
         name: &Domain,
         component: Mailbox<Component>,
+        cause: EndCause,
         reason: String,
         is_read: bool,
     ) {
-        if self.registration(name).is_some_and(|registration| registration.gone(&component, reason, is_read))
-        {
+        if self.registration(name).is_some_and(|known| known.gone(&component, cause, reason, is_read)) {
             self.expect_return(name, component);
         }
     }
@@ -121,7 +122,7 @@ impl Router {
     }
 
     /// The component that serves a name, with the name under which it is configured.
-    fn component_of(&mut self, name: &Domain) -> Option<(&Domain, &mut Registration)> {
+    pub(super) fn component_of(&mut self, name: &Domain) -> Option<(&Domain, &mut Registration)> {
         match self.local.get(name) {
             Some(Local::Component(component)) => Some((component, self.components.get_mut(component)?)),
             Some(Local::Node) | None => None,
@@ -133,12 +134,11 @@ impl Router {
         self.components.iter()
     }
 
-    /// Logs the components that have not connected some time after the start.
+    /// Logs the components that have not connected some time after the start, or after the reload that added them.
     pub(super) fn log_missing_components_later(&self, context: &mut Context<Self>) {
         context.run_later(GRACE, |router, _| {
-            let detail = format!("not connected {} s after the start of the node", GRACE.as_secs());
             for (name, registration) in &mut router.components {
-                registration.log_missing(name, &detail);
+                registration.log_never_connected(name, GRACE);
             }
         });
     }
@@ -159,10 +159,10 @@ impl Handler<Queued<component::BindRequested>> for Router {
     type Result = ();
 
     fn handle(&mut self, claimed: Queued<component::BindRequested>, _: &mut Context<Self>) {
-        let component::BindRequested { name, component } = claimed.into_message();
-        let decision = match self.registration(&name) {
-            Some(registration) => registration.bind(&component),
-            None => Decision::Refused { pinged: false },
+        let component::BindRequested { name, component, address } = claimed.into_message();
+        let (away, decision) = match self.registration(&name) {
+            Some(registration) => (registration.away(), registration.bind(&component, address)),
+            None => (None, Decision::Refused { pinged: false }),
         };
         let (accepted, asked) = match decision {
             Decision::Accepted => (true, false),
@@ -184,6 +184,7 @@ impl Handler<Queued<component::BindRequested>> for Router {
                 name,
                 component: component.clone(),
                 is_told: false,
+                away,
             });
         }
         // If the connection has ended, `component::Gone` follows.
@@ -199,8 +200,8 @@ impl Handler<Queued<component::Gone>> for Router {
     type Result = ();
 
     fn handle(&mut self, gone: Queued<component::Gone>, context: &mut Context<Self>) {
-        let component::Gone { name, component, reason, is_read } = gone.into_message();
-        self.component_gone(&name, component, reason, is_read);
+        let component::Gone { name, component, cause, reason, is_read } = gone.into_message();
+        self.component_gone(&name, component, cause, reason, is_read);
         self.log_missing_later(name, context);
     }
 }
@@ -209,9 +210,9 @@ impl Handler<Queued<component::ReadAll>> for Router {
     type Result = ();
 
     fn handle(&mut self, read_all: Queued<component::ReadAll>, _: &mut Context<Self>) {
-        let component::ReadAll { name, component, debt } = read_all.into_message();
+        let component::ReadAll { name, component, cause, reason, debt } = read_all.into_message();
         if let Some(registration) = self.registration(&name) {
-            registration.read_all(&component, debt);
+            registration.read_all(&component, cause, reason, debt);
         }
     }
 }
@@ -226,7 +227,7 @@ impl Handler<Queued<component::Congested>> for Router {
         if !registration.is_some_and(|known| known.set_way(&component, Way::ThroughMailroom)) {
             return;
         }
-        let take_over = mailroom::TakeOver { name, component: component.clone(), is_told: false };
+        let take_over = mailroom::TakeOver { name, component: component.clone(), is_told: false, away: None };
         // If the mailroom is gone, the process ends. If the connection is gone, it has reported its end.
         let _ = self.mailroom.signal(take_over);
         let _ = component.signal(component::Pull);
@@ -285,6 +286,17 @@ impl Handler<Queued<mailroom::Moved>> for Router {
             let totals = Arc::clone(self.accounts.totals(&domain));
             batch.entry.move_to(&totals);
             self.route(batch, Ingress::Remote);
+        }
+    }
+}
+
+impl Handler<Queued<component::Pinged>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, pinged: Queued<component::Pinged>, _: &mut Context<Self>) {
+        let component::Pinged { name, component, ping } = pinged.into_message();
+        if let Some(registration) = self.registration(&name) {
+            registration.pinged(&component, ping);
         }
     }
 }

@@ -1,15 +1,19 @@
 //! The figures of the router, for the metrics.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use actix::{Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::Domain;
 
-use super::{Router, sessions::Way};
+use super::{
+    Router,
+    registration::{History, Registration},
+    sessions::Way,
+};
 use crate::flow::account::Totals;
 use mailbox::Queued;
-use status::amount::Amount;
+use status::{amount::Amount, report::Time};
 
 /// Report the account, the sessions and the components.
 #[derive(Debug)]
@@ -29,8 +33,36 @@ pub struct Figures {
     pub busiest: Vec<(Domain, Amount)>,
     /// Sessions that get stanzas from the router. The promise counts the others.
     pub sessions: usize,
-    /// The configured components, and whether each is connected.
-    pub components: Vec<(Domain, bool)>,
+    /// The configured components, by name.
+    pub components: Vec<ComponentFigures>,
+}
+
+/// The figures of a configured component.
+#[derive(Debug)]
+pub struct ComponentFigures {
+    /// The name under which it is configured.
+    pub name: Domain,
+    /// Whether it is connected.
+    pub is_connected: bool,
+    /// When it connected, or when its last connection ended; before the first connection, when the node came to know it.
+    pub since: Time,
+    /// The time since the ping that it has not answered; zero: none.
+    pub ping_unanswered: Duration,
+    /// What was counted.
+    pub(crate) history: History,
+}
+
+impl ComponentFigures {
+    fn of((name, registration): (&Domain, &Registration)) -> Self {
+        let ping = registration.unanswered();
+        Self {
+            name: name.clone(),
+            is_connected: registration.is_connected(),
+            since: registration.since(),
+            ping_unanswered: ping.map(|ping| ping.since.before(Time::now())).unwrap_or_default(),
+            history: registration.history().clone(),
+        }
+    }
 }
 
 impl Handler<Queued<ShowFigures>> for Router {
@@ -46,10 +78,8 @@ impl Handler<Queued<ShowFigures>> for Router {
             waiting.truncate(busiest);
         }
         waiting.sort_by_key(by_stanzas);
-        let components = self.registrations();
-        let mut components: Vec<(Domain, bool)> =
-            components.map(|(name, registration)| (name.clone(), registration.is_connected())).collect();
-        components.sort();
+        let mut components: Vec<ComponentFigures> = self.registrations().map(ComponentFigures::of).collect();
+        components.sort_by(|a, b| a.name.cmp(&b.name));
         // The receiver may be gone.
         let _ = answer.send(Figures {
             account: Arc::clone(&self.accounts.all),

@@ -97,6 +97,8 @@ pub struct DismissComponent {
 pub struct DomainStatus {
     /// The domain is served here.
     pub local: bool,
+    /// It is not, and lies below this domain, which is.
+    pub above: Option<Domain>,
     /// The account of stanzas to the domain, kept while something waits for it; `None`: nothing waits.
     pub account: Option<report::Account>,
 }

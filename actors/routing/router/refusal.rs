@@ -22,6 +22,11 @@ impl Handler<Queued<Refuse>> for Router {
             entry.settle(Outcome::Answered, amounts.answered);
             entry.settle_rest(Outcome::Dropped);
         }
+        for (name, denials) in refused.into_denials() {
+            if let Some((_, registration)) = self.component_of(&name) {
+                registration.count_denied(denials);
+            }
+        }
         for mut batch in answers {
             batch.returning = true;
             self.route(batch, Ingress::Local);

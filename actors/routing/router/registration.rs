@@ -2,18 +2,22 @@
 //!
 //! Architecture Invariant: no actor. The router sends and receives the messages.
 
+mod history;
+
 use std::time::{Duration, Instant};
 
 use xmpp::Domain;
 
+pub(crate) use self::history::History;
 use crate::{
     settings::Conflict,
     streams::component::{self, Component},
 };
 use mailbox::Mailbox;
 use status::{
+    address::Host,
     amount::Amount,
-    report::{self, Time, bounded},
+    report::{self, ComponentState, Denials, EndCause, SinceEvent, Time, UnansweredPing},
 };
 
 /// A configured component.
@@ -26,21 +30,17 @@ pub(super) struct Registration {
     being_read: Option<Mailbox<Component>>,
     /// When what such a connection brought would have been read at `max_rate`.
     debt: Option<Instant>,
-    /// When it connected, or when its last connection ended; before the first connection, the start of the
-    /// node.
+    /// When it connected, or when its last connection ended; before the first connection, when the node came to know it.
     since: Time,
-    /// How its last connection ended.
-    last_end: Option<report::Ending>,
-    /// Stanzas that were answered because it was not connected.
-    refused: Amount,
-    /// Connections with a wrong secret.
-    rejected: report::Rejections,
+    history: History,
 }
 
 /// Whether a component is connected.
 enum State {
     /// No connection has served the name.
     NeverSeen {
+        /// A reload has added the component.
+        is_added: bool,
         /// The log says so.
         is_logged: bool,
     },
@@ -58,6 +58,8 @@ struct Connection {
     component: Mailbox<Component>,
     way: Way,
     ping: Ping,
+    /// The ping that the component has not answered.
+    unanswered: Option<UnansweredPing>,
 }
 
 /// Whether the component answers.
@@ -93,18 +95,16 @@ pub(super) enum Decision {
 }
 
 impl Registration {
-    /// A component that has not connected yet.
-    pub(super) fn new() -> Self {
+    /// A component that has not connected yet. A reload has added it, or the node starts.
+    pub(super) fn new(is_added: bool) -> Self {
         Self {
             names: Vec::new(),
-            state: State::NeverSeen { is_logged: false },
+            state: State::NeverSeen { is_added, is_logged: false },
             conflict: Conflict::default(),
             being_read: None,
             debt: None,
             since: Time::now(),
-            last_end: None,
-            refused: Amount::default(),
-            rejected: report::Rejections::default(),
+            history: History::default(),
         }
     }
 
@@ -159,9 +159,22 @@ impl Registration {
         self.since
     }
 
+    /// The time for which the component was away, if the log or its last end says that something was wrong.
+    pub(super) fn away(&self) -> Option<Duration> {
+        let is_noted = match &self.state {
+            State::NeverSeen { is_logged, .. } => *is_logged,
+            State::Absent { is_logged } => {
+                let hung = self.history.last_end.as_ref().is_some_and(|end| end.cause == EndCause::Hung);
+                *is_logged || hung
+            }
+            State::Connected(_) => false,
+        };
+        is_noted.then(|| self.since.before(Time::now()))
+    }
+
     /// Decides whether a connection that has shown the secret serves the name from now on. One that serves
     /// the name already is asked to answer a ping.
-    pub(super) fn bind(&mut self, component: &Mailbox<Component>) -> Decision {
+    pub(super) fn bind(&mut self, component: &Mailbox<Component>, address: Host) -> Decision {
         if self.being_read.is_some() {
             // What it sends would overtake what was sent before.
             return Decision::Refused { pinged: true };
@@ -170,23 +183,36 @@ impl Registration {
             (State::NeverSeen { .. } | State::Absent { .. }, _) => Decision::Accepted,
             (State::Connected(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
             (State::Connected(current), Conflict::Refuse) => {
-                return Decision::Refused { pinged: current.ping() };
+                let pinged = current.ping();
+                if !pinged {
+                    self.history.conflicts.count(address);
+                }
+                return Decision::Refused { pinged };
             }
         };
         if matches!(decision, Decision::Replaces(_)) {
             let reason = "replaced by another connection of the component".to_owned();
-            self.last_end = Some(report::Ending { at: Time::now(), reason });
+            self.history.ended(Time::now(), EndCause::Replaced, reason);
         }
         let (component, way) = (component.clone(), Way::ThroughMailroom);
-        self.state = State::Connected(Connection { component, way, ping: Ping::Unsent });
+        self.state = State::Connected(Connection { component, way, ping: Ping::Unsent, unanswered: None });
         self.since = Time::now();
+        self.history.accepted += 1;
         decision
+    }
+
+    /// Notes that a connection has pinged its component, and has read nothing since.
+    pub(super) fn pinged(&mut self, component: &Mailbox<Component>, ping: UnansweredPing) {
+        if let Some(connection) = self.current(component) {
+            connection.unanswered = Some(ping);
+        }
     }
 
     /// Notes that a connection has answered the ping.
     pub(super) fn answered(&mut self, component: &Mailbox<Component>) {
         if let Some(connection) = self.current(component) {
             connection.ping = Ping::Answered(clock::now());
+            connection.unanswered = None;
         }
     }
 
@@ -196,64 +222,128 @@ impl Registration {
     }
 
     /// Notes that a connection has brought everything that the component sent on it.
-    pub(super) fn read_all(&mut self, component: &Mailbox<Component>, debt: Option<Instant>) {
+    pub(super) fn read_all(
+        &mut self,
+        component: &Mailbox<Component>,
+        cause: EndCause,
+        reason: String,
+        debt: Option<Instant>,
+    ) {
         if self.being_read.take_if(|being_read| being_read.is(component)).is_some() {
             self.debt = debt;
+            self.history.ended(self.since, cause, reason);
         }
     }
 
     /// Notes the end of a connection, from which something `is_read` still. False: it does not serve the name, and nothing
     /// changes.
-    pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String, is_read: bool) -> bool {
+    pub(super) fn gone(
+        &mut self,
+        component: &Mailbox<Component>,
+        cause: EndCause,
+        reason: String,
+        is_read: bool,
+    ) -> bool {
         if self.current(component).is_none() {
             return false;
         }
         self.being_read = is_read.then(|| component.clone());
         (self.state, self.since) = (State::Absent { is_logged: false }, Time::now());
-        self.last_end = Some(report::Ending { at: self.since, reason: bounded(reason) });
+        if is_read {
+            // Its cause is not certain before everything is read.
+            self.history.ends_now(self.since, cause, reason);
+        } else {
+            self.history.ended(self.since, cause, reason);
+        }
         true
     }
 
     /// Counts a connection with a wrong secret.
-    pub(super) fn rejected(&mut self, address: status::address::Host) {
-        self.rejected.count += 1;
-        self.rejected.last = Some(Time::now());
-        self.rejected.address = Some(address);
+    pub(super) fn rejected(&mut self, address: Host) {
+        self.history.rejected.count(address);
+    }
+
+    /// Counts stanzas that its rules do not permit.
+    pub(super) fn count_denied(&mut self, denials: Denials) {
+        self.history.count_denied(denials);
     }
 
     /// Counts stanzas that were answered because the component is not connected. The first ones are logged.
     pub(super) fn count_refused(&mut self, name: &Domain, amount: Amount) {
-        self.refused = self.refused.plus(amount);
+        self.history.refused = self.history.refused.plus(amount);
         self.log_missing(name, "stanzas for it are answered with service-unavailable");
+    }
+
+    /// What was counted.
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The ping that the component has not answered.
+    pub(super) fn unanswered(&self) -> Option<UnansweredPing> {
+        self.connection().and_then(|connection| connection.unanswered)
+    }
+
+    /// Logs that it has not connected in this time since the node knows it. It may know it for a shorter time.
+    pub(super) fn log_never_connected(&mut self, name: &Domain, grace: Duration) {
+        let State::NeverSeen { is_added, .. } = self.state else { return };
+        // Timers and the calendar may differ a little.
+        if self.since.before(Time::now()) + Duration::from_secs(1) >= grace {
+            let begin = if is_added { "a reload added it" } else { "the start of the node" };
+            self.log_missing(name, &format!("not connected {} s after {begin}", grace.as_secs()));
+        }
     }
 
     /// Logs once for each absence that the component is not connected.
     pub(super) fn log_missing(&mut self, name: &Domain, detail: &str) {
-        let (State::NeverSeen { is_logged } | State::Absent { is_logged }) = &mut self.state else { return };
+        let (State::NeverSeen { is_logged, .. } | State::Absent { is_logged }) = &mut self.state else {
+            return;
+        };
         if std::mem::replace(is_logged, true) {
             return;
         }
-        let last_end = self.last_end.as_ref().map_or("it has not connected yet", |ending| &ending.reason);
+        let last_end = self.history.last_end.as_ref();
+        let last_end = last_end.map_or("it has not connected yet", |ending| &ending.reason);
         log::warn!(
             target: component::LOG, name:% = name, since:% = self.since, last_end = last_end,
-            wrong_secrets = Some(self.rejected.count).filter(|count| *count > 0);
+            wrong_secrets = Some(self.history.rejected.count).filter(|count| *count > 0);
             "component missing: {detail}"
         );
     }
 
     pub(super) fn report(&self, name: &Domain) -> report::ComponentReport {
+        let ping_unanswered = self.unanswered();
+        let (state, since_event) = match &self.state {
+            State::NeverSeen { is_added: false, .. } => {
+                (ComponentState::NeverConnected, SinceEvent::NodeStarted)
+            }
+            State::NeverSeen { is_added: true, .. } => {
+                (ComponentState::NeverConnected, SinceEvent::AddedByReload)
+            }
+            State::Absent { .. } => (ComponentState::NotConnected, SinceEvent::Disconnected),
+            State::Connected(_) if ping_unanswered.is_some() => {
+                (ComponentState::PingUnanswered, SinceEvent::Connected)
+            }
+            State::Connected(_) => (ComponentState::Connected, SinceEvent::Connected),
+        };
+        let History { last_end, refused, rejected, conflicts, denied, .. } = self.history.clone();
         report::ComponentReport {
             name: name.to_string(),
             names: self.names.iter().map(Domain::to_string).collect(),
             connected: self.is_connected(),
+            state,
             since: self.since,
-            last_end: self.last_end.clone(),
-            refused: self.refused,
+            since_event,
+            ping_unanswered,
+            last_end,
+            refused,
             waiting: Amount::default(),
             kept: 0,
             on_disk: Amount::default(),
             first_answered: None,
-            rejected: self.rejected.clone(),
+            rejected,
+            conflicts,
+            denied,
             link: None,
         }
     }

@@ -13,6 +13,7 @@ use xmpp::{
 use super::{
     acknowledgement::Acknowledgement,
     bounded,
+    ping::UnansweredPing,
     time::{Seconds, Time},
 };
 use crate::{address::Address, amount::Amount, display};
@@ -45,6 +46,9 @@ pub struct LinkReport {
     /// Whether stanzas are acknowledged. Its fields are on the same level as the others.
     #[serde(flatten)]
     pub acknowledgement: Acknowledgement,
+    /// The ping that the component has not answered; absent on links between servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ping_unanswered: Option<UnansweredPing>,
     /// The time since the last stanza.
     pub idle: Seconds,
 }

@@ -1,6 +1,10 @@
 //! The sentence about a remote domain: its links, the stanzas that wait for it, and the last failure.
 
-use super::{NOT_ALLOWED, count, waits_with_journal};
+use super::{
+    NOT_ALLOWED,
+    below::{below, position},
+    count, waits_with_journal,
+};
 use crate::{
     amount::Amount,
     event::{Event, EventKind},
@@ -22,6 +26,8 @@ pub struct Facts<'a> {
     pub queues: &'a [QueueReport],
     /// The events of the domain, the oldest first.
     pub events: &'a [Event],
+    /// The domain of the node above it, if no component serves it.
+    pub above: Option<&'a str>,
     /// The time of the answer.
     pub now: Time,
 }
@@ -33,10 +39,22 @@ pub fn state(facts: &Facts<'_>) -> String {
         sentence.push_str("; ");
         sentence.push_str(&refused);
     }
+    if let Some(above) = facts.above {
+        sentence.push_str("; ");
+        sentence.push_str(&facts.place(above));
+    }
     sentence
 }
 
 impl Facts<'_> {
+    /// Its place below a domain of the node. One that is linked is on another server, and needs no advice.
+    fn place(&self, above: &str) -> String {
+        match self.links.iter().any(|link| link.state == LinkState::Authenticated) {
+            true => position(above),
+            false => below(self.domain, above),
+        }
+    }
+
     fn state(&self) -> String {
         if !self.permitted {
             return NOT_ALLOWED.to_owned();

@@ -4,14 +4,74 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    address::Address,
+    address::{Address, Host},
     answer::Closed,
     event::{Event, EventKind},
     report::{
-        Acknowledgement, Acks, Authentication, ComponentReport, Direction, FailureReport, LinkReport,
-        LinkState, Pair, QueueReport, QueueState, Seconds, Side, Time, TlsReport, Verdict,
+        Acknowledgement, Acks, Authentication, ComponentReport, ComponentState, Denials, DeniedStanza,
+        Direction, EndCause, Ending, FailureReport, LinkReport, LinkState, Pair, QueueReport, QueueState,
+        Rejections, Seconds, Side, SinceEvent, Time, TlsReport, UnansweredPing, Verdict,
     },
 };
+
+#[test]
+fn a_ping_that_is_not_answered_says_what_follows() {
+    let now = Time::now();
+    let before = |seconds| Time(now.0 - Duration::from_secs(seconds));
+    let hanging = |closes| ComponentReport {
+        names: vec!["echo.example.org".to_owned()],
+        name: "echo.example.org".to_owned(),
+        connected: true,
+        state: ComponentState::PingUnanswered,
+        since: before(600),
+        since_event: SinceEvent::Connected,
+        ping_unanswered: Some(UnansweredPing { since: before(20), closes }),
+        last_end: None,
+        refused: Amount::default(),
+        waiting: Amount::default(),
+        kept: 0,
+        on_disk: Amount::default(),
+        first_answered: None,
+        rejected: Rejections::default(),
+        conflicts: Rejections::default(),
+        denied: Denials::default(),
+        link: None,
+    };
+    assert_eq!(
+        component(&hanging(true), now),
+        "echo.example.org: component connected for 10 min; a ping is unanswered for 20 s: its connection is closed if it \
+         stays silent"
+    );
+    assert!(component(&hanging(false), now).ends_with("on this connection, so the connection stays open"));
+}
+
+#[test]
+fn a_domain_below_one_of_the_node_comes_with_advice_unless_it_is_linked() {
+    let told = unserved("foo.own.example", "own.example", true);
+    let advice =
+        "; to serve it here, add \"foo.own.example\" or \"*.own.example\" to names of a [[component]]";
+    assert!(
+        told.starts_with(
+            "foo.own.example: it lies below own.example, which this node serves, and no component"
+        )
+    );
+    assert!(told.contains(advice), "{told}");
+    let links = [link(Direction::Outgoing, LinkState::Authenticated)];
+    for (links, is_advised) in [(&links[..], false), (&[], true)] {
+        let facts = Facts {
+            domain: "foo.own.example",
+            permitted: true,
+            links,
+            queues: &[],
+            events: &[],
+            above: Some("own.example"),
+            now: Time::now(),
+        };
+        let told = state(&facts);
+        assert!(told.contains("; it lies below own.example"), "{told}");
+        assert_eq!(told.contains(advice), is_advised, "{told}");
+    }
+}
 
 fn failure() -> FailureReport {
     FailureReport {
@@ -61,37 +121,57 @@ fn link(direction: Direction, state: LinkState) -> LinkReport {
         sent: Amount::default(),
         waiting: Amount::default(),
         acknowledgement: Acknowledgement::default(),
+        ping_unanswered: None,
         idle: Seconds::default(),
     }
 }
 
 fn sentence(links: &[LinkReport], queues: &[QueueReport], events: &[Event]) -> String {
     let now = Time::now();
-    state(&Facts { domain: "b.example", permitted: true, links, queues, events, now })
+    state(&Facts { domain: "b.example", permitted: true, links, queues, events, above: None, now })
 }
 
 #[test]
 fn an_absent_component_comes_with_what_waits_for_it() {
     let now = Time::now();
+    let before = |seconds| Time(now.0 - Duration::from_secs(seconds));
     let absent = ComponentReport {
         names: vec!["echo.example.org".to_owned()],
         name: "echo.example.org".to_owned(),
         connected: false,
-        since: Time(now.0 - Duration::from_secs(12)),
-        last_end: None,
+        state: ComponentState::NotConnected,
+        since: before(12),
+        since_event: SinceEvent::Disconnected,
+        ping_unanswered: None,
+        last_end: Some(Ending { at: before(12), cause: EndCause::Lost, reason: "it broke".to_owned() }),
         refused: Amount::default(),
         waiting: Amount { stanzas: 31, bytes: 3100 },
         kept: 0,
         on_disk: Amount::default(),
         first_answered: Some(Seconds(Duration::from_secs(288))),
-        rejected: crate::report::Rejections::default(),
+        rejected: Rejections::default(),
+        conflicts: Rejections::default(),
+        denied: Denials::default(),
         link: None,
     };
     assert_eq!(
         component(&absent, now),
         "echo.example.org: component not connected for 12 s; 31 stanzas wait, the first is answered with an error in 4 min; \
-         it has not connected since the start of the node"
+         its last connection ended 12 s ago: it broke"
     );
+    let never = ComponentReport {
+        state: ComponentState::NeverConnected,
+        since_event: SinceEvent::NodeStarted,
+        last_end: None,
+        waiting: Amount::default(),
+        ..absent.clone()
+    };
+    assert_eq!(
+        component(&never, now),
+        "echo.example.org: component never connected, the node started 12 s ago"
+    );
+    let added = ComponentReport { since_event: SinceEvent::AddedByReload, ..never };
+    assert!(component(&added, now).ends_with("never connected, a reload added it 12 s ago"));
     let several = ["echo.example.org", "*.echo.example.org"].map(str::to_owned).to_vec();
     let several = component(&ComponentReport { names: several, ..absent.clone() }, now);
     assert!(several.contains("; serves echo.example.org, *.echo.example.org; 31 stanzas wait"), "{several}");
@@ -104,6 +184,28 @@ fn an_absent_component_comes_with_what_waits_for_it() {
         "{}",
         component(&full, now)
     );
+    let address = "192.0.2.7".parse::<Host>().unwrap();
+    let refused = Rejections { count: 2, last: Some(before(200)), address: Some(address.clone()) };
+    let last = DeniedStanza {
+        at: before(3),
+        from: "spam@evil.example".to_owned(),
+        to: "me@echo.example.org".to_owned(),
+        address,
+    };
+    let attacked = ComponentReport {
+        conflicts: Rejections { count: 1, ..refused.clone() },
+        rejected: refused,
+        denied: Denials { from_remote: 4, from_component: 1, last: Some(last) },
+        ..absent.clone()
+    };
+    let told = component(&attacked, now);
+    for part in [
+        "; 2 connections with a wrong secret, the last 3 min ago from 192.0.2.7; ",
+        "; 1 connection refused because another one serves the name (conflict = \"refuse\"), the last 3 min ago from 192.0.2.7; ",
+        "; 5 stanzas denied by allow and deny, the last 3 s ago from 192.0.2.7: from spam@evil.example to me@echo.example.org",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
     let idle = ComponentReport { waiting: Amount::default(), ..absent };
     assert!(!component(&idle, now).contains("wait"), "{}", component(&idle, now));
 }
@@ -214,6 +316,7 @@ fn a_forbidden_domain_names_the_setting() {
         links: &[],
         queues: &[],
         events: &[],
+        above: None,
         now: Time::now(),
     };
     assert!(state(&facts).starts_with("b.example: not allowed by s2s.allow and s2s.deny"));

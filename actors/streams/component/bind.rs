@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{ActorContext, AsyncContext, Context, Handler};
 use xmpp::Domain;
 
-use super::{BindDecided, BindRequested, Component, Gone, LOG};
+use super::{BindDecided, BindRequested, Component, Gone, LOG, ending::Ended};
 use crate::{flow::batch::ReadPermit, streams::accepted};
 use mailbox::{Queued, drain};
 
@@ -88,7 +88,8 @@ impl Component {
     /// Asks the router for the name.
     pub(super) fn request_bind(&mut self, name: Domain, context: &mut Context<Self>) {
         self.binding = Binding::Requested(name.clone());
-        let requested = BindRequested { name, component: self.own.clone() };
+        let address = self.connection.address.host();
+        let requested = BindRequested { name, component: self.own.clone(), address };
         if self.environment.owners.bind_requested.signal(requested).is_err() {
             context.stop();
         }
@@ -107,9 +108,9 @@ impl Component {
     /// Gives the name up, once. The component may reconnect before this connection is down.
     pub(super) fn release(&mut self, context: &mut Context<Self>) {
         let Some(name) = self.binding.release() else { return };
-        let reason = self.closing.reason.clone().unwrap_or_default();
-        let gone =
-            Gone { name, component: self.own.clone(), reason, is_read: self.connection.is_remaining() };
+        let Ended { cause, reason } = self.closing.ended.clone().unwrap_or_else(Ended::again);
+        let (component, is_read) = (self.own.clone(), self.connection.is_remaining());
+        let gone = Gone { name, component, cause, reason, is_read };
         if self.environment.owners.gone.signal(gone).is_err() {
             context.stop();
         }
@@ -124,7 +125,8 @@ impl Handler<Queued<BindDecided>> for Component {
             BindDecided::Accepted { debt } => {
                 self.binding.accept();
                 log::info!(
-                    target: LOG, address:% = self.connection.address, name = self.binding.shown();
+                    target: LOG, name = self.binding.shown(), announced = self.announced(self.binding.name()),
+                    address:% = self.connection.address;
                     "connected"
                 );
                 self.machine.accept();
@@ -136,8 +138,9 @@ impl Handler<Queued<BindDecided>> for Component {
                     self.connection.outbox.keep_written();
                 }
                 // A listener that is gone counts no connections.
-                let _ =
-                    self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller });
+                let component = self.binding.name().cloned();
+                let authenticated = accepted::Authenticated { caller: self.caller, component };
+                let _ = self.environment.authenticated.signal(authenticated);
             }
             BindDecided::Pending if !self.connection.has_ended() => Self::request_again(context),
             BindDecided::Pending | BindDecided::Refused => {
@@ -149,7 +152,7 @@ impl Handler<Queued<BindDecided>> for Component {
         self.request();
         if self.connection.is_down() {
             // The connection ended while the router decided.
-            self.link_ended(0, "", context);
+            self.link_ended(0, Ended::again(), context);
         }
     }
 }

@@ -1,14 +1,15 @@
 //! The end of a component stream: closed once the component has sent all it had, as far as that can be known.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use actix::{ActorContext, AsyncContext, Context};
 use xmpp::stream::{self, Condition, End};
 
-use super::{Component, LOG, Rejected, bind::Binding};
+use super::{
+    Component, LOG, Rejected,
+    bind::Binding,
+    ending::{CloseCause, Ended},
+};
 use crate::{
     flow::{
         batch::{self, ReadPermit},
@@ -19,41 +20,7 @@ use crate::{
         connection::{self, CLOSE_WITHIN, OFFER_AGAIN, WHOLE_CHUNK},
     },
 };
-
-/// The end of the connection, as far as it is known.
-#[derive(Debug, Default)]
-pub(super) struct Closing {
-    /// The reason in the log line about the end.
-    pub(super) reason: Option<String>,
-    /// Set when we close the stream.
-    cause: Option<CloseCause>,
-}
-
-/// The cause for which we close the stream of a component.
-#[derive(Debug)]
-pub(super) enum CloseCause {
-    /// A stream error.
-    Error(stream::Error),
-    /// A command of an operator.
-    Operator,
-}
-
-impl Closing {
-    /// The reason for the end of a connection that the component closes after our closing tag. Many send none
-    /// of their own.
-    pub(super) fn cause(&self) -> Option<String> {
-        self.cause.as_ref().map(CloseCause::to_string)
-    }
-}
-
-impl fmt::Display for CloseCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Error(error) => End::ByUs(error.clone()).fmt(f),
-            Self::Operator => f.write_str("closed by an operator"),
-        }
-    }
-}
+use status::report::EndCause;
 
 /// The time in which a component has sent nothing.
 #[derive(Debug, Default)]
@@ -80,32 +47,31 @@ impl Component {
     pub(super) fn stream_ended(&mut self, end: &End, mode: CloseMode, context: &mut Context<Self>) {
         if self.connection.end(mode) {
             self.report_rejection(end);
-            // After our own stream error, closing tags go both ways as without one.
-            let reason = match (end, self.closing.cause()) {
-                (End::Closed, Some(cause)) => cause,
-                (End::Closed, None) => "closed by the component".to_owned(),
-                _ => end.to_string(),
-            };
-            self.log_closed(&reason);
-            if matches!(end, End::Closed) && self.closing.cause().is_none() {
+            self.log_closed(self.closing.after(end));
+            if matches!(end, End::Closed) && self.closing.cause.is_none() {
                 // The component may take no more stanzas. They wait for its next connection.
                 let mut unwritten = self.connection.outbox.take_stanzas();
                 unwritten.append(&mut self.leftovers.unwritten);
                 self.leftovers.unwritten = unwritten;
             }
+        } else if self.connection.is_remaining() {
+            self.closing.ended = Some(self.closing.after(end));
         }
         self.release(context);
     }
 
     /// The link has ended, or is cut. At most `written` bytes of its last chunk are on the wire.
-    pub(super) fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
+    pub(super) fn link_ended(&mut self, written: usize, ended: Ended, context: &mut Context<Self>) {
+        // If it ended before everything was read, the end is known better.
+        let known = self.closing.ended.take_if(|_| self.connection.is_remaining());
         if self.connection.cut() {
-            self.log_closed(reason);
+            self.log_closed(known.unwrap_or(ended));
         }
         if self.intake.is_pending() {
             // The router still has to take the stanzas that were read.
-            context
-                .run_later(OFFER_AGAIN, move |component, context| component.link_ended(written, "", context));
+            context.run_later(OFFER_AGAIN, move |component, context| {
+                component.link_ended(written, Ended::again(), context);
+            });
             return;
         }
         self.collect_leftovers(written);
@@ -124,26 +90,31 @@ impl Component {
         let uncertain = self.connection.outbox.mark_recent_uncertain(clock::now());
         if uncertain > 0 {
             log::warn!(
-                target: LOG, address:% = self.connection.address, name:% = self.binding.shown(),
+                target: LOG, name:% = self.binding.shown(), address:% = self.connection.address,
                 stanzas = uncertain;
                 "the component did not close its connection; stanzas written lately may not have arrived"
             );
         }
     }
 
-    fn log_closed(&mut self, reason: &str) {
-        self.closing.reason = Some(reason.to_owned());
+    fn log_closed(&mut self, ended: Ended) {
+        let Ended { cause, reason } = self.closing.ended.insert(ended).clone();
         if !self.binding.was_bound() {
-            return self.log_refused(reason);
+            return self.log_refused(&reason);
         }
         log::info!(
-            target: LOG, address:% = self.connection.address, name:% = self.binding.shown(), reason = reason,
-            stanzas_in = self.intake.stanzas, refused = self.intake.refused,
+            target: LOG, name:% = self.binding.shown(), address:% = self.connection.address,
+            cause = cause.as_str(), reason = reason.as_str(), stanzas_in = self.intake.stanzas, refused = self.intake.refused,
             ignored = Some(self.machine.ignored()).filter(|ignored| *ignored > 0),
             stanzas_out = self.connection.outbox.stanzas_written(),
             lived:% = format_args!("{}s", clock::since(self.connection.since).as_secs());
             "disconnected"
         );
+    }
+
+    /// The name in the header of the component for the log, if it is not the one under which it is configured.
+    pub(super) fn announced(&self, configured: Option<&xmpp::Domain>) -> Option<&str> {
+        self.machine.claimed().filter(|claimed| configured != Some(*claimed)).map(xmpp::Domain::as_str)
     }
 
     /// Logs that the connection served no name. It is a warning if its header named one: then it was meant
@@ -153,10 +124,11 @@ impl Component {
         if !self.environment.log_limits.count_line(claimed) {
             return;
         }
+        let configured = claimed.and_then(|name| self.environment.names.announced(name)).map(|it| &it.name);
         let level = if claimed.is_some() { log::Level::Warn } else { log::Level::Info };
         log::log!(
-            target: LOG, level, address:% = self.connection.address,
-            name:% = claimed.map_or("-", xmpp::Domain::as_str), reason = reason;
+            target: LOG, level, name:% = configured.map_or("-", xmpp::Domain::as_str),
+            announced = self.announced(configured), address:% = self.connection.address, reason = reason;
             "component refused"
         );
     }
@@ -179,11 +151,12 @@ impl Component {
     /// Closes our side of the stream with an error.
     pub(super) fn close_with(
         &mut self,
+        cause: EndCause,
         condition: Condition,
         text: impl Into<String>,
         context: &mut Context<Self>,
     ) {
-        self.close(CloseCause::Error(stream::Error::new(condition, text)), context);
+        self.close(CloseCause::error(cause, stream::Error::new(condition, text)), context);
     }
 
     /// Closes our side of the stream, and the link once the component has closed its own.
@@ -200,7 +173,7 @@ impl Component {
 
     /// Closes the stream with an error, and does not wait for the component.
     pub(super) fn close_at_once(&mut self, error: stream::Error, context: &mut Context<Self>) {
-        self.close_protocol(CloseCause::Error(error), context);
+        self.close_protocol(CloseCause::error(EndCause::ProtocolError, error), context);
         connection::limit_closing(
             Duration::ZERO,
             context,
@@ -210,24 +183,23 @@ impl Component {
     }
 
     fn close_protocol(&mut self, cause: CloseCause, context: &mut Context<Self>) {
-        self.machine.close(match &cause {
-            CloseCause::Error(error) => Some(error.clone()),
-            CloseCause::Operator => None,
-        });
+        self.machine.close(cause.stream_error());
         self.closing.cause = Some(cause);
         self.drive(&ReadPermit::free(), context);
     }
 
     pub(super) fn cut(&mut self, context: &mut Context<Self>) {
-        self.link_ended(WHOLE_CHUNK, "the component did not close its stream", context);
+        let cause = self.closing.cause().map_or(EndCause::Lost, |ended| ended.cause);
+        let ended = Ended::new(cause, "the component did not close its stream");
+        self.link_ended(WHOLE_CHUNK, ended, context);
     }
 
     /// Closes the stream of a component that reads nothing (RFC 6120 section 4.9.3.4), whose name is free
     /// from now on. The component can still read the error if it resumes reading before the link is cut.
     pub(super) fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
-        let reason = "the component does not read";
+        let hung = Ended::hung("the component does not read");
         if self.connection.has_ended() {
-            return self.link_ended(WHOLE_CHUNK, reason, context);
+            return self.link_ended(WHOLE_CHUNK, hung, context);
         }
         self.mark_recent_uncertain();
         self.connection.allow_stall();
@@ -235,10 +207,12 @@ impl Component {
             .close(Some(stream::Error::new(Condition::ConnectionTimeout, "no data accepted in time")));
         self.drive(&ReadPermit::free(), context);
         if self.connection.end(CloseMode::AtOnce) {
-            self.log_closed(reason);
+            self.log_closed(hung);
         }
         self.release(context);
-        context.run_later(CLOSE_WITHIN, |component, context| component.link_ended(WHOLE_CHUNK, "", context));
+        context.run_later(CLOSE_WITHIN, |component, context| {
+            component.link_ended(WHOLE_CHUNK, Ended::again(), context);
+        });
     }
 
     /// Ends the protocol when the component has sent nothing for a while. Many components never answer a
@@ -291,7 +265,7 @@ impl Component {
         }
         if self.is_processed() || clock::now() >= end {
             let error = stream::Error::new(Condition::SystemShutdown, "");
-            self.close_protocol(CloseCause::Error(error), context);
+            self.close_protocol(CloseCause::error(EndCause::Shutdown, error), context);
             return self.await_silence(context);
         }
         context.run_later(SILENCE_BEFORE_TAG / SILENT_CHECKS, move |component, context| {

@@ -47,7 +47,7 @@ impl Component {
                         stanzas.push(stanza);
                     }
                     Some(open::Output::StanzaRefused(stanza)) => {
-                        refused.enter(&stanza);
+                        refused.enter(&stanza, || self.connection.address.host());
                         self.refuse(*stanza, permit);
                     }
                     Some(open::Output::Ended(end)) => {
@@ -104,7 +104,7 @@ impl Component {
     /// room, the next read waits until the component has read some of it.
     fn refuse(&mut self, refused: stanza::Refused, permit: &ReadPermit) {
         self.intake.refused += 1;
-        refused::log(LOG, &self.environment.bad_stanzas, &self.connection.address, &refused);
+        refused::log_of_component(LOG, &self.environment.bad_stanzas, &self.connection.address, &refused);
         // A component that is gone gets no answer.
         if let Some(answer) = refused.answer.filter(|_| !self.connection.is_remaining()) {
             let batch = Batch { returning: true, ..Batch::of(answer) };

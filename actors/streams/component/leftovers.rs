@@ -24,7 +24,7 @@ impl Component {
         let mut remains = self.connection.outbox.remains(written);
         if remains.uncertain > 0 {
             log::warn!(
-                target: LOG, address:% = self.connection.address, name:% = self.binding.shown(),
+                target: LOG, name:% = self.binding.shown(), address:% = self.connection.address,
                 stanzas = remains.uncertain;
                 "the connection ended with stanzas on the wire; they may not have arrived"
             );

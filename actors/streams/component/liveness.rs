@@ -20,12 +20,14 @@ pub(super) struct Liveness {
     is_asked: bool,
     /// When the last ping was sent.
     last_ping: Option<Instant>,
+    /// The connection is closed if nothing answers that ping.
+    pub(super) closes: bool,
 }
 
 impl Liveness {
     /// A connection that has just been accepted.
     pub(super) fn new() -> Self {
-        Self { last_read: clock::now(), has_answered: false, is_asked: false, last_ping: None }
+        Self { last_read: clock::now(), has_answered: false, is_asked: false, last_ping: None, closes: false }
     }
 
     /// Notes that something was read.
@@ -35,7 +37,7 @@ impl Liveness {
 
     /// Notes that a ping is sent.
     pub(super) fn note_ping(&mut self) {
-        self.last_ping = Some(clock::now());
+        (self.last_ping, self.closes) = (Some(clock::now()), false);
     }
 
     /// Notes the answer to the last ping. Gives the time at which that was sent: the component has read what was written
@@ -43,6 +45,11 @@ impl Liveness {
     pub(super) fn note_answer(&mut self) -> Option<Instant> {
         self.has_answered = true;
         self.last_ping.take()
+    }
+
+    /// When the last ping was sent, if it has no answer of its own.
+    pub(super) fn asked_at(&self) -> Option<Instant> {
+        self.last_ping
     }
 
     /// Whether something was read after this time.
@@ -65,9 +72,9 @@ impl Component {
             return;
         }
         self.liveness.is_asked = true;
-        if let Some(id) = self.send_ping()
-            && self.liveness.has_answered
-        {
+        let Some(id) = self.send_ping() else { return };
+        self.report_ping(self.liveness.has_answered);
+        if self.liveness.has_answered {
             Self::await_answer(id, ANSWERS_WITHIN, "it has answered pings before", context);
         }
     }

@@ -8,7 +8,10 @@ use xmpp::{Domain, stream};
 use super::{Component, Environment};
 use crate::flow::batch::{Batch, ReadPermit};
 use mailbox::{Mailbox, drain};
-use status::{address::Host, report};
+use status::{
+    address::Host,
+    report::{self, EndCause, UnansweredPing},
+};
 
 /// Write these stanzas to the component. They are held until [`Open`].
 #[derive(Debug)]
@@ -114,6 +117,8 @@ pub struct BindRequested {
     pub name: Domain,
     /// The connection that is to serve it.
     pub component: Mailbox<Component>,
+    /// The address of the peer.
+    pub address: Host,
 }
 
 /// A connection no longer serves its name.
@@ -123,9 +128,11 @@ pub struct Gone {
     pub name: Domain,
     /// The connection.
     pub component: Mailbox<Component>,
+    /// The cause of its end.
+    pub cause: EndCause,
     /// The reason for its end.
     pub reason: String,
-    /// What the component sent before is still being read: [`ReadAll`] follows.
+    /// What the component sent before is still being read: [`ReadAll`] follows, with the final cause.
     pub is_read: bool,
 }
 
@@ -136,8 +143,23 @@ pub struct ReadAll {
     pub name: Domain,
     /// The connection.
     pub component: Mailbox<Component>,
+    /// The cause of its end.
+    pub cause: EndCause,
+    /// The reason for its end.
+    pub reason: String,
     /// When this would have been read at `max_rate`.
     pub debt: Option<Instant>,
+}
+
+/// The component was pinged, and has sent nothing since. Sent again if the connection is closed for it after all.
+#[derive(Debug)]
+pub struct Pinged {
+    /// The name that it serves.
+    pub name: Domain,
+    /// The connection.
+    pub component: Mailbox<Component>,
+    /// The ping.
+    pub ping: UnansweredPing,
 }
 
 /// The component has sent something since it was pinged.

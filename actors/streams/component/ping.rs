@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use actix::{AsyncContext, Context, Handler};
 use xmpp::{Stanza, stanza::Kind};
 
-use super::{Answered, Component, LOG, Prove};
+use super::{Answered, Component, LOG, Pinged, Prove, ending::Ended};
 use crate::streams::connection::WHOLE_CHUNK;
 use mailbox::Queued;
 use net::stream_id;
+use status::report::{Time, UnansweredPing};
 
 /// The ping that was sent to a component (XEP-0199), by its id. Its answer is for the node itself, and is not routed.
 #[derive(Debug, Default)]
@@ -69,6 +70,7 @@ impl Handler<Queued<Prove>> for Component {
         self.connection.watch_end();
         // One that is on its way for another reason is as good.
         let Some(id) = self.ping.unanswered().map(str::to_owned).or_else(|| self.send_ping()) else { return };
+        self.report_ping(true);
         Self::await_answer(id, ANSWERS_WITHIN, "another connection claims its name", context);
     }
 }
@@ -96,8 +98,30 @@ impl Component {
             && let Some(name) = self.binding.name().cloned()
         {
             // A router that is gone ends the process.
-            let _ = self.environment.owners.answered.signal(Answered { name, component: self.own.clone() });
+            let answered = Answered { name, component: self.own.clone() };
+            let _ = self.environment.owners.answered.signal_quietly(answered);
         }
+    }
+
+    /// Tells the router that a ping is not answered yet. `closes`: the connection is closed if the component stays silent.
+    pub(super) fn report_ping(&mut self, closes: bool) {
+        self.liveness.closes |= closes;
+        if let Some((ping, name)) = self.unanswered_ping().zip(self.binding.name().cloned()) {
+            // A router that is gone ends the process.
+            let _ = self.environment.owners.pinged.signal_quietly(Pinged {
+                name,
+                component: self.own.clone(),
+                ping,
+            });
+        }
+    }
+
+    /// The ping since which nothing was read.
+    pub(super) fn unanswered_ping(&self) -> Option<UnansweredPing> {
+        let since = self.liveness.asked_at()?;
+        self.ping
+            .unanswered()
+            .map(|_| UnansweredPing { since: Time::of(since), closes: self.liveness.closes })
     }
 
     /// Waits for the answer to a ping. A component that is not read at the moment because of `max_rate` gets more time, up to
@@ -132,11 +156,11 @@ impl Component {
     /// Closes the connection of a component that has not answered a ping. What was sent to it lately may be lost.
     fn give_up_on_answer(&mut self, reason: &str, context: &mut Context<Self>) {
         log::warn!(
-            target: LOG, address:% = self.connection.address, name:% = self.binding.shown(), reason = reason;
+            target: LOG, name:% = self.binding.shown(), address:% = self.connection.address, reason = reason;
             "the component does not answer a ping: its connection is closed"
         );
         self.mark_recent_uncertain();
-        self.link_ended(WHOLE_CHUNK, "the component did not answer a ping", context);
+        self.link_ended(WHOLE_CHUNK, Ended::hung("the component did not answer a ping"), context);
     }
 }
 

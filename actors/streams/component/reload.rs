@@ -5,8 +5,9 @@ use std::sync::Arc;
 use actix::{Context, Handler};
 use xmpp::{component::Names, stream::Condition};
 
-use super::{Adopt, Component, Environment, Forbid};
+use super::{Adopt, Component, Environment, Forbid, ending::Ended};
 use mailbox::Queued;
+use status::report::EndCause;
 
 impl Component {
     /// Whether the secret that the component has shown is no longer that of its name. A name that is gone is
@@ -26,7 +27,7 @@ impl Handler<Queued<Forbid>> for Component {
         forbid.into_message();
         if !self.connection.has_ended() {
             let text = "components may no longer connect from this address";
-            self.close_with(Condition::PolicyViolation, text, context);
+            self.close_with(EndCause::Reload, Condition::PolicyViolation, text, context);
         }
     }
 }
@@ -43,8 +44,9 @@ impl Handler<Queued<Adopt>> for Component {
         self.limit_rate();
         if is_outdated && !self.connection.has_ended() {
             let text = "the secret of this name has changed";
-            self.close_with(Condition::NotAuthorized, text, context);
-            self.closing.reason.get_or_insert_with(|| format!("closed by us: {text}"));
+            self.close_with(EndCause::Reload, Condition::NotAuthorized, text, context);
+            let outdated = || Ended::new(EndCause::Reload, format!("closed by us: {text}"));
+            self.closing.ended.get_or_insert_with(outdated);
             // A component with the new secret need not wait for the end of this connection.
             self.release(context);
         }

@@ -3,12 +3,13 @@
 //!
 //! The name is given up at once, so that stanzas for the component wait for its next connection. What the component sent
 //! before is read to the end, without pauses for `max_rate`. The router accepts no other connection for the name before it
-//! has everything, so that the order is kept. The time that this would have taken counts against the next connection.
+//! has everything, so that the order is kept. The last of it may be a closing tag: only then the cause of the end is certain. The time that this would have taken counts against the next connection.
 
 use actix::Context;
 
-use super::{Component, ReadAll};
+use super::{Component, ReadAll, ending::Ended};
 use net::network::PeerEnd;
+use status::report::EndCause;
 
 impl Component {
     /// The component has closed its side, or the connection broke. `written` bytes of the last chunk are on the wire.
@@ -21,13 +22,14 @@ impl Component {
         if end == PeerEnd::Broken {
             self.mark_recent_uncertain();
         }
-        self.closing.reason = Some(self.closing.cause().unwrap_or_else(|| {
-            match end {
-                PeerEnd::Closed => "connection lost",
-                PeerEnd::Broken => "connection broken",
-            }
-            .to_owned()
-        }));
+        let ended = || {
+            let reason = match end {
+                PeerEnd::Closed => "the component ended the connection",
+                PeerEnd::Broken => "the connection broke",
+            };
+            Ended::new(EndCause::Lost, reason)
+        };
+        self.closing.ended = Some(self.closing.cause().unwrap_or_else(ended));
         self.collect_leftovers(written);
         self.supply.release();
         self.release(context);
@@ -38,7 +40,9 @@ impl Component {
     pub(super) fn report_read_all(&self) {
         let name = self.binding.name().filter(|_| self.binding.was_bound() && !self.binding.is_bound());
         if let Some(name) = name.cloned() {
-            let read_all = ReadAll { name, component: self.own.clone(), debt: self.rate_limit.debt() };
+            let Ended { cause, reason } = self.closing.ended.clone().unwrap_or_else(Ended::again);
+            let (component, debt) = (self.own.clone(), self.rate_limit.debt());
+            let read_all = ReadAll { name, component, cause, reason, debt };
             // A router that is gone ends the process.
             let _ = self.environment.owners.read_all.signal(read_all);
         }

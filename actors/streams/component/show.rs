@@ -25,6 +25,7 @@ impl Component {
             pairs: name.map(|name| Pair { local: name.to_string(), remote: None }).collect(),
             tls: self.tls.clone(),
             mechanism: self.binding.was_bound().then_some(Authentication::Handshake),
+            ping_unanswered: self.unanswered_ping(),
             ..self.connection.report(Direction::Component, state, self.intake.stanzas)
         }
     }

@@ -23,6 +23,7 @@ use crate::{
     streams::{accepted, verifier},
 };
 use status::{
+    address::Host,
     display::{self, Protection, millis},
     event::{Event, EventKind},
 };
@@ -160,8 +161,8 @@ impl Incoming {
                 let _presence = self.environment.metrics.admit();
                 self.authentication = Authentication::Done { mechanism, _presence };
                 // A listener that is gone counts no connections.
-                let _ =
-                    self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
+                let authenticated = accepted::Authenticated { caller: self.caller(), component: None };
+                let _ = self.environment.authenticated.signal(authenticated);
                 self.remote = self.environment.policies.remote(&pair.remote).clone();
                 self.reading.throttle.set_rate(self.remote.max_rate);
             }
@@ -221,7 +222,7 @@ impl Incoming {
                 let event = Event::now(EventKind::Refused).with(&stanza.local).at(address).saying(text);
                 self.environment.recorder.note(&stanza.remote, event);
             }
-            refused.enter(&stanza);
+            refused.enter(&stanza, || Host::Ip(address.ip()));
             answers.extend(stanza.answer);
         }
         // Bounded: as many as one read brought, and the next read waits for their permit. A router that is

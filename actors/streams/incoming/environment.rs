@@ -9,11 +9,7 @@ use crate::{
         journal::Keeping,
         route::{Refuse, Route},
     },
-    observe::{
-        fingerprints::Fingerprints,
-        metrics::{Count, MetricsHandle},
-        recorder::RecorderHandle,
-    },
+    observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
     streams::{accepted, resumer::Resumer, verifier::Verifier},
 };
 use mailbox::{Mailbox, Outlet};
@@ -64,7 +60,6 @@ pub(crate) struct Environment {
 
 impl Environment {
     pub(super) fn count_secured(&self, session: &tls::Session) {
-        let (direction, version) = (Direction::Incoming, session.protocol.clone());
-        self.metrics.count(Count::Secured { direction, version });
+        self.metrics.count_secured(Direction::Incoming, &session.protocol, &session.cipher);
     }
 }

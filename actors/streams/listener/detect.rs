@@ -6,20 +6,28 @@ use std::time::{Duration, Instant};
 use actix::{Context, Handler};
 use tokio::sync::oneshot;
 
-use super::{Caller, Detected, Excess, Kind, LOG, Listener, Stage};
-use crate::streams::{
-    accepted::Peer,
-    component::{self, Component},
-    connection::CLOSE_WITHIN,
-    incoming::{self, Incoming},
+use super::{
+    Caller, Detected, Excess, Kind, LOG, Listener, Stage,
+    misplaced::{self, Misplaced},
+    tell,
+};
+use crate::{
+    observe::metrics::Count,
+    streams::{
+        accepted::Peer,
+        component::{self, Component},
+        connection::CLOSE_WITHIN,
+        incoming::{self, Incoming},
+    },
 };
 use mailbox::{Queued, drain};
 use net::{
     network::Socket,
     stream::Stream,
+    stream_id,
     tls::{self, Tls, TlsStream},
 };
-use status::report::TlsReport;
+use status::report::{Direction, TlsReport};
 
 /// The result of the start of a connection.
 #[derive(Debug)]
@@ -27,16 +35,28 @@ pub(super) enum Outcome {
     /// The peer begins with XML, or has sent nothing in time.
     Plain(Socket),
     Secured(Box<TlsStream>, Box<tls::Session>),
-    /// The TLS handshake failed, for this reason.
-    NoTls(String),
+    /// The TLS handshake failed.
+    NoTls(NoTls),
+    /// A component begins with TLS where none is offered, or with XML where TLS is expected.
+    Misplaced(Socket, Misplaced),
     /// The connection ended, for this reason.
     Closed(String),
     /// It had sent no byte while connections of its address with a first byte waited.
     GaveWay(Socket),
 }
 
+/// A TLS handshake that failed.
+#[derive(Debug)]
+pub(super) struct NoTls {
+    /// For the log.
+    pub(super) reason: String,
+    /// For the metrics.
+    pub(super) kind: &'static str,
+}
+
 /// The protocol that a connection may begin with.
 enum Expected {
+    /// XML of a component.
     Xml,
     XmlOrTls(Tls),
     Tls(Tls),
@@ -70,10 +90,10 @@ impl Listener {
     fn end(&mut self, outcome: Outcome, caller: Caller, context: &mut Context<Self>) {
         match outcome {
             Outcome::GaveWay(mut socket) => self.refuse(&mut socket, caller, &Excess::Address.error()),
-            Outcome::Closed(reason) | Outcome::NoTls(reason) => {
+            Outcome::Closed(reason) => {
                 log::debug!(target: LOG, address:% = self.address(caller), reason = reason.as_str(); "closed");
             }
-            Outcome::Plain(_) | Outcome::Secured(..) => {}
+            Outcome::Plain(_) | Outcome::Secured(..) | Outcome::NoTls(_) | Outcome::Misplaced(..) => {}
         }
         self.forget(caller, context);
     }
@@ -162,6 +182,12 @@ async fn detect(
     match (first, &expected) {
         (Ok(Ok(None)), _) => return Outcome::Closed("the peer closed the connection".to_owned()),
         (Ok(Err(error)), _) => return Outcome::Closed(error.to_string()),
+        (Ok(Ok(Some(TLS_HANDSHAKE))), Expected::Xml) => {
+            return Outcome::Misplaced(socket, Misplaced::Tls);
+        }
+        (Ok(Ok(Some(first))), Expected::ComponentTls(_)) if misplaced::begins_xml(first) => {
+            return Outcome::Misplaced(socket, Misplaced::ClearText);
+        }
         (Ok(Ok(Some(TLS_HANDSHAKE))), Expected::XmlOrTls(_)) => {}
         // The stream of a silent peer ends with an error that gives the reason.
         (_, Expected::Xml | Expected::XmlOrTls(_)) => return Outcome::Plain(socket),
@@ -179,8 +205,11 @@ async fn detect(
     };
     match secured {
         Ok(Ok((stream, session))) => Outcome::Secured(Box::new(stream), Box::new(session)),
-        Ok(Err(error)) => Outcome::NoTls(error.to_string()),
-        Err(_) => Outcome::NoTls(format!("no TLS handshake within {} s", within.as_secs_f32())),
+        Ok(Err(error)) => Outcome::NoTls(NoTls { reason: error.to_string(), kind: error.as_str() }),
+        Err(_) => {
+            let reason = format!("no TLS handshake within {} s", within.as_secs_f32());
+            Outcome::NoTls(NoTls { reason, kind: "timeout" })
+        }
     }
 }
 
@@ -199,6 +228,14 @@ impl Handler<Queued<Detected>> for Listener {
 }
 
 impl Listener {
+    /// Removes a connection of a component without TLS handshake, and slows its address down.
+    fn forget_failed(&mut self, caller: Caller, context: &mut Context<Self>) {
+        if let Some(connection) = self.connections.get_mut(&caller) {
+            connection.penalty = FAILED_HANDSHAKE;
+        }
+        self.forget(caller, context);
+    }
+
     fn detected_component(
         &mut self,
         environment: component::Environment,
@@ -226,21 +263,32 @@ impl Listener {
                         "secured"
                     );
                 }
+                environment.metrics.count_secured(Direction::Component, &session.protocol, &session.cipher);
                 let tls::Session { protocol, cipher, certificate, .. } = *session;
                 let tls = TlsReport::of_component(protocol, cipher, certificate.is_some());
                 self.start_component(environment, Stream::Tls(stream), Some(tls), caller, since);
             }
-            Outcome::NoTls(reason) => {
+            Outcome::NoTls(NoTls { reason, kind }) => {
+                environment.metrics.count(Count::TlsFailed { direction: Direction::Component, kind });
                 if log_limits.insecure.count_line() {
                     log::warn!(
                         target: component::LOG, address:% = self.address(caller), reason = reason.as_str();
                         "TLS handshake failed"
                     );
                 }
-                if let Some(connection) = self.connections.get_mut(&caller) {
-                    connection.penalty = FAILED_HANDSHAKE;
+                self.forget_failed(caller, context);
+            }
+            Outcome::Misplaced(mut socket, misplaced) => {
+                let (direction, kind) = (Direction::Component, misplaced.kind());
+                environment.metrics.count(Count::TlsFailed { direction, kind });
+                if log_limits.insecure.count_line() {
+                    log::warn!(
+                        target: component::LOG, address:% = self.address(caller);
+                        "{}", misplaced.text()
+                    );
                 }
-                self.forget(caller, context);
+                tell(&mut socket, &xmpp::component::refusal(stream_id::source()(), &misplaced.error()));
+                self.forget_failed(caller, context);
             }
             outcome => self.end(outcome, caller, context),
         }
@@ -270,7 +318,8 @@ impl Listener {
                 let stream = Stream::Tls(stream);
                 self.start_server(environment, stream, Some(*session), caller, since);
             }
-            Outcome::NoTls(reason) => {
+            Outcome::NoTls(NoTls { reason, kind }) => {
+                environment.metrics.count(Count::TlsFailed { direction: Direction::Incoming, kind });
                 if log_limits.insecure.count_line() {
                     log::warn!(
                         target: LOG, address:% = self.address(caller), reason = reason.as_str();

@@ -41,6 +41,7 @@ impl Tracked {
             sent: Amount::default(),
             waiting: Amount::default(),
             acknowledgement: Acknowledgement::default(),
+            ping_unanswered: None,
             idle: Seconds::since(self.since),
         }
     }

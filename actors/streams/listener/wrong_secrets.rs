@@ -59,7 +59,7 @@ impl Handler<Queued<WrongSecret>> for Listener {
         }
         if is_first {
             log::warn!(
-                target: component::LOG, address:% = self.host(site), name:% = name;
+                target: component::LOG, name:% = name, address:% = self.host(site);
                 "too many wrong secrets within a minute: further connections from this address are slowed down"
             );
         }

@@ -75,13 +75,18 @@ const KEY: &[&str] = &[
 ];
 
 const NAME: &[&str] = &[
+    "component_domain",
+    "component_host",
     "component_jid",
+    "component_name",
     "domain",
     "host",
     "hostname",
     "jid",
+    "my_jid",
     "server_name",
     "service_jid",
+    "service_name",
     "subdomain",
     "virtualhost",
 ];
@@ -103,6 +108,25 @@ const LISTENERS: &[&str] = &[
 const SERVERS: &str = r#"["0.0.0.0:5269"]"#;
 const COMPONENTS: &str = r#"["127.0.0.1:5347"]"#;
 const REQUIRED: &str = r#""required""#;
+
+/// Where components connect: what a machine in place of a component's name means.
+pub(super) static LISTENER: Synonym =
+    there("component", "listen", "component", &["component_host", "host", "hostname"]).example(COMPONENTS);
+
+/// Words in a section that no key replaces: the section, the words, and why there is none.
+pub(in super::super) const NEEDLESS: &[(&str, &[&str], &str)] = &[
+    (
+        "component",
+        &["backend", "component_module", "module", "modules_enabled", "plugin", "protocol", "type"],
+        "a [[component]] is an external component (XEP-0114), whatever it does",
+    ),
+    (
+        "component",
+        &["check_from", "component_validate_from", "global_routes", "validate_from_addresses"],
+        "a component sends from its own names only; give it further ones with \"names\"",
+    ),
+    ("component", &["user", "username"], "a component authenticates with its name and \"secret\""),
+];
 
 /// The words. A key that a section has is never looked up here.
 pub(in super::super) static SYNONYMS: &[Synonym] = &[
@@ -189,17 +213,66 @@ pub(in super::super) static SYNONYMS: &[Synonym] = &[
     ),
     here("component", "secret_file", &["passwd_file", "password_file", "passwordfile", "secretfile"]),
     here("component", "name", NAME),
+    here("component", "names", &["aliases", "domains", "hosts", "jids", "subdomains"])
+        .example(r#"["irc.example.org", "*.rooms.example.org"]"#),
+    here("component", "title", &["description", "display_name", "displayname", "label"]),
+    here("component", "hidden", &["disco_hidden"]),
+    here("component", "conflict", &["component_conflict_resolve", "conflict_resolve", "on_conflict"])
+        .example(r#""replace""#),
+    here(
+        "component",
+        "allow",
+        &["access", "allow_list", "allowed", "allowed_servers", "allowlist", "whitelist"],
+    )
+    .example(r#"["example.net"]"#),
+    here("component", "deny", &["blacklist", "block", "blocked", "denied", "deny_list", "denylist"])
+        .example(r#"["example.net"]"#),
+    here("component", "max_rate", &["limits", "rate", "rate_limit", "shaper", "shaper_rule"])
+        .example(r#""64 KiB""#),
     there("component", "listen", "component", LISTENERS).example(COMPONENTS),
     there(
         "component",
         "listen",
         "component",
-        &["server", "server_ip", "server_port", "service_port", "xmpp_server_ip"],
+        &[
+            "component_interface",
+            "component_interfaces",
+            "component_port",
+            "component_ports",
+            "listen",
+            "listen_port",
+            "server",
+            "server_address",
+            "server_host",
+            "server_ip",
+            "server_port",
+            "service",
+            "service_port",
+            "socket",
+            "xmpp_server",
+            "xmpp_server_ip",
+        ],
     )
     .example(COMPONENTS),
+    there(
+        "component",
+        "listen",
+        "component_tls",
+        &[
+            "component_tls",
+            "component_tls_ports",
+            "direct_tls",
+            "ssl",
+            "starttls",
+            "tls",
+            "use_ssl",
+            "use_tls",
+        ],
+    )
+    .example(r#"["192.0.2.1:5348"]"#),
     here("component", "certificate", CERTIFICATE),
     here("component", "key", KEY),
-    here("component", "max_stanza", &["max_stanza_size", "stanza_size_limit"]),
+    here("component", "max_stanza", &["component_stanza_size_limit", "max_stanza_size", "stanza_size_limit"]),
     here("component", "max_stanzas", &["max_messages", "max_queue", "queue_size"]),
     // All remote domains.
     here("s2s", "dialback_secret", &["dialback", "dialback_key", "secret"]),

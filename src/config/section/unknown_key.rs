@@ -1,19 +1,28 @@
 //! The message about an unknown key of the configuration file, with the key that is probably meant.
 
+use std::net::IpAddr;
+
+use toml::de::DeValue;
+
 use super::{
     super::finding::Message,
-    synonyms::{self, Synonym, meant, plain},
+    synonyms::{self, LISTENER, NEEDLESS, Synonym, plain},
 };
 
 /// The message about the unknown `key` of the section `name`, which has the `known` keys.
-pub(super) fn unknown_key(name: &str, key: &str, known: &[&str]) -> Message {
+pub(super) fn unknown_key(name: &str, key: &str, value: &DeValue<'_>, known: &[&str]) -> Message {
     let text = match name {
         "" => "unknown key or section".to_owned(),
         name if REPEATABLE.contains(&name) => format!("unknown key in [[{name}]]"),
         name => format!("unknown key in [{name}]"),
     };
     let elsewhere = ELSEWHERE.iter().find(|(known, section)| *known == key && *section != name);
-    let help = match (elsewhere, meant(name, key), nearest(key, known)) {
+    let needless =
+        NEEDLESS.iter().find(|(used_in, words, _)| *used_in == name && words.contains(&plain(key).as_str()));
+    if let Some((.., reason)) = needless {
+        return Message::with_help(text, format!("remove it: {reason}"));
+    }
+    let help = match (elsewhere, meant(name, key, value), nearest(key, known)) {
         (_, Some(synonym), _) => format!("did you mean {}?", described(synonym)),
         (Some((_, section)), ..) => format!("it belongs in {}", header(section)),
         (.., Some(near)) => format!("did you mean \"{near}\"?"),
@@ -41,10 +50,31 @@ fn header(section: &str) -> String {
     if REPEATABLE.contains(&section) { format!("[[{section}]]") } else { format!("[{section}]") }
 }
 
-/// Whether `key` of the section `name` is another word for `meant`, a key of the same section.
-pub(super) fn is_other_word(name: &str, key: &str, meant: &str) -> bool {
-    let synonym = synonyms::meant(name, key);
-    synonym.is_some_and(|synonym| synonym.section == name && synonym.key == meant)
+/// Whether `key` of the section `name` is another word for `other`, a key of the same section.
+pub(super) fn is_other_word(name: &str, key: &str, value: &DeValue<'_>, other: &str) -> bool {
+    let synonym = meant(name, key, value);
+    synonym.is_some_and(|synonym| synonym.section == name && synonym.key == other)
+}
+
+/// The key that is meant by an unknown one. In the configuration of a component, `host` is often the machine of the server
+/// and not the name: its value tells.
+fn meant(name: &str, key: &str, value: &DeValue<'_>) -> Option<&'static Synonym> {
+    let synonym = synonyms::meant(name, key)?;
+    let is_machine =
+        synonym.section == "component" && synonym.key == "name" && value.as_str().is_some_and(is_machine);
+    Some(if is_machine { &LISTENER } else { synonym })
+}
+
+/// Whether a text is an IP address or `localhost`, with or without a port, or a URL.
+fn is_machine(text: &str) -> bool {
+    let host = match text.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host.trim_matches(['[', ']']),
+        _ => text,
+    };
+    host == "localhost"
+        || host.parse::<IpAddr>().is_ok()
+        || text.parse::<IpAddr>().is_ok()
+        || text.contains("://")
 }
 
 /// The known word that is most similar to `word`, if any is similar enough.

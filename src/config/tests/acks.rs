@@ -35,7 +35,7 @@ fn wrong_values_of_acks_are_reported_with_the_right_ones() {
         "[s2s]\nacks = \"yes\"\nresume_timeout = 120\nack_timeout = \"0s\"\nrepeat = \"always\"\n\
          [limits]\nresumable = -1\n[[remote]]\nname = \"b.example\"\nresume_timeout = \"2d\"\nack_timeout = \"2h\"",
         &[
-            "n.toml:2: s2s.acks: expected true or false without quotes, got a string",
+            "n.toml:2: s2s.acks: expected true or false without quotes, for example acks = true, got a string",
             "n.toml:3: s2s.resume_timeout: expected a quoted string with a unit, for example \"30s\", got a number",
             "n.toml:4: s2s.ack_timeout: must be greater than zero",
             "n.toml:5: s2s.repeat: \"always\" is not one of \"messages\", \"never\"",

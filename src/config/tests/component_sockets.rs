@@ -54,7 +54,7 @@ fn each_wrong_value_is_a_problem_with_its_line() {
         &[
             "n.toml:2: listen.component: \"unix:\" has to be followed by a path, for example \"unix:/run/nuncio/component.sock\"",
             "n.toml:2: listen.component: \"unix.sock\" is not an IP address with a port, for example \"127.0.0.1:5347\", and not \"unix:\" with a path, for example \"unix:/run/nuncio/component.sock\"",
-            "n.toml:2: listen.component: expected a quoted string, got a number",
+            "n.toml:2: listen.component: expected a quoted string, for example \"127.0.0.1:5347\", got a number",
             "n.toml:3: listen.component_tls: \"unix:/run/c.sock\" is not an IP address with a port, for example \"0.0.0.0:5269\" or \"[::]:5269\"",
             "n.toml:4: listen.component_socket_mode: \"rw-rw----\" is not a file mode: expected three octal digits, for example \"0660\" or \"0666\"",
             "n.toml:5: listen.component_socket_group: \"no such group\" is not a group in /etc/group: create it (`groupadd no such group`), or give its number",

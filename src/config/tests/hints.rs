@@ -6,7 +6,7 @@ use crate::config::{
     Examined,
     section::{
         REPEATABLE,
-        synonyms::{SYNONYMS, Synonym},
+        synonyms::{NEEDLESS, SYNONYMS, Synonym},
     },
 };
 
@@ -40,13 +40,13 @@ fn a_value_without_unit_gets_an_example_with_a_unit() {
         ),
         (
             "[promise]\ntotal_bytes = 0\n",
-            "a quoted string with a unit, for example \"512 KiB\", got a number",
+            "a quoted string with a unit, for example \"256 MiB\", got a number",
         ),
-        ("[s2s]\nmax_rate = 1000\n", "a quoted string with a unit, for example \"512 KiB\", got a number"),
+        ("[s2s]\nmax_rate = 1000\n", "a quoted string with a unit, for example \"64 KiB\", got a number"),
         ("[s2s]\nkeepalive = 300\n", "a quoted string with a unit, for example \"30s\", got a number"),
         ("[dns]\ntimeout = 2.5\n", "for example \"30s\", got a number with a fraction"),
-        ("[promise]\nbackoff = [1, 300]\n", "for example \"30s\", got a number"),
-        ("log = 3\n", "log: expected a quoted string, got a number"),
+        ("[promise]\nbackoff = [1, 300]\n", "a quoted string with a unit, for example \"1s\", got a number"),
+        ("log = 3\n", "log: expected a quoted string, for example \"info\", got a number"),
     ] {
         let found = found_in(text);
         assert!(found.iter().any(|said| said.contains(example)), "{example} in {found:?}");
@@ -80,6 +80,61 @@ fn keys_of_other_servers_get_a_hint_with_the_right_key() {
 }
 
 #[test]
+fn keys_of_component_configurations_get_a_hint_with_the_right_key() {
+    let listener = "did you mean \"component\" in [listen], for example [\"127.0.0.1:5347\"]?";
+    let tls = "did you mean \"component_tls\" in [listen], for example [\"192.0.2.1:5348\"]?";
+    let (name, secret) = ("did you mean \"name\"?", "did you mean \"secret\"?");
+    for (line, meant) in [
+        // slidge and spectrum2: jid, secret or password, server, port.
+        ("jid = \"wa.example.org\"", name),
+        ("server = \"127.0.0.1\"", listener),
+        ("port = 5347", listener),
+        ("password = \"hush\"", secret),
+        ("protocol = \"irc\"", "remove it: a [[component]] is an external component (XEP-0114)"),
+        // biboumi.
+        ("hostname = \"irc.example.org\"", name),
+        ("xmpp_server_ip = \"127.0.0.1\"", listener),
+        // Prosody.
+        ("component_secret = \"hush\"", secret),
+        ("component_interface = \"127.0.0.1\"", listener),
+        ("component_ports = [5347]", listener),
+        ("component_conflict_resolve = \"kick_old\"", "did you mean \"conflict\", for example \"replace\"?"),
+        ("disco_hidden = true", "did you mean \"hidden\"?"),
+        ("validate_from_addresses = false", "remove it: a component sends from its own names only"),
+        ("module = \"muc\"", "remove it: a [[component]] is an external component (XEP-0114)"),
+        // ejabberd.
+        ("hosts = [\"irc.example.org\"]", "did you mean \"names\", for example "),
+        ("ip = \"::1\"", listener),
+        ("interface = \"lo\"", listener),
+        ("check_from = false", "remove it: a component sends from its own names only"),
+        ("shaper_rule = \"fast\"", "did you mean \"max_rate\", for example \"64 KiB\"?"),
+        ("access = \"all\"", "did you mean \"allow\", for example [\"example.net\"]?"),
+        // Libraries, and guesses.
+        ("domain = \"bot.example.org\"", name),
+        ("service = \"xmpp://localhost:5347\"", listener),
+        ("listen = [\"127.0.0.1:5347\"]", listener),
+        ("passwd = \"hush\"", secret),
+        ("shared_secret = \"hush\"", secret),
+        ("Component-Host = \"bot.example.org\"", name),
+        ("tls = true", tls),
+        ("username = \"bot\"", "remove it: a component authenticates with its name"),
+        // The name of the component, or the machine of the server.
+        ("host = \"bot.example.org\"", name),
+        ("host = \"127.0.0.1\"", listener),
+        ("host = \"localhost\"", listener),
+        ("host = \"localhost:5347\"", listener),
+        ("hostname = \"[::1]:5347\"", listener),
+        ("component_host = \"::1\"", listener),
+    ] {
+        let found = found_in(&format!("[[component]]\n{line}\n"));
+        let unknown: Vec<_> = found.iter().filter(|said| said.contains("unknown key")).collect();
+        assert!(unknown.len() == 1 && unknown[0].contains(meant), "{line}: {meant} in {found:?}");
+    }
+    let found = found_in("[[component]]\nhost = \"127.0.0.1\"\nsecret = \"0123456789abcdef\"\n");
+    assert!(found.iter().any(|said| said.contains("component.name: is missing")), "{found:?}");
+}
+
+#[test]
 fn every_key_that_a_hint_names_exists() {
     for Synonym { used_in, words, section, key, .. } in SYNONYMS {
         let header = |section: &str| match section {
@@ -95,6 +150,17 @@ fn every_key_that_a_hint_names_exists() {
             let found = found_in(&format!("{}{word} = {{}}\n", header(used_in)));
             let is_hint = |said: &String| said.contains("unknown key") && said.contains("did you mean ");
             assert!(found.iter().any(is_hint), "{word} in [{used_in}] is a key, or has no hint: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn no_section_has_a_key_that_is_said_to_be_needless() {
+    for (section, words, reason) in NEEDLESS {
+        for word in *words {
+            let found = found_in(&format!("[[{section}]]\n{word} = {{}}\n"));
+            let expected = format!("unknown key in [[{section}]]; remove it: {reason}");
+            assert!(found.iter().any(|said| said.contains(&expected)), "{word}: {found:?}");
         }
     }
 }

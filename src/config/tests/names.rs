@@ -94,7 +94,8 @@ fn each_name_has_the_certificate_of_the_nearest_domain() {
                  key = \"certs/rooms.a.example.key\"\n";
     let (settings, warnings) = settings(&dir, &format!("names = [\"*.a.example\", \"b.example\"]\n{rooms}"));
     assert!(
-        warnings[0].contains("b.example is not below a [[domain]] and has no certificate"),
+        warnings[0]
+            .contains("no certificate and key, and not below a [[domain]]: b.example cannot offer TLS"),
         "{warnings:?}"
     );
     let served = settings.served();

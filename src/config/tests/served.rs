@@ -58,8 +58,8 @@ fn a_domain_without_certificate_is_a_warning() {
     assert_eq!(
         Dir::new().findings("\n[[domain]]\nname = \"a.example\"\n"),
         [
-            "n.toml:2: warning: domain.certificate: a.example has no certificate and key: it cannot offer TLS to other \
-          servers; because of tls = \"required\" in [s2s], no server can connect to it"
+            "n.toml:2: warning: domain.certificate: no certificate and key: a.example cannot offer TLS to other \
+          servers, and no server can connect, because of tls = \"required\" in [s2s]"
         ]
     );
 }

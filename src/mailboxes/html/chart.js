@@ -4,13 +4,17 @@
 let colours = {};
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  const names = ["ink", "dim", "grid", "panel", "silence", "selection", "full",
+  const names = ["ink", "dim", "grid", "panel", "silence", "gap", "selection", "full",
     "blue", "green", "orange", "purple", "red", "grey"];
   colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
 // Colours of the strip with the deepest instances.
 const NAME_COLOURS = ["blue", "orange", "green", "purple", "red", "grey"];
+
+// The words about starts and stops of the node, in rows above the plot.
+const LABEL_ROWS = 2;
+const LABEL_HEIGHT = 14;
 
 // A chart: a canvas with its plot. `plot` is set when it is drawn.
 class Chart {
@@ -34,6 +38,7 @@ class Chart {
     this.view = view;
     this.plot = { left: 0, top: 0, right: width, bottom: height };
     this.draw(this, out);
+    this.drawRuns(out);
     this.drawMarks(out, marks);
   }
 
@@ -80,14 +85,61 @@ class Chart {
     }
   }
 
-  // The parts of the log without lines.
+  // The parts of the log without lines, and those in which the node did not run.
   drawSilences(out) {
-    out.fillStyle = colours.silence;
-    for (const [from, to] of DATA.silences) {
+    const fill = (from, to, colour) => {
+      out.fillStyle = colour;
       const left = Math.max(this.plot.left, this.x(from));
-      const right = Math.min(this.plot.right, this.x(to - DATA.interval));
+      const right = Math.min(this.plot.right, this.x(to));
       if (right > left) out.fillRect(left, this.plot.top, right - left, this.height);
+    };
+    for (const [from, to] of DATA.silences) fill(from, to - DATA.interval, colours.silence);
+    for (const { from, to } of DATA.gaps) fill(from, to, colours.gap);
+  }
+
+  // The starts and stops of the node: a line each, and above them what fits of the words if the chart has `labels`.
+  drawRuns(out) {
+    const { left, right, top, bottom } = this.plot;
+    out.font = "11px system-ui, sans-serif";
+    out.textAlign = "left";
+    // The end of the last label in each row.
+    const free = new Array(LABEL_ROWS).fill(-Infinity);
+    for (const { time, event } of DATA.marks) {
+      const x = Math.round(this.x(time)) + 0.5;
+      if (x < left || x > right) continue;
+      out.strokeStyle = colours.ink;
+      out.setLineDash(event === "started" ? [] : [3, 3]);
+      line(out, x, this.labels ? 0 : top, x, bottom);
+      out.setLineDash([]);
+      if (!this.labels) continue;
+      const text = markText(time, event);
+      const width = out.measureText(text).width + 6;
+      // A stop is named on the left of its line and a start on the right of it, if there is room.
+      const wanted = event === "started" ? x + 2 : x - 2 - width;
+      const from = Math.min(Math.max(wanted, left), this.canvas.clientWidth - width);
+      const row = free.findIndex((end) => end <= from);
+      if (row < 0) continue;
+      free[row] = from + width;
+      const y = row * LABEL_HEIGHT;
+      out.fillStyle = colours.panel;
+      out.globalAlpha = 0.85;
+      out.fillRect(from, y, width, LABEL_HEIGHT);
+      out.globalAlpha = 1;
+      out.fillStyle = colours.ink;
+      out.fillText(text, from + 3, y + LABEL_HEIGHT / 2);
     }
+  }
+
+  // The pixels at which a line begins anew, since the node was started.
+  starts() {
+    const pixel = (time) => Math.floor(this.x(time) - this.plot.left);
+    return new Set(DATA.gaps.map(({ to }) => pixel(to)));
+  }
+
+  // Whether nothing is known about a pixel: the node did not run, or wrote nothing, or its last line was before.
+  isUnknownAt(pixel) {
+    const time = this.time(this.plot.left + pixel + 0.5);
+    return isSilent(time) || gapAt(time + DATA.interval) !== undefined;
   }
 
   drawTimeAxis(out) {
@@ -140,7 +192,9 @@ class Chart {
     out.beginPath();
     out.fillStyle = colours[colour];
     let before = NaN;
+    const starts = this.starts();
     values.forEach((value, pixel) => {
+      if (starts.has(pixel)) before = NaN;
       if (!Number.isNaN(value)) {
         const [x, y] = [this.plot.left + pixel, this.y(scale, value)];
         if (Number.isNaN(before)) out.moveTo(x, y);
@@ -185,7 +239,8 @@ const highest = (...columns) =>
 
 // A chart of lines, areas and bars with both axes. `parts` are drawn in their order; each has its own series, or `series`.
 function drawPanel(chart, out, series, parts, makeScale) {
-  chart.pad(56, 8, 8, 20);
+  chart.labels = true;
+  chart.pad(56, DATA.marks.length > 0 ? LABEL_ROWS * LABEL_HEIGHT + 2 : 8, 8, 20);
   const columns = parts.map((part) => {
     const way = part.style.startsWith("bars") ? "events" : part.holds && "holds";
     return byPixel(part.series || series, part.column, chart.view, chart.width, way);
@@ -196,7 +251,8 @@ function drawPanel(chart, out, series, parts, makeScale) {
   chart.drawValueAxis(out, scale);
   chart.drawTimeAxis(out);
   parts.forEach((part, at) => {
-    const values = part.zero ? columns[at].map((value) => (Number.isNaN(value) ? 0 : value)) : columns[at];
+    const orZero = (value, pixel) => (Number.isNaN(value) && !chart.isUnknownAt(pixel) ? 0 : value);
+    const values = part.zero ? columns[at].map(orZero) : columns[at];
     if (part.style === "area") chart.drawArea(out, scale, values, part.colour, part.alpha);
     else if (part.style === "bars") chart.drawBars(out, scale, values, part.colour);
     else if (part.style === "bars down") chart.drawBarsDown(out, scale, values, part.colour);
@@ -220,6 +276,7 @@ function drawNames(chart, out, kind, colourOf) {
   chart.pad(56, 2, 8, 2);
   out.fillStyle = colours.grid;
   out.fillRect(chart.plot.left, chart.plot.top, chart.width, chart.height);
+  chart.drawSilences(out);
   for (const [at, name] of kind.deepest) {
     const from = Math.max(chart.plot.left, chart.x(begins(kind, at)));
     const to = Math.min(chart.plot.right, chart.x(kind.times[at]));

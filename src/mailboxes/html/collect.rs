@@ -5,12 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::{
     names::Names,
     points::{Balance, Figures, LinkEvents},
+    runs::Runs,
     series::Series,
 };
 use crate::mailboxes::{
     interval::Interval,
     line::MailboxLine,
-    record::{Account, Link, Record},
+    record::{Account, Link, NodeEvent, Record},
     stats::Stats,
 };
 
@@ -26,9 +27,10 @@ pub(super) struct Collected {
     /// The account of all domains.
     pub(super) account: Series<Balance>,
     pub(super) interval: Interval,
-    /// Times without any line about mailboxes, in milliseconds since 1970.
+    pub(super) runs: Runs,
+    /// Times without any line about mailboxes although the node ran, in milliseconds since 1970.
     pub(super) silences: Vec<(u64, u64)>,
-    /// The time of the first and of the last line about mailboxes, in milliseconds since 1970.
+    /// The time of the first and of the last line about mailboxes or the node, in milliseconds since 1970.
     pub(super) span: Option<(u64, u64)>,
     /// The number of lines with the figures of a kind.
     pub(super) lines: u64,
@@ -92,6 +94,11 @@ impl Collected {
                 }
             }
             Record::Link { link, .. } => self.add_link(*link, time),
+            Record::Node { event, .. } => {
+                if let Some(time) = time {
+                    self.add_node_event(*event, time);
+                }
+            }
         }
         self.stats.add_record(record);
     }
@@ -106,6 +113,18 @@ impl Collected {
             self.silences.push((*last, time));
         }
         (*first, *last) = ((*first).min(time), (*last).max(time));
+    }
+
+    fn add_node_event(&mut self, event: NodeEvent, time: u64) {
+        let last = self.span.map(|(_, last)| last);
+        self.runs.add(event, time, last);
+        if event == NodeEvent::Started
+            && let Some((_, last)) = &mut self.span
+        {
+            // The node did not run: this is no silence.
+            *last = time.max(*last);
+        }
+        self.pass_time(time);
     }
 
     fn add_figures(&mut self, line: &MailboxLine, time: u64) {

@@ -102,7 +102,8 @@ function say() {
   const { kind, cursor } = state;
   if (!kind) return;
   const at = pointAt(kind, cursor, state.slack);
-  const values = at < 0 ? "idle" :
+  const idle = gapAt(cursor) ? "the node does not run" : "idle";
+  const values = at < 0 ? idle :
     `peak ${kind.peak[at]} of ${kind.capacity}, depth ${kind.depth[at]}, p99 ${waitText(kind.p99[at])}, ` +
     `${kind.rate[at]} per second, ${kind.refused[at]} refused`;
   document.getElementById("said").textContent = `${timeText(cursor)} ${kind.actor}: ${values}`;
@@ -130,7 +131,14 @@ function addTools(parent) {
   parent.append(make("p", { id: "said", className: "hidden", data: { "aria-live": "polite" } }));
   readers.push(() => {
     const { view, cursor } = state;
-    span.textContent = cursor === null ? `${timeText(view.from)} to ${timeText(view.to)} UTC` : `${timeText(cursor)} UTC`;
+    if (cursor === null) {
+      span.textContent = `${timeText(view.from)} to ${timeText(view.to)} UTC`;
+      return;
+    }
+    // A mark a few pixels away is meant too.
+    const near = DATA.marks.filter(({ time }) => Math.abs(time - cursor) <= 4 * state.slack);
+    const marks = near.map(({ time, event }) => `, ${markText(time, event)}`).join("");
+    span.textContent = `${timeText(cursor)} UTC${marks}`;
   });
 }
 

@@ -17,6 +17,7 @@ function times(series) {
 for (const series of [...DATA.kinds, DATA.links, DATA.account]) {
   series.times = times(series);
   series.covers = Math.max(DATA.interval, series.unit);
+  series.begins = beginnings(series);
 }
 for (const kind of DATA.kinds) {
   kind.full = DATA.full.filter((full) => full.actor === kind.actor);
@@ -35,23 +36,40 @@ function firstFrom(series, time) {
   return low;
 }
 
-// The beginning of the time that a point covers: the interval before it, or since the point before.
-function begins(series, at) {
-  const before = at > 0 ? series.times[at - 1] : -Infinity;
-  return Math.max(before, series.times[at] - series.covers);
+// The time at which the node did not run, if `time` is in one.
+function gapAt(time) {
+  return DATA.gaps.find(({ from, to }) => from < time && time < to);
 }
 
+// The beginning of the time that each point covers: the interval before it, or since the point before, or since the node
+// was started.
+function beginnings(series) {
+  const { times, covers } = series;
+  const starts = DATA.gaps.map(({ to }) => to).sort((one, other) => one - other);
+  let [before, started, next] = [-Infinity, -Infinity, 0];
+  return times.map((time) => {
+    while (next < starts.length && starts[next] <= time) started = starts[next++];
+    const begin = Math.max(before, time - covers, started);
+    before = time;
+    return begin;
+  });
+}
+
+const begins = (series, at) => series.begins[at];
+
 // The end of the time for which a figure holds that does not change while actors are idle: the beginning of the next
-// point, or of a silence.
+// point, or of a silence, or the end of the node.
 function holdsUntil(series, at) {
   const [time, next] = [series.times[at], at + 1 < series.times.length ? begins(series, at + 1) : DATA.to];
   const silence = DATA.silences.find(([from]) => from >= time - DATA.interval && from < next);
-  return silence ? Math.max(time, silence[0]) : next;
+  const gap = DATA.gaps.find(({ from, to }) => to > time && from < next);
+  return Math.max(time, Math.min(next, silence ? silence[0] : next, gap ? gap.from : next));
 }
 
 // The point that covers a time, or is less than `slack` away; -1 if there is none, since the actors were idle or the node
 // did not run. With `holds`, the point whose figure holds at that time.
 function pointAt(series, time, slack, holds) {
+  if (gapAt(time)) return -1;
   const at = firstFrom(series, time);
   if (at < series.times.length && begins(series, at) <= time + slack) return at;
   // Times are rounded down to the unit of the series.
@@ -63,7 +81,7 @@ function pointAt(series, time, slack, holds) {
 
 // Whether there is no line about mailboxes at that time.
 function isSilent(time) {
-  return DATA.silences.some(([from, to]) => from < time && time < to - DATA.interval);
+  return gapAt(time) !== undefined || DATA.silences.some(([from, to]) => from < time && time < to - DATA.interval);
 }
 
 // The values of a series for each of `width` pixels: the highest one, or the sum of events. NaN without a point. `way` is

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{
     collect::{Collected, Kind},
     points::{Balance, LinkEvents},
+    runs::{Gap, Mark},
     series::Series,
 };
 use crate::mailboxes::stats::{Incident, Position};
@@ -21,6 +22,8 @@ struct Data<'a> {
     kinds: Vec<KindData<'a>>,
     full: Vec<Full<'a>>,
     silences: &'a [(u64, u64)],
+    marks: &'a [Mark],
+    gaps: &'a [Gap],
     links: LinkData,
     account: AccountData,
 }
@@ -101,6 +104,8 @@ fn document(collected: &Collected) -> String {
         kinds: collected.kinds.iter().map(|kind| kind_data(kind, from)).collect(),
         full: incidents.into_iter().filter_map(full).collect(),
         silences: &collected.silences,
+        marks: collected.runs.marks(),
+        gaps: collected.runs.gaps(),
         links: link_data(&collected.links, from),
         account: account_data(&collected.account, from),
     };

@@ -84,6 +84,13 @@ function addOverview(parent) {
   parent.append(make("div", { className: "heading" }, make("h2", {}, "All mailboxes"),
     make("label", {}, "Rows and figures: ", select)));
   const rows = make("div", { id: "rows" });
+  if (DATA.marks.length > 0) {
+    const runs = make("canvas", { className: "runs", data: { "aria-hidden": "true" } });
+    rows.append(make("span"), runs, make("span"));
+    const chart = new Chart(runs, () => {});
+    chart.labels = true;
+    charts.push(chart);
+  }
   for (const kind of DATA.kinds) addRow(rows, kind);
   const axis = make("canvas", { className: "axis", data: { "aria-hidden": "true" } });
   rows.append(make("span"), axis, make("span"));
@@ -116,6 +123,7 @@ function addRow(rows, kind) {
     const at = pointAt(kind, state.cursor, state.slack);
     value.title = "";
     if (at >= 0) value.textContent = metric.value(kind, at);
+    else if (gapAt(state.cursor)) value.textContent = "not running";
     else value.textContent = isSilent(state.cursor) ? "no line" : "idle";
   });
 }
@@ -154,7 +162,7 @@ function addPanel(parent, title, name, series, parts, makeScale, after = () => {
       const at = state.cursor === null ? -1 : pointAt(part.series || series(), state.cursor, state.slack, part.holds);
       const value = make("output", { data: { "data-value": part.name, "aria-live": "off" } });
       if (at >= 0) value.textContent = part.text(part.column[at]);
-      else if (state.cursor !== null) value.textContent = part.zero || part.style.startsWith("bars") ? "0" : "-";
+      else if (state.cursor !== null) value.textContent = !isSilent(state.cursor) && (part.zero || part.style.startsWith("bars")) ? "0" : "-";
       return make("span", {}, make("i", { className: part.colour }), `${part.name} `, value);
     }));
   });

@@ -20,6 +20,9 @@ function timeText(time) {
   return new Date(time).toISOString().slice(0, 19).replace("T", " ");
 }
 
+// `09:31:12 node started`.
+const markText = (time, event) => `${timeText(time).slice(11)} node ${event}`;
+
 function timeMarks(view, width) {
   const most = Math.max(2, Math.floor(width / 90));
   const span = view.to - view.from;

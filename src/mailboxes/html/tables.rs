@@ -6,9 +6,10 @@ use super::{
     collect::{Collected, Highest},
     periods::Periods,
     points::{Balance, LinkEvents},
+    runs::Runs,
     text::{Table, escape, time},
 };
-use crate::mailboxes::stats::Position;
+use crate::mailboxes::{record::NodeEvent, stats::Position};
 
 /// All tables.
 pub(super) fn html(collected: &Collected) -> String {
@@ -16,6 +17,7 @@ pub(super) fn html(collected: &Collected) -> String {
     [
         kinds(collected),
         full(collected),
+        runs(collected),
         deepest(collected),
         peaks(collected, &periods),
         traffic(collected, &periods),
@@ -59,6 +61,9 @@ pub(super) fn summary(collected: &Collected) -> String {
     if let Some(difference) = difference {
         facts.push((difference > 0, format!("Difference of the account: {difference}.")));
     }
+    if let Some(fact) = restarts_in_words(&collected.runs) {
+        facts.push(fact);
+    }
     if let Some((from, to)) = collected.silences.first() {
         let more = match collected.silences.len() - 1 {
             0 => String::new(),
@@ -67,7 +72,7 @@ pub(super) fn summary(collected: &Collected) -> String {
         let (from, to) = (time(*from), time(*to));
         facts.push((
             true,
-            format!("No lines from {from} to {to}{more}: the node did not run, or they are not in this log."),
+            format!("No lines from {from} to {to}{more}: they are not in this log, or the node did not run."),
         ));
     }
     let item = |(is_bad, fact): (bool, String)| {
@@ -75,6 +80,53 @@ pub(super) fn summary(collected: &Collected) -> String {
         format!("<li{class}>{}</li>\n", escape(&fact))
     };
     facts.into_iter().map(item).collect()
+}
+
+/// The times at which the node did not run, and whether one of them is bad news: the node wrote nothing when it ended.
+fn restarts_in_words(runs: &Runs) -> Option<(bool, String)> {
+    let last = runs.gaps().last()?;
+    let count = runs.gaps().len();
+    let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+    let killed = runs.gaps().iter().filter(|gap| !gap.is_told).count();
+    let killed_in_words = match killed {
+        0 => String::new(),
+        killed => {
+            format!("; before {killed} of these it wrote no line about its stop: it was killed, or it failed")
+        }
+    };
+    let (from, to) = (time(last.from), time(last.to));
+    Some((
+        killed > 0,
+        format!("The node was restarted {times}{killed_in_words}. It last did not run from {from} to {to}."),
+    ))
+}
+
+/// Starts and stops of the node.
+fn runs(collected: &Collected) -> String {
+    let caption = "Starts and stops of the node; between a stop and the next start it did not run";
+    let mut table = Table::new(caption, &["Time", "Event", "@Did not run since", "Remark"]);
+    for mark in collected.runs.marks() {
+        let gap = collected.runs.gap_before(mark.time).filter(|_| mark.event == NodeEvent::Started);
+        let remark = match gap {
+            Some(gap) if !gap.is_told => "the time of its last line: no line says that it stopped",
+            _ => "-",
+        };
+        let event = match mark.event {
+            NodeEvent::Started => "node started",
+            NodeEvent::Stopped => "node stopped",
+        };
+        let since = gap.map_or_else(|| "-".to_owned(), |gap| time(gap.from));
+        table.row([time(mark.time), event.to_owned(), since, remark.to_owned()]);
+    }
+    let dropped = match collected.runs.dropped() {
+        0 => String::new(),
+        dropped => format!("<p>{dropped} later ones are not shown.</p>\n"),
+    };
+    if table.is_empty() {
+        "<p>The node was neither started nor stopped.</p>\n".to_owned()
+    } else {
+        table.html() + &dropped
+    }
 }
 
 fn kinds(collected: &Collected) -> String {
@@ -191,7 +243,7 @@ fn peaks(collected: &Collected, periods: &Periods) -> String {
     let heads: Vec<String> = collected.kinds.iter().map(|kind| format!("#{}", kind.actor)).collect();
     let heads: Vec<&str> = std::iter::once("From").chain(heads.iter().map(String::as_str)).collect();
     let caption = format!(
-        "Highest peak in each {}; no figure where a kind of actor was idle",
+        "Highest peak in each {}; no figure where a kind of actor was idle, or the node did not run",
         periods.length_in_words()
     );
     let mut table = Table::new(&caption, &heads);

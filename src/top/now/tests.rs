@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use status::report::{Acknowledgement, FailureReport, QueueState, Rejections, Side};
+use status::report::{Acknowledgement, Denials, FailureReport, QueueState, Rejections, Side};
 
 use super::*;
 use crate::top::reading::Part;
@@ -26,6 +26,7 @@ fn link(remote: &str, since: u64, stanzas: u64) -> LinkReport {
         sent: Amount { stanzas, bytes: 1_000 * stanzas },
         waiting: Amount::default(),
         acknowledgement: Acknowledgement::default(),
+        ping_unanswered: None,
         idle: Seconds::default(),
     }
 }
@@ -71,7 +72,10 @@ pub(in crate::top) fn reading(at: u64, origin: Instant) -> Reading {
     let component = |name: &str, connected| ComponentReport {
         name: name.to_owned(),
         connected,
+        state: if connected { ComponentState::Connected } else { ComponentState::NeverConnected },
         since: second(0),
+        since_event: if connected { SinceEvent::Connected } else { SinceEvent::NodeStarted },
+        ping_unanswered: None,
         last_end: None,
         refused: Amount::default(),
         waiting: Amount { stanzas: 4, bytes: 400 },
@@ -80,6 +84,8 @@ pub(in crate::top) fn reading(at: u64, origin: Instant) -> Reading {
         names: vec![name.to_owned()],
         first_answered: None,
         rejected: Rejections::default(),
+        conflicts: Rejections::default(),
+        denied: Denials::default(),
         link: connected.then(|| LinkReport { direction: Direction::Component, ..link(name, 0, 20 * at) }),
     };
     Reading {

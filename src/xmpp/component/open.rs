@@ -5,7 +5,7 @@ use crate::{
     framer::{self, Frame},
     policy::{Access, Bounds},
     stanza::{
-        self, Address, Intake, Kind, Reason, Refused, Rejection,
+        self, Address, Denied, Intake, Kind, Reason, Refused, Rejection,
         refusal::{domain, explain, sound_domain},
     },
     stream::{
@@ -315,7 +315,7 @@ impl Open {
         self.unproductive += 1;
         let text = format!("{} may not exchange stanzas with {}", self.component, truncate(&stanza.to()));
         let answer = stanza.bounce(&denial.error(&*text));
-        self.report_refused(Reason::Denied, text, bytes, answer);
+        self.report(Reason::Denied, text, bytes, answer, Some(Denied::of(&stanza, true)));
         None
     }
 
@@ -342,9 +342,20 @@ impl Open {
     }
 
     fn report_refused(&mut self, reason: Reason, text: String, bytes: usize, answer: Option<Stanza>) {
+        self.report(reason, text, bytes, answer, None);
+    }
+
+    fn report(
+        &mut self,
+        reason: Reason,
+        text: String,
+        bytes: usize,
+        answer: Option<Stanza>,
+        denied: Option<Denied>,
+    ) {
         let name = self.component.clone();
         let answer = answer.filter(|_| !self.has_closed());
-        let refused = Refused { reason, text, local: name.clone(), remote: name, bytes, answer };
+        let refused = Refused { reason, text, local: name.clone(), remote: name, bytes, answer, denied };
         self.wire.emit(Output::StanzaRefused(Box::new(refused)));
     }
 }

@@ -130,6 +130,28 @@ pub struct Refused {
     pub bytes: usize,
     /// The error answer; `None` when it may have none.
     pub answer: Option<Stanza>,
+    /// The addresses, with [`Reason::Denied`].
+    pub denied: Option<Denied>,
+}
+
+/// The addresses of a stanza that the rules of a component do not permit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The sender, without a resource.
+    pub from: String,
+    /// The recipient, without a resource.
+    pub to: String,
+    /// Whether the component sent it.
+    pub by_component: bool,
+}
+
+impl Denied {
+    /// The addresses of a stanza.
+    pub(crate) fn of(stanza: &Stanza, by_component: bool) -> Self {
+        let bare =
+            |address: &str| truncate(address.split_once('/').map_or(address, |(bare, _)| bare)).into_owned();
+        Self { from: bare(&stanza.from()), to: bare(&stanza.to()), by_component }
+    }
 }
 
 /// The rejection of an element as a sentence.

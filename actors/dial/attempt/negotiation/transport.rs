@@ -75,11 +75,13 @@ impl<G: Goal> Negotiation<'_, G> {
         if matches!(handshake, Ok(_) | Err(tls::Error::Alert(_))) {
             self.entrant.note_tls();
         }
-        let (stream, mut session) =
-            handshake.map_err(|error| AttemptError::Tls { address: self.address, error })?;
+        let direction = Direction::Outgoing;
+        let (stream, mut session) = handshake.map_err(|error| {
+            attempt.dialer.metrics.count(Count::TlsFailed { direction, kind: error.as_str() });
+            AttemptError::Tls { address: self.address, error }
+        })?;
         attempt.observe(|| Step::Secured { session: &session, ssl: stream.ssl() });
-        let (direction, version) = (Direction::Outgoing, session.protocol.clone());
-        attempt.dialer.metrics.count(Count::Secured { direction, version });
+        attempt.dialer.metrics.count_secured(direction, &session.protocol, &session.cipher);
         let verdict = session.certificate.as_ref().map_or(Err(Problem::Missing), |certificate| {
             certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)
         });

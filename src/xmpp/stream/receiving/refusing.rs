@@ -5,10 +5,10 @@
 //! stanza with an unusable `from` has no answer, since its sender is unknown.
 use super::open::{Open, Output};
 use crate::{
-    Domain, Stanza, framer,
+    Domain, DomainPair, Stanza, framer,
     policy::MalformedStanza,
     stanza::{
-        Address, Reason, Refused, Rejection,
+        Address, Denied, Reason, Refused, Rejection,
         refusal::{domain, explain, sound_domain},
     },
     stream::error::Fault,
@@ -48,7 +48,8 @@ impl Open {
         if reason.is_about_a_stanza() {
             self.acks.output();
         }
-        let refused = Refused { reason, text, local: pair.local, remote: pair.remote, bytes, answer };
+        let DomainPair { local, remote } = pair;
+        let refused = Refused { reason, text, local, remote, bytes, answer, denied: None };
         self.negotiation.wire.emit(Output::StanzaRefused(Box::new(refused)));
         Ok(())
     }
@@ -70,6 +71,7 @@ impl Open {
             remote: from.clone(),
             bytes: stanza.bytes().len(),
             answer: if ours { answer } else { answer.map(|answer| answer.sent_by(proved_to)) },
+            denied: None,
         };
         self.acks.output();
         self.negotiation.wire.emit(Output::StanzaRefused(Box::new(refused)));
@@ -85,7 +87,8 @@ impl Open {
         let text = format!("stanzas from this address to {to} are not permitted");
         let answer = stanza.bounce(&access.denial.error(&*text));
         let (reason, local, remote) = (Reason::Denied, to.clone(), from.clone());
-        let refused = Refused { reason, text, local, remote, bytes: stanza.bytes().len(), answer };
+        let (bytes, denied) = (stanza.bytes().len(), Some(Denied::of(stanza, false)));
+        let refused = Refused { reason, text, local, remote, bytes, answer, denied };
         self.acks.output();
         self.negotiation.wire.emit(Output::StanzaRefused(Box::new(refused)));
         true
