@@ -17,7 +17,7 @@ use log::{
 };
 use status::escape::{Escaping, is_hidden};
 
-use crate::config::log_filter;
+use crate::{config::log_filter, priority};
 
 /// Starts logging to standard error with the filter `configured`, which a valid `RUST_LOG` overrides.
 pub(crate) fn start(configured: &str) {
@@ -91,11 +91,12 @@ fn limit_to_nuncio(filter: &str) -> String {
     words.join(",") + &pattern
 }
 
-/// Writes `time level target message key=value …`.
+/// Writes `time level target message key=value …`, in the journal of systemd with a priority.
 fn line(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let (time, level, target) = (out.timestamp_millis(), record.level(), record.target());
     let style = out.default_level_style(level);
-    writeln!(out, "{time} {style}{level:<5}{style:#} {target} {}", Event(record))
+    let priority = priority::prefix(level);
+    writeln!(out, "{priority}{time} {style}{level:<5}{style:#} {target} {}", Event(record))
 }
 
 /// The part of a line after the target: the message, then the pairs.

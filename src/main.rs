@@ -10,6 +10,7 @@ mod logging;
 mod mailboxes;
 mod manual;
 mod output;
+mod priority;
 mod probe;
 mod run;
 mod screen;

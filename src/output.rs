@@ -10,7 +10,10 @@ use std::{
     process::ExitCode,
 };
 
+use log::Level;
 use status::escape::escaped;
+
+use crate::priority;
 
 /// Writes `content` to standard output. A closed pipe is not an error: the reader needed only the beginning.
 pub(crate) fn write(content: impl AsRef<[u8]>) -> io::Result<()> {
@@ -55,5 +58,5 @@ pub(crate) fn exit_status(written: io::Result<()>, status: ExitCode) -> ExitCode
 /// Writes a line to standard error. Unlike `eprintln!` it does not panic if standard error is closed. Hidden
 /// characters are escaped, since parts of the line may come from peers and files.
 pub(crate) fn print_error(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{}", escaped(&line.to_string()));
+    let _ = writeln!(io::stderr(), "{}{}", priority::prefix(Level::Error), escaped(&line.to_string()));
 }

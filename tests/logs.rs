@@ -1,6 +1,10 @@
 //! The log of a node.
 
-use crate::support::{Auth, Listener, Network, Node, Prosody, SOON, Server, Setup};
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
+
+use crate::support::{Auth, BINARY, Listener, Network, Node, Prosody, SOON, Server, Setup};
 
 #[test]
 fn the_life_of_a_link_is_readable_at_info() {
@@ -98,6 +102,38 @@ fn an_invalid_rust_log_is_reported_and_the_configured_level_is_used() {
     // The start waits for the line `ready`, which is logged at info.
     let node = Node::start(&network, Setup::of("nuncio.example").environment("RUST_LOG", "inof"));
     node.eventually_logs(&["ERROR", "RUST_LOG is invalid", "inof"]);
+}
+
+#[test]
+fn each_line_in_the_journal_of_systemd_has_its_priority_and_no_line_elsewhere_has_one() {
+    let network = Network::new();
+    let directory = network.directory("journal");
+    // A domain without a certificate is a warning, and an address in use an error: the node ends.
+    let port = std::net::TcpListener::bind((network.address(), 0)).unwrap();
+    let configuration = directory.join("nuncio.toml");
+    let taken = port.local_addr().unwrap();
+    let text = format!(
+        "[listen]\ns2s = [\"{taken}\"]\ncomponent = []\ncontrol = \"\"\n[[domain]]\nname = \"localhost\"\n"
+    );
+    fs::write(&configuration, text).unwrap();
+    let log = |name: &str, inode_offset: u64| {
+        let path = directory.join(name);
+        let file = File::create(&path).unwrap();
+        let of_file = file.metadata().unwrap();
+        let mut node = Command::new(BINARY);
+        node.args(["run", "--config", configuration.to_str().unwrap()]).stdin(Stdio::null()).stderr(file);
+        node.env("JOURNAL_STREAM", format!("{}:{}", of_file.dev(), of_file.ino() + inode_offset));
+        assert!(!node.status().unwrap().success());
+        fs::read_to_string(&path).unwrap()
+    };
+    let journal = log("journal", 0);
+    let of_level = |level: &str| journal.lines().find(|line| line.contains(level)).unwrap_or_default();
+    assert!(of_level(" WARN ").starts_with("<4>2"), "{journal}");
+    assert!(of_level("in use").starts_with("<3>nuncio: "), "{journal}");
+    let all_have_one = journal.lines().all(|line| line.starts_with('<') && line[2..].starts_with('>'));
+    assert!(all_have_one, "{journal}");
+    let elsewhere = log("elsewhere", 1);
+    assert!(elsewhere.contains(" WARN ") && !elsewhere.contains('<'), "{elsewhere}");
 }
 
 #[test]

@@ -67,7 +67,10 @@ impl Permissions {
 
     /// Gives the file these permissions.
     fn apply(self, file: &Path) -> Result<(), Error> {
-        if let Some(group) = self.group {
+        // A sandbox may forbid the call, also for the group that the file has.
+        if let Some(group) =
+            self.group.filter(|group| fs::metadata(file).map_or(true, |file| file.gid() != *group))
+        {
             chown(file, None, Some(group)).map_err(|error| Error::Group { group, error })?;
         }
         Ok(fs::set_permissions(file, fs::Permissions::from_mode(self.mode))?)

@@ -114,15 +114,31 @@ fn unreachable(path: &Path, permissions: Permissions) -> Option<(Severity, Messa
     Some((Severity::Warning, Message::with_help(text, help)))
 }
 
-/// Adds a warning if the user of the service cannot give a socket to its group; needs root.
+/// Adds a warning if the service cannot give a socket to its group; needs root.
 fn check_group(source: &Source, permissions: Permissions, unit: Option<&Unit>) {
     let Some(group) = permissions.group.filter(|_| is_root()) else { return };
-    let Some(user) = service_user::user(unit).filter(|user| !user.is_in(group)) else { return };
+    let Some(user) = service_user::user(unit) else { return };
     let Some(value) = source.values(&[GROUP]).pop() else { return };
     let (name, wanted) = (&user.name, &value.text);
-    let text =
-        format!("{name}, the user of the service, is not a member of {wanted}, so the node cannot start");
-    let help = format!("`usermod -a -G {wanted} {name}`; the unit needs more: see docs/operation.md");
+    let lacks = unit.filter(|_| group != user.group()).map(Unit::lacks_for_groups).unwrap_or_default();
+    let (text, help) = if !user.is_in(group) {
+        (
+            format!("{name}, the user of the service, is not a member of {wanted}, so the node cannot start"),
+            format!("`usermod -a -G {wanted} {name}`; the unit needs more: see docs/operation.md"),
+        )
+    } else if !lacks.is_empty() {
+        (
+            format!(
+                "the unit does not let the node give its socket to the group {wanted}, so the node cannot start"
+            ),
+            format!(
+                "add {} to [Service] with `systemctl edit nuncio`: see docs/operation.md",
+                lacks.join(" and ")
+            ),
+        )
+    } else {
+        return;
+    };
     source.add(Severity::Warning, value.span, GROUP, Message::with_help(text, help));
 }
 

@@ -18,7 +18,7 @@ pub(super) fn check(source: &Source) {
         );
         source.add(Severity::Warning, value.span, &value.key, message);
     }
-    for value in source.values(&SECRET_FILES) {
+    for value in source.values(&SECRET_FILES).into_iter().filter(|value| !value.text.is_empty()) {
         let path = source.path(&value.text);
         if is_readable_by_all(&path) {
             let path = path.display();

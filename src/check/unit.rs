@@ -26,6 +26,20 @@ pub(super) struct Unit {
     hides_temporary: bool,
     /// `ProtectSystem=`.
     protects: Protection,
+    /// `PrivateUsers=`: for the service, groups other than its own do not exist.
+    has_own_users: bool,
+    /// `SystemCallFilter=`.
+    calls: Calls,
+}
+
+/// Whether the system call filter lets the service give a file to another group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Calls {
+    /// There is no filter.
+    #[default]
+    All,
+    WithChown,
+    WithoutChown,
 }
 
 /// Which directories the service cannot write, whatever their permissions are.
@@ -92,6 +106,13 @@ impl Unit {
         (is_protected && !is_writable && !is_temporary).then_some("ProtectSystem=")
     }
 
+    /// The settings that keep the service from giving a file to a group other than its own, as they would have to be.
+    pub(super) fn lacks_for_groups(&self) -> Vec<&'static str> {
+        let users = self.has_own_users.then_some("PrivateUsers=no");
+        let calls = (self.calls == Calls::WithoutChown).then_some("SystemCallFilter=@chown");
+        users.into_iter().chain(calls).collect()
+    }
+
     fn apply(&mut self, text: &str) {
         let joined = text.replace("\\\n", " ");
         let mut in_service = false;
@@ -125,6 +146,8 @@ impl Unit {
             // With read-only the directories are visible.
             "ProtectHome" => self.hides_homes = is_on || value.eq_ignore_ascii_case("tmpfs"),
             "PrivateTmp" => self.hides_temporary = is_on || value.eq_ignore_ascii_case("disconnected"),
+            "PrivateUsers" => self.has_own_users = is_on || ["self", "identity"].contains(&value),
+            "SystemCallFilter" => self.filter_calls(value),
             "ProtectSystem" => {
                 self.protects = match value.to_ascii_lowercase().as_str() {
                     "strict" => Protection::All,
@@ -134,6 +157,21 @@ impl Unit {
             }
             _ => {}
         }
+    }
+
+    /// Applies a list of system calls: the calls that are allowed, or after `~` those that are not.
+    fn filter_calls(&mut self, list: &str) {
+        let (is_denied, list) = list.strip_prefix('~').map_or((false, list), |list| (true, list));
+        // `call:ERROR` says what the call returns.
+        let has_chown =
+            list.split_whitespace().any(|name| CHOWN.contains(&name.split(':').next().unwrap_or_default()));
+        self.calls = match (self.calls, has_chown) {
+            _ if list.is_empty() => Calls::All,
+            (_, true) if is_denied => Calls::WithoutChown,
+            (_, true) => Calls::WithChown,
+            (Calls::All, false) if !is_denied => Calls::WithoutChown,
+            (calls, false) => calls,
+        };
     }
 
     /// Adds directories below `above` that systemd creates. An empty value removes them.
@@ -166,6 +204,10 @@ const DIRECTORIES: [&str; 5] = [
     "usr/lib/systemd/system",
     "lib/systemd/system",
 ];
+
+/// The system calls that give a file to a group, and the sets of systemd that contain them.
+const CHOWN: [&str; 7] =
+    ["@chown", "@privileged", "@system-service", "chown", "fchown", "lchown", "fchownat"];
 
 /// The directories that `ProtectHome=` hides.
 const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
@@ -212,6 +254,36 @@ mod tests {
         assert_eq!(unit.groups, ["ssl-cert", "adm"]);
         assert_eq!(unit.protects(Path::new("/srv/nuncio/waiting.redb")), None);
         assert_eq!(unit.hides(Path::new("/home/a/key")), None);
+    }
+
+    #[test]
+    fn the_unit_of_the_package_cannot_give_a_socket_to_a_group_before_the_drop_in_of_the_documentation() {
+        let package = include_str!("../../config/systemd/nuncio.service");
+        let mut unit = unit(package);
+        assert_eq!(unit.lacks_for_groups(), ["PrivateUsers=no", "SystemCallFilter=@chown"]);
+        let documentation = include_str!("../../docs/operation.md");
+        let drop_in = documentation.split("```ini\n[Service]\nSupplementaryGroups=").nth(1).unwrap();
+        unit.apply(&format!("[Service]\nSupplementaryGroups={}", drop_in.split("```").next().unwrap()));
+        assert!(unit.lacks_for_groups().is_empty(), "{unit:?}");
+        assert_eq!(unit.groups, ["xmpp-components"]);
+    }
+
+    #[test]
+    fn system_call_filters_add_up() {
+        for (filters, is_without) in [
+            (&[][..], false),
+            (&["@system-service"], false),
+            (&["@basic-io"], true),
+            (&["@system-service", "~@privileged"], true),
+            (&["@system-service", "~@privileged", ""], false),
+            (&["@system-service", "~@chown:EPERM", "fchownat chown"], false),
+            (&["~@mount"], false),
+            (&["~chown"], true),
+        ] {
+            let mut unit = Unit::default();
+            filters.iter().for_each(|filter| unit.set("SystemCallFilter", filter));
+            assert_eq!(!unit.lacks_for_groups().is_empty(), is_without, "{filters:?}");
+        }
     }
 
     #[test]

@@ -150,6 +150,32 @@ fn the_first_configuration_of_the_readme_has_no_problems() {
 }
 
 #[test]
+fn the_first_configuration_of_the_readme_can_replace_the_domain_of_the_shipped_file() {
+    let shipped = include_str!("../../config/nuncio.toml");
+    let readme = include_str!("../../README.md");
+    let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let domain = "[[domain]]\nname = \"localhost\"\n";
+    assert_eq!(shipped.matches(domain).count(), 1);
+    let dir = Dir::new().with_certificate(&Authority::new("authority").unwrap(), "example.org");
+    let loaded = dir.load(&shipped.replace(domain, example)).unwrap();
+    assert_eq!(loaded.settings.domains.len(), 1);
+}
+
+#[test]
+fn the_listeners_for_components_in_the_documentation_are_valid() {
+    let operation = include_str!("../../docs/operation.md");
+    let examples: Vec<&str> = operation.split("```toml\n[listen]\n").skip(1).collect();
+    assert_eq!(examples.len(), 2);
+    let dir = Dir::new().with_certificate(&Authority::new("authority").unwrap(), "example.org");
+    let domain = "[[domain]]\nname = \"example.org\"\ncertificate = \"certs/example.org.crt\"\nkey = \"certs/example.org.key\"\n";
+    for example in examples {
+        let example = example.split("```").next().unwrap();
+        let findings = dir.findings(&format!("[listen]\n{example}{domain}"));
+        assert!(findings.is_empty(), "{findings:?}");
+    }
+}
+
+#[test]
 fn the_example_of_the_interface_is_read_value_for_value() {
     let authority = Authority::new("authority").unwrap();
     let dir = Dir::new()

@@ -72,6 +72,22 @@ warning: domain.key: every user of this machine can read open.key
 }
 
 #[test]
+fn a_path_that_is_empty_names_no_secret_that_others_can_read() {
+    let desk = Desk::new();
+    fs::set_permissions(&desk.directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let text = |key_file: &str| {
+        format!("[journal]\npath = \"w.redb\"\nkey_file = \"{key_file}\"\n[[domain]]\nname = \"localhost\"\n")
+    };
+    let screen = desk.passes(&text(""), &["--offline"]);
+    assert!(!screen.contains("every user of this machine"), "{screen}");
+    let key = desk.directory.join("journal.key");
+    fs::write(&key, [7; 32]).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let screen = desk.passes(&text("journal.key"), &["--offline"]);
+    assert!(screen.contains("warning: journal.key_file: every user of this machine can read"), "{screen}");
+}
+
+#[test]
 fn a_certificate_that_others_refuse_fails_the_check_and_not_the_node() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").certificate(Certificate::Expired));
