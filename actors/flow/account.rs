@@ -70,7 +70,9 @@ impl Entry {
     /// Counts error answers by condition.
     pub fn bounced(&self, condition: Condition, answers: usize) {
         let index = CONDITIONS.iter().position(|known| *known == condition).unwrap_or(CONDITIONS.len());
-        if let Some(count) = self.totals.iter().flatten().next().and_then(|all| all.bounces.get(index)) {
+        if let Some(count) =
+            self.totals.iter().flatten().next().and_then(|all| all.details().bounces.get(index))
+        {
             count.fetch_add(answers as u64, Relaxed);
         }
     }
@@ -79,7 +81,7 @@ impl Entry {
     pub fn refused(&self, reason: Reason, answered: Amount, dropped: Amount) {
         let index = Reason::ALL.iter().position(|known| *known == reason);
         let all = self.totals.iter().flatten().next();
-        if let Some(count) = all.and_then(|all| all.refused.get(index?)) {
+        if let Some(count) = all.and_then(|all| all.details().refused.get(index?)) {
             count.fetch_add(answered.stanzas + dropped.stanzas, Relaxed);
         }
         let answers = usize::try_from(answered.stanzas).unwrap_or(usize::MAX);

@@ -107,7 +107,8 @@ impl<G: Goal> Attempt<G> {
             return Err(OpenError::Spent);
         }
         let within = self.remote.connect_timeout.min(share.time_left());
-        let socket = happy_eyeballs::open(&self.dialer.network, address, within).await;
+        // In a box that exists from here on, as many attempts wait for a permit.
+        let socket = Box::pin(happy_eyeballs::open(&self.dialer.network, address, within)).await;
         Ok(Connected { socket: socket.map_err(OpenError::Failed)?, permit })
     }
 

@@ -3,7 +3,10 @@
 //! The totals are shared relaxed atomics, like the gauges of the mailboxes: they are for reports, and no
 //! decision depends on them.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use xmpp::stanza::{Condition, Reason};
 
@@ -68,6 +71,14 @@ pub struct Totals {
     pub(super) journaled: Figure,
     /// Dropped without an outcome.
     pub(super) unaccounted: Figure,
+    /// Made when it is needed: it is counted for all domains together only, and each domain that something waits for has
+    /// totals.
+    details: OnceLock<Box<Details>>,
+}
+
+/// The reasons of error answers.
+#[derive(Debug, Default)]
+pub(super) struct Details {
     /// Stanzas that their stream refused, in the order of [`Reason::ALL`].
     pub(super) refused: [AtomicU64; Reason::ALL.len()],
     /// Error answers by condition, in the order of [`CONDITIONS`]; the last is all others.
@@ -118,12 +129,12 @@ impl Totals {
     /// Error answers by condition.
     pub fn bounces(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let names = CONDITIONS.iter().map(|condition| condition.as_str()).chain(["other"]);
-        names.zip(self.bounces.iter().map(|count| count.load(Relaxed)))
+        names.zip(self.details().bounces.iter().map(|count| count.load(Relaxed)))
     }
 
     /// Stanzas that their stream refused, by reason.
     pub fn refused(&self) -> impl Iterator<Item = (Reason, u64)> {
-        Reason::ALL.iter().copied().zip(self.refused.iter().map(|count| count.load(Relaxed)))
+        Reason::ALL.iter().copied().zip(self.details().refused.iter().map(|count| count.load(Relaxed)))
     }
 
     /// The amount that was dropped without an outcome: 0, or a bug.
@@ -156,6 +167,10 @@ impl Totals {
             difference_bytes = self.difference().bytes;
             "account"
         );
+    }
+
+    pub(super) fn details(&self) -> &Details {
+        self.details.get_or_init(Box::default)
     }
 
     pub(super) fn figure(&self, outcome: Outcome) -> &Figure {
