@@ -110,8 +110,8 @@ impl Bound {
     fn key(self) -> &'static str {
         match self {
             Self::Stanzas => "promise.max_stanzas",
-            Self::Bytes => "promise.max_bytes",
-            Self::Memory => "promise.total_bytes",
+            Self::Bytes | Self::Unwritten => "promise.max_bytes",
+            Self::Memory | Self::Entries => "promise.total_bytes",
             Self::Disk => "journal.max_bytes",
         }
     }
@@ -128,6 +128,13 @@ impl Bound {
                     "the queue for {remote} is full in memory, and the journal takes no more of it ({key})"
                 )
             }
+            Self::Entries => format!(
+                "the queue for {remote} is full in memory, and as many stanzas of all queues are in the journal as a quarter \
+                 of {key} permits"
+            ),
+            Self::Unwritten => format!(
+                "the queue for {remote} is full in memory, and the journal does not write as fast as stanzas arrive ({key})"
+            ),
         }
     }
 }
