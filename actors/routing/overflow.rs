@@ -344,5 +344,5 @@ impl Kept {
 /// Bytes of memory that a stanza on the disk takes: its entry (72), its time (24), and the space that the trees leave free.
 pub(super) const ENTRY_COST: usize = 160;
 
-/// Bytes of stanzas that may be on their way to the journal, also for a queue that may have less in memory: one commit.
+/// Bytes of stanzas that may be on their way to the journal, also for a queue that may have less in memory: two commits.
 const ON_THE_WAY: usize = 4 << 20;

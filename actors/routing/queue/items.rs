@@ -77,3 +77,61 @@ impl Items {
         only.chain(self.others.range_mut(from..).map(|(place, item)| (*place, &mut **item)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use xmpp::{Stanza, xml::Element};
+
+    use super::*;
+    use crate::{flow::batch, routing::queue::Bounds};
+
+    struct Wide;
+    impl Bounds for Wide {
+        fn max_stanzas(&self) -> usize {
+            usize::MAX
+        }
+        fn max_bytes(&self) -> usize {
+            usize::MAX
+        }
+        fn time_of(&self, _: &Stanza) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    fn item() -> Box<Item> {
+        let stanza =
+            Element::new("message", "jabber:server").with("from", "a@a.example").with("to", "b@b.example");
+        let stanza = Stanza::from_element(&stanza).unwrap();
+        let (since, place, receipt) = (clock::now(), Default::default(), Default::default());
+        let kept = batch::Kept { stanza, taken: false, since, sends: Default::default(), place, receipt };
+        Box::new(Item::new(kept, &Wide))
+    }
+
+    fn places(items: &Items) -> Vec<i64> {
+        items.iter().map(|(place, _)| place).collect()
+    }
+
+    #[test]
+    fn one_item_alone_has_no_tree_and_all_are_in_order_whichever_came_first() {
+        let mut items = Items::default();
+        items.insert(5, item());
+        assert!(
+            items.others.is_empty() && items.len() == 1 && items.get(5).is_some() && items.get(4).is_none()
+        );
+        assert_eq!(items.range_mut(6).count(), 0);
+        for place in [3, 7] {
+            items.insert(place, item());
+        }
+        assert_eq!((places(&items), items.len(), items.last_place()), (vec![3, 5, 7], 3, Some(7)));
+        assert_eq!(items.range_mut(4).map(|(place, _)| place).collect::<Vec<_>>(), [5, 7]);
+        assert_eq!((items.values().count(), items.values_mut().count()), (3, 3));
+        for place in [5, 3, 7] {
+            assert!(items.remove(place).is_some() && items.remove(place).is_none());
+        }
+        assert!(items.is_empty() && items.first().is_none());
+        items.insert(1, item());
+        assert!(items.others.is_empty() && items.remove(2).is_none() && items.remove(1).is_some());
+    }
+}

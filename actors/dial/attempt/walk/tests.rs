@@ -314,59 +314,17 @@ async fn the_search_for_the_address_of_a_lost_stream_ends_soon_when_the_dns_is_s
     assert_eq!(super::list(&kept), super::list(&targets), "the order of the DNS");
 }
 
+/// Tens of thousands may wait at a time. What follows the wait is in boxes that do not exist yet.
 #[actix::test]
-async fn sizes_scratch() {
+async fn an_attempt_that_waits_for_a_permit_is_small() {
     let attempt = attempt(OpenSession);
-    println!("Attempt {}", size_of_val(&attempt));
-    println!(
-        "Dialer {} Remote {} Bounds {} Lost {} Owner {}",
-        size_of::<Dialer>(),
-        size_of::<Remote>(),
-        size_of::<Bounds>(),
-        size_of::<super::super::Lost>(),
-        size_of::<super::super::Owner>()
-    );
-    println!("begin {}", size_of_val(&Walk::begin(&attempt, Strategy::FirstSuccess)));
-    println!("targets {}", size_of_val(&attempt.targets()));
-    println!("prefer {}", size_of_val(&attempt.prefer(([0, 0, 0, 0], 1).into(), Vec::new())));
-    let mut walk = Walk::over(&attempt, Strategy::FirstSuccess, Vec::new());
-    println!(
-        "walk {} next {} race {} place {} entrant {}",
-        size_of_val(&walk),
-        size_of_val(&walk.next()),
-        size_of::<Race>(),
-        size_of::<Place>(),
-        size_of::<Entrant>()
-    );
-    let race = Race::new(Budget::unlimited(), None);
-    let share = Budget::unlimited();
-    let entrant = Entrant::alone();
-    println!("connect_any {}", size_of_val(&attempt.connect_any(&[], &share, &entrant)));
-    println!(
-        "open {}",
-        size_of_val(&net::happy_eyeballs::open(
-            &attempt.dialer.network,
-            ([0, 0, 0, 0], 1).into(),
-            Duration::ZERO
-        ))
-    );
-    let place = Place::new(
-        Target { host: "x".into(), port: 1, direct_tls: false, priority: 0, weight: 0, from_srv: false },
-        Budget::unlimited(),
-    );
     let visitor = Visitor {
         attempt: &attempt,
         strategy: Strategy::FirstSuccess,
-        race: race.clone(),
-        place,
+        race: Race::new(Budget::unlimited(), None),
+        place: Place::new(target(1), Budget::unlimited()),
         entrant: Rc::new(Entrant::alone()),
     };
-    println!("run {}", size_of_val(&visitor.run()));
-    println!("make {}", size_of_val(&attempt.clone().make()));
-    println!(
-        "AttemptError {} Visit {}",
-        size_of::<AttemptError>(),
-        size_of::<Visit<super::super::Session>>()
-    );
-    println!("Session {}", size_of::<super::super::Session>());
+    let (whole, visit) = (size_of_val(&attempt.clone().make()), size_of_val(&visitor.run()));
+    assert!(whole <= 2560 && visit <= 1792, "{whole} bytes, and {visit} for its visit");
 }
