@@ -125,7 +125,7 @@ impl Bound {
             Self::Memory => format!("as much waits for all domains as {key} permits"),
             Self::Disk => {
                 format!(
-                    "the queue for {remote} is full in memory, and the journal takes no more of it ({key})"
+                    "the queue for {remote} is full in memory, and the journal takes no more of it ({key}, or its disk is too slow)"
                 )
             }
             Self::Entries => format!(
