@@ -122,7 +122,7 @@ impl Promise {
                 .journal
                 .clone()
                 .map(|store| Keeper::new(store, Waits::ForLink, own.outlet(), own.outlet())),
-            of_sessions: Arc::new(owners.of_sessions(&own)),
+            of_sessions: Arc::new(owners.of_sessions(own)),
             owners,
             pairs: Pairs::default(),
             waiting,

@@ -26,8 +26,8 @@ pub(crate) fn measure(network: &Network, kind: Kind, called: &str, peers: usize)
         setup.block(&pattern).set("s2s.write_timeout", "\"30m\"").set("s2s.keepalive", "\"30m\"")
     });
     let stream = node.connect("c");
-    let (mut from, mut answers) = (stream.try_clone().map_err(text)?, stream);
-    answers.set_read_timeout(Some(Duration::from_millis(200))).map_err(text)?;
+    let (mut from, mut answers) = (stream.try_clone().map_err(|error| error.to_string())?, stream);
+    answers.set_read_timeout(Some(Duration::from_millis(200))).map_err(|error| error.to_string())?;
     let (domain, filling) = (format!("c.{}", node.domain), "x".repeat(BODY));
     let refused = AtomicUsize::new(0);
     let mut most = 0.0_f64;
@@ -66,10 +66,6 @@ pub(crate) fn measure(network: &Network, kind: Kind, called: &str, peers: usize)
         0 => Err(format!("no bound was reached within {LONGEST:?}: {most:.0} KiB")),
         _ => Ok(most),
     }
-}
-
-fn text(error: std::io::Error) -> String {
-    error.to_string()
 }
 
 /// A server of any domain that accepts a link, and then reads nothing.

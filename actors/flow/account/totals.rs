@@ -3,10 +3,7 @@
 //! The totals are shared relaxed atomics, like the gauges of the mailboxes: they are for reports, and no
 //! decision depends on them.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use xmpp::stanza::{Condition, Reason};
 
@@ -71,9 +68,8 @@ pub struct Totals {
     pub(super) journaled: Figure,
     /// Dropped without an outcome.
     pub(super) unaccounted: Figure,
-    /// Made when it is needed: it is counted for all domains together only, and each domain that something waits for has
-    /// totals.
-    details: OnceLock<Box<Details>>,
+    /// Of the totals of all domains only: each domain for which something waits has totals too.
+    pub(super) details: Option<Box<Details>>,
 }
 
 /// The reasons of error answers.
@@ -86,6 +82,11 @@ pub(super) struct Details {
 }
 
 impl Totals {
+    /// The totals of all domains.
+    pub fn of_all() -> Self {
+        Self { details: Some(Box::default()), ..Self::default() }
+    }
+
     /// The amount that was taken in since the start.
     pub fn taken(&self) -> Amount {
         self.taken.read()
@@ -129,12 +130,14 @@ impl Totals {
     /// Error answers by condition.
     pub fn bounces(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let names = CONDITIONS.iter().map(|condition| condition.as_str()).chain(["other"]);
-        names.zip(self.details().bounces.iter().map(|count| count.load(Relaxed)))
+        let counts = self.details.iter().flat_map(|details| &details.bounces);
+        names.zip(counts.map(|count| count.load(Relaxed)))
     }
 
     /// Stanzas that their stream refused, by reason.
     pub fn refused(&self) -> impl Iterator<Item = (Reason, u64)> {
-        Reason::ALL.iter().copied().zip(self.details().refused.iter().map(|count| count.load(Relaxed)))
+        let counts = self.details.iter().flat_map(|details| &details.refused);
+        Reason::ALL.iter().copied().zip(counts.map(|count| count.load(Relaxed)))
     }
 
     /// The amount that was dropped without an outcome: 0, or a bug.
@@ -167,10 +170,6 @@ impl Totals {
             difference_bytes = self.difference().bytes;
             "account"
         );
-    }
-
-    pub(super) fn details(&self) -> &Details {
-        self.details.get_or_init(Box::default)
     }
 
     pub(super) fn figure(&self, outcome: Outcome) -> &Figure {
