@@ -125,7 +125,7 @@
 //!
 //! | from | message | to | if the mailbox is full |
 //! |---|---|---|---|
-//! | promise, mailroom, outgoing, component | [`journal::Write`] | journal | the stanzas count as not kept, and are offered again in ten seconds |
+//! | promise, mailroom, outgoing, component | [`journal::Write`] | journal | the stanzas count as not kept, and are offered again in ten seconds; so do those beyond 64 MiB on the way |
 //! | handles that are dropped | [`journal::Forget`] | journal | signal: one for each record |
 //! | a receipt that is dropped | `Settled` | incoming | signal: one for each read, if the stream waits for it |
 //! | journal | `Commit` to itself | journal | signal: one at a time |

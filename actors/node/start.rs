@@ -236,7 +236,7 @@ fn start_dialer(
         fingerprints: observers.fingerprints.clone(),
         metrics: observers.metrics_handle.clone(),
         recorder: observers.recorder_handle.clone(),
-        bound,
+        bound: bound.into(),
     }
 }
 
@@ -285,7 +285,7 @@ impl Routing<'_> {
         };
         let guard = self.guard("promise");
         inbox.start_on(&self.starter.dial, move || {
-            Promise::new(Box::new(dialer), bounds, workers, outgoing, own, owners, guard)
+            Promise::new(Box::new(dialer), bounds, workers, outgoing, &own, owners, guard)
         });
     }
 

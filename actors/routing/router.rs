@@ -34,7 +34,7 @@ pub use self::{
 };
 use crate::{
     flow::{
-        account::Outcome,
+        account::{Outcome, Totals},
         batch::{self, Batch, ReadPermit},
         journal::{Places, Writer},
         route::{Ingress, Return, Route},
@@ -99,7 +99,7 @@ impl Router {
         guard: PanicGuard,
     ) -> Self {
         let accounts = Accounts {
-            all: Arc::default(),
+            all: Arc::new(Totals::of_all()),
             by_domain: HashMap::new(),
             interval: log_account,
             logged: None,

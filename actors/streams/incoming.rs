@@ -65,7 +65,7 @@ pub(crate) struct Incoming {
     authentication: Authentication,
     certificate: PeerCertificate,
     /// The policy for the remote: the default one until the remote has authenticated.
-    remote: Remote,
+    remote: Arc<Remote>,
     /// The pairs before a reload that closes the stream: the machine drops those that the policy forbids.
     withdrawn: Vec<DomainPair>,
     /// Our domain that the peer wants.
@@ -110,7 +110,7 @@ impl Incoming {
         since: Instant,
         own: Mailbox<Self>,
     ) -> Self {
-        let remote = environment.policies.default_remote().clone();
+        let remote = Arc::clone(environment.policies.default_remote());
         let mut certificate = PeerCertificate::default();
         if let Some(session) = &mut session {
             environment.tls.update(session);

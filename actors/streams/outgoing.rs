@@ -30,6 +30,8 @@ mod state;
 mod supply;
 mod writing;
 
+use std::sync::Arc;
+
 use actix::{Actor, Context, Handler, SpawnHandle};
 use xmpp::{DomainPair, stream::initiating::open::Output};
 
@@ -63,7 +65,7 @@ use status::event::Event;
 pub struct Outgoing {
     pair: DomainPair,
     own: Mailbox<Self>,
-    owners: Owners,
+    owners: Arc<Owners>,
     metrics: MetricsHandle,
     limits: Limits,
     /// The timer for the deadlines.
@@ -84,7 +86,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// An actor that makes the attempt as soon as it runs.
-    pub fn new(pair: DomainPair, pending: PendingDial, owners: Owners, own: Mailbox<Self>) -> Self {
+    pub fn new(pair: DomainPair, pending: PendingDial, owners: Arc<Owners>, own: Mailbox<Self>) -> Self {
         Self {
             pair,
             own,
@@ -95,7 +97,7 @@ impl Outgoing {
             look_timer: Timer::default(),
             stall_timer: Timer::default(),
             is_unwritten_watched: false,
-            state: State::New(pending),
+            state: State::New(Box::new(pending)),
             supply: Supply::new(),
             written_before: 0,
             leftovers: Leftovers::default(),

@@ -68,6 +68,13 @@ pub struct Totals {
     pub(super) journaled: Figure,
     /// Dropped without an outcome.
     pub(super) unaccounted: Figure,
+    /// Of the totals of all domains only: each domain for which something waits has totals too.
+    pub(super) details: Option<Box<Details>>,
+}
+
+/// The reasons of error answers.
+#[derive(Debug, Default)]
+pub(super) struct Details {
     /// Stanzas that their stream refused, in the order of [`Reason::ALL`].
     pub(super) refused: [AtomicU64; Reason::ALL.len()],
     /// Error answers by condition, in the order of [`CONDITIONS`]; the last is all others.
@@ -75,6 +82,11 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// The totals of all domains.
+    pub fn of_all() -> Self {
+        Self { details: Some(Box::default()), ..Self::default() }
+    }
+
     /// The amount that was taken in since the start.
     pub fn taken(&self) -> Amount {
         self.taken.read()
@@ -118,12 +130,14 @@ impl Totals {
     /// Error answers by condition.
     pub fn bounces(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let names = CONDITIONS.iter().map(|condition| condition.as_str()).chain(["other"]);
-        names.zip(self.bounces.iter().map(|count| count.load(Relaxed)))
+        let counts = self.details.iter().flat_map(|details| &details.bounces);
+        names.zip(counts.map(|count| count.load(Relaxed)))
     }
 
     /// Stanzas that their stream refused, by reason.
     pub fn refused(&self) -> impl Iterator<Item = (Reason, u64)> {
-        Reason::ALL.iter().copied().zip(self.refused.iter().map(|count| count.load(Relaxed)))
+        let counts = self.details.iter().flat_map(|details| &details.refused);
+        Reason::ALL.iter().copied().zip(counts.map(|count| count.load(Relaxed)))
     }
 
     /// The amount that was dropped without an outcome: 0, or a bug.

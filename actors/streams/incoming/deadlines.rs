@@ -15,7 +15,7 @@ impl Incoming {
     /// Starts the timers.
     pub(super) fn watch_deadlines(&self, context: &mut Context<Self>) {
         let Remote { handshake_timeout, keepalive, idle_timeout, element_timeout, write_timeout, .. } =
-            self.remote;
+            *self.remote;
         let left = handshake_timeout.saturating_sub(clock::since(self.connection.since));
         context.run_later(left, move |incoming, context| {
             if incoming.machine.status().is_verifying {
@@ -42,7 +42,7 @@ impl Incoming {
     }
 
     fn tick(&mut self, context: &mut Context<Self>) {
-        let Remote { keepalive, idle_timeout, element_timeout, write_timeout, .. } = self.remote;
+        let Remote { keepalive, idle_timeout, element_timeout, write_timeout, .. } = *self.remote;
         if self.connection.is_stalled(write_timeout) {
             return self.give_up_on_reader(context);
         }
