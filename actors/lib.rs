@@ -82,7 +82,7 @@
 //! | mailroom | [`mailroom::Bounced`] | router | signal: error answers are never refused. One to a remote domain without a session starts an attempt |
 //! | mailroom | [`mailroom::Answered`] | router | signal: one for each batch that is answered |
 //! | mailroom | [`mailroom::Notified`] | router | signal: one for a component at each tick |
-//! | mailroom | [`mailroom::Moved`] | router | signal: those that wait at a reload |
+//! | mailroom | [`mailroom::Moved`] | router | signal: those that were on the disk or with a connection at a reload |
 //! | component | [`component::PresenceSent`] | mailroom | signal: one for each read |
 //!
 //! ## Other nodes of the cluster
@@ -142,7 +142,7 @@
 //! | incoming | [`resumer::Withdraw`], [`resumer::Keep`] | resumer | signal: one for a claim |
 //! | resumer | [`resumer::Contested`] | the incoming that holds the id | signal: one for a claim |
 //! | resumer | [`resumer::Claimed`] | the incoming that claims the id | signal: one for a claim |
-//! | component | [`component::BindRequested`], [`component::Gone`], [`component::Pinged`], [`component::Answered`], [`component::Rejected`] | router | signal |
+//! | component | [`component::BindRequested`], [`component::Gone`], [`component::ReadAll`], [`component::Pinged`], [`component::Answered`], [`component::Rejected`] | router | signal |
 //! | router | [`component::BindDecided`], [`component::Prove`], [`component::GiveWay`] | component | signal |
 //! | router | [`mailroom::TakeOver`], [`mailroom::Release`], [`mailroom::Expect`] | mailroom | signal |
 //! | mailroom | [`mailroom::HandedOver`] | router | signal |
@@ -152,6 +152,7 @@
 //! | mailroom | [`component::Open`], [`component::Retire`] | component | signal |
 //! | link | [`link::Event`] | its owner | signal: at most one read and one write are under way |
 //! | listener | [`component::Forbid`] | component | signal: one at a reload |
+//! | listener | [`incoming::MakeRoom`], [`component::MakeRoom`] | incoming, component | signal: one in three seconds |
 //! | incoming, component | [`accepted::Ended`], [`accepted::Authenticated`], [`accepted::WrongSecret`] | listener | signal |
 //! | tasks that accept | `Accepted` | listener | kept and offered again; the next connection waits in the kernel |
 //! | other tasks | `Detected`, `Heard`, `Attempted`, `Done` | listener, listener, outgoing, verifier | signal |
@@ -160,7 +161,7 @@
 //!
 //! | from | message | to | if the mailbox is full |
 //! |---|---|---|---|
-//! | promise, mailroom, outgoing, component, relays | [`journal::Write`] | journal | the stanzas count as not kept, and are offered again in ten seconds |
+//! | promise, mailroom, outgoing, component, relays | [`journal::Write`] | journal | the stanzas count as not kept, and are offered again in ten seconds; so do those beyond 64 MiB on the way |
 //! | handles that are dropped | [`journal::Forget`] | journal | signal: one for each record |
 //! | a receipt that is dropped | `Settled` | incoming | signal: one for each read, if the stream waits for it |
 //! | journal | `Commit` to itself | journal | signal: one at a time |
@@ -190,7 +191,9 @@
 //!
 //! | from | message | to |
 //! |---|---|---|
-//! | node | `Adopt` | promise, mailroom, router, listener, verifier, resumer, resolver, dial_limit |
+//! | node | `Adopt` | promise, router, listener, verifier, resumer, resolver, dial_limit |
+//! | router | [`mailroom::Adopt`], [`mailroom::TakeOver`] | mailroom |
+//! | mailroom | [`component::Pull`] | component |
 //! | router, promise | [`outgoing::Adopt`], [`outgoing::Forbid`], [`service::Adopt`], [`component::Expel`] | outgoing, service, component |
 //! | listener | [`incoming::Adopt`], [`component::Adopt`] | incoming, component |
 //!
@@ -271,11 +274,13 @@
 //! [`component::Congested`]: streams::component::Congested
 //! [`component::Forbid`]: streams::component::Forbid
 //! [`component::Gone`]: streams::component::Gone
+//! [`component::MakeRoom`]: streams::component::MakeRoom
 //! [`component::Open`]: streams::component::Open
 //! [`component::Pinged`]: streams::component::Pinged
 //! [`component::PresenceSent`]: streams::component::PresenceSent
 //! [`component::Prove`]: streams::component::Prove
 //! [`component::Pull`]: streams::component::Pull
+//! [`component::ReadAll`]: streams::component::ReadAll
 //! [`component::Rejected`]: streams::component::Rejected
 //! [`component::Requested`]: streams::component::Requested
 //! [`component::Retire`]: streams::component::Retire
@@ -290,12 +295,14 @@
 //! [`incoming::Drain`]: streams::incoming::Drain
 //! [`journal::Forget`]: flow::journal::Forget
 //! [`journal::Write`]: flow::journal::Write
+//! [`incoming::MakeRoom`]: streams::incoming::MakeRoom
 //! [`link::Event`]: flow::link::Event
 //! [`listener::Dismiss`]: streams::listener::Dismiss
 //! [`listener::Drain`]: streams::listener::Drain
 //! [`listener::ExpectProbe`]: streams::listener::ExpectProbe
 //! [`listener::Show`]: streams::listener::Show
 //! [`listener::Stop`]: streams::listener::Stop
+//! [`mailroom::Adopt`]: routing::mailroom::Adopt
 //! [`mailroom::Answered`]: routing::mailroom::Answered
 //! [`mailroom::Bounced`]: routing::mailroom::Bounced
 //! [`mailroom::Deliver`]: routing::mailroom::Deliver
@@ -396,7 +403,12 @@ pub mod settings;
 mod streams;
 
 pub use flow::account::{Outcome, Totals};
-pub use node::{ClusterError, Node, StartError, heartbeat::Heartbeat, identities};
+pub use node::{
+    ClusterError, Node, StartError,
+    heartbeat::Heartbeat,
+    identities,
+    reload::{Prepared, Preparer},
+};
 pub use routing::journal::OpenError as JournalError;
 
 /// Attempts to connect to a remote domain, as `nuncio probe` makes them without a node.

@@ -7,7 +7,7 @@ mod exporter;
 pub(crate) mod heartbeat;
 mod journal_watch;
 mod listeners;
-mod reload;
+pub(crate) mod reload;
 mod sockets;
 mod start;
 mod starter;

@@ -5,11 +5,6 @@
 //! - [`ferry`]: one actor for each other node. It brings parcels of stanzas there, and takes parcels from there.
 //! - [`events`]: the task that brings the events of the broker to the actor, a bounded number at a time.
 
-#![cfg_attr(
-    not(test),
-    allow(dead_code, unused_imports, reason = "the node starts these actors when it has [cluster]")
-)]
-
 pub(crate) mod cluster;
 mod events;
 pub(crate) mod ferry;

@@ -1,6 +1,7 @@
 //! `nuncio run`: loads the configuration, starts the node, handles signals, and stops the node.
 
 mod notify;
+mod reloads;
 mod signals;
 
 use std::{mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
@@ -10,14 +11,15 @@ use tokio::time;
 
 use self::{
     notify::Notify,
+    reloads::Reloads,
     signals::{Signal, Signals},
 };
 use crate::{
-    config::{self, Config},
+    config::{self, Config, Finding},
     output,
 };
 use actors::{
-    Heartbeat, Node,
+    Heartbeat, Node, Prepared, Preparer, StartError,
     settings::{Limits, Settings},
 };
 use net::certificate;
@@ -81,6 +83,9 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
     signals.set_account(node.account().await);
     let watchdog = actix_rt::spawn(notify_watchdog(Rc::clone(&notify), node.heartbeat()));
 
+    let (preparer, path) = (node.preparer(), file.to_owned());
+    let mut reloads = Reloads::new(move || Loaded::read(&path, &preparer));
+
     // At start and on reload the warnings of the configuration cover the certificates.
     let mut daily = time::interval_at(time::Instant::now() + DAY, DAY);
     loop {
@@ -88,6 +93,16 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
             signal = signals.next() => signal,
             _ = daily.tick() => {
                 check_certificates(node.settings());
+                continue;
+            }
+            loaded = reloads.next() => {
+                let outcome = adopt(&mut node, loaded, file);
+                signals.set_shutdown_timeout(node.settings().shutdown_timeout);
+                match outcome {
+                    _ if reloads.is_busy() => {}
+                    Ok(()) => notify.ready(&bound),
+                    Err(error) => notify.ready(&format!("{bound}; the last reload failed: {error}")),
+                }
                 continue;
             }
             actor = node.panicked() => {
@@ -99,13 +114,9 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
             Signal::Stop(_) => break,
             Signal::Report => node.report(),
             Signal::Reload => {
+                log::info!(target: LOG, file:% = file.display(); "reloading");
                 notify.reloading();
-                let outcome = reload(&mut node, file);
-                signals.set_shutdown_timeout(node.settings().shutdown_timeout);
-                match outcome {
-                    Ok(()) => notify.ready(&bound),
-                    Err(error) => notify.ready(&format!("{bound}; the last reload failed: {error}")),
-                }
+                reloads.request();
             }
         }
     }
@@ -120,14 +131,42 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
     }
 }
 
-/// Loads the configuration again and applies it to the node. A file with an error changes nothing.
+/// A configuration that was read for a running node.
+enum Loaded {
+    /// It can be adopted.
+    Config {
+        settings: Box<Prepared>,
+        /// The log filter.
+        log: String,
+        warnings: Vec<Finding>,
+    },
+    /// The file, or one that it names, is wrong.
+    Wrong(Vec<Finding>),
+    /// The node cannot use it.
+    Unusable(StartError),
+}
+
+impl Loaded {
+    /// Reads the file, the files that it names, and prepares what takes long. Blocks its thread meanwhile.
+    fn read(file: &Path, preparer: &Preparer) -> Self {
+        match config::load(file) {
+            Ok(Config { settings, log, warnings }) => match preparer.prepare(settings) {
+                Ok(settings) => Self::Config { settings: Box::new(settings), log, warnings },
+                Err(error) => Self::Unusable(error),
+            },
+            Err(findings) => Self::Wrong(findings),
+        }
+    }
+}
+
+/// Applies a configuration that was read. One with an error changes nothing.
 ///
 /// # Errors
 /// The first error, as a sentence.
-fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
-    let config = match config::load(file) {
-        Ok(config) => config,
-        Err(findings) => {
+fn adopt(node: &mut Node, loaded: Option<Loaded>, file: &Path) -> Result<(), String> {
+    let (settings, log, warnings) = match loaded {
+        Some(Loaded::Config { settings, log, warnings }) => (settings, log, warnings),
+        Some(Loaded::Wrong(findings)) => {
             for finding in &findings {
                 let level = if finding.is_warning() { log::Level::Warn } else { log::Level::Error };
                 log::log!(target: LOG, level, "{finding:#}");
@@ -137,29 +176,30 @@ fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
             log::error!(target: LOG, errors = errors.count() + 1; "reload failed: the node keeps its configuration");
             return Err(first);
         }
+        Some(Loaded::Unusable(error)) => {
+            log::error!(target: LOG, reason:% = error; "reload failed: the node keeps its configuration");
+            return Err(error.to_string());
+        }
+        None => {
+            let reason = "internal error of this node".to_owned();
+            log::error!(target: LOG, reason = reason.as_str(); "reload failed: the node keeps its configuration");
+            return Err(reason);
+        }
     };
-    config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
+    warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
     let connections = |limits: &Limits| (limits.max_connections, limits.max_connections_unauthenticated);
     let before = connections(&node.settings().limits);
-    match node.reload(config.settings) {
-        Ok(fixed) => {
-            for key in fixed {
-                log::warn!(target: LOG, key = key; "changed, but needs a restart to take effect");
-            }
-            // The limit of the system was raised at the start, with a warning if it is too low.
-            if connections(&node.settings().limits) != before {
-                raise_file_limit(&node.settings().limits);
-            }
-            log::info!(target: LOG, file:% = file.display(); "reloaded");
-            // Last, since the new filter may suppress the line above.
-            crate::logging::set_filter(&config.log);
-            Ok(())
-        }
-        Err(error) => {
-            log::error!(target: LOG, reason:% = error; "reload failed: the node keeps its configuration");
-            Err(error.to_string())
-        }
+    for key in node.reload(*settings) {
+        log::warn!(target: LOG, key = key; "changed, but needs a restart to take effect");
     }
+    // The limit of the system was raised at the start, with a warning if it is too low.
+    if connections(&node.settings().limits) != before {
+        raise_file_limit(&node.settings().limits);
+    }
+    log::info!(target: LOG, file:% = file.display(); "reloaded");
+    // Last, since the new filter may suppress the line above.
+    crate::logging::set_filter(&log);
+    Ok(())
 }
 
 /// Logs a warning for each certificate of the node that other servers refuse or will soon refuse.

@@ -143,6 +143,7 @@ fn the_documentation_names_every_line_about_components() {
     for source in [
         include_str!("../actors/streams/component/bind.rs"),
         include_str!("../actors/streams/component/closing.rs"),
+        include_str!("../actors/streams/component/leftovers.rs"),
         include_str!("../actors/streams/component/ping.rs"),
         include_str!("../actors/streams/component/supply.rs"),
         include_str!("../actors/streams/listener/misplaced.rs"),

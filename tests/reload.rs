@@ -192,6 +192,32 @@ fn log_level_and_limits_are_applied_and_restarts_are_asked_for() {
     node.eventually_logs(&["debug", "nuncio::incoming", "accepted"]);
 }
 
+#[test]
+fn the_node_answers_while_it_reads_a_long_list_and_a_signal_meanwhile_is_not_lost() {
+    let network = Network::new();
+    let block =
+        "[[component]]\nname = \"bot.nuncio.example\"\nsecret = \"secret\"\ndeny_file = \"denied.txt\"";
+    let file = |node: &Node| node.file().with_file_name("denied.txt");
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let mut inbox = node.inbox();
+    let addresses: String =
+        (0..100_000).map(|number| format!("user{number}@spam{number}.example\n")).collect();
+    fs::write(file(&node), addresses).unwrap();
+    let reloads = || node.process().lines().iter().filter(|line| line.contains("node reloaded")).count();
+    node.reconfigures(&network, &Setup::of("nuncio.example").block(block));
+    node.eventually_logs(&["nuncio::node", "reloading"]);
+    let mut answers = 0;
+    while reloads() == 0 {
+        assert!(inbox.asks("nuncio.example", PING).is("iq", "result"));
+        answers += 1;
+        if answers == 3 {
+            node.process().signal("HUP");
+        }
+    }
+    assert!(answers > 5, "{answers} answers during the reload");
+    eventually("one further reload", || (reloads() == 2).then_some(()));
+}
+
 /// The serial number of the certificate that the node presents now.
 fn shown_serial(node: &Node) -> String {
     let mut peer = Peer::dials(node.address());

@@ -80,7 +80,7 @@ pub struct Attempt<G> {
     /// Our domain and the remote one.
     pub pair: DomainPair,
     /// The policy for the remote domain.
-    pub remote: Remote,
+    pub remote: Arc<Remote>,
     /// The limits of the attempt.
     pub limits: Limits,
     /// The limits of the elements that we read.

@@ -18,8 +18,9 @@ pub struct RemotePolicies {
 #[derive(Debug)]
 struct Inner {
     rules: Arc<Rules>,
-    default: Remote,
-    overrides: Vec<(Pattern, Remote)>,
+    /// Shared by all attempts and streams that have this policy.
+    default: Arc<Remote>,
+    overrides: Vec<(Pattern, Arc<Remote>)>,
 }
 
 impl RemotePolicies {
@@ -39,8 +40,10 @@ impl RemotePolicies {
         Self {
             inner: Arc::new(Inner {
                 rules: Arc::new(rules),
-                default: settings.remote.clone(),
-                overrides: overrides.cloned().collect(),
+                default: Arc::new(settings.remote.clone()),
+                overrides: overrides
+                    .map(|(pattern, remote)| (pattern.clone(), Arc::new(remote.clone())))
+                    .collect(),
             }),
         }
     }
@@ -49,7 +52,13 @@ impl RemotePolicies {
     #[cfg(test)]
     pub(crate) fn uniform(remote: Remote) -> Self {
         let rules = Rules::new([], remote.policy.clone(), Vec::new(), vec![Pattern::Any], Vec::new());
-        Self { inner: Arc::new(Inner { rules: Arc::new(rules), default: remote, overrides: Vec::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                rules: Arc::new(rules),
+                default: Arc::new(remote),
+                overrides: Vec::new(),
+            }),
+        }
     }
 
     /// The part of the policies that the protocol reads.
@@ -59,14 +68,14 @@ impl RemotePolicies {
 
     /// The policy for a remote domain: that of the `[[remote]]` with the most specific name that matches,
     /// otherwise that of `[s2s]`.
-    pub fn remote(&self, domain: &Domain) -> &Remote {
+    pub fn remote(&self, domain: &Domain) -> &Arc<Remote> {
         let inner = &*self.inner;
         let matching = inner.overrides.iter().filter(|(pattern, _)| pattern.matches(domain));
         matching.max_by_key(|(pattern, _)| specificity(pattern)).map_or(&inner.default, |(_, remote)| remote)
     }
 
     /// The policy of `[s2s]`, for a peer whose domain is not known yet.
-    pub fn default_remote(&self) -> &Remote {
+    pub fn default_remote(&self) -> &Arc<Remote> {
         &self.inner.default
     }
 }

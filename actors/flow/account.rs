@@ -23,7 +23,7 @@ use std::{
 
 use xmpp::stanza::{Condition, Reason};
 
-use self::totals::CONDITIONS;
+use self::totals::{CONDITIONS, Details};
 pub use self::totals::{Outcome, Totals};
 use status::amount::Amount;
 
@@ -70,10 +70,15 @@ impl Entry {
         amount
     }
 
+    /// The reasons of error answers, in the totals of all domains.
+    fn details(&self) -> Option<&Details> {
+        self.totals.as_ref().and_then(|[all, _]| all.details.as_deref())
+    }
+
     /// Counts error answers by condition.
     pub fn bounced(&self, condition: Condition, answers: usize) {
         let index = CONDITIONS.iter().position(|known| *known == condition).unwrap_or(CONDITIONS.len());
-        if let Some(count) = self.totals.iter().flatten().next().and_then(|all| all.bounces.get(index)) {
+        if let Some(count) = self.details().and_then(|details| details.bounces.get(index)) {
             count.fetch_add(answers as u64, Relaxed);
         }
     }
@@ -81,8 +86,7 @@ impl Entry {
     /// Counts stanzas that their stream refused, and the error answers to some of them.
     pub fn refused(&self, reason: Reason, answered: Amount, dropped: Amount) {
         let index = Reason::ALL.iter().position(|known| *known == reason);
-        let all = self.totals.iter().flatten().next();
-        if let Some(count) = all.and_then(|all| all.refused.get(index?)) {
+        if let Some(count) = self.details().and_then(|details| details.refused.get(index?)) {
             count.fetch_add(answered.stanzas + dropped.stanzas, Relaxed);
         }
         let answers = usize::try_from(answered.stanzas).unwrap_or(usize::MAX);

@@ -9,6 +9,7 @@
 //! has to be matched with a stanza that may be elsewhere by then.
 
 mod figures;
+mod on_the_way;
 mod places;
 mod receipt;
 #[cfg(test)]
@@ -33,16 +34,19 @@ use xmpp::{Stanza, stanza::Kind};
 
 pub(crate) use self::{
     figures::{COMMIT_BOUNDS, Figures, Shown},
+    on_the_way::OnTheWay,
     places::{Iter as PlacesOf, Place, Places},
-    receipt::{ParcelSettled, Receipt, Settled, Watch},
+    receipt::{ParcelSettled, Receipt, Settled, State, Watch},
 };
-use mailbox::{Outlet, Refused};
+use mailbox::Outlet;
 use status::report::Time;
 
 /// Write these stanzas.
 #[derive(Debug)]
 pub(crate) struct Write {
     pub(crate) records: Vec<NewRecord>,
+    /// Counts their bytes until the journal has taken them.
+    pub(crate) on_the_way: OnTheWay,
 }
 
 /// The record of a stanza that is settled is not needed any more.
@@ -128,6 +132,8 @@ struct Shared {
     reopened: AtomicU64,
     /// The node ends: what is dropped now was not settled.
     is_frozen: AtomicBool,
+    /// Bytes of the stanzas that the journal has not taken from its mailbox.
+    on_the_way: Arc<AtomicU64>,
     write: Outlet<Write>,
     forget: Outlet<Forget>,
     figures: Figures,
@@ -155,6 +161,7 @@ impl Writer {
             generation: AtomicU64::new(0),
             reopened: AtomicU64::new(0),
             is_frozen: AtomicBool::new(false),
+            on_the_way: Arc::default(),
             write,
             forget,
             figures: Figures::default(),
@@ -297,16 +304,23 @@ impl Group<'_> {
         RecordHandle { slot: Some(slot) }
     }
 
-    /// Sends the group to the journal. If the journal has no room, the stanzas count as not written.
+    /// Sends the group to the journal. If the journal has no room, or too much is on its way to it, the stanzas count as not
+    /// written.
     pub(crate) fn send(self) {
         let Self { writer, records, .. } = self;
         if records.is_empty() {
             return;
         }
-        if let Err(Refused::Full(Write { records }) | Refused::Gone(Write { records })) =
-            writer.shared.write.tell(Write { records })
-        {
-            records.iter().for_each(|record| writer.set_refused(&record.pending.slot));
+        let bytes = records.iter().map(|record| record.stanza.len() as u64).sum();
+        let refused = match OnTheWay::begin(&writer.shared.on_the_way, bytes) {
+            None => Some(records),
+            Some(on_the_way) => {
+                let sent = writer.shared.write.tell(Write { records, on_the_way });
+                sent.err().map(|refused| refused.into_inner().records)
+            }
+        };
+        for record in refused.iter().flatten() {
+            writer.set_refused(&record.pending.slot);
         }
     }
 }

@@ -8,7 +8,10 @@
 //! single stanza is written at once. A chunk is never abandoned half written: with TLS that would silently
 //! corrupt the stream. Each read needs a permit, which travels with the bytes as their [`ReadPermit`].
 
+mod chunk;
+
 use std::{
+    collections::VecDeque,
     future::poll_fn,
     io,
     mem::MaybeUninit,
@@ -29,12 +32,14 @@ use tokio::{
 use tokio_util::sync::PollSemaphore;
 use xmpp::Domain;
 
+use self::chunk::{Chunk, is_keepalive};
 use crate::flow::{
     batch::ReadPermit,
     close::{self, CloseMode},
 };
 use mailbox::Outlet;
 use net::{
+    network::PeerEnd,
     stream::Stream,
     tls::{self, Tls},
 };
@@ -48,6 +53,14 @@ pub enum Event {
         bytes: BytesMut,
         /// The permit of this read.
         permit: ReadPermit,
+    },
+    /// The peer has closed its side of the transport, or the connection broke, and not everything that it sent is read. The
+    /// rest follows, then [`Self::Eof`] or [`Self::Ended`]. Nothing more is written.
+    PeerEnded {
+        /// How it ended.
+        end: PeerEnd,
+        /// Bytes of the last chunk that were written.
+        written: usize,
     },
     /// The peer has closed its side of the transport.
     Eof,
@@ -83,6 +96,7 @@ impl Drop for Link {
 #[derive(Debug)]
 enum Command {
     Write(Vec<Bytes>),
+    WatchEnd,
     Accept { tls: Tls, domain: Option<Domain> },
     Close(CloseMode),
 }
@@ -94,9 +108,12 @@ impl Link {
         let task = Task {
             stream,
             commands: receiver,
+            deferred: VecDeque::new(),
             events,
             permits: PollSemaphore::new(Arc::new(Semaphore::new(READS))),
             chunk: Chunk::default(),
+            is_end_watched: false,
+            has_peer_ended: false,
             eof: false,
             error: None,
         };
@@ -106,6 +123,11 @@ impl Link {
     /// Writes a chunk. The next one may follow after [`Event::Written`].
     pub fn write(&self, chunk: Vec<Bytes>) {
         self.command(Command::Write(chunk));
+    }
+
+    /// Reports the end of the connection before the next read: the owner pauses reading.
+    pub fn watch_end(&self) {
+        self.command(Command::WatchEnd);
     }
 
     /// Does the TLS handshake as the server, once all that was handed over is written.
@@ -130,9 +152,15 @@ impl Link {
 struct Task {
     stream: Stream,
     commands: mpsc::Receiver<Command>,
+    /// Those that follow the chunk that is being written.
+    deferred: VecDeque<Command>,
     events: Outlet<Event>,
     permits: PollSemaphore,
     chunk: Chunk,
+    /// The owner wants to know of the end before the next read.
+    is_end_watched: bool,
+    /// The owner knows of the end, before everything is read.
+    has_peer_ended: bool,
     eof: bool,
     error: Option<io::Error>,
 }
@@ -151,20 +179,12 @@ impl Drop for Task {
     }
 }
 
-/// The chunk that is being written: contiguous, so that TLS records are full.
-#[derive(Debug, Default)]
-struct Chunk {
-    bytes: BytesMut,
-    written: usize,
-    /// Whether it only keeps an idle stream alive.
-    is_keepalive: bool,
-}
-
 enum Step {
     Command(Option<Command>),
     Wrote,
     CannotWrite(io::Error),
     Read(BytesMut, ReadPermit),
+    PeerEnded(PeerEnd),
     Eof,
 }
 
@@ -182,6 +202,7 @@ impl Task {
                         self.stream.cork(true);
                     }
                 }
+                Step::Command(Some(Command::WatchEnd)) => self.is_end_watched = true,
                 // Boxed: every link would reserve the memory of a handshake and of a close for its lifetime.
                 Step::Command(Some(Command::Accept { tls, domain })) => {
                     if !Box::pin(self.accept(&tls, domain)).await {
@@ -201,10 +222,13 @@ impl Task {
                     self.report(Event::Written, is_keepalive);
                 }
                 Step::CannotWrite(error) => {
+                    // An owner that pauses reading must not do so now.
+                    self.peer_ended(PeerEnd::Broken);
                     Box::pin(self.read_rest()).await;
                     return Err(error);
                 }
                 Step::Read(bytes, permit) => self.received(bytes, permit),
+                Step::PeerEnded(end) => self.peer_ended(end),
                 Step::Eof => {
                     // The peer may still read: TCP closes one direction at a time.
                     self.eof = true;
@@ -215,7 +239,7 @@ impl Task {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Step>> {
-        if self.chunk.bytes.has_remaining() {
+        if self.chunk.bytes.has_remaining() && !self.has_peer_ended {
             while self.chunk.bytes.has_remaining() {
                 match Pin::new(&mut self.stream).poll_write(context, &self.chunk.bytes) {
                     Poll::Ready(Ok(0)) => {
@@ -223,11 +247,17 @@ impl Task {
                     }
                     Poll::Ready(Ok(written)) => self.chunk.advance(written),
                     Poll::Ready(Err(error)) => return Poll::Ready(Ok(Step::CannotWrite(error))),
-                    Poll::Pending => return self.poll_read(context),
+                    Poll::Pending => {
+                        self.defer_commands(context);
+                        return self.poll_read(context);
+                    }
                 }
             }
             // No kind of stream buffers after `poll_write`, so the kernel has all of it now.
             return Poll::Ready(Ok(Step::Wrote));
+        }
+        if let Some(command) = self.deferred.pop_front() {
+            return Poll::Ready(Ok(Step::Command(Some(command))));
         }
         if let Poll::Ready(command) = Pin::new(&mut self.commands).poll_next(context) {
             return Poll::Ready(Ok(Step::Command(command)));
@@ -235,13 +265,30 @@ impl Task {
         self.poll_read(context)
     }
 
+    /// Takes the commands that arrive while a chunk is written. All but the watch for the end follow the chunk.
+    fn defer_commands(&mut self, context: &mut Context<'_>) {
+        while let Poll::Ready(Some(command)) = Pin::new(&mut self.commands).poll_next(context) {
+            match command {
+                Command::WatchEnd => self.is_end_watched = true,
+                command => self.deferred.push_back(command),
+            }
+        }
+    }
+
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Step>> {
         if self.eof {
             return Poll::Pending;
         }
-        let Some(permit) = ready!(self.permits.poll_acquire(context)) else {
-            return Poll::Pending;
+        let permit = match self.permits.poll_acquire(context) {
+            Poll::Ready(Some(permit)) => permit,
+            Poll::Pending if self.is_end_watched => {
+                let end = ready!(self.stream.poll_peer_end(context));
+                self.is_end_watched = false;
+                return Poll::Ready(Ok(Step::PeerEnded(end)));
+            }
+            Poll::Ready(None) | Poll::Pending => return Poll::Pending,
         };
+        self.is_end_watched = false;
         // The buffer is on the stack: an idle link holds none.
         let mut scratch = [MaybeUninit::uninit(); READ];
         let mut buffer = ReadBuf::uninit(&mut scratch);
@@ -267,6 +314,7 @@ impl Task {
         if self.eof {
             return;
         }
+        self.is_end_watched = false;
         let rest = async {
             let mut length = 0;
             while length < REST
@@ -298,6 +346,11 @@ impl Task {
         }
     }
 
+    fn peer_ended(&mut self, end: PeerEnd) {
+        self.has_peer_ended = true;
+        self.report(Event::PeerEnded { end, written: self.chunk.written }, false);
+    }
+
     fn received(&self, bytes: BytesMut, permit: ReadPermit) {
         let is_keepalive = is_keepalive(&bytes);
         self.report(Event::Received { bytes, permit }, is_keepalive);
@@ -313,31 +366,6 @@ impl Task {
     }
 }
 
-impl Chunk {
-    fn of(pieces: Vec<Bytes>) -> Self {
-        let length = pieces.iter().map(Bytes::len).sum();
-        let mut bytes = BytesMut::with_capacity(length);
-        for piece in pieces {
-            bytes.extend_from_slice(&piece);
-        }
-        let is_keepalive = is_keepalive(&bytes);
-        Self { bytes, written: 0, is_keepalive }
-    }
-
-    fn advance(&mut self, written: usize) {
-        self.bytes.advance(written);
-        self.written += written;
-    }
-}
-
-/// Whether the bytes only keep an idle stream alive: a little whitespace (RFC 6120 section 4.6.1).
-fn is_keepalive(bytes: &[u8]) -> bool {
-    bytes.len() <= KEEPALIVE && bytes.iter().all(u8::is_ascii_whitespace)
-}
-
-/// Maximum number of bytes of a keepalive: one character, or a line end, and that of another interval.
-const KEEPALIVE: usize = 4;
-
 /// Reads whose bytes may be processed at once. With one, everything after a `<starttls/>` stays in the socket
 /// until the TLS handshake reads it.
 const READS: usize = 1;
@@ -349,8 +377,8 @@ const READ: usize = 64 * 1024;
 /// Bytes that are read at most when a write has failed: more than the kernel's receive buffer holds.
 const REST: usize = 8 * 1024 * 1024;
 
-/// The time limit for this. All of it has arrived.
-const REST_WITHIN: Duration = Duration::from_secs(1);
+/// The time limit for this. All of it has arrived; while the memory of all queues is full, a read waits for 3 s.
+const REST_WITHIN: Duration = Duration::from_secs(10);
 
 /// Bytes of the longest TLS record (RFC 8446 section 5.1).
 const RECORD: usize = 16 * 1024;

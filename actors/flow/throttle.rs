@@ -22,6 +22,16 @@ impl Throttle {
         self.rate = rate;
     }
 
+    /// When the bucket is empty, if nothing more comes.
+    pub(crate) fn drained(&self) -> Instant {
+        self.drained
+    }
+
+    /// Takes over what is in another bucket until then.
+    pub(crate) fn owe(&mut self, drained: Instant) {
+        self.drained = self.drained.max(drained);
+    }
+
     /// Counts bytes that were read. Gives the time in which nothing is to be read.
     pub(crate) fn take(&mut self, bytes: usize, now: Instant) -> Option<Duration> {
         let rate = self.rate?;

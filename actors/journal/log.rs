@@ -290,8 +290,9 @@ fn key_beyond_all(now: SystemTime) -> u64 {
 /// Records that one commit removes: some milliseconds of work, so that new records do not wait for long.
 const REMOVALS: usize = 5_000;
 
-/// Bytes of records in one commit, so that the first of them does not wait long for the last.
-const GROUP: u64 = 4 << 20;
+/// Bytes of records in one commit, so that the first of them does not wait long for the last. The thread of the journal
+/// keeps about twice that memory.
+const GROUP: u64 = 2 << 20;
 
 /// The interval between attempts to open a store that does not work.
 pub(crate) const RETRY: Duration = Duration::from_secs(10);

@@ -53,7 +53,7 @@ pub mod workers;
 use std::{fmt, sync::Arc};
 
 use actix::{
-    Actor, Addr, ArbiterHandle, Context, Handler, Message, Recipient,
+    Actor, Addr, ArbiterHandle, Context, Handler, Message,
     dev::{
         SendError,
         channel::{self, AddressReceiver},
@@ -73,7 +73,7 @@ use self::{
 /// one with a capacity of 16 messages.
 pub fn open<A: Actor<Context = Context<A>>>(meter: &Arc<Meter>, name: &str) -> (Mailbox<A>, Inbox<A>) {
     let (sender, receiver) = channel::channel(UNBOUNDED);
-    let mailbox = Mailbox { addr: Addr::new(sender), gauge: Gauge::new(meter, name) };
+    let mailbox = Mailbox { addr: Arc::new(Addr::new(sender)), gauge: Gauge::new(meter, name) };
     meter.watch(&mailbox.gauge);
     (mailbox, Inbox { receiver, meter: Arc::clone(meter) })
 }
@@ -110,9 +110,10 @@ where
     mailbox
 }
 
-/// The address of an actor. Clones address the same actor.
+/// The address of an actor. Clones address the same actor, and cost a reference count: a clone of the address of actix
+/// makes two allocations.
 pub struct Mailbox<A: Actor> {
-    addr: Addr<A>,
+    addr: Arc<Addr<A>>,
     gauge: Arc<Gauge>,
 }
 
@@ -165,7 +166,7 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
         M: Send + 'static,
         A: Handler<Queued<M>>,
     {
-        Outlet { to: self.addr.clone().recipient(), gauge: Arc::clone(&self.gauge) }
+        Outlet { to: Arc::clone(&self.addr) as Arc<dyn Enqueue<M>>, gauge: Arc::clone(&self.gauge) }
     }
 
     /// Returns whether both address the same actor.
@@ -176,7 +177,7 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
 
 impl<A: Actor> Clone for Mailbox<A> {
     fn clone(&self) -> Self {
-        Self { addr: self.addr.clone(), gauge: Arc::clone(&self.gauge) }
+        Self { addr: Arc::clone(&self.addr), gauge: Arc::clone(&self.gauge) }
     }
 }
 
@@ -186,9 +187,9 @@ impl<A: Actor> fmt::Debug for Mailbox<A> {
     }
 }
 
-/// The address of an actor for one type of message. It hides the type of the actor.
+/// The address of an actor for one type of message. It hides the type of the actor. A clone costs a reference count.
 pub struct Outlet<M: Send + 'static> {
-    to: Recipient<Queued<M>>,
+    to: Arc<dyn Enqueue<M>>,
     gauge: Arc<Gauge>,
 }
 
@@ -232,13 +233,13 @@ impl<M: Send + 'static> Outlet<M> {
 
     /// Whether the actor has stopped.
     pub fn is_gone(&self) -> bool {
-        !self.to.connected()
+        self.to.is_gone()
     }
 }
 
 impl<M: Send + 'static> Clone for Outlet<M> {
     fn clone(&self) -> Self {
-        Self { to: self.to.clone(), gauge: Arc::clone(&self.gauge) }
+        Self { to: Arc::clone(&self.to), gauge: Arc::clone(&self.gauge) }
     }
 }
 
@@ -285,9 +286,12 @@ impl<M> Refused<M> {
     }
 }
 
-/// Puts a counted message into the mailbox of actix. Only these implementations use the senders of actix.
-trait Enqueue<M> {
+/// Puts a counted message into the mailbox of actix. Only this implementation uses the senders of actix.
+trait Enqueue<M>: Send + Sync {
     fn enqueue(&self, queued: Queued<M>) -> Result<(), Refused<M>>;
+
+    /// Whether the actor has stopped.
+    fn is_gone(&self) -> bool;
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the metered mailbox")]
@@ -295,12 +299,9 @@ impl<A: Actor<Context = Context<A>> + Handler<Queued<M>>, M: Send + 'static> Enq
     fn enqueue(&self, queued: Queued<M>) -> Result<(), Refused<M>> {
         self.try_send(queued).map_err(take_back)
     }
-}
 
-#[expect(clippy::disallowed_methods, reason = "this is the metered mailbox")]
-impl<M: Send + 'static> Enqueue<M> for Recipient<Queued<M>> {
-    fn enqueue(&self, queued: Queued<M>) -> Result<(), Refused<M>> {
-        self.try_send(queued).map_err(take_back)
+    fn is_gone(&self) -> bool {
+        !self.connected()
     }
 }
 

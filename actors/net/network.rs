@@ -7,6 +7,7 @@ mod listener;
 pub mod memory;
 mod socket;
 mod unix;
+mod watched;
 
 use std::{io, net::SocketAddr, path::Path};
 
@@ -19,6 +20,7 @@ use crate::{
 pub use listener::Listener;
 pub use socket::Socket;
 pub use unix::Credentials;
+pub use watched::{PeerEnd, Watched};
 
 /// The network that a node uses.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +41,7 @@ impl Network {
     /// The connection could not be opened.
     pub async fn connect(&self, address: SocketAddr) -> io::Result<Socket> {
         match self {
-            Self::System => Ok(Socket::Tcp(TcpStream::connect(address).await?)),
+            Self::System => TcpStream::connect(address).await.map(Socket::from),
             #[cfg(any(test, feature = "test-util"))]
             Self::Memory(host) => Ok(Socket::Memory(host.connect(address).await?)),
         }

@@ -8,7 +8,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{network::Socket, tls::TlsStream};
+use crate::{
+    network::{PeerEnd, Socket},
+    tls::TlsStream,
+};
 
 /// The socket of a connection, before and after TLS.
 #[derive(Debug)]
@@ -29,6 +32,18 @@ impl Stream {
     pub fn cork(&self, corked: bool) {
         if let Self::Tls(stream) = self {
             stream.socket().cork(corked);
+        }
+    }
+
+    /// Waits until the peer has closed its side of TCP or the connection is broken. Nothing is read. To be polled instead
+    /// of a read, by the same task.
+    ///
+    /// A close_notify of TLS is not noticed: it has to be read. Peers that send one close TCP as well.
+    pub fn poll_peer_end(&mut self, context: &mut Context<'_>) -> Poll<PeerEnd> {
+        match self {
+            Self::Tcp(stream) => stream.poll_peer_end(context),
+            Self::Tls(stream) => stream.poll_peer_end(context),
+            Self::Upgrading => Poll::Pending,
         }
     }
 }

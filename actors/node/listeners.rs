@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix::Arbiter;
 
-pub(super) use self::terms::Terms;
+pub(super) use self::terms::{Terms, secrets};
 use super::starter::Starter;
 use crate::{
     dial::attempt::Dialer,
@@ -153,6 +153,7 @@ impl Listeners {
                 routes: router.outlet(),
                 refused: router.outlet(),
                 bind_requested: router.outlet(),
+                read_all: router.outlet(),
                 gone: router.outlet(),
                 pinged: router.outlet(),
                 answered: router.outlet(),

@@ -116,7 +116,7 @@ impl Node {
         let mailroom = routing.start_mailroom();
         let keeping = routing.store().map(|store| store.keeping);
         let journal = keeping.as_ref().map(|keeping| keeping.writer.clone());
-        let account = Arc::<Totals>::default();
+        let account = Arc::new(Totals::of_all());
         let seats = claims.map(|claims| router::Seats {
             claims,
             workers: workers.clone(),
@@ -280,7 +280,7 @@ fn start_dialer(
         fingerprints: observers.fingerprints.clone(),
         metrics: observers.metrics_handle.clone(),
         recorder: observers.recorder_handle.clone(),
-        bound,
+        bound: bound.into(),
     }
 }
 
@@ -337,7 +337,7 @@ impl Routing<'_> {
         };
         let guard = self.guard("promise");
         inbox.start_on(&self.starter.dial, move || {
-            Promise::new(Box::new(dialer), bounds, workers, outgoing, own, owners, guard)
+            Promise::new(Box::new(dialer), bounds, workers, outgoing, &own, owners, guard)
         });
     }
 

@@ -196,8 +196,9 @@ impl Handler<Queued<Write>> for Journal {
     type Result = ();
 
     fn handle(&mut self, write: Queued<Write>, _: &mut Context<Self>) {
-        let Write { records } = write.into_message();
+        let Write { records, on_the_way } = write.into_message();
         records.into_iter().for_each(|record| self.write(record));
+        drop(on_the_way);
         self.ask_for_commit();
     }
 }

@@ -23,7 +23,11 @@ mod rules;
 mod seat;
 mod seats;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{Domain, Served, stanza::Kind};
@@ -42,7 +46,11 @@ pub use self::{
     reports::{Figures, ShowFigures},
 };
 use crate::{
-    flow::{account::Outcome, batch::Batch, journal::Waits},
+    flow::{
+        account::{Outcome, Totals},
+        batch::Batch,
+        journal::Waits,
+    },
     observe::log_limit::{self, LogLimiter},
     routing::journal::Keeper,
     settings::Absence,
@@ -56,6 +64,8 @@ pub struct Mailroom {
     names: Served<Domain>,
     /// Components that have lost names while a part of their queue was on the disk.
     lost_names: HashSet<Domain>,
+    /// The accounts of the components that have gained names at the last reload.
+    gained: HashMap<Domain, Arc<Totals>>,
     presences: Presences,
     owners: Owners,
     /// Limits the log lines about full queues.
@@ -88,6 +98,7 @@ impl Mailroom {
             seats,
             names,
             lost_names: HashSet::new(),
+            gained: HashMap::new(),
             disk,
             presences: Presences::default(),
             keeper: owners
@@ -221,12 +232,13 @@ impl Handler<Queued<Adopt>> for Mailroom {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { components, names, total_bytes } = adopt.into_message();
+        let Adopt { components, names, total_bytes, gained } = adopt.into_message();
         let before = std::mem::replace(&mut self.names, names);
+        self.gained = gained;
         for Gone { name, mut batches, overflow } in self.seats.adopt(components, total_bytes, clock::now()) {
             self.presences.remove(&name);
             batches.extend(self.end(&name, overflow, Reason::Removed, Outcome::Answered));
-            self.move_on(batches);
+            self.move_over(batches);
         }
         self.give_up_names(&before);
         self.refill_all();

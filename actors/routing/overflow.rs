@@ -218,10 +218,10 @@ impl Overflow {
             if let Some(bound) = room.bound_in_memory(self.entries.resident(), stanza) {
                 return Some(bound);
             }
-        } else if held.bytes + stanza.bytes().len() as u64 > ON_THE_WAY.max(room.bounds.max_bytes()) as u64
-            || self.weight_of_entries() + ENTRY_COST > most_entries
-        {
-            return Some(Bound::Disk);
+        } else if held.bytes + stanza.bytes().len() as u64 > ON_THE_WAY.max(room.bounds.max_bytes()) as u64 {
+            return Some(Bound::Unwritten);
+        } else if self.weight_of_entries() + ENTRY_COST > most_entries {
+            return Some(Bound::Entries);
         }
         let weight = self.weight() + ENTRY_COST + stanza.bytes().len() + STANZA_COST;
         (weight > most).then_some(Bound::Memory)
@@ -347,5 +347,5 @@ impl Kept {
 /// Bytes of memory that a stanza on the disk takes: its entry (72), its time (24), and the space that the trees leave free.
 pub(super) const ENTRY_COST: usize = 160;
 
-/// Bytes of stanzas that may be on their way to the journal, also for a queue that may have less in memory: one commit.
+/// Bytes of stanzas that may be on their way to the journal, also for a queue that may have less in memory: two commits.
 const ON_THE_WAY: usize = 4 << 20;

@@ -65,7 +65,7 @@ use crate::{
     observe::log_limit::{self, LogLimiter},
     routing::journal::Keeper,
     settings::Promise as Bounds,
-    streams::outgoing::Carrier,
+    streams::outgoing::{self, Carrier},
 };
 use mailbox::{Mailbox, Meter, Queued, panic_guard::PanicGuard, workers::Workers};
 use status::event::{Event, EventKind};
@@ -77,8 +77,9 @@ pub struct Promise {
     workers: Workers,
     /// Counts the sessions and their mailboxes.
     outgoing: Arc<Meter>,
-    own: Mailbox<Self>,
     owners: Owners,
+    /// The mailboxes that the sessions report to.
+    of_sessions: Arc<outgoing::Owners>,
     pairs: Pairs,
     waiting: Waiting,
     schedule: Schedule,
@@ -104,7 +105,7 @@ impl Promise {
         bounds: Bounds,
         workers: Workers,
         outgoing: Arc<Meter>,
-        own: Mailbox<Self>,
+        own: &Mailbox<Self>,
         owners: Owners,
         guard: PanicGuard,
     ) -> Self {
@@ -127,7 +128,7 @@ impl Promise {
                 .journal
                 .clone()
                 .map(|store| Keeper::new(store, Waits::ForLink, own.outlet(), own.outlet())),
-            own,
+            of_sessions: Arc::new(owners.of_sessions(own)),
             owners,
             pairs: Pairs::default(),
             waiting,

@@ -5,22 +5,20 @@
 //! taken out.
 
 mod bounds;
+mod items;
 mod journal;
 mod newer_presence;
 mod open;
 mod rest;
 mod shedding;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    mem,
-    time::Instant,
-};
+use std::{collections::BTreeMap, mem, time::Instant};
 
 use xmpp::Stanza;
 
 use self::{
     bounds::Beyond,
+    items::Items,
     newer_presence::{presence_key, unindex},
 };
 pub(super) use self::{
@@ -36,10 +34,10 @@ use crate::flow::{
 /// The stanzas that wait.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// In order. Boxed, because most queues hold one or two items and a node of the tree has room for eleven.
-    items: BTreeMap<i64, Box<Item>>,
+    /// In order.
+    items: Items,
     /// The position of each presence that a newer presence replaces, by [`presence_key`].
-    presences: HashMap<u64, i64>,
+    presences: BTreeMap<u64, i64>,
     bytes: usize,
     /// The number of stanzas that a lost link carried and whose fate is unknown.
     open: usize,
@@ -66,8 +64,8 @@ struct Item {
 impl Queue {
     pub(super) fn new() -> Self {
         Self {
-            items: BTreeMap::new(),
-            presences: HashMap::new(),
+            items: Items::default(),
+            presences: BTreeMap::new(),
             bytes: 0,
             open: 0,
             earliest_expiry: None,
@@ -125,7 +123,7 @@ impl Queue {
                     let (since, sends) = (batch.since, batch.sends);
                     let receipt = batch.receipt.of(&stanza);
                     let kept = Kept { stanza: stanza.detached(), taken, since, sends, place, receipt };
-                    let position = self.items.last_key_value().map_or(0, |(last, _)| last + 1);
+                    let position = self.items.last_place().map_or(0, |last| last + 1);
                     self.put(position, Item::new(kept, room.bounds));
                 }
                 Some(bound) => rest.push(&batch, bound, stanza, place),
@@ -144,7 +142,7 @@ impl Queue {
             {
                 self.drop_from(place);
             }
-            let position = self.items.last_key_value().map_or(0, |(last, _)| last + 1);
+            let position = self.items.last_place().map_or(0, |last| last + 1);
             self.put(position, item);
         }
     }
@@ -156,7 +154,7 @@ impl Queue {
             self.entry.settle(Outcome::Dropped, item.kept.amount());
             return;
         }
-        let place = self.items.first_key_value().map_or(0, |(first, _)| first - 1);
+        let place = self.items.first().map_or(0, |(first, _)| first - 1);
         self.put(place, item);
     }
 
@@ -168,7 +166,7 @@ impl Queue {
     /// Takes out the first stanzas, in order: of so many bytes at most, or one.
     pub(super) fn take_first(&mut self, mut bytes: usize) -> Vec<Batch> {
         let mut kept = Vec::new();
-        while let Some((&place, item)) = self.items.first_key_value() {
+        while let Some((place, item)) = self.items.first() {
             if item.bytes() > bytes && !kept.is_empty() {
                 break;
             }
@@ -180,7 +178,7 @@ impl Queue {
             kept.extend(self.remove(place).map(|item| item.into_kept()));
         }
         if self.items.is_empty() {
-            (self.earliest_expiry, self.presences) = (None, HashMap::new());
+            self.earliest_expiry = None;
         }
         batch::batches(kept, &mut self.entry)
     }
@@ -215,9 +213,9 @@ impl Queue {
 
     fn take_kept(&mut self, mut wanted: impl FnMut(i64, &Item) -> bool) -> Vec<Kept> {
         let (mut places, mut earliest) = (Vec::new(), None);
-        for (place, item) in &self.items {
-            if wanted(*place, item) {
-                places.push(*place);
+        for (place, item) in self.items.iter() {
+            if wanted(place, item) {
+                places.push(place);
             } else {
                 earliest = sooner(earliest, item.expires);
             }
@@ -225,9 +223,6 @@ impl Queue {
         let kept = places.into_iter().filter_map(|place| self.remove(place).map(|item| item.into_kept()));
         let kept = kept.collect();
         self.earliest_expiry = earliest;
-        if self.presences.is_empty() && self.presences.capacity() > 0 {
-            self.presences = HashMap::new();
-        }
         kept
     }
 
@@ -268,7 +263,7 @@ impl Queue {
     }
 
     fn remove(&mut self, place: i64) -> Option<Box<Item>> {
-        let removed = self.items.remove(&place)?;
+        let removed = self.items.remove(place)?;
         unindex(&mut self.presences, place, &removed);
         self.bytes -= removed.bytes();
         self.open -= usize::from(removed.open.is_some());

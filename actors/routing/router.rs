@@ -101,6 +101,7 @@ pub(crate) struct Seats {
 }
 
 /// Serves a local domain.
+#[derive(PartialEq, Eq)]
 enum Local {
     /// The node's own service.
     Node,
@@ -169,7 +170,7 @@ impl Router {
                     Err(Refused::Gone(send)) => {
                         let (batch, name, component) = (send.batch, name.clone(), component.clone());
                         let reason = "internal error of this node".to_owned();
-                        self.component_gone(&name, component, EndCause::Internal, reason);
+                        self.component_gone(&name, component, EndCause::Internal, reason, false);
                         self.keep(batch);
                     }
                 }
@@ -321,10 +322,10 @@ impl Handler<Queued<Adopt>> for Router {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
-        let Adopt { domains, components, service, listed, sessions } = adopt.into_message();
+        let Adopt { domains, components, service, listed, sessions, mailroom } = adopt.into_message();
         // If the service is gone, the process ends.
         let _ = self.service.signal(service::Adopt { components: listed, service });
-        self.set_local(domains, components, true);
+        self.adopt_local(domains, components, mailroom);
         self.log_missing_components_later(context);
         for session in self.sessions.values() {
             // A session that has just ended does not need it.

@@ -2,12 +2,14 @@
 
 mod away;
 mod keep;
+mod moves;
 mod overflow;
 mod presence;
 mod races;
 mod schedules;
 mod seats;
 mod slow;
+mod unread;
 
 use super::{
     component_client::{log_in_as, number},
@@ -20,7 +22,10 @@ use crate::{
     routing::mailroom,
     settings::{Absence, Conflict},
 };
-use xmpp::framer::{Frame, Framer, Limits};
+use xmpp::{
+    Served,
+    framer::{Frame, Framer, Limits},
+};
 
 /// A node with components only.
 struct House {
@@ -161,12 +166,23 @@ impl House {
 
     /// A reload with these components.
     fn adopts(&self, names: &[(Domain, Conflict, Absence)]) {
-        let components = names.iter().map(|(name, _, absence)| (name.clone(), absence.clone())).collect();
-        self.core
-            .mailroom
-            .signal(mailroom::Adopt { components, names: each_its_own(names), total_bytes: 1 << 20 })
-            .unwrap();
-        let components = known(names);
+        self.adopts_names(names, each_its_own(names), known(names));
+    }
+
+    /// A reload with these components, which serve these names.
+    fn adopts_names(
+        &self,
+        names: &[(Domain, Conflict, Absence)],
+        served: Served<Domain>,
+        components: Vec<router::Known>,
+    ) {
+        let absences = names.iter().map(|(name, _, absence)| (name.clone(), absence.clone())).collect();
+        let mailroom = mailroom::Adopt {
+            components: absences,
+            names: served,
+            total_bytes: 1 << 20,
+            gained: HashMap::new(),
+        };
         let sessions = outgoing::Adopt {
             policies: crate::dial::remote_policy::RemotePolicies::new(
                 &super::receiver::configuration::settings(&[]),
@@ -176,7 +192,14 @@ impl House {
         let service = settings::Service::default();
         self.core
             .router
-            .signal(router::Adopt { domains: Vec::new(), components, service, listed: Vec::new(), sessions })
+            .signal(router::Adopt {
+                domains: Vec::new(),
+                components,
+                service,
+                listed: Vec::new(),
+                sessions,
+                mailroom,
+            })
             .unwrap();
     }
 }

@@ -5,7 +5,10 @@ use super::{
     receiver::{Receiver, message, settled},
     *,
 };
-use crate::routing::router::{Figures, Known, Receivers, ShowFigures};
+use crate::{
+    flow::account::Totals,
+    routing::router::{Figures, Known, Receivers, ShowFigures},
+};
 use mailbox::panic_guard::PanicGuard;
 
 const B: &str = "b.example";
@@ -48,7 +51,14 @@ async fn a_full_router_holds_back_the_count_and_takes_everything_later() {
         Router::new(
             [],
             [known],
-            Receivers { promise, mailroom, service, journal: None, seats: None, account: Arc::default() },
+            Receivers {
+                promise,
+                mailroom,
+                service,
+                journal: None,
+                seats: None,
+                account: Arc::new(Totals::of_all()),
+            },
             None,
             recorder,
             guard,

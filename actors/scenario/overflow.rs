@@ -160,6 +160,27 @@ async fn when_the_journal_is_full_too_the_pair_is_refused_and_no_other() {
 }
 
 #[actix::test]
+async fn when_the_memory_for_entries_is_used_up_the_answer_names_its_limit() {
+    tokio::time::pause();
+    let disk = Disk::start(WIDE, Duration::ZERO);
+    let bounds = settings::Promise { total_bytes: 64 << 10, ..few() };
+    let mut node = Node::start_over(&disk, bounds, Behaviour::default()).await;
+    node.remotes_are_up(false);
+    for _ in 0..20 {
+        node.sends("b.example", 10).await;
+        tokio::time::sleep(MOMENT).await;
+    }
+    node.remotes_are_up(true);
+    let outcomes = node.outcomes().await;
+    outcomes.check_exactly_once();
+    let refused = &outcomes.bounced["b.example"];
+    assert!((20..180).contains(&refused.len()), "{}", refused.len());
+    for seen in refused {
+        assert!(seen.stanza.contains("a quarter of promise.total_bytes"), "{}", seen.stanza);
+    }
+}
+
+#[actix::test]
 async fn a_message_that_may_not_be_stored_keeps_its_place_in_memory_or_is_refused() {
     tokio::time::pause();
     let disk = Disk::start(WIDE, Duration::ZERO);

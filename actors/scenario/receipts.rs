@@ -76,3 +76,24 @@ async fn the_last_ack_of_a_stream_that_closes_has_everything() {
     let end = peer.reads("</stream:stream>").await;
     assert!(end.contains("h='3'") || end.contains("h=\"3\""), "{end}");
 }
+
+#[actix::test]
+async fn what_an_actor_held_that_has_panicked_is_not_acknowledged_and_ends_the_stream() {
+    tokio::time::pause();
+    let mut node = Receiver::start_with_journal(AFTER);
+    let (mut peer, _) = node.connect_with_acks(B).await;
+    peer.sends(B, 0..3).await;
+    settled().await;
+    node.settles(1);
+    assert_eq!(peer.count().await, "3");
+    for sent in [3, 6] {
+        peer.sends(B, sent..sent + 3).await;
+        settled().await;
+    }
+    node.panics();
+    // The stream does not wait for a disk that does not answer: it ends at once.
+    settled().await;
+    let end = peer.reads_end().await;
+    assert!(end.contains("internal-server-error"), "{end}");
+    assert!(!end.contains("h='6'") && !end.contains("h='9'"), "{end}");
+}

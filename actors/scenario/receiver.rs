@@ -58,6 +58,10 @@ struct Ballast;
 #[derive(Debug)]
 struct Unload;
 
+/// Panic.
+#[derive(Debug)]
+struct Panic;
+
 /// Keep what comes, and settle what was taken by this number of reads, the first or the last ones.
 #[derive(Debug)]
 struct Settle {
@@ -179,6 +183,11 @@ impl Receiver {
         self.router.signal(Settle { reads, is_last_first: true }).unwrap();
     }
 
+    /// The actor that holds the stanzas panics.
+    pub(super) fn panics(&self) {
+        self.router.signal(Panic).unwrap();
+    }
+
     pub(super) fn has_room(&self) {
         self.router.signal(Unload).unwrap();
     }
@@ -253,6 +262,15 @@ impl Handler<Queued<Settle>> for FakeRouter {
         let unsettled = self.unsettled.get_or_insert_default();
         let at = if is_last_first { unsettled.len() - reads } else { 0 };
         unsettled.drain(at..at + reads);
+    }
+}
+
+impl Handler<Queued<Panic>> for FakeRouter {
+    type Result = ();
+
+    fn handle(&mut self, panic: Queued<Panic>, _: &mut Context<Self>) {
+        panic.into_message();
+        panic!("the panic of a test");
     }
 }
 

@@ -5,6 +5,7 @@ mod closing;
 mod drive;
 mod ending;
 mod journal;
+mod leftovers;
 mod liveness;
 mod log_limits;
 mod machine;
@@ -12,6 +13,7 @@ mod messages;
 mod ping;
 mod rate;
 mod reload;
+mod remaining;
 mod seat_relay;
 mod show;
 mod supply;
@@ -32,8 +34,9 @@ use xmpp::{
 
 use self::{
     bind::Binding,
-    closing::{Leftovers, Silence},
+    closing::Silence,
     ending::{CloseCause, Closing, Ended, broken},
+    leftovers::Leftovers,
     liveness::Liveness,
     machine::Machine,
     ping::Ping,
@@ -44,8 +47,8 @@ pub use self::{
     log_limits::LogLimits,
     messages::{
         Adopt, Answered, BindDecided, BindRequested, Congested, Dismiss, Drain, Expel, Finish, Forbid,
-        GiveWay, Gone, Open, Pinged, Presence, PresenceSent, Prove, Pull, Rejected, Requested, Retire,
-        Returned, Send, SendPortion, Show,
+        GiveWay, Gone, MakeRoom, Open, Pinged, Presence, PresenceSent, Prove, Pull, ReadAll, Rejected,
+        Requested, Retire, Returned, Send, SendPortion, Show,
     },
 };
 use crate::{
@@ -84,6 +87,8 @@ pub struct Owners {
     pub bind_requested: Outlet<BindRequested>,
     /// Ends of connections that served a name.
     pub gone: Outlet<Gone>,
+    /// Connections that served a name and have read everything.
+    pub read_all: Outlet<ReadAll>,
     /// Connections that sent a ping.
     pub pinged: Outlet<Pinged>,
     /// Connections that answered a ping.
@@ -260,6 +265,11 @@ impl Actor for Component {
             }
         });
         context.run_interval(connection::tick(self.environment.keepalive), Self::check_liveness);
+        context.run_interval(WATCH_PAUSES, |component, _| {
+            if !component.is_processed() {
+                component.connection.watch_end();
+            }
+        });
         self.drive(&ReadPermit::free(), context);
     }
 }
@@ -274,8 +284,10 @@ impl Handler<Queued<link::Event>> for Component {
                     log::trace!(target: LOG, address:% = self.connection.address; "received {shown}");
                 }
                 self.silence.note_read(&permit, self.machine.is_accepting());
-                self.liveness.note_read();
-                self.report_answer();
+                if !self.connection.is_remaining() {
+                    self.liveness.note_read();
+                    self.report_answer();
+                }
                 let (length, before) = (bytes.len(), self.stanzas_read());
                 self.machine.receive(bytes);
                 self.drive(&permit, context);
@@ -283,6 +295,8 @@ impl Handler<Queued<link::Event>> for Component {
                     self.pause_reading(permit, pause, context);
                 }
             }
+            // What was written is given back, or uncertain.
+            link::Event::Written if self.connection.is_remaining() => {}
             link::Event::Written => {
                 self.connection.written();
                 if self.connection.outbox.has_room() {
@@ -292,6 +306,7 @@ impl Handler<Queued<link::Event>> for Component {
                 self.request();
             }
             link::Event::Secured(_) => {}
+            link::Event::PeerEnded { end, written } => self.peer_ended(end, written, context),
             link::Event::Eof => {
                 let lost = || {
                     Ended::new(
@@ -362,6 +377,18 @@ impl Handler<Queued<GiveWay>> for Component {
     }
 }
 
+impl Handler<Queued<MakeRoom>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, room: Queued<MakeRoom>, context: &mut Context<Self>) {
+        let MakeRoom { error } = room.into_message();
+        // A component that has shown its secret may wait for the decision about its name.
+        if matches!(self.binding, Binding::Unclaimed) && !self.connection.has_ended() {
+            self.close_at_once(error, context);
+        }
+    }
+}
+
 impl Handler<Queued<Dismiss>> for Component {
     type Result = ();
 
@@ -382,14 +409,19 @@ impl Drop for Component {
         {
             let (component, cause) = (Carrier::from(self.own.clone()), EndCause::Internal);
             let reason = "internal error of this node".to_owned();
-            let gone = Gone { name: name.clone(), component, cause, reason };
+            let gone = Gone { name: name.clone(), component, cause, reason, is_read: false };
             let _ = self.environment.owners.gone.signal(gone);
             // The mailroom may await what this connection has not written.
             let _ = self.environment.owners.returned.signal(Returned::nothing(name, self.own.clone().into()));
         }
+        self.report_read_all();
         let ended = accepted::Ended { caller: self.caller, is_expected: false };
         let _ = self.environment.ended.signal(ended);
     }
 }
 
 pub(crate) const LOG: &str = "nuncio::component";
+
+/// How often it is checked whether reading is paused because stanzas of the component have no place, so that its end has to
+/// be watched for.
+const WATCH_PAUSES: Duration = Duration::from_secs(1);

@@ -56,6 +56,11 @@ enum ConnectionState {
     Up(Link),
     /// The protocol has ended. The link is closed in this way once the outbox is empty.
     Ending(Link, CloseMode),
+    /// The peer has closed its side or is gone. What it sent before is read, and nothing is written.
+    Remaining {
+        /// Reads as long as it is held.
+        _link: Link,
+    },
     /// The link is down.
     Down,
 }
@@ -87,7 +92,7 @@ impl<A: Clone + Into<Address>> Connection<A> {
     fn link(&self) -> Option<&Link> {
         match &self.state {
             ConnectionState::Up(link) | ConnectionState::Ending(link, _) => Some(link),
-            ConnectionState::Down => None,
+            ConnectionState::Remaining { .. } | ConnectionState::Down => None,
         }
     }
 
@@ -99,6 +104,28 @@ impl<A: Clone + Into<Address>> Connection<A> {
     /// Whether the link is down.
     pub(super) fn is_down(&self) -> bool {
         matches!(self.state, ConnectionState::Down)
+    }
+
+    /// Whether the peer is gone, and what it sent before is still being read.
+    pub(super) fn is_remaining(&self) -> bool {
+        matches!(self.state, ConnectionState::Remaining { .. })
+    }
+
+    /// The peer is gone: only reads what it sent before. False if the protocol had ended before.
+    pub(super) fn read_remaining(&mut self) -> bool {
+        let was_up = !self.has_ended();
+        self.state = match std::mem::replace(&mut self.state, ConnectionState::Down) {
+            ConnectionState::Up(link) => ConnectionState::Remaining { _link: link },
+            other => other,
+        };
+        was_up
+    }
+
+    /// Reports the end of the connection before the next read: reading is paused.
+    pub(super) fn watch_end(&self) {
+        if let ConnectionState::Up(link) = &self.state {
+            link.watch_end();
+        }
     }
 
     /// Queues bytes of the protocol itself. Gives text for the log, if the log takes it.
@@ -174,9 +201,9 @@ impl<A: Clone + Into<Address>> Connection<A> {
         }
     }
 
-    /// Drops the link. False if the protocol had ended before.
+    /// Drops the link. False if the protocol had ended before, and its end is logged.
     pub(super) fn cut(&mut self) -> bool {
-        let was_up = !self.has_ended();
+        let was_up = !self.has_ended() || self.is_remaining();
         self.state = ConnectionState::Down;
         was_up
     }

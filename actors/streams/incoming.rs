@@ -17,7 +17,7 @@ mod show;
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::watch;
 use xmpp::{Domain, DomainPair, policy::Mechanism, stanza::Reason, stream::receiving::Handshake};
 
@@ -25,9 +25,10 @@ use self::{
     acks::Acks, certificate::PeerCertificate, machine::Machine, reading::Reading, receipts::Receipts,
 };
 pub(crate) use self::{
+    deadlines::stalled,
     environment::{Environment, Owners},
     log_limits::LogLimits,
-    messages::{Adopt, Authorized, Dismiss, Drain, Show},
+    messages::{Adopt, Authorized, Dismiss, Drain, MakeRoom, Show},
 };
 use crate::{
     flow::{
@@ -41,7 +42,7 @@ use crate::{
     settings::Remote,
     streams::{
         accepted,
-        connection::{self, Connection, Intake},
+        connection::{Connection, Intake},
         verifier,
     },
 };
@@ -64,7 +65,7 @@ pub(crate) struct Incoming {
     authentication: Authentication,
     certificate: PeerCertificate,
     /// The policy for the remote: the default one until the remote has authenticated.
-    remote: Remote,
+    remote: Arc<Remote>,
     /// The pairs before a reload that closes the stream: the machine drops those that the policy forbids.
     withdrawn: Vec<DomainPair>,
     /// Our domain that the peer wants.
@@ -109,7 +110,7 @@ impl Incoming {
         since: Instant,
         own: Mailbox<Self>,
     ) -> Self {
-        let remote = environment.policies.default_remote().clone();
+        let remote = Arc::clone(environment.policies.default_remote());
         let mut certificate = PeerCertificate::default();
         if let Some(session) = &mut session {
             environment.tls.update(session);
@@ -182,8 +183,10 @@ impl Handler<Queued<link::Event>> for Incoming {
                 self.drive(&permit, context);
                 let pause = pause.max(self.intake.pause_after(self.machine.take_unproductive()));
                 self.reading.watch_element(&self.machine, pause);
-                if let Some(pause) = pause {
-                    connection::pause_reading(permit, pause, context);
+                if let Some(pause) = pause.filter(|_| !self.reading.is_peer_gone) {
+                    self.reading.paused = Some(permit);
+                    self.connection.watch_end();
+                    context.run_later(pause, |incoming, _| incoming.reading.paused = None);
                 }
             }
             link::Event::Written => {
@@ -205,6 +208,7 @@ impl Handler<Queued<link::Event>> for Incoming {
                 }
                 self.link_ended(&error.to_string(), context);
             }
+            link::Event::PeerEnded { .. } => self.reading.read_rest(),
             link::Event::Eof => self.link_ended("the peer closed the connection", context),
             link::Event::Ended { error, .. } => {
                 let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());

@@ -9,6 +9,7 @@ mod misplaced;
 mod own_probe;
 mod queue;
 mod reload;
+mod room;
 mod show;
 mod shutdown;
 mod site;
@@ -122,8 +123,9 @@ pub(crate) struct Listener {
     addresses: Addresses,
     /// The waiting connections of each address that have sent a first byte.
     queues: HashMap<Site, VecDeque<Caller>>,
-    /// The served connections of each address that have not sent a byte yet, the oldest first.
-    silent: HashMap<Site, BTreeSet<(Instant, Caller)>>,
+    /// The served connections of each address that have not authenticated, the oldest first; one that was asked to make room
+    /// counts from then on.
+    unproved: HashMap<Site, BTreeSet<(Instant, Caller)>>,
     wrong_secrets: WrongSecrets,
     refused: Arc<LogLimiter>,
     /// Limits the lines about connections from addresses that may not connect.
@@ -144,6 +146,8 @@ struct Tracked {
     penalty: Duration,
     /// Held while it is served.
     permit: Option<OwnedSemaphorePermit>,
+    /// The time of its entry among the unproved connections.
+    unproved_since: Option<Instant>,
     /// The process at the other end of a Unix socket.
     credentials: Option<Credentials>,
 }
@@ -154,7 +158,7 @@ enum Stage {
     Silent,
     /// Waiting, with a first byte.
     Waiting(Socket),
-    /// Served: a task waits for the first byte, then for TLS. The sender ends the wait for the first byte.
+    /// Served: a task waits for the first byte, then for TLS. The sender ends the wait.
     Starting(Option<oneshot::Sender<()>>),
     Server(Mailbox<Incoming>),
     Component(Mailbox<Component>),
@@ -191,7 +195,7 @@ impl Listener {
             addresses: Addresses::new(limits.bounds(), now),
             limits,
             queues: HashMap::new(),
-            silent: HashMap::new(),
+            unproved: HashMap::new(),
             wrong_secrets: WrongSecrets::new(now),
             refused: LogLimiter::new(
                 LOG,
@@ -215,7 +219,7 @@ impl Listener {
             return self.log_forbidden(caller);
         }
         let site = caller.site();
-        let standing = match self.addresses.standing_of(site, clock::now()) {
+        let standing = match self.standing_of(site) {
             Ok(standing) => standing,
             Err(excess) => return self.refuse(&mut socket, caller, &excess.error()),
         };
@@ -251,6 +255,7 @@ impl Listener {
             is_expected: false,
             penalty: Duration::ZERO,
             permit,
+            unproved_since: None,
             credentials: socket.credentials(),
         };
         self.connections.insert(caller, tracked);
@@ -295,6 +300,7 @@ impl Listener {
     /// Removes a connection that has ended, and serves waiting ones in its place. It counts as a failed attempt if it
     /// did not authenticate, also if it waited and sent no byte: a working peer sends its first byte at once.
     fn forget(&mut self, caller: Caller, context: &mut Context<Self>) {
+        self.forget_unproved(caller);
         let Some(connection) = self.connections.remove(&caller) else { return };
         let (site, standing) = (caller.site(), connection.standing);
         let is_failed = standing != Standing::Proved && !connection.is_expected;
@@ -356,6 +362,7 @@ impl Handler<Queued<Authenticated>> for Listener {
 
     fn handle(&mut self, authenticated: Queued<Authenticated>, _: &mut Context<Self>) {
         let Authenticated { caller, component } = authenticated.into_message();
+        self.forget_unproved(caller);
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         let before = std::mem::replace(&mut connection.standing, Standing::Proved);
         if let Some(Credentials { process, user }) = connection.credentials {

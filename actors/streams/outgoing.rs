@@ -31,6 +31,8 @@ mod state;
 mod supply;
 mod writing;
 
+use std::sync::Arc;
+
 use actix::{Actor, Context, Handler, SpawnHandle};
 use xmpp::{DomainPair, stream::initiating::open::Output};
 
@@ -67,7 +69,7 @@ pub(crate) type Carrier = carrier::Carrier<Outgoing, Relay>;
 pub struct Relay {
     pair: DomainPair,
     own: Mailbox<Self>,
-    owners: Owners,
+    owners: Arc<Owners>,
     custody: Custody,
     state: relay::State,
 }
@@ -76,7 +78,7 @@ pub struct Relay {
 pub struct Outgoing {
     pair: DomainPair,
     own: Mailbox<Self>,
-    owners: Owners,
+    owners: Arc<Owners>,
     metrics: MetricsHandle,
     limits: Limits,
     /// The timer for the deadlines.
@@ -97,7 +99,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// An actor that makes the attempt as soon as it runs.
-    pub fn new(pair: DomainPair, pending: PendingDial, owners: Owners, own: Mailbox<Self>) -> Self {
+    pub fn new(pair: DomainPair, pending: PendingDial, owners: Arc<Owners>, own: Mailbox<Self>) -> Self {
         Self {
             pair,
             own,
@@ -108,7 +110,7 @@ impl Outgoing {
             look_timer: Timer::default(),
             stall_timer: Timer::default(),
             is_unwritten_watched: false,
-            state: State::New(pending),
+            state: State::New(Box::new(pending)),
             supply: Supply::new(),
             written_before: 0,
             leftovers: Leftovers::default(),
@@ -211,6 +213,8 @@ impl Handler<Queued<link::Event>> for Outgoing {
                 self.request();
                 self.give_back(context);
             }
+            // What is read is not delayed for long: the end follows.
+            link::Event::PeerEnded { .. } => {}
             link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the peer closed the connection", context),
             link::Event::Secured(_) => {}
             link::Event::Ended { written, error } => {

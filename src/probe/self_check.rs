@@ -34,14 +34,15 @@ pub(crate) async fn run(probe: &mut Probe, report: &mut Report) {
     let request = dialback::Request { pair, id, key };
     let mut attempt = probe.verification(request);
     // A connection to our own listener is intended here, and not a loop. Its address must come from the DNS.
-    attempt.dialer.bound.clear();
+    attempt.dialer.bound = Arc::default();
     let socket = probe.settings.listen.control.as_ref().map(|control| control.path.clone());
     attempt.observer = Some(Arc::new(probe.sender.announcing(socket)));
-    attempt.remote.address = None;
-    attempt.remote.policy.auth = vec![Mechanism::External, Mechanism::Dialback];
-    attempt.remote.policy.strict_certificates = false;
+    let remote = Arc::make_mut(&mut attempt.remote);
+    remote.address = None;
+    remote.policy.auth = vec![Mechanism::External, Mechanism::Dialback];
+    remote.policy.strict_certificates = false;
     let own = OwnServer {
-        listeners: probe.dialer.bound.clone(),
+        listeners: probe.dialer.bound.to_vec(),
         fingerprint,
         requires_certificate: policy.strict_certificates || !policy.allows(Mechanism::Dialback),
     };

@@ -1,7 +1,7 @@
 //! Walks to every address of every target of a domain with the walk of the node. A node stops at the first
 //! success.
 
-use std::{collections::HashSet, fmt::Write as _, net::SocketAddr, pin::pin, time::Duration};
+use std::{collections::HashSet, fmt::Write as _, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -335,7 +335,7 @@ impl Walk<'_, OpenSession> {
     /// Connects again with dialback as the only mechanism.
     async fn test_dialback(&mut self, target: &Target, address: SocketAddr) {
         let mut attempt = self.attempt.clone();
-        attempt.remote.policy.auth = vec![Mechanism::Dialback];
+        Arc::make_mut(&mut attempt.remote).policy.auth = vec![Mechanism::Dialback];
         self.location.dialback_alone = true;
         self.observed = Observed::default();
         match happy_eyeballs::connect(&attempt.dialer.network, &[address], attempt.remote.connect_timeout)

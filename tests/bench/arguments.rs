@@ -20,6 +20,8 @@ pub(crate) struct Arguments {
     pub(crate) acks: bool,
     /// Run only the comparison with and without the journal.
     pub(crate) journal: bool,
+    /// Of that comparison, run only the measurements of the memory of what waits.
+    pub(crate) memory: bool,
     /// Run only the comparison of a healthy destination beside bad ones.
     pub(crate) bad: bool,
     /// Run only the test of a link that is reset many times.
@@ -83,6 +85,7 @@ impl Arguments {
             hoster: false,
             acks: false,
             journal: false,
+            memory: false,
             bad: false,
             resets: false,
             domains: vec![1000, 5000],
@@ -109,6 +112,7 @@ impl Arguments {
                 "--hoster" => read.hoster = true,
                 "--acks" => read.acks = true,
                 "--journal" => read.journal = true,
+                "--memory" => read.memory = true,
                 "--bad" => read.bad = true,
                 "--resets" => read.resets = true,
                 "--domains" => read.domains = list(value()?, number)?,
@@ -154,5 +158,5 @@ fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--acks] [--journal] [--bad] [--resets] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
+const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--acks] [--journal] [--memory] [--bad] [--resets] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
     [--only rest,flood,pairs,mix,latency,cold,thousand,handshake] [--kinds nuncio,ejabberd,prosody]";

@@ -13,6 +13,7 @@ use crate::machine;
 use crate::results::quantile;
 use crate::script::Script;
 use crate::servers::{Kind, Pair};
+use crate::stalled;
 use crate::support::Network;
 
 /// A feature, and what it may cost.
@@ -21,6 +22,8 @@ pub(crate) struct Comparison {
     /// Nuncio with the feature, and without it.
     kinds: [Kind; 2],
     rows: &'static [Row],
+    /// Measures warm links too.
+    with_links: bool,
     /// Measures what needs new nodes.
     with_new_nodes: fn(&mut Measured, &Nodes<'_>) -> Result<(), String>,
 }
@@ -30,6 +33,7 @@ pub(crate) const ACKS: Comparison = Comparison {
     feature: "acks",
     kinds: [Kind::Nuncio, Kind::WithoutAcks],
     rows: &ACKS_ROWS,
+    with_links: true,
     with_new_nodes: Measured::links,
 };
 
@@ -38,10 +42,23 @@ pub(crate) const JOURNAL: Comparison = Comparison {
     feature: "the journal",
     kinds: [Kind::Journaled, Kind::Nuncio],
     rows: &JOURNAL_ROWS,
+    with_links: true,
     with_new_nodes: |measured, nodes| {
         measured.domains(nodes)?;
-        measured.unreachable(nodes)
+        measured.unreachable(nodes)?;
+        measured.stalled(nodes)
     },
+};
+
+/// The same: the memory of what waits only.
+pub(crate) const MEMORY: Comparison = Comparison {
+    with_links: false,
+    rows: JOURNAL_ROWS.split_at(JOURNAL_ROWS.len() - 2).1,
+    with_new_nodes: |measured, nodes| {
+        measured.unreachable(nodes)?;
+        measured.stalled(nodes)
+    },
+    ..JOURNAL
 };
 
 /// How a measurement starts new nodes.
@@ -56,14 +73,19 @@ struct Nodes<'a> {
 pub(crate) fn run(comparison: &Comparison, network: &Network, arguments: &Arguments) -> ExitCode {
     let Comparison { feature, kinds, .. } = comparison;
     let mut measured = [Measured::default(), Measured::default()];
-    let mut benches = [0, 1].map(|number| Bench::start(network, kinds[number], CALLED[number]));
+    let mut benches: Vec<Bench> = Vec::new();
+    if comparison.with_links {
+        benches.extend([0, 1].map(|number| Bench::start(network, kinds[number], CALLED[number])));
+    }
     let mut is_good = true;
     for round in 0..arguments.rounds {
         // Each configuration is first in every other round.
         let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
         for number in order {
             let kind = kinds[number];
-            if let Err(what) = benches[number].round(arguments, &mut measured[number]) {
+            if let Some(bench) = benches.get_mut(number)
+                && let Err(what) = bench.round(arguments, &mut measured[number])
+            {
                 println!("FAULT {}: {what}", kind.name());
                 is_good = false;
             }
@@ -98,6 +120,8 @@ struct Measured {
     domains: [Vec<f64>; 2],
     /// The most memory while messages wait for unreachable domains, in MiB.
     unreachable: Vec<f64>,
+    /// The most memory while destinations that read nothing are flooded, in MiB.
+    stalled: Vec<f64>,
 }
 
 struct Row {
@@ -174,7 +198,7 @@ const ACKS_ROWS: [Row; 7] = [
     },
 ];
 
-const JOURNAL_ROWS: [Row; 9] = [
+const JOURNAL_ROWS: [Row; 10] = [
     Row {
         title: "one warm link, CPU-s of both nodes per 100,000",
         values: |measured| &measured.flood_cost,
@@ -219,6 +243,11 @@ const JOURNAL_ROWS: [Row; 9] = [
         title: "most memory with a message to each of 100,000 unreachable domains, MiB",
         values: |measured| &measured.unreachable,
         limit: Limit::Ratio(1.05),
+    },
+    Row {
+        title: "most memory with 1,000 destinations that read nothing and are flooded, MiB",
+        values: |measured| &measured.stalled,
+        limit: Limit::None,
     },
 ];
 
@@ -346,6 +375,16 @@ impl Measured {
         self.unreachable.push(most / 1024.0);
         Ok(())
     }
+
+    /// Measures the memory while destinations that read nothing are flooded until the bounds of the node hold.
+    fn stalled(&mut self, nodes: &Nodes<'_>) -> Result<(), String> {
+        let called = format!("stalled.{}", nodes.called);
+        let peers = if nodes.quick { STALLED / 10 } else { STALLED };
+        let most = stalled::measure(nodes.network, nodes.kind, &called, peers)?;
+        eprintln!("{:12} {peers} stalled destinations: {:.0} MiB at most", nodes.kind.name(), most / 1024.0);
+        self.stalled.push(most / 1024.0);
+        Ok(())
+    }
 }
 
 const CALLED: [&str; 2] = ["with.example", "without.example"];
@@ -361,6 +400,9 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 /// Domains that cannot be reached.
 const UNREACHABLE: usize = 100_000;
+
+/// Destinations that read nothing.
+const STALLED: usize = 1000;
 
 /// How long messages wait for them while the memory is read: longer than the node needs to take all of them.
 const WAITING: Duration = Duration::from_secs(30);

@@ -22,6 +22,7 @@ mod results;
 mod scale;
 mod script;
 mod servers;
+mod stalled;
 mod store;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests need all of it, this some")]
@@ -63,6 +64,9 @@ fn main() -> ExitCode {
     }
     if arguments.journal {
         return cost::run(&cost::JOURNAL, &network, &arguments);
+    }
+    if arguments.memory {
+        return cost::run(&cost::MEMORY, &network, &arguments);
     }
     if arguments.bad {
         return bad::run(&network, &arguments);

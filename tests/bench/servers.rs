@@ -178,6 +178,21 @@ impl One {
         components: &[String],
         reached_at: impl FnOnce(Ipv4Addr) -> Ipv4Addr,
     ) -> Self {
+        Self::run(network, kind, Self::setup(kind, domain, components), reached_at)
+    }
+
+    /// Like `start`, with changed settings.
+    pub(crate) fn start_with(
+        network: &Network,
+        kind: Kind,
+        domain: &str,
+        components: &[String],
+        change: impl FnOnce(Setup) -> Setup,
+    ) -> Self {
+        Self::run(network, kind, change(Self::setup(kind, domain, components)), |address| address)
+    }
+
+    fn setup(kind: Kind, domain: &str, components: &[String]) -> Setup {
         let mut setup = Setup::of(domain).auth(Auth::External).unpublished();
         setup.smacks = kind == Kind::Acknowledging;
         (setup.loaded, setup.wildcard) = (true, true);
@@ -185,6 +200,16 @@ impl One {
         for (key, value) in kind.differences() {
             setup = setup.set(key, value);
         }
+        setup
+    }
+
+    fn run(
+        network: &Network,
+        kind: Kind,
+        setup: Setup,
+        reached_at: impl FnOnce(Ipv4Addr) -> Ipv4Addr,
+    ) -> Self {
+        let domain = setup.domain.clone();
         let names: Vec<String> = setup.names().into_iter().map(str::to_owned).collect();
         let server: Box<dyn Server> = match kind {
             Kind::Nuncio | Kind::Lifted | Kind::WithoutAcks | Kind::Journaled => {
@@ -200,7 +225,7 @@ impl One {
         for name in names {
             network.dns.srv(&format!("_xmpp-server._tcp.{name}"), 0, 0, 5269, &target);
         }
-        Self { domain: domain.to_owned(), address, program: Program::Server(server) }
+        Self { domain, address, program: Program::Server(server) }
     }
 
     pub(crate) fn connect(&self, name: &str) -> TcpStream {

@@ -142,6 +142,24 @@ fn a_replaced_connection_is_an_end_with_its_cause() {
 }
 
 #[test]
+fn a_component_that_closes_its_stream_above_its_rate_has_closed_it_once() {
+    paused(async |network| {
+        let node = Node::start(network, quick().component(&format!("name = \"{BOT}\"\nmax_rate = 70"))).await;
+        let mut inbox = node.inbox().await;
+        let wire = node.wire_from(network, node.address(), 5347).await;
+        let mut bot = Component::shake_hands(wire, BOT, SECRET).await.unwrap();
+        let stanzas = (0..2000).map(|id| format!("<message from='a@{BOT}' to='u@{INBOX}' id='{id}'/>"));
+        bot.send(&(stanzas.collect::<String>() + "</stream:stream>")).await;
+        inbox.receives_id("0").await;
+        // The end is noticed while stanzas are unread, and the closing tag is behind them.
+        drop(bot);
+        eventually_logs(&["disconnected", BOT, "cause=closed", "closed by the component"]).await;
+        shows(&node, &ends("bot", "closed", 1)).await;
+        shows(&node, &ends("bot", "lost", 0)).await;
+    });
+}
+
+#[test]
 fn denied_stanzas_are_counted_by_sender() {
     paused(async |network| {
         let rules = format!("name = \"{BOT}\"\ndeny = [\"inbox.other.example\"]");

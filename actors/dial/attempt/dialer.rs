@@ -35,7 +35,7 @@ pub struct Dialer {
     /// Records the history of remote domains.
     pub recorder: RecorderHandle,
     /// The addresses of our own listeners. A domain that leads there is a loop.
-    pub bound: Vec<SocketAddr>,
+    pub bound: Arc<[SocketAddr]>,
 }
 
 /// The interface of the promise to the dialer; tests have implementations of their own.
@@ -138,7 +138,7 @@ impl Dialer {
         let rules = self.policies.rules();
         Attempt {
             goal,
-            remote: self.policies.remote(&pair.remote).clone(),
+            remote: Arc::clone(self.policies.remote(&pair.remote)),
             limits,
             bounds: *rules.bounds(),
             certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use xmpp::{DomainPair, stream::Stage};
 
 use super::{Owner, Resumed, Waiting, budget::Budget};
@@ -30,7 +30,9 @@ pub(super) struct Race {
     /// another target must not downgrade the connection with it.
     had_tls: Cell<bool>,
     /// The number of the visit that authenticated first.
-    winner: watch::Sender<Option<usize>>,
+    winner: Cell<Option<usize>>,
+    /// Wakes the others when one has authenticated.
+    decided: Notify,
     waits: Waits,
 }
 
@@ -75,19 +77,20 @@ impl Race {
             budget: Rc::new(budget),
             tried: RefCell::default(),
             had_tls: Cell::default(),
-            winner: watch::Sender::new(None),
+            winner: Cell::default(),
+            decided: Notify::new(),
             waits: Waits { owner, running, waiting, since },
         })
     }
 
     /// Whether a visit has authenticated.
     pub(super) fn is_decided(&self) -> bool {
-        self.winner.borrow().is_some()
+        self.winner.get().is_some()
     }
 
     /// Begins again after the end of every visit: the one that authenticated has failed.
     pub(super) fn reopen(&self) {
-        self.winner.send_replace(None);
+        self.winner.set(None);
         self.waits.waiting.set(0);
         self.waits.running.set(0);
     }
@@ -205,25 +208,29 @@ impl Entrant {
 
     /// The visit has authenticated. Gives whether it is the first; the others end then.
     pub(super) fn wins(&self) -> bool {
-        self.race.winner.send_if_modified(|winner| {
-            let is_first = winner.is_none();
-            winner.get_or_insert(self.number);
-            is_first
-        });
+        let race = &self.race;
+        if !race.is_decided() {
+            race.winner.set(Some(self.number));
+            race.decided.notify_waiters();
+        }
         self.has_won()
     }
 
     /// Whether the visit was the first to authenticate.
     pub(super) fn has_won(&self) -> bool {
-        *self.race.winner.borrow() == Some(self.number)
+        self.race.winner.get() == Some(self.number)
     }
 
     /// Waits until another visit has authenticated.
     pub(super) async fn outrun(&self) {
-        let mut winner = self.race.winner.subscribe();
-        let other = winner.wait_for(|winner| winner.is_some_and(|winner| winner != self.number));
-        // The sender lives as long as this entrant.
-        let _ = other.await;
+        loop {
+            // Made before the look: it is complete if the race is decided in between.
+            let decided = self.race.decided.notified();
+            if self.race.winner.get().is_some_and(|winner| winner != self.number) {
+                return;
+            }
+            decided.await;
+        }
     }
 
     /// Notes that the remote has TLS.

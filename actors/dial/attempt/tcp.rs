@@ -32,7 +32,8 @@ enum OpenError {
     /// A limit of the attempt is reached.
     Spent,
     /// There will be no permit for the address.
-    Denied(AttemptError),
+    /// In a box, as the list of errors is kept while the attempt waits.
+    Denied(Box<AttemptError>),
     /// The connection failed.
     Failed(happy_eyeballs::ConnectError),
 }
@@ -72,7 +73,7 @@ impl<G: Goal> Attempt<G> {
         for (address, error) in errors {
             match error {
                 OpenError::Failed(failure) => failed.push((address, failure)),
-                OpenError::Denied(error) => denied = Some(error),
+                OpenError::Denied(error) => denied = Some(*error),
                 OpenError::Full | OpenError::Spent => {}
             }
         }
@@ -107,7 +108,8 @@ impl<G: Goal> Attempt<G> {
             return Err(OpenError::Spent);
         }
         let within = self.remote.connect_timeout.min(share.time_left());
-        let socket = happy_eyeballs::open(&self.dialer.network, address, within).await;
+        // In a box that exists from here on, as many attempts wait for a permit.
+        let socket = Box::pin(happy_eyeballs::open(&self.dialer.network, address, within)).await;
         Ok(Connected { socket: socket.map_err(OpenError::Failed)?, permit })
     }
 
@@ -133,13 +135,15 @@ impl<G: Goal> Attempt<G> {
         let (answer, answered) = oneshot::channel();
         let request = dial_limit::Acquire { address, purpose: G::PURPOSE, waits, answer };
         if limit.tell(request).is_err() {
-            return Err(OpenError::Denied(AttemptError::Overloaded));
+            return Err(OpenError::Denied(Box::new(AttemptError::Overloaded)));
         }
         match answered.await {
             Ok(Ok(permit)) => Ok(Some(permit)),
-            Ok(Err(dial_limit::Full)) if waits => Err(OpenError::Denied(AttemptError::Crowded(address))),
+            Ok(Err(dial_limit::Full)) if waits => {
+                Err(OpenError::Denied(Box::new(AttemptError::Crowded(address))))
+            }
             Ok(Err(dial_limit::Full)) => Err(OpenError::Full),
-            Err(_) => Err(OpenError::Denied(AttemptError::Crashed)),
+            Err(_) => Err(OpenError::Denied(Box::new(AttemptError::Crashed))),
         }
     }
 }

@@ -141,14 +141,16 @@ impl Place {
 
 impl<G: Goal> Visitor<'_, G> {
     /// Makes the visit. It ends when another one has authenticated.
-    pub(super) async fn run(self) -> Ended<G::Outcome> {
+    ///
+    /// The end is in a box, as a walk has place for one while it waits.
+    pub(super) async fn run(self) -> Box<Ended<G::Outcome>> {
         let mut address = None;
         let end = tokio::select! {
             biased;
             end = self.visit(&mut address) => end,
             () = self.entrant.outrun() => End::Outrun,
         };
-        Ended { place: self.place, entrant: self.entrant, address, end }
+        Box::new(Ended { place: self.place, entrant: self.entrant, address, end })
     }
 
     /// `only` is the address, if it is the only one.
@@ -252,11 +254,12 @@ impl<G: Goal> Visitor<'_, G> {
             within: attempt.remote.handshake_timeout.min(share.time_left()),
             without_external: false,
         };
-        let Negotiated { outcome, dialback_left } = attempt.negotiate(connection).await;
+        // In boxes that exist from here on: many visits wait for a permit, and what follows takes most of the space.
+        let Negotiated { outcome, dialback_left } = Box::pin(attempt.negotiate(connection)).await;
         let falls_back = self.strategy == Strategy::FirstSuccess && dialback_left && !share.is_spent();
         let outcome = match outcome {
             // The permit is for one connection at a time, and the first one has ended.
-            Err(refusal) if falls_back => self.fall_back(address, refusal).await,
+            Err(refusal) if falls_back => Box::pin(self.fall_back(address, refusal)).await,
             Err(next) => Err(self.with_policy_cause(next)),
             reached => reached,
         };

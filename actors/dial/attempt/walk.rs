@@ -62,7 +62,7 @@ pub struct Walk<'a, G: Goal> {
 }
 
 /// A visit that is under way.
-type Visiting<'a, G> = Pin<Box<dyn Future<Output = Ended<<G as Goal>::Outcome>> + 'a>>;
+type Visiting<'a, G> = Pin<Box<dyn Future<Output = Box<Ended<<G as Goal>::Outcome>>> + 'a>>;
 
 impl<'a, G: Goal> Walk<'a, G> {
     /// Looks up the targets.
@@ -236,13 +236,13 @@ impl<'a, G: Goal> Walk<'a, G> {
     }
 
     /// Takes the end of a visit. `None`: it has no outcome of its own.
-    async fn take(&mut self, ended: Ended<G::Outcome>) -> Option<Visit<G::Outcome>> {
+    async fn take(&mut self, ended: Box<Ended<G::Outcome>>) -> Option<Visit<G::Outcome>> {
         let has_won = ended.entrant.has_won();
-        let visit = self.end(ended);
+        let visit = self.end(*ended);
         if has_won {
             // They end at once, as the race is decided.
             while let Some(ended) = self.visits.next().await {
-                self.end(ended);
+                self.end(*ended);
             }
             self.race.reopen();
         }

@@ -70,6 +70,13 @@ pub struct Totals {
     pub(super) journaled: Figure,
     /// Dropped without an outcome.
     pub(super) unaccounted: Figure,
+    /// Of the totals of all domains only: each domain for which something waits has totals too.
+    pub(super) details: Option<Box<Details>>,
+}
+
+/// What is counted for all domains together only.
+#[derive(Debug, Default)]
+pub(super) struct Details {
     /// Taken from other nodes, in whose account they stand. Part of no sum.
     pub(super) carried: Figure,
     /// Settled for other nodes. Part of the carried ones; the rest is here, or was given back.
@@ -81,6 +88,11 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// The totals of all domains.
+    pub fn of_all() -> Self {
+        Self { details: Some(Box::default()), ..Self::default() }
+    }
+
     /// The amount that was taken in since the start.
     pub fn taken(&self) -> Amount {
         self.taken.read()
@@ -118,22 +130,26 @@ impl Totals {
 
     /// The amount that was taken from other nodes, in whose account it stands.
     pub fn carried(&self) -> Amount {
-        self.carried.read()
+        self.details.as_ref().map(|details| details.carried.read()).unwrap_or_default()
     }
 
     /// The part of it that was settled here.
     pub fn carried_settled(&self) -> Amount {
-        self.carried_settled.read()
+        self.details.as_ref().map(|details| details.carried_settled.read()).unwrap_or_default()
     }
 
     /// Counts stanzas that were taken from another node. They stand in its account.
     pub(crate) fn carry(&self, amount: Amount) {
-        self.carried.add(amount.stanzas, amount.bytes);
+        if let Some(details) = &self.details {
+            details.carried.add(amount.stanzas, amount.bytes);
+        }
     }
 
     /// Counts stanzas that were settled for another node.
     pub(crate) fn settle_carried(&self, amount: Amount) {
-        self.carried_settled.add(amount.stanzas, amount.bytes);
+        if let Some(details) = &self.details {
+            details.carried_settled.add(amount.stanzas, amount.bytes);
+        }
     }
 
     /// The amount that is in the node.
@@ -144,12 +160,14 @@ impl Totals {
     /// Error answers by condition.
     pub fn bounces(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let names = CONDITIONS.iter().map(|condition| condition.as_str()).chain(["other"]);
-        names.zip(self.bounces.iter().map(|count| count.load(Relaxed)))
+        let counts = self.details.iter().flat_map(|details| &details.bounces);
+        names.zip(counts.map(|count| count.load(Relaxed)))
     }
 
     /// Stanzas that their stream refused, by reason.
     pub fn refused(&self) -> impl Iterator<Item = (Reason, u64)> {
-        Reason::ALL.iter().copied().zip(self.refused.iter().map(|count| count.load(Relaxed)))
+        let counts = self.details.iter().flat_map(|details| &details.refused);
+        Reason::ALL.iter().copied().zip(counts.map(|count| count.load(Relaxed)))
     }
 
     /// The amount that was dropped without an outcome: 0, or a bug.

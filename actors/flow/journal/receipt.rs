@@ -1,19 +1,17 @@
 //! Receipts: whoever has brought a stanza learns when it is settled or in the journal.
 //!
 //! All stanzas of one read of an incoming stream share a receipt. Each keeps a clone until it is settled or the journal has
-//! committed it. The stream watches the receipt, and gets a message at its end only if it waits for that. It acknowledges
-//! what it has read then.
+//! committed it. The stream watches the receipt, and gets a message at its end only if it waits for that. A clone that is
+//! dropped by a panic was not settled: the receipt is lost, and the stream must not acknowledge what it stands for.
 //!
-//! All stanzas of a parcel from another node share a receipt as well. The ferry gets a message at its end. Such a receipt
-//! has a fence: the other node may take back what is not settled.
+//! All stanzas of a parcel from another node share a receipt as well. The ferry gets a message at its end, or when it is
+//! lost. Such a receipt has a fence: the other node may take back what is not settled.
 
 use std::{
+    fmt::Debug,
     sync::{
-        Arc, Weak,
-        atomic::{
-            AtomicBool,
-            Ordering::{Acquire, Release},
-        },
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering::SeqCst},
     },
     thread,
     time::Instant,
@@ -47,16 +45,46 @@ pub(crate) enum Receipt {
     #[default]
     None,
     /// Of a read.
-    Read(Arc<Read>),
+    Read(Held<Read>),
     /// Of a parcel.
-    Parcel(Arc<Parcel>),
+    Parcel(Held<Parcel>),
+}
+
+/// One clone of a receipt. What all clones have in common is dropped with the last one.
+#[derive(Debug)]
+pub(crate) struct Held<T: Common>(Arc<T>);
+
+/// What all clones of a receipt have in common.
+pub(crate) trait Common: Debug {
+    /// An actor that held a clone has panicked.
+    fn lose(&self);
 }
 
 /// The stanzas of one read.
 #[derive(Debug)]
 pub(crate) struct Read {
     stream: Outlet<Settled>,
+    progress: Arc<Progress>,
+}
+
+/// How far the receipt of a read is. It outlives the receipt in the [`Watch`].
+#[derive(Debug, Default)]
+struct Progress {
+    /// The stream waits for the message.
     is_awaited: AtomicBool,
+    /// A [`State`].
+    state: AtomicU8,
+}
+
+/// Whether the stanzas of a receipt count for the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Some are neither settled nor written.
+    Open,
+    /// All are settled or written.
+    Settled,
+    /// An actor that held some has panicked: they may be lost.
+    Lost,
 }
 
 /// The stanzas of one parcel.
@@ -66,22 +94,25 @@ pub(crate) struct Parcel {
     ferry: Outlet<ParcelSettled>,
     fence: Fence,
     mark: Mark,
+    /// The ferry has its message.
+    has_ended: AtomicBool,
 }
 
 /// Watches the receipt of a read without holding it.
 #[derive(Debug, Default)]
-pub(crate) struct Watch(Weak<Read>);
+pub(crate) struct Watch(Option<Arc<Progress>>);
 
 impl Receipt {
     /// A receipt for stanzas of this stream.
     pub(crate) fn new(stream: Outlet<Settled>) -> Self {
-        Self::Read(Arc::new(Read { stream, is_awaited: AtomicBool::new(false) }))
+        Self::Read(Held(Arc::new(Read { stream, progress: Arc::default() })))
     }
 
     /// A receipt for the stanzas of a parcel from another node. The mark tells whether one of them may have been delivered.
     pub(crate) fn of_parcel(number: u64, ferry: Outlet<ParcelSettled>, fence: Fence) -> (Self, Mark) {
         let mark = Mark::default();
-        (Self::Parcel(Arc::new(Parcel { number, ferry, fence, mark: mark.clone() })), mark)
+        let parcel = Parcel { number, ferry, fence, mark: mark.clone(), has_ended: AtomicBool::new(false) };
+        (Self::Parcel(Held(Arc::new(parcel))), mark)
     }
 
     /// For one of its stanzas that goes to a queue. One of a stream that is never written counts from there on: a crash loses
@@ -97,8 +128,8 @@ impl Receipt {
     /// Whether it is for stanzas of the same read, or of the same parcel.
     pub(crate) fn is_of_the_read_of(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Read(one), Self::Read(other)) => Arc::ptr_eq(one, other),
-            (Self::Parcel(one), Self::Parcel(other)) => Arc::ptr_eq(one, other),
+            (Self::Read(one), Self::Read(other)) => Arc::ptr_eq(&one.0, &other.0),
+            (Self::Parcel(one), Self::Parcel(other)) => Arc::ptr_eq(&one.0, &other.0),
             (Self::None, Self::None) => true,
             (Self::None | Self::Read(_) | Self::Parcel(_), _) => false,
         }
@@ -107,7 +138,7 @@ impl Receipt {
     /// Watches it, if it is of a read.
     pub(crate) fn watch(&self) -> Watch {
         match self {
-            Self::Read(read) => Watch(Arc::downgrade(read)),
+            Self::Read(read) => Watch(Some(Arc::clone(&read.0.progress))),
             Self::None | Self::Parcel(_) => Watch::default(),
         }
     }
@@ -115,7 +146,7 @@ impl Receipt {
     /// The node from which the stanza came, which keeps it until it is settled.
     pub(crate) fn node(&self) -> Option<&NodeName> {
         match self {
-            Self::Parcel(parcel) => Some(parcel.fence.node()),
+            Self::Parcel(parcel) => Some(parcel.0.fence.node()),
             Self::None | Self::Read(_) => None,
         }
     }
@@ -135,34 +166,182 @@ impl Receipt {
     pub(crate) fn admits(&self, now: Instant) -> bool {
         match self {
             Self::None | Self::Read(_) => true,
-            Self::Parcel(parcel) => parcel.fence.admits(&parcel.mark, now),
+            Self::Parcel(parcel) => parcel.0.fence.admits(&parcel.0.mark, now),
         }
     }
 }
 
 impl Watch {
-    /// Has a message sent when the receipt ends. Gives false if it has ended.
-    pub(crate) fn awaits(&self) -> bool {
-        let Some(read) = self.0.upgrade() else { return false };
-        read.is_awaited.store(true, Release);
-        // If this is the last clone by now, the message is sent here.
-        true
+    /// The state of the receipt. If it is open, a message is sent when that changes.
+    pub(crate) fn awaits(&self) -> State {
+        let Some(progress) = &self.0 else { return State::Settled };
+        // Set before the state is read: whoever changes the state later sends the message.
+        progress.is_awaited.store(true, SeqCst);
+        match progress.state.load(SeqCst) {
+            OPEN => State::Open,
+            SETTLED => State::Settled,
+            _ => State::Lost,
+        }
     }
 }
 
-impl Drop for Read {
-    fn drop(&mut self) {
-        if self.is_awaited.load(Acquire) {
+impl Read {
+    /// Changes the state, which changes once.
+    fn end(&self, state: u8) {
+        let changed = self.progress.state.compare_exchange(OPEN, state, SeqCst, SeqCst).is_ok();
+        if changed && self.progress.is_awaited.load(SeqCst) {
             // The stream may have ended.
             let _ = self.stream.signal(Settled);
         }
     }
 }
 
+impl Parcel {
+    /// Tells the ferry once.
+    fn end(&self, is_lost: bool) {
+        if !self.has_ended.swap(true, SeqCst) {
+            // The ferry may have ended.
+            let _ = self.ferry.signal(ParcelSettled { number: self.number, is_lost });
+        }
+    }
+}
+
+impl Common for Read {
+    fn lose(&self) {
+        self.end(LOST);
+    }
+}
+
+impl Common for Parcel {
+    fn lose(&self) {
+        self.end(true);
+    }
+}
+
+impl<T: Common> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: Common> Drop for Held<T> {
+    fn drop(&mut self) {
+        // An actor that panics has not settled what it drops.
+        if thread::panicking() {
+            self.0.lose();
+        }
+    }
+}
+
+impl Drop for Read {
+    fn drop(&mut self) {
+        self.end(SETTLED);
+    }
+}
+
 impl Drop for Parcel {
     fn drop(&mut self) {
-        let is_lost = thread::panicking();
-        // The ferry may have ended.
-        let _ = self.ferry.signal(ParcelSettled { number: self.number, is_lost });
+        self.end(false);
+    }
+}
+
+/// The values of [`State`].
+const OPEN: u8 = 0;
+const SETTLED: u8 = 1;
+const LOST: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix::Arbiter;
+    use mailbox::{Mailbox, Meter};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::flow::fence::Lease;
+
+    /// The mailbox of a stream.
+    struct Stream;
+
+    impl actix::Actor for Stream {
+        type Context = actix::Context<Self>;
+    }
+
+    impl actix::Handler<mailbox::Queued<Settled>> for Stream {
+        type Result = ();
+
+        fn handle(&mut self, settled: mailbox::Queued<Settled>, _: &mut actix::Context<Self>) {
+            let Settled = settled.into_message();
+        }
+    }
+
+    fn receipt() -> Receipt {
+        let (stream, _): (Mailbox<Stream>, _) = mailbox::open(&Meter::new("stream", 8, None), "stream");
+        Receipt::new(stream.outlet())
+    }
+
+    #[test]
+    fn a_receipt_is_settled_when_the_last_clone_is_dropped() {
+        let first = receipt();
+        let (second, watch) = (first.clone(), first.watch());
+        drop(first);
+        assert_eq!(watch.awaits(), State::Open);
+        drop(second);
+        assert_eq!(watch.awaits(), State::Settled);
+        assert_eq!(Watch::default().awaits(), State::Settled);
+    }
+
+    #[test]
+    fn a_clone_that_is_dropped_by_a_panic_is_not_settled() {
+        let first = receipt();
+        let (second, watch) = (first.clone(), first.watch());
+        let panicked = thread::spawn(move || {
+            let _held = second;
+            panic!("the panic of a test");
+        });
+        assert!(panicked.join().is_err());
+        assert_eq!(watch.awaits(), State::Lost);
+        drop(first);
+        assert_eq!(watch.awaits(), State::Lost);
+    }
+    /// Passes on what a ferry would learn.
+    struct Ferry(mpsc::UnboundedSender<bool>);
+
+    impl actix::Actor for Ferry {
+        type Context = actix::Context<Self>;
+    }
+
+    impl actix::Handler<mailbox::Queued<ParcelSettled>> for Ferry {
+        type Result = ();
+
+        fn handle(&mut self, settled: mailbox::Queued<ParcelSettled>, _: &mut actix::Context<Self>) {
+            let ParcelSettled { is_lost, .. } = settled.into_message();
+            let _ = self.0.send(is_lost);
+        }
+    }
+
+    #[actix::test]
+    async fn a_parcel_of_which_an_actor_panics_is_lost_although_others_are_settled_later() {
+        let (heard, mut hears) = mpsc::unbounded_channel();
+        let meter = Meter::new("ferry", 8, None);
+        let ferry = mailbox::start_on(&Arbiter::current(), &meter, "ferry", |_| Ferry(heard));
+        let now = clock::now();
+        let lease = Arc::new(Lease::new(now, now + Duration::from_secs(3600)));
+        let fence = Fence::new(lease, NodeName::new("b").unwrap());
+        let parcel = |number| Receipt::of_parcel(number, ferry.outlet(), fence.clone()).0;
+        drop(parcel(1));
+        assert_eq!(hears.recv().await, Some(false));
+        let first = parcel(2);
+        let second = first.clone();
+        let panicked = thread::spawn(move || {
+            let _held = second;
+            panic!("the panic of a test");
+        });
+        assert!(panicked.join().is_err());
+        assert_eq!(hears.recv().await, Some(true));
+        drop(first);
+        drop(parcel(3));
+        assert_eq!(hears.recv().await, Some(false), "the second parcel is reported once");
     }
 }

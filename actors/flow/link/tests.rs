@@ -55,7 +55,7 @@ async fn what_arrived_before_a_reset_is_read_although_a_write_fails() {
     peer.set_zero_linger().unwrap();
     drop(peer);
     link.write(vec![Bytes::from_static(b"<message/>")]);
-    tokio::task::yield_now().await;
+    assert!(matches!(events.recv().await, Some(Event::PeerEnded { end: PeerEnd::Broken, written: 0 })));
     drop(permit);
     let (second, permit) = received(events.recv().await.unwrap());
     assert_eq!(&second[..], b"<a xmlns='urn:xmpp:sm:3' h='1'/>");
@@ -64,4 +64,23 @@ async fn what_arrived_before_a_reset_is_read_although_a_write_fails() {
         Event::Ended { written: 0, error: Some(_) } => {}
         other => panic!("{other:?}"),
     }
+}
+
+#[actix::test]
+async fn the_end_of_a_connection_that_is_not_read_is_reported_and_its_data_follows() {
+    let (link, mut events, mut peer) = link().await;
+    peer.write_all(b"first").await.unwrap();
+    let (_, permit) = received(events.recv().await.unwrap());
+    link.watch_end();
+    peer.write_all(b"second").await.unwrap();
+    // Data is not the end.
+    let early = tokio::time::timeout(Duration::from_millis(50), events.recv()).await;
+    assert!(early.is_err(), "{early:?}");
+    drop(peer);
+    assert!(matches!(events.recv().await, Some(Event::PeerEnded { end: PeerEnd::Closed, .. })));
+    drop(permit);
+    let (second, permit) = received(events.recv().await.unwrap());
+    assert_eq!(&second[..], b"second");
+    drop(permit);
+    assert!(matches!(events.recv().await, Some(Event::Eof)));
 }

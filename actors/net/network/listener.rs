@@ -32,7 +32,7 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => {
-                listener.accept().await.map(|(socket, address)| (Socket::Tcp(socket), Some(address)))
+                listener.accept().await.map(|(socket, address)| (socket.into(), Some(address)))
             }
             Self::Unix(listener, _) => {
                 listener.accept().await.map(|(socket, _)| (Socket::from(socket), None))

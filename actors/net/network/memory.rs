@@ -11,15 +11,16 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex},
     sync::{mpsc, watch},
 };
 
-use super::Network;
+use super::{Network, watched::PeerEnd};
 
 /// All hosts of a network. Clones are the same network.
 #[derive(Clone, Debug)]
@@ -59,8 +60,10 @@ pub struct Listener {
 #[derive(Debug)]
 pub struct Socket {
     stream: DuplexStream,
-    /// The byte that [`Socket::first_byte`] has read.
-    early: Option<u8>,
+    /// What was read to look at it, and is to be read again.
+    early: BytesMut,
+    /// The peer has closed its side, behind that.
+    has_ended: bool,
     local: SocketAddr,
     peer: SocketAddr,
 }
@@ -112,10 +115,11 @@ impl Host {
         let listener = listener.ok_or(io::ErrorKind::ConnectionRefused)?;
         let local = SocketAddr::new(self.ip, port);
         let (near, far) = duplex(WINDOW);
-        let far = Socket { stream: far, early: None, local: address, peer: local };
+        let far =
+            Socket { stream: far, early: BytesMut::new(), has_ended: false, local: address, peer: local };
         // As with TCP, a full queue delays the connection.
         listener.send(far).await.map_err(|_| io::ErrorKind::ConnectionRefused)?;
-        Ok(Socket { stream: near, early: None, local, peer: address })
+        Ok(Socket { stream: near, early: BytesMut::new(), has_ended: false, local, peer: address })
     }
 
     pub(super) fn bind(&self, address: SocketAddr) -> io::Result<Listener> {
@@ -188,13 +192,33 @@ impl Socket {
     }
 
     pub(super) async fn first_byte(&mut self) -> io::Result<Option<u8>> {
-        if self.early.is_none() {
-            let mut first = [0];
-            let mut buffer = ReadBuf::new(&mut first);
-            poll_fn(|context| Pin::new(&mut self.stream).poll_read(context, &mut buffer)).await?;
-            self.early = buffer.filled().first().copied();
+        if self.early.is_empty() && !self.has_ended {
+            poll_fn(|context| self.poll_early(context)).await?;
         }
-        Ok(self.early)
+        Ok(self.early.first().copied())
+    }
+
+    pub(super) fn poll_peer_end(&mut self, context: &mut Context<'_>) -> Poll<PeerEnd> {
+        while !self.has_ended {
+            // A peer that goes on writing is not read for ever.
+            if self.early.len() >= 16 * WINDOW {
+                return Poll::Pending;
+            }
+            if ready!(self.poll_early(context)).is_err() {
+                return Poll::Ready(PeerEnd::Broken);
+            }
+        }
+        Poll::Ready(PeerEnd::Closed)
+    }
+
+    /// Reads what is to be read again.
+    fn poll_early(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [0; 4096];
+        let mut buffer = ReadBuf::new(&mut scratch);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        self.has_ended = buffer.filled().is_empty();
+        self.early.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(()))
     }
 
     pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -211,7 +235,7 @@ impl Socket {
 /// One end of a connection without a network, with any addresses.
 impl From<DuplexStream> for Socket {
     fn from(stream: DuplexStream) -> Self {
-        Self { stream, early: None, local: NOWHERE, peer: NOWHERE }
+        Self { stream, early: BytesMut::new(), has_ended: false, local: NOWHERE, peer: NOWHERE }
     }
 }
 
@@ -222,10 +246,12 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
-        if buffer.remaining() > 0
-            && let Some(byte) = socket.early.take()
-        {
-            buffer.put_slice(&[byte]);
+        if !socket.early.is_empty() {
+            let length = socket.early.len().min(buffer.remaining());
+            buffer.put_slice(&socket.early.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
+        if socket.has_ended {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut socket.stream).poll_read(context, buffer)

@@ -15,14 +15,17 @@ use tokio::{
 
 #[cfg(any(test, feature = "test-util"))]
 use super::memory;
-use super::unix::{Credentials, UnixSocket};
+use super::{
+    unix::{Credentials, UnixSocket},
+    watched::{PeerEnd, Watched},
+};
 use crate::tcp_options;
 
 /// The socket of one connection, without TLS.
 #[derive(Debug)]
 pub enum Socket {
     /// A TCP socket of the operating system.
-    Tcp(TcpStream),
+    Tcp(Watched<TcpStream>),
     /// A connection to a Unix socket.
     Unix(UnixSocket),
     /// One in memory, for tests.
@@ -114,6 +117,17 @@ impl Socket {
         }
     }
 
+    /// Waits until the peer has closed its side or the connection is broken. Nothing is read. To be polled instead of a
+    /// read, by the same task.
+    pub(crate) fn poll_peer_end(&mut self, context: &mut Context<'_>) -> Poll<PeerEnd> {
+        match self {
+            Self::Tcp(socket) => socket.poll_peer_end(context),
+            Self::Unix(socket) => socket.poll_peer_end(context),
+            #[cfg(any(test, feature = "test-util"))]
+            Self::Memory(socket) => socket.poll_peer_end(context),
+        }
+    }
+
     /// Writes what the socket takes at once.
     ///
     /// # Errors
@@ -145,7 +159,7 @@ impl Socket {
 
 impl From<TcpStream> for Socket {
     fn from(socket: TcpStream) -> Self {
-        Self::Tcp(socket)
+        Self::Tcp(socket.into())
     }
 }
 

@@ -11,6 +11,8 @@ use tokio::{
     net::UnixStream,
 };
 
+use super::watched::{PeerEnd, Watched};
+
 /// The process that opened a connection to a Unix socket, as the kernel reports it (SO_PEERCRED, unix(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credentials {
@@ -23,14 +25,14 @@ pub struct Credentials {
 /// A connection to a Unix socket.
 #[derive(Debug)]
 pub struct UnixSocket {
-    stream: UnixStream,
+    stream: Watched<UnixStream>,
     /// The byte that [`UnixSocket::first_byte`] has read. The library has no `peek` for such sockets.
     early: Option<u8>,
 }
 
 impl UnixSocket {
     pub(super) fn new(stream: UnixStream) -> Self {
-        Self { stream, early: None }
+        Self { stream: stream.into(), early: None }
     }
 
     pub(super) fn credentials(&self) -> Option<Credentials> {
@@ -45,6 +47,10 @@ impl UnixSocket {
             self.early = first.first().copied().filter(|_| length > 0);
         }
         Ok(self.early)
+    }
+
+    pub(super) fn poll_peer_end(&mut self, context: &mut Context<'_>) -> Poll<PeerEnd> {
+        self.stream.poll_peer_end(context)
     }
 
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {

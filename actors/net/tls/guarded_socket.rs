@@ -88,6 +88,11 @@ impl GuardedSocket {
         &self.socket
     }
 
+    /// The socket, to watch for its end.
+    pub(super) fn socket_mut(&mut self) -> &mut Socket {
+        &mut self.socket
+    }
+
     /// Ends the handshake. `renegotiable`: the version of TLS permits another one.
     pub(super) fn establish(&mut self, renegotiable: bool) {
         self.established = Some(Established { renegotiable, budget: RecordBudget::new() });

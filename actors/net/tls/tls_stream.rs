@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_openssl::SslStream;
 
 use super::GuardedSocket;
-use crate::network::Socket;
+use crate::network::{PeerEnd, Socket};
 
 /// An encrypted connection. The number of records without data is limited.
 #[derive(Debug)]
@@ -28,6 +28,11 @@ impl TlsStream {
     /// The negotiated parameters of the connection.
     pub fn ssl(&self) -> &SslRef {
         self.0.ssl()
+    }
+
+    /// Waits for the end of the connection below TLS. Nothing is read.
+    pub(crate) fn poll_peer_end(&mut self, context: &mut Context<'_>) -> Poll<PeerEnd> {
+        self.0.get_mut().socket_mut().poll_peer_end(context)
     }
 
     /// The socket, for its options.

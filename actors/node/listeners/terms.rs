@@ -29,7 +29,7 @@ pub(crate) struct Terms {
     /// The address from which the node pings a component.
     pub(super) asker: Option<Domain>,
     /// The secret and the limits of each component.
-    pub(super) secrets: Names,
+    pub(in crate::node) secrets: Names,
     /// The components whose stanzas are read at a limited rate.
     pub(super) rates: Arc<HashMap<Domain, Rate>>,
     /// The components for which stanzas are sent again that may not have arrived.
@@ -41,19 +41,24 @@ impl Terms {
     pub(in crate::node) fn new(settings: &Settings) -> Self {
         let permits = Arc::new(Semaphore::new(settings.limits.max_connections));
         let component_permits = Arc::new(Semaphore::new(component_connections(settings)));
-        Self::with_permits(settings, permits, component_permits)
+        Self::with_permits(settings, Arc::new(secrets(settings)), permits, component_permits)
     }
 
-    /// Replaces the terms of `before` by those of `now`. Connections keep their permits.
-    pub(in crate::node) fn adopt(&mut self, before: &Settings, now: &Settings) {
+    /// Replaces the terms of `before` by those of `now`, which has these secrets. Connections keep their permits.
+    pub(in crate::node) fn adopt(&mut self, before: &Settings, now: &Settings, secrets: Names) {
         let permits = Arc::clone(&self.servers.connection_permits);
         resize(&permits, before.limits.max_connections, now.limits.max_connections);
         let component_permits = Arc::clone(&self.components.connection_permits);
         resize(&component_permits, component_connections(before), component_connections(now));
-        *self = Self::with_permits(now, permits, component_permits);
+        *self = Self::with_permits(now, secrets, permits, component_permits);
     }
 
-    fn with_permits(settings: &Settings, permits: Arc<Semaphore>, component_permits: Arc<Semaphore>) -> Self {
+    fn with_permits(
+        settings: &Settings,
+        secrets: Names,
+        permits: Arc<Semaphore>,
+        component_permits: Arc<Semaphore>,
+    ) -> Self {
         let rates = settings.components.iter().filter_map(|it| Some((it.name.clone(), it.max_rate?)));
         let redelivered = settings.components.iter().filter(|component| component.absence.redeliver);
         Self {
@@ -61,7 +66,7 @@ impl Terms {
             components: of_components(settings, component_permits),
             component_log_limits: component::LogLimits::of(&served_by_components(settings)),
             asker: settings.domains.first().map(|domain| domain.name.clone()),
-            secrets: Arc::new(configured(settings)),
+            secrets,
             rates: Arc::new(rates.collect()),
             redelivered: Arc::new(redelivered.map(|component| component.name.clone()).collect()),
         }
@@ -112,8 +117,8 @@ fn component_connections(settings: &Settings) -> usize {
     settings.limits.components.connections.max(names + names / 16)
 }
 
-/// The names of the components, with their secrets and limits.
-fn configured(settings: &Settings) -> Served<Configured> {
+/// The names of the components, with their secrets, limits and lists of addresses.
+pub(in crate::node) fn secrets(settings: &Settings) -> Served<Configured> {
     let access = remote_policy::access(settings);
     let names = settings.components.iter().flat_map(|component| {
         let configured = Configured {

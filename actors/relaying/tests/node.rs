@@ -146,7 +146,7 @@ impl World {
             mailbox::start_on(&Arbiter::current(), &Meter::new("promise", 4096, None), "promise", {
                 |_| Desk(tell)
             });
-        let account = Arc::<Totals>::default();
+        let account = Arc::new(Totals::of_all());
         let receivers = Receivers {
             granted: promise.outlet(),
             held_by: promise.outlet(),

@@ -12,10 +12,13 @@ use std::{
 use journal::record::Flags;
 
 use super::{Confirm, Fetch, Sync, Synced};
-use crate::flow::{
-    account::Outcome,
-    batch::Batch,
-    journal::{Group, Keeping, Place, Receipt, TOGETHER, Waits, is_worth_keeping},
+use crate::{
+    flow::{
+        account::Outcome,
+        batch::Batch,
+        journal::{Group, Keeping, Place, Receipt, TOGETHER, Waits, is_worth_keeping},
+    },
+    routing::capacity,
 };
 use mailbox::{Outlet, drain};
 use status::amount::Amount;
@@ -144,6 +147,8 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
             }
         }
         group.send();
+        capacity::shrink_queue(&mut self.due);
+        capacity::shrink_set(&mut self.noted);
         self.arm();
     }
 

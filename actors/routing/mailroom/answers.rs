@@ -42,7 +42,7 @@ impl Reason {
             Self::Full(limit) => {
                 format!(
                     "the queue of stanzas for the component {name} is full ({}); try again later",
-                    limit.key()
+                    limit.text()
                 )
             }
             Self::Exhausted => format!(

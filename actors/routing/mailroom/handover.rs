@@ -115,6 +115,39 @@ impl Mailroom {
     }
 }
 
+impl Mailroom {
+    /// Gives what a connection returned for names that other components serve now to these: in front of their queues, if
+    /// they await it.
+    fn pass_to_heirs(
+        &mut self,
+        name: &Domain,
+        component: &Carrier,
+        mut doubtful: Vec<Batch>,
+        mut unwritten: Vec<Batch>,
+    ) {
+        let waiting = self.seats.iter().filter(|(heir, seat)| *heir != name && seat.awaits(component));
+        let heirs: Vec<Domain> = waiting.map(|(heir, _)| heir.clone()).collect();
+        for heir in heirs {
+            if let Some(seat) = self.seats.get_mut(&heir) {
+                seat.end_return(component);
+            }
+            let (mut own_doubtful, rest) = self.split_by_component(&heir, doubtful);
+            doubtful = rest;
+            let (mut own_unwritten, rest) = self.split_by_component(&heir, unwritten);
+            unwritten = rest;
+            if let Some(totals) = self.gained.get(&heir) {
+                own_doubtful
+                    .iter_mut()
+                    .chain(&mut own_unwritten)
+                    .for_each(|batch| batch.entry.move_to(totals));
+            }
+            self.put_back(&heir, own_doubtful, own_unwritten);
+        }
+        doubtful.extend(unwritten);
+        self.move_on(doubtful);
+    }
+}
+
 /// What a connection returned, in order; the part that may have arrived is marked.
 fn mark_doubtful(mut doubtful: Vec<Batch>, unwritten: Vec<Batch>) -> Vec<Batch> {
     doubtful.iter_mut().for_each(|batch| batch.sends.may_have_arrived = true);
@@ -126,7 +159,11 @@ impl Handler<Queued<TakeOver>> for Mailroom {
     type Result = ();
 
     fn handle(&mut self, take_over: Queued<TakeOver>, _: &mut Context<Self>) {
-        let TakeOver { name, component, away } = take_over.into_message();
+        let TakeOver { name, component, is_told, away } = take_over.into_message();
+        if is_told {
+            // Behind the message that opened it.
+            let _ = component.signal(component::Pull);
+        }
         // A name that is gone: the router expels the connection.
         if let Some(seat) = self.seats.get_mut(&name) {
             if let Some(away) = away {
@@ -170,9 +207,14 @@ impl Handler<Queued<Expect>> for Mailroom {
     type Result = ();
 
     fn handle(&mut self, expect: Queued<Expect>, _: &mut Context<Self>) {
-        let Expect { name, component } = expect.into_message();
+        let Expect { name, component, heirs } = expect.into_message();
         // A connection that has panicked returns nothing. What it has not written shows as the difference of the account.
         let returns = component.signal(Retire).is_ok();
+        for heir in heirs.iter().filter(|_| returns) {
+            if let Some(seat) = self.seats.get_mut(heir) {
+                seat.inherit(&component);
+            }
+        }
         if let Some(seat) = self.seats.get_mut(&name) {
             seat.lose(&component, returns, clock::now());
         }
@@ -185,10 +227,9 @@ impl Handler<Queued<component::Returned>> for Mailroom {
     fn handle(&mut self, returned: Queued<component::Returned>, _: &mut Context<Self>) {
         let component::Returned { name, component, doubtful, unwritten } = returned.into_message();
         // A reload may have taken names away from the component while the connection had stanzas for them.
-        let (doubtful, mut others) = self.split_by_component(&name, doubtful);
-        let (unwritten, rest) = self.split_by_component(&name, unwritten);
-        others.extend(rest);
-        self.move_on(others);
+        let (doubtful, doubtful_others) = self.split_by_component(&name, doubtful);
+        let (unwritten, unwritten_others) = self.split_by_component(&name, unwritten);
+        self.pass_to_heirs(&name, &component, doubtful_others, unwritten_others);
         let now = clock::now();
         let is_expected = self.seats.get_mut(&name).is_some_and(|seat| {
             let is_expected = seat.end_return(&component);

@@ -1,12 +1,15 @@
 //! The messages of the mailroom, and the outlets to which it reports.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 use xmpp::{Domain, Served, Stanza};
 
 use crate::{
-    flow::batch::{Batch, ReadPermit},
+    flow::{
+        account::Totals,
+        batch::{Batch, ReadPermit},
+    },
     routing::journal,
     settings::Absence,
     streams::component::Carrier,
@@ -28,6 +31,8 @@ pub struct TakeOver {
     pub name: Domain,
     /// The connection.
     pub component: Carrier,
+    /// The router has sent to it itself before, and it does not know: have it ask.
+    pub is_told: bool,
     /// The component was missing or hung, and is back: the time for which no connection served the name.
     pub away: Option<Duration>,
 }
@@ -49,6 +54,8 @@ pub struct Expect {
     pub name: Domain,
     /// The connection.
     pub component: Carrier,
+    /// If a reload has removed the component: those that serve its names now.
+    pub heirs: Vec<Domain>,
 }
 
 /// Leave in the journal, or answer, what waits and what comes for components that are not connected: the node stops.
@@ -65,8 +72,11 @@ pub struct Restore {
     pub batches: Vec<Batch>,
 }
 
-/// Use these rules from now on, and answer what waits for names that are gone. Stanzas that wait already keep their
-/// time.
+/// Use these rules from now on, and answer what waits for names that are gone. What waits for a name that another component
+/// serves now is moved to that. Stanzas that wait already keep their time.
+///
+/// The router passes this on when it adopts the same configuration: what it sent before is for the old names, and what it
+/// sends afterwards is for the new ones, behind what is moved.
 #[derive(Debug)]
 pub struct Adopt {
     /// The components, each by the first of its names, with their rules.
@@ -75,6 +85,8 @@ pub struct Adopt {
     pub names: Served<Domain>,
     /// Bytes in all queues.
     pub total_bytes: usize,
+    /// The account of each component that has gained names. Set by the router.
+    pub gained: HashMap<Domain, Arc<Totals>>,
 }
 
 /// Report the queues.
@@ -140,7 +152,8 @@ pub struct Notified {
     pub batches: Vec<Batch>,
 }
 
-/// Stanzas that waited for a component and that are for a name which another one serves since a reload.
+/// Stanzas for a name which another component serves since a reload, that were on the disk or with a connection then. What
+/// was in memory is moved at the reload.
 #[derive(Debug)]
 pub struct Moved {
     /// In order.

@@ -34,11 +34,30 @@ impl Mailroom {
         self.answer(gone, &Reason::Removed, Outcome::Answered);
     }
 
-    /// Takes stanzas out of the queues that are for names which their components do not serve any more. `before`: the
+    /// Moves stanzas to the queues of the components that serve their names now, in order, and answers those whose names are
+    /// gone. The router sends nothing for these names to a connection before that has asked for what is moved.
+    pub(super) fn move_over(&mut self, batches: Vec<Batch>) {
+        let mut gone = Vec::new();
+        for mut batch in batches {
+            match self.names.get(&batch.to) {
+                Some(component) => {
+                    if let Some(totals) = self.gained.get(component) {
+                        batch.entry.move_to(totals);
+                    }
+                    self.deliver(batch);
+                }
+                None => gone.push(batch),
+            }
+        }
+        self.answer(gone, &Reason::Removed, Outcome::Answered);
+    }
+
+    /// Moves stanzas out of the queues that are for names which their components do not serve any more. `before`: the
     /// component that served each name.
     pub(super) fn give_up_names(&mut self, before: &Served<Domain>) {
         for component in losers(before, &self.names) {
-            self.take_out_others(&component);
+            let others = self.take_out_others(&component);
+            self.move_over(others);
             if self.seats.has_overflow(&component) {
                 self.lost_names.insert(component);
             }
@@ -49,7 +68,8 @@ impl Mailroom {
     /// was read from the disk.
     pub(super) fn give_up_what_was_read(&mut self, component: &Domain) {
         if self.lost_names.contains(component) {
-            self.take_out_others(component);
+            let others = self.take_out_others(component);
+            self.move_on(others);
             if !self.seats.has_overflow(component) {
                 self.lost_names.remove(component);
             }
@@ -57,12 +77,18 @@ impl Mailroom {
     }
 
     /// Takes out of the part in memory what is not for this component.
-    fn take_out_others(&mut self, component: &Domain) {
+    fn take_out_others(&mut self, component: &Domain) -> Vec<Batch> {
+        let ahead = self.seats.take_ahead(component);
+        let (own, mut others) = self.split_by_component(component, ahead);
+        if let Some(seat) = self.seats.get_mut(component) {
+            seat.ahead = own;
+        }
         let all = self.seats.take_all(component);
-        let (own, others) = self.split_by_component(component, all);
+        let (own, behind) = self.split_by_component(component, all);
         self.seats.put_back(component, own);
         self.note_unwritten(component);
-        self.move_on(others);
+        others.extend(behind);
+        others
     }
 }
 

@@ -200,6 +200,19 @@ impl Seat {
         self.absent_since = now;
     }
 
+    /// Awaits what a connection of another component returns, whose names this one has got. One that has a connection does
+    /// not wait for it.
+    pub(super) fn inherit(&mut self, component: &Carrier) {
+        if matches!(self.state, State::Absent) {
+            self.state = State::AwaitingReturn { of: component.clone(), next: None };
+        }
+    }
+
+    /// Whether what this connection returns is awaited.
+    pub(super) fn awaits(&self, component: &Carrier) -> bool {
+        matches!(&self.state, State::AwaitingReturn { of, .. } if of.is(component))
+    }
+
     /// The stanzas of this connection have returned. False: they were not expected.
     pub(super) fn end_return(&mut self, component: &Carrier) -> bool {
         let State::AwaitingReturn { of, next } = &mut self.state else { return false };

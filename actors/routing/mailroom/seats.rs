@@ -48,8 +48,12 @@ pub(super) enum Limit {
     Bytes,
     /// Bytes for all components.
     TotalBytes,
-    /// The part of the journal for queues that are full in memory, or what it can write in time.
+    /// The part of the journal for queues that are full in memory.
     Journal,
+    /// The memory for the entries of stanzas in the journal: a quarter of that for all components.
+    Entries,
+    /// Bytes for the component that the journal has not written yet.
+    Unwritten,
 }
 
 impl Limit {
@@ -57,9 +61,19 @@ impl Limit {
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Stanzas => "absence.max_stanzas",
-            Self::Bytes => "absence.max_bytes",
-            Self::TotalBytes => "absence.total_bytes",
+            Self::Bytes | Self::Unwritten => "absence.max_bytes",
+            Self::TotalBytes | Self::Entries => "absence.total_bytes",
             Self::Journal => "journal.max_bytes",
+        }
+    }
+
+    /// The limit for the sender of a stanza.
+    pub(super) fn text(self) -> String {
+        let key = self.key();
+        match self {
+            Self::Stanzas | Self::Bytes | Self::TotalBytes | Self::Journal => key.to_owned(),
+            Self::Entries => format!("a quarter of {key}, for stanzas that are in the journal"),
+            Self::Unwritten => format!("{key}, for stanzas that the journal has not written yet"),
         }
     }
 
@@ -78,6 +92,8 @@ impl From<Bound> for Limit {
             Bound::Bytes => Self::Bytes,
             Bound::Memory => Self::TotalBytes,
             Bound::Disk => Self::Journal,
+            Bound::Entries => Self::Entries,
+            Bound::Unwritten => Self::Unwritten,
         }
     }
 }

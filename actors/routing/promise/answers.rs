@@ -110,8 +110,8 @@ impl Bound {
     fn key(self) -> &'static str {
         match self {
             Self::Stanzas => "promise.max_stanzas",
-            Self::Bytes => "promise.max_bytes",
-            Self::Memory => "promise.total_bytes",
+            Self::Bytes | Self::Unwritten => "promise.max_bytes",
+            Self::Memory | Self::Entries => "promise.total_bytes",
             Self::Disk => "journal.max_bytes",
         }
     }
@@ -125,9 +125,16 @@ impl Bound {
             Self::Memory => format!("as much waits for all domains as {key} permits"),
             Self::Disk => {
                 format!(
-                    "the queue for {remote} is full in memory, and the journal takes no more of it ({key})"
+                    "the queue for {remote} is full in memory, and the journal takes no more of it ({key}, or its disk is too slow)"
                 )
             }
+            Self::Entries => format!(
+                "the queue for {remote} is full in memory, and as many stanzas of all queues are in the journal as a quarter \
+                 of {key} permits"
+            ),
+            Self::Unwritten => format!(
+                "the queue for {remote} is full in memory, and the journal does not write as fast as stanzas arrive ({key})"
+            ),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Attempts to connect: each waits for a slot, and a failed one is followed by a pause.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::{Context, Handler};
 use xmpp::{Domain, DomainPair};
 
-use super::{LOG, Promise, State, answers::count};
+use super::{LOG, Owners, Promise, State, answers::count};
 use crate::{
     dial::{
         attempt::{self, PendingDial},
@@ -22,6 +25,27 @@ use status::{
     display::millis,
     event::{Event, EventKind},
 };
+
+impl Owners {
+    /// The mailboxes that sessions report to; `promise` is that of their promise.
+    pub(super) fn of_sessions(&self, promise: &Mailbox<Promise>) -> outgoing::Owners {
+        outgoing::Owners {
+            attempt: attempt::Owner { waiting: promise.outlet(), resumed: promise.outlet() },
+            established: promise.outlet(),
+            failed: promise.outlet(),
+            closed: self.closed.clone(),
+            congested: self.congested.clone(),
+            requested: promise.outlet(),
+            given_back: promise.outlet(),
+            stopped: promise.outlet(),
+            returned: promise.outlet(),
+            bounces: self.bounces.clone(),
+            routes: self.routes.clone(),
+            recorder: self.recorder.clone(),
+            journal: self.journal.as_ref().map(|store| store.keeping.clone()),
+        }
+    }
+}
 
 impl Promise {
     /// Starts an attempt, or waits for a slot. An attempt that an operator `requested` is made even if
@@ -47,30 +71,10 @@ impl Promise {
     fn start_session(&self, pair: &DomainPair, delay: Duration) -> Mailbox<Outgoing> {
         let lost = self.pairs.lost(pair).filter(|_| self.waiting.has_open(pair)).cloned();
         let dialing = PendingDial { delay, ..self.dial.dial(pair, lost) };
-        let owners = self.owners_of_sessions();
-        let pair = pair.clone();
+        let (pair, owners) = (pair.clone(), Arc::clone(&self.of_sessions));
         self.workers.start_actor(&self.outgoing, &pair.to_string(), move |own| {
             Outgoing::new(pair, dialing, owners, own)
         })
-    }
-
-    /// The mailboxes that sessions and relays report to.
-    pub(super) fn owners_of_sessions(&self) -> outgoing::Owners {
-        outgoing::Owners {
-            attempt: attempt::Owner { waiting: self.own.outlet(), resumed: self.own.outlet() },
-            established: self.own.outlet(),
-            failed: self.own.outlet(),
-            closed: self.owners.closed.clone(),
-            congested: self.owners.congested.clone(),
-            requested: self.own.outlet(),
-            given_back: self.own.outlet(),
-            stopped: self.own.outlet(),
-            returned: self.own.outlet(),
-            bounces: self.owners.bounces.clone(),
-            routes: self.owners.routes.clone(),
-            recorder: self.owners.recorder.clone(),
-            journal: self.owners.journal.as_ref().map(|store| store.keeping.clone()),
-        }
     }
 
     /// Frees the slot of an attempt that has ended.

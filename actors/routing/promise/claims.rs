@@ -4,7 +4,7 @@
 //! The claim of a pair lasts as long as the pair is known here, or has a session: so no other node dials while this one
 //! waits for the end of a pause.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Context, Handler};
 use cluster::name::NodeName;
@@ -150,7 +150,7 @@ impl Promise {
     /// Starts a relay for a pair, and gives it what waits.
     fn relay(&mut self, pair: &DomainPair, ferry: Ferry) {
         let Some(meter) = self.owners.cluster.as_ref().map(|cluster| cluster.relays.clone()) else { return };
-        let (node, owners, own_pair) = (ferry.node.clone(), self.owners_of_sessions(), pair.clone());
+        let (node, owners, own_pair) = (ferry.node.clone(), Arc::clone(&self.of_sessions), pair.clone());
         let relay = self
             .workers
             .start_actor(&meter, &pair.to_string(), move |own| Relay::new(own_pair, ferry, owners, own));

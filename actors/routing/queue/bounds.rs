@@ -15,8 +15,12 @@ pub(in crate::routing) enum Bound {
     Bytes,
     /// The memory of all queues.
     Memory,
-    /// The part of the journal for queues that have no room in memory, or what the journal can write in time.
+    /// The part of the journal for queues that have no room in memory.
     Disk,
+    /// The memory for the entries of stanzas in the journal: a quarter of that of all queues.
+    Entries,
+    /// Bytes of one queue that the journal has not written yet.
+    Unwritten,
 }
 
 /// The bounds of one queue.

@@ -13,9 +13,9 @@ impl Queue {
         let mut written = Amount::default();
         let mut younger = None;
         let mut end = self.offered;
-        for (place, item) in self.items.range_mut(self.offered..) {
+        for (place, item) in self.items.range_mut(self.offered) {
             if item.kept.since > until {
-                (end, younger) = (*place, Some(item.kept.since));
+                (end, younger) = (place, Some(item.kept.since));
                 break;
             }
             end = place + 1;
@@ -33,7 +33,7 @@ impl Queue {
 
     /// Whether something was not offered to the journal.
     pub(in crate::routing) fn has_unoffered(&self) -> bool {
-        self.items.last_key_value().is_some_and(|(last, _)| *last >= self.offered)
+        self.items.last_place().is_some_and(|last| last >= self.offered)
     }
 
     /// The number of stanzas that survive a crash.

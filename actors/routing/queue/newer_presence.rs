@@ -1,7 +1,7 @@
 //! A newer presence replaces an older one with the same sender and recipient that still waits.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
@@ -22,8 +22,8 @@ impl Queue {
 
     /// Drops each presence that a newer one replaces.
     fn drop_replaced(&mut self) {
-        let replaced = self.items.iter().filter(|(place, item)| self.is_replaced(**place, item));
-        let replaced: Vec<i64> = replaced.map(|(place, _)| *place).collect();
+        let replaced = self.items.iter().filter(|(place, item)| self.is_replaced(*place, item));
+        let replaced: Vec<i64> = replaced.map(|(place, _)| place).collect();
         replaced.into_iter().for_each(|place| self.drop_from(place));
     }
 
@@ -41,16 +41,16 @@ impl Queue {
     /// The newest waiting presence with the same sender and recipient as `stanza`, and its position.
     pub(super) fn presence(&self, key: u64, stanza: &Stanza) -> Option<(i64, &Item)> {
         let place = *self.presences.get(&key)?;
-        let item = self.items.get(&place)?;
+        let item = self.items.get(place)?;
         // Different addresses may have the same hash. They are compared as written: of two spellings of one
         // address both presences are delivered, in order, and the recipient's server, which prepares the
         // addresses, keeps the last.
         let other = &item.kept.stanza;
-        (other.from() == stanza.from() && other.to() == stanza.to()).then_some((place, &**item))
+        (other.from() == stanza.from() && other.to() == stanza.to()).then_some((place, item))
     }
 }
 
-pub(super) fn unindex(presences: &mut HashMap<u64, i64>, place: i64, item: &Item) {
+pub(super) fn unindex(presences: &mut BTreeMap<u64, i64>, place: i64, item: &Item) {
     if let Some(key) = item.presence
         && presences.get(&key) == Some(&place)
     {

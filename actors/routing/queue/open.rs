@@ -78,13 +78,15 @@ impl Queue {
         if let Some(handled) = verdict.handled {
             settled.acknowledged = self.take_acknowledged(handled);
         }
-        let mut open = self.items.values_mut().filter(|item| item.open.is_some());
-        if let Some(first) = open.next().filter(|_| verdict.blames_first) {
-            first.kept.sends.count();
-        }
-        if verdict.handled.is_some() {
-            // The peer reads in order, so only the first that it has not handled can be the reason of the end.
-            open.for_each(|item| item.kept.sends.discount());
+        {
+            let mut open = self.items.values_mut().filter(|item| item.open.is_some());
+            if let Some(first) = open.next().filter(|_| verdict.blames_first) {
+                first.kept.sends.count();
+            }
+            if verdict.handled.is_some() {
+                // The peer reads in order, so only the first that it has not handled can be the reason of the end.
+                open.for_each(|item| item.kept.sends.discount());
+            }
         }
         let is_innocent = verdict.handled.is_some() && !verdict.blames_first;
         settled.exhausted =

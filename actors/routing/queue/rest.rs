@@ -45,7 +45,9 @@ impl Collected {
             }
             match bound {
                 Bound::Memory => rest.without_memory = Some(part),
-                Bound::Stanzas | Bound::Bytes | Bound::Disk => rest.refused.push((bound, part)),
+                Bound::Stanzas | Bound::Bytes | Bound::Disk | Bound::Entries | Bound::Unwritten => {
+                    rest.refused.push((bound, part));
+                }
             }
         }
         rest

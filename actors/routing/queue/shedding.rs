@@ -22,7 +22,7 @@ impl Queue {
                 }
                 if class(item) {
                     surplus = surplus.saturating_sub(item.bytes() + STANZA_COST);
-                    chosen.insert(*place);
+                    chosen.insert(place);
                 }
             }
             if !chosen.is_empty() {

@@ -1,10 +1,14 @@
 //! The components: one connection at a time serves the names of each. The router decides which, and counts what happens
 //! meanwhile.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{AsyncContext, Context, Handler};
-use xmpp::Domain;
+use xmpp::{Domain, Served};
 
 use super::{
     DismissComponent, Known, Local, Router, ShowComponents,
@@ -22,14 +26,14 @@ use status::{
 };
 
 impl Router {
-    /// Sets the local domains, at the start and on a reload. Components that stay keep their connections, whatever names
-    /// they gain and lose beside the first; the connections of the others are closed.
+    /// Sets the local domains. Components that stay keep their connections, whatever names they gain and lose beside the
+    /// first. Gives the others.
     pub(super) fn set_local(
         &mut self,
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = Known>,
         is_reload: bool,
-    ) {
+    ) -> HashMap<Domain, Registration> {
         let mut before = std::mem::take(&mut self.components);
         self.local = domains.into_iter().map(|name| (name, Local::Node)).collect();
         for Known { name, names, conflict } in components {
@@ -42,11 +46,41 @@ impl Router {
             };
             self.components.insert(name, registration.configured(names, conflict));
         }
-        for (name, registration) in before {
+        before
+    }
+
+    /// Sets the local domains on a reload. The mailroom adopts them at the same place in the order of stanzas, and moves
+    /// what waits for a name to the component that serves it now. So such a component gets everything from there until
+    /// nothing waits. The connections of components that are gone are closed.
+    pub(super) fn adopt_local(
+        &mut self,
+        domains: impl IntoIterator<Item = Domain>,
+        components: impl IntoIterator<Item = Known>,
+        mailroom: mailroom::Adopt,
+    ) {
+        let before = std::mem::take(&mut self.local);
+        let gone = self.set_local(domains, components, true);
+        let mut gained = HashMap::new();
+        for component in gainers(&before, &self.local) {
+            let totals = Arc::clone(self.accounts.totals(&component));
+            gained.insert(component, totals);
+        }
+        let names: Vec<Domain> = gained.keys().cloned().collect();
+        // If the mailroom is gone, the process ends.
+        let _ = self.mailroom.signal(mailroom::Adopt { gained, ..mailroom });
+        for name in names {
+            let Some(registration) = self.components.get_mut(&name) else { continue };
+            let Some(component) = registration.direct().cloned() else { continue };
+            registration.set_way(&component, Way::ThroughMailroom);
+            let _ = self.mailroom.signal(mailroom::TakeOver { name, component, is_told: true, away: None });
+        }
+        for (name, registration) in gone {
             if let Some(component) = registration.component() {
                 // If it has just ended, there is nothing to close.
                 let _ = component.signal(component::Expel);
-                self.expect_return(&name, component.clone());
+                let heirs: HashSet<Domain> =
+                    registration.names().filter_map(|name| self.component_serving(name)).collect();
+                self.expect_return_for(&name, component.clone(), heirs.into_iter().collect());
             }
             if registration.has_seat() {
                 self.unseat(&name);
@@ -55,12 +89,24 @@ impl Router {
         self.relay_to_known_seats();
     }
 
+    /// The component that serves a name, by the name under which it is configured.
+    fn component_serving(&self, name: &Domain) -> Option<Domain> {
+        match self.local.get(name) {
+            Some(Local::Component(component)) => Some(component.clone()),
+            Some(Local::Node) | None => None,
+        }
+    }
+
     /// A connection no longer serves a name. The mailroom gets its message before the next stanza for the name, so that
     /// it knows that the connection returns stanzas which are older. It has the connection retire, behind the last
     /// stanza that it sends to it.
     pub(super) fn expect_return(&self, name: &Domain, component: Carrier) {
+        self.expect_return_for(name, component, Vec::new());
+    }
+
+    fn expect_return_for(&self, name: &Domain, component: Carrier, heirs: Vec<Domain>) {
         // If the mailroom is gone, the process ends.
-        let _ = self.mailroom.signal(mailroom::Expect { name: name.clone(), component });
+        let _ = self.mailroom.signal(mailroom::Expect { name: name.clone(), component, heirs });
     }
 
     /// Notes the end of a connection. One that does not serve the name has lost it before.
@@ -70,9 +116,11 @@ impl Router {
         component: Carrier,
         cause: EndCause,
         reason: String,
+        is_read: bool,
     ) {
-        if self.registration(name).is_some_and(|known| known.gone(&component, cause, reason)) {
-            if component.here().is_some() {
+        if self.registration(name).is_some_and(|known| known.gone(&component, cause, reason, is_read)) {
+            // Another node could overtake what is still read here.
+            if component.here().is_some() && !is_read {
                 self.unseat(name);
             }
             self.expect_return(name, component);
@@ -139,20 +187,31 @@ impl Router {
             }
             Decision::Refused { pinged } => (false, pinged),
         };
+        let debt = self.registration(name).filter(|_| accepted).and_then(Registration::take_debt);
         if accepted {
             // Before the connection learns of it, which then asks the mailroom for stanzas.
-            let take_over = mailroom::TakeOver { name: name.clone(), component: carrier.clone(), away };
-            let _ = self.mailroom.signal(take_over);
+            let _ = self.mailroom.signal(mailroom::TakeOver {
+                name: name.clone(),
+                component: carrier.clone(),
+                is_told: false,
+                away,
+            });
         }
         // If the connection has ended, `component::Gone` follows.
         let is_gone = component.signal(match (accepted, asked) {
-            (true, _) => BindDecided::Accepted,
+            (true, _) => BindDecided::Accepted { debt },
             (false, true) => BindDecided::Pending,
             (false, false) => BindDecided::Refused,
         });
         if accepted && is_gone.is_err() {
             // It has panicked.
-            self.component_gone(name, carrier, EndCause::Internal, "internal error of this node".to_owned());
+            self.component_gone(
+                name,
+                carrier,
+                EndCause::Internal,
+                "internal error of this node".to_owned(),
+                false,
+            );
         }
     }
 }
@@ -177,13 +236,25 @@ impl Handler<Queued<component::Gone>> for Router {
     type Result = ();
 
     fn handle(&mut self, gone: Queued<component::Gone>, context: &mut Context<Self>) {
-        let component::Gone { name, component, cause, reason } = gone.into_message();
+        let component::Gone { name, component, cause, reason, is_read } = gone.into_message();
         let is_relay = component.here().is_none();
-        self.component_gone(&name, component, cause, reason);
+        self.component_gone(&name, component, cause, reason, is_read);
         if is_relay {
             return self.relay_again_later(name, context);
         }
         self.log_missing_later(name, context);
+    }
+}
+
+impl Handler<Queued<component::ReadAll>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, read_all: Queued<component::ReadAll>, _: &mut Context<Self>) {
+        let component::ReadAll { name, component, cause, reason, debt } = read_all.into_message();
+        let Some(registration) = self.registration(&name) else { return };
+        if registration.read_all(&component, cause, reason, debt) && !registration.has_seat() {
+            self.unseat(&name);
+        }
     }
 }
 
@@ -197,7 +268,7 @@ impl Handler<Queued<component::Congested>> for Router {
         if !registration.is_some_and(|known| known.set_way(&component, Way::ThroughMailroom)) {
             return;
         }
-        let take_over = mailroom::TakeOver { name, component: component.clone(), away: None };
+        let take_over = mailroom::TakeOver { name, component: component.clone(), is_told: false, away: None };
         // If the mailroom is gone, the process ends. If the connection is gone, it has reported its end.
         let _ = self.mailroom.signal(take_over);
         let _ = component.signal(component::Pull);
@@ -322,6 +393,17 @@ impl Handler<Queued<DismissComponent>> for Router {
         let connected = connection.is_some_and(|it| it.signal(component::Dismiss { token }).is_ok());
         let _ = answer.send(connected);
     }
+}
+
+/// The components that serve a name, or some of the domains of a wildcard, that they did not serve before.
+fn gainers(before: &Served<Local>, now: &Served<Local>) -> HashSet<Domain> {
+    let new = now.iter().filter(|(name, local)| before.get(name) != Some(local)).map(|(_, local)| local);
+    let left = before.iter().filter_map(|(name, old)| now.get(name).filter(|local| *local != old));
+    let components = new.chain(left).filter_map(|local| match local {
+        Local::Component(component) => Some(component.clone()),
+        Local::Node => None,
+    });
+    components.collect()
 }
 
 /// The time after the start of the node, and after the end of a connection, by which components are usually connected.

@@ -7,6 +7,7 @@ use xmpp::{Domain, service::Listed};
 
 use crate::{
     flow::batch::Batch,
+    routing::mailroom,
     settings::{self, Conflict},
     streams::outgoing,
 };
@@ -141,4 +142,6 @@ pub struct Adopt {
     pub listed: Vec<Listed>,
     /// The policies of the sessions.
     pub sessions: outgoing::Adopt,
+    /// For the mailroom.
+    pub mailroom: mailroom::Adopt,
 }

@@ -12,8 +12,9 @@ pub(crate) use self::history::History;
 use super::claimant::Claimant;
 use crate::{
     settings::Conflict,
-    streams::component::{self, Carrier},
+    streams::component::{self, Carrier, Component},
 };
+use mailbox::Mailbox;
 use status::{
     address::Host,
     amount::Amount,
@@ -26,6 +27,10 @@ pub(super) struct Registration {
     names: Vec<Domain>,
     state: State,
     conflict: Conflict,
+    /// A connection that no longer serves the name, and from which the router has not everything that the component sent.
+    being_read: Option<Mailbox<Component>>,
+    /// When what such a connection brought would have been read at `max_rate`.
+    debt: Option<Instant>,
     /// When it connected, or when its last connection ended; before the first connection, when the node came to know it.
     since: Time,
     history: History,
@@ -99,6 +104,8 @@ impl Registration {
             names: Vec::new(),
             state: State::NeverSeen { is_added, is_logged: false },
             conflict: Conflict::default(),
+            being_read: None,
+            debt: None,
             since: Time::now(),
             history: History::default(),
             claimant: None,
@@ -108,6 +115,11 @@ impl Registration {
     /// The same component under this configuration.
     pub(super) fn configured(self, names: Vec<Domain>, conflict: Conflict) -> Self {
         Self { names, conflict, ..self }
+    }
+
+    /// The domains and wildcards that it serves.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Domain> {
+        self.names.iter()
     }
 
     fn connection(&self) -> Option<&Connection> {
@@ -142,9 +154,9 @@ impl Registration {
         current.is_some_and(|current| std::mem::replace(&mut current.way, way) != way)
     }
 
-    /// Whether a connection here serves the name.
+    /// Whether a connection here serves the name, or is read still.
     pub(super) fn has_seat(&self) -> bool {
-        self.component().is_some_and(|component| component.here().is_some())
+        self.being_read.is_some() || self.component().is_some_and(|component| component.here().is_some())
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -172,6 +184,10 @@ impl Registration {
     /// Decides whether a connection that has shown the secret serves the name from now on. One that serves
     /// the name already is asked to answer a ping.
     pub(super) fn bind(&mut self, component: &Carrier, address: Host) -> Decision {
+        if self.being_read.is_some() {
+            // What it sends would overtake what was sent before.
+            return Decision::Refused { pinged: true };
+        }
         let decision = match (&mut self.state, self.conflict) {
             (State::NeverSeen { .. } | State::Absent { .. }, _) => Decision::Accepted,
             (State::Connected(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
@@ -229,14 +245,49 @@ impl Registration {
         }
     }
 
-    /// Notes the end of a connection. False: it does not serve the name, and nothing changes.
-    pub(super) fn gone(&mut self, component: &Carrier, cause: EndCause, reason: String) -> bool {
+    /// Takes out when the next connection may be read at the rate of the component.
+    pub(super) fn take_debt(&mut self) -> Option<Instant> {
+        self.debt.take()
+    }
+
+    /// Notes that a connection has brought everything that the component sent on it. False: nothing changes.
+    pub(super) fn read_all(
+        &mut self,
+        component: &Mailbox<Component>,
+        cause: EndCause,
+        reason: String,
+        debt: Option<Instant>,
+    ) -> bool {
+        let was_read = self.being_read.take_if(|being_read| being_read.is(component)).is_some();
+        if was_read {
+            self.debt = debt;
+            self.history.ended(self.since, cause, reason);
+        }
+        was_read
+    }
+
+    /// Notes the end of a connection, from which something `is_read` still. False: it does not serve the name, and nothing
+    /// changes.
+    pub(super) fn gone(
+        &mut self,
+        component: &Carrier,
+        cause: EndCause,
+        reason: String,
+        is_read: bool,
+    ) -> bool {
         if self.current(component).is_none() {
             return false;
         }
         (self.state, self.since) = (State::Absent { is_logged: false }, Time::now());
-        if component.here().is_some() {
-            self.history.ended(self.since, cause, reason);
+        // The end of a relay is not one of the component.
+        if let Some(connection) = component.here() {
+            self.being_read = is_read.then(|| connection.clone());
+            if is_read {
+                // Its cause is not certain before everything is read.
+                self.history.ends_now(self.since, cause, reason);
+            } else {
+                self.history.ended(self.since, cause, reason);
+            }
         }
         true
     }

@@ -45,7 +45,7 @@ impl Router {
     ) -> bool {
         let Some(seating) = &self.seats else { return false };
         let Some(registration) = self.components.get_mut(name) else { return false };
-        if registration.component().is_some_and(|current| current.here().is_some()) {
+        if registration.has_seat() {
             return false;
         }
         let now = clock::now();
@@ -109,7 +109,7 @@ impl Router {
         let _ = connection.signal(component::GiveWay);
         if self
             .registration(name)
-            .is_some_and(|it| it.gone(&connection, EndCause::Replaced, reason.to_owned()))
+            .is_some_and(|it| it.gone(&connection, EndCause::Replaced, reason.to_owned(), false))
         {
             self.expect_return(name, connection);
         }
@@ -134,7 +134,7 @@ impl Router {
         if let Some(relay) = relay.cloned() {
             let _ = relay.signal(component::GiveWay);
             let reason = "it has left the other node".to_owned();
-            self.component_gone(name, relay, EndCause::Lost, reason);
+            self.component_gone(name, relay, EndCause::Lost, reason, false);
         }
     }
 
@@ -153,7 +153,8 @@ impl Router {
         let away = registration.away();
         registration.relay(component.clone());
         // The mailroom gets its message before the relay, which then asks it for stanzas.
-        let take_over = mailroom::TakeOver { name: name.clone(), component: component.clone(), away };
+        let take_over =
+            mailroom::TakeOver { name: name.clone(), component: component.clone(), is_told: false, away };
         let _ = self.mailroom.signal(take_over);
         let _ = component.signal(component::Pull);
     }

@@ -110,7 +110,8 @@ impl Component {
     pub(super) fn release(&mut self, context: &mut Context<Self>) {
         let Some(name) = self.binding.release() else { return };
         let Ended { cause, reason } = self.closing.ended.clone().unwrap_or_else(Ended::again);
-        let gone = Gone { name, component: self.own.clone().into(), cause, reason };
+        let (component, is_read) = (self.own.clone().into(), self.connection.is_remaining());
+        let gone = Gone { name, component, cause, reason, is_read };
         if self.environment.owners.gone.signal(gone).is_err() {
             context.stop();
         }
@@ -122,7 +123,7 @@ impl Handler<Queued<BindDecided>> for Component {
 
     fn handle(&mut self, decided: Queued<BindDecided>, context: &mut Context<Self>) {
         match decided.into_message() {
-            BindDecided::Accepted => {
+            BindDecided::Accepted { debt } => {
                 self.binding.accept();
                 log::info!(
                     target: LOG, name = self.binding.shown(), announced = self.announced(self.binding.name()),
@@ -131,6 +132,9 @@ impl Handler<Queued<BindDecided>> for Component {
                 );
                 self.machine.accept();
                 self.limit_rate();
+                if let Some(debt) = debt {
+                    self.rate_limit.owe(debt);
+                }
                 if self.binding.name().is_some_and(|name| self.environment.redelivered.contains(name)) {
                     self.connection.outbox.keep_written();
                 }

@@ -6,13 +6,13 @@ use actix::{ActorContext, AsyncContext, Context};
 use xmpp::stream::{self, Condition, End};
 
 use super::{
-    Component, LOG, Rejected, Returned,
+    Component, LOG, Rejected,
     bind::Binding,
     ending::{CloseCause, Ended},
 };
 use crate::{
     flow::{
-        batch::{self, Batch, ReadPermit},
+        batch::{self, ReadPermit},
         close::CloseMode,
     },
     streams::{
@@ -21,17 +21,6 @@ use crate::{
     },
 };
 use status::report::EndCause;
-
-/// Stanzas that are given back in the end.
-#[derive(Debug, Default)]
-pub(super) struct Leftovers {
-    /// Written, and perhaps not arrived; in order.
-    doubtful: Vec<Batch>,
-    /// Not written, or come when they could no longer be written; in order.
-    pub(super) unwritten: Vec<Batch>,
-    /// The link is down, and what it has not written is here.
-    are_complete: bool,
-}
 
 /// The time in which a component has sent nothing.
 #[derive(Debug, Default)]
@@ -65,14 +54,18 @@ impl Component {
                 unwritten.append(&mut self.leftovers.unwritten);
                 self.leftovers.unwritten = unwritten;
             }
+        } else if self.connection.is_remaining() {
+            self.closing.ended = Some(self.closing.after(end));
         }
         self.release(context);
     }
 
     /// The link has ended, or is cut. At most `written` bytes of its last chunk are on the wire.
     pub(super) fn link_ended(&mut self, written: usize, ended: Ended, context: &mut Context<Self>) {
+        // If it ended before everything was read, the end is known better.
+        let known = self.closing.ended.take_if(|_| self.connection.is_remaining());
         if self.connection.cut() {
-            self.log_closed(ended);
+            self.log_closed(known.unwrap_or(ended));
         }
         if self.intake.is_pending() {
             // The router still has to take the stanzas that were read.
@@ -81,19 +74,7 @@ impl Component {
             });
             return;
         }
-        let mut remains = self.connection.outbox.remains(written);
-        if remains.uncertain > 0 {
-            log::warn!(
-                target: LOG, name:% = self.binding.shown(), address:% = self.connection.address,
-                stanzas = remains.uncertain;
-                "the connection ended with stanzas on the wire; they may not have arrived"
-            );
-        }
-        self.leftovers.doubtful.append(&mut remains.doubtful);
-        // What came after our closing tag follows.
-        remains.unwritten.append(&mut self.leftovers.unwritten);
-        self.leftovers.unwritten = remains.unwritten;
-        self.leftovers.are_complete = true;
+        self.collect_leftovers(written);
         self.supply.release();
         self.release(context);
         // A connection that has requested a name waits for the decision: the name may be its own.
@@ -114,27 +95,6 @@ impl Component {
                 "the component did not close its connection; stanzas written lately may not have arrived"
             );
         }
-    }
-
-    /// Gives back what was not written, once the link is down and nothing more comes.
-    pub(super) fn give_back(&mut self, context: &mut Context<Self>) {
-        let Binding::Retired(name) = &self.binding else { return };
-        if !std::mem::take(&mut self.leftovers.are_complete) {
-            return;
-        }
-        let mut unwritten = std::mem::take(&mut self.leftovers.unwritten);
-        unwritten.extend(self.supply.take_held());
-        // The outbox also has error answers to stanzas of the component, with other recipients. What the router has
-        // counted is given back also if a reload has taken the name away.
-        let names = &self.environment.names;
-        let serves = |to: &xmpp::Domain| names.get(to).is_some_and(|it| it.name == *name);
-        unwritten.retain(|batch| batch.entry.held().stanzas > 0 || serves(&batch.to));
-        let doubtful = std::mem::take(&mut self.leftovers.doubtful);
-        let returned =
-            Returned { name: name.clone(), component: self.own.clone().into(), doubtful, unwritten };
-        // A mailroom that is gone ends the process.
-        let _ = self.environment.owners.returned.signal(returned);
-        context.stop();
     }
 
     fn log_closed(&mut self, ended: Ended) {
@@ -205,6 +165,17 @@ impl Component {
         self.await_silence(context);
         connection::limit_closing(
             CLOSE_WITHIN,
+            context,
+            |component, _| component.connection.close_if_written(),
+            Self::cut,
+        );
+    }
+
+    /// Closes the stream with an error, and does not wait for the component.
+    pub(super) fn close_at_once(&mut self, error: stream::Error, context: &mut Context<Self>) {
+        self.close_protocol(CloseCause::error(EndCause::ProtocolError, error), context);
+        connection::limit_closing(
+            Duration::ZERO,
             context,
             |component, _| component.connection.close_if_written(),
             Self::cut,

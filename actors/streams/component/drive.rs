@@ -105,7 +105,8 @@ impl Component {
     fn refuse(&mut self, refused: stanza::Refused, permit: &ReadPermit) {
         self.intake.refused += 1;
         refused::log_of_component(LOG, &self.environment.bad_stanzas, &self.connection.address, &refused);
-        if let Some(answer) = refused.answer {
+        // A component that is gone gets no answer.
+        if let Some(answer) = refused.answer.filter(|_| !self.connection.is_remaining()) {
             let batch = Batch { returning: true, ..Batch::of(answer) };
             // Error answers are never refused.
             self.connection.outbox.accept(batch);

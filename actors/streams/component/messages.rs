@@ -1,9 +1,9 @@
 //! The messages of a component connection.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use xmpp::Domain;
+use xmpp::{Domain, stream};
 
 use super::{Carrier, Component, Environment};
 use crate::flow::batch::{Batch, ReadPermit};
@@ -67,6 +67,13 @@ pub struct Forbid;
 #[derive(Debug)]
 pub struct GiveWay;
 
+/// Other connections of the address wait to be served: close the stream, if the component has not shown a secret.
+#[derive(Debug)]
+pub struct MakeRoom {
+    /// The reason for the component.
+    pub error: stream::Error,
+}
+
 /// An operator closes the connection.
 #[derive(Debug)]
 pub struct Dismiss {
@@ -100,8 +107,12 @@ pub struct Finish {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindDecided {
     /// The connection serves the name from now on.
-    Accepted,
-    /// Another connection serves the name, and is being asked whether it still answers: request again.
+    Accepted {
+        /// When what the connection before has sent would have been read at `max_rate`.
+        debt: Option<Instant>,
+    },
+    /// Another connection serves the name, and is being asked whether it still answers, or the router has not everything
+    /// that the connection before has sent: request again.
     Pending,
     /// Another connection serves the name.
     Refused,
@@ -130,6 +141,23 @@ pub struct Gone {
     pub cause: EndCause,
     /// The reason for its end.
     pub reason: String,
+    /// What the component sent before is still being read: [`ReadAll`] follows, with the final cause.
+    pub is_read: bool,
+}
+
+/// A connection that no longer serves its name has given the router everything that the component sent.
+#[derive(Debug)]
+pub struct ReadAll {
+    /// The name.
+    pub name: Domain,
+    /// The connection.
+    pub component: Mailbox<Component>,
+    /// The cause of its end.
+    pub cause: EndCause,
+    /// The reason for its end.
+    pub reason: String,
+    /// When this would have been read at `max_rate`.
+    pub debt: Option<Instant>,
 }
 
 /// The component was pinged, and has sent nothing since. Sent again if the connection is closed for it after all.

@@ -66,6 +66,8 @@ impl Handler<Queued<Prove>> for Component {
         if self.connection.has_ended() {
             return;
         }
+        // It may be gone while nothing is read from it.
+        self.connection.watch_end();
         // One that is on its way for another reason is as good.
         let Some(id) = self.ping.unanswered().map(str::to_owned).or_else(|| self.send_ping()) else { return };
         self.report_ping(true);

@@ -19,11 +19,13 @@ pub(super) struct RateLimit {
     paused_until: Option<Instant>,
     /// Nothing is read while this is held.
     held: Option<ReadPermit>,
+    /// The component is gone: what it sent before is read without a pause.
+    is_over: bool,
 }
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self { rate: None, throttle: Throttle::new(None), paused_until: None, held: None }
+        Self { rate: None, throttle: Throttle::new(None), paused_until: None, held: None, is_over: false }
     }
 }
 
@@ -36,6 +38,22 @@ impl RateLimit {
         self.rate = rate;
         self.throttle = Throttle::new(rate.map(|(Rate::Stanzas(most) | Rate::Bytes(most))| most));
         (self.paused_until, self.held) = (None, None);
+    }
+
+    /// Ends the pause, and makes no further one.
+    pub(super) fn end(&mut self) {
+        self.is_over = true;
+        (self.paused_until, self.held) = (None, None);
+    }
+
+    /// When everything that was read would have been read at the rate.
+    pub(super) fn debt(&self) -> Option<Instant> {
+        self.rate.map(|_| self.throttle.drained())
+    }
+
+    /// Begins with the debt of an earlier connection.
+    pub(super) fn owe(&mut self, debt: Instant) {
+        self.throttle.owe(debt);
     }
 
     /// Counts what was read. Gives the time in which nothing is to be read.
@@ -66,6 +84,7 @@ impl Component {
         let unproductive = self.intake.pause_after(self.machine.take_unproductive());
         let now = clock::now();
         let pause = unproductive.max(self.rate_limit.pause_after(bytes, stanzas, now));
+        let pause = pause.filter(|_| !self.rate_limit.is_over);
         self.rate_limit.paused_until = pause.map(|pause| now + pause);
         pause
     }
@@ -73,6 +92,7 @@ impl Component {
     /// Reads nothing for this time, or until the rate changes.
     pub(super) fn pause_reading(&mut self, permit: ReadPermit, pause: Duration, context: &mut Context<Self>) {
         self.rate_limit.held = Some(permit);
+        self.connection.watch_end();
         context.run_later(pause, |component, _| {
             if !component.is_read_paused() {
                 component.rate_limit.held = None;

@@ -93,7 +93,7 @@ impl SeatRelay {
         if !is_known && !self.state.is_retired {
             let (name, component, reason) = (self.name.clone(), self.carrier(), reason.to_owned());
             let cause = EndCause::Lost;
-            if self.owners.gone.signal(Gone { name, component, cause, reason }).is_err() {
+            if self.owners.gone.signal(Gone { name, component, cause, reason, is_read: false }).is_err() {
                 context.stop();
             }
         }
@@ -296,7 +296,7 @@ impl Drop for SeatRelay {
         if std::thread::panicking() {
             let (component, reason) = (self.carrier(), "internal error of this node".to_owned());
             let (name, cause) = (self.name.clone(), EndCause::Internal);
-            let _ = self.owners.gone.signal(Gone { name, component, cause, reason });
+            let _ = self.owners.gone.signal(Gone { name, component, cause, reason, is_read: false });
             // The mailroom may await what this relay has not settled.
             let _ = self.owners.returned.signal(Returned::nothing(self.name.clone(), self.carrier()));
         }

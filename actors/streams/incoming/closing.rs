@@ -1,5 +1,7 @@
 //! The end of an incoming stream and of its link, by us or by the peer, and the log line about it.
 
+use std::time::Duration;
+
 use actix::{ActorContext, AsyncContext, Context, Handler};
 use xmpp::stream::{self, Condition, End};
 
@@ -71,6 +73,13 @@ impl Incoming {
         self.machine.close(error);
         self.drive(&ReadPermit::free(), context);
         connection::limit_closing(CLOSE_WITHIN, context, Self::give_up_on_tag, Self::cut);
+    }
+
+    /// Closes our side of the stream, and does not wait for the peer.
+    pub(super) fn close_at_once(&mut self, error: stream::Error, context: &mut Context<Self>) {
+        self.machine.close(Some(error));
+        self.drive(&ReadPermit::free(), context);
+        connection::limit_closing(Duration::ZERO, context, Self::give_up_on_tag, Self::cut);
     }
 
     /// Closes the link of a peer that has not answered our closing tag.

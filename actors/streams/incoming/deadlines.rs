@@ -3,18 +3,19 @@
 
 use std::time::Duration;
 
-use actix::{AsyncContext, Context};
+use actix::{AsyncContext, Context, Handler};
 use bytes::Bytes;
 use xmpp::stream::{self, Condition};
 
-use super::{Authentication, Incoming};
+use super::{Authentication, Incoming, MakeRoom};
 use crate::{settings::Remote, streams::connection};
+use mailbox::Queued;
 
 impl Incoming {
     /// Starts the timers.
     pub(super) fn watch_deadlines(&self, context: &mut Context<Self>) {
         let Remote { handshake_timeout, keepalive, idle_timeout, element_timeout, write_timeout, .. } =
-            self.remote;
+            *self.remote;
         let left = handshake_timeout.saturating_sub(clock::since(self.connection.since));
         context.run_later(left, move |incoming, context| {
             if incoming.machine.status().is_verifying {
@@ -41,7 +42,7 @@ impl Incoming {
     }
 
     fn tick(&mut self, context: &mut Context<Self>) {
-        let Remote { keepalive, idle_timeout, element_timeout, write_timeout, .. } = self.remote;
+        let Remote { keepalive, idle_timeout, element_timeout, write_timeout, .. } = *self.remote;
         if self.connection.is_stalled(write_timeout) {
             return self.give_up_on_reader(context);
         }
@@ -79,6 +80,27 @@ impl Incoming {
         self.close(Some(error), context);
         self.end(reason);
     }
+}
+
+impl Handler<Queued<MakeRoom>> for Incoming {
+    type Result = ();
+
+    fn handle(&mut self, room: Queued<MakeRoom>, context: &mut Context<Self>) {
+        let MakeRoom { error } = room.into_message();
+        let status = self.machine.status();
+        // A dialback key that is being verified is not the peer's delay.
+        let is_silent =
+            !status.is_verifying && clock::since(self.reading.last) >= stalled(self.remote.handshake_timeout);
+        if is_silent && !self.is_authenticated() && !self.connection.has_ended() {
+            self.close_at_once(error, context);
+        }
+    }
+}
+
+/// The silence after which a peer makes no progress, if its handshake may take this long. A busy server that opens hundreds
+/// of connections at once takes seconds for each step.
+pub(crate) fn stalled(handshake_timeout: Duration) -> Duration {
+    handshake_timeout / 3
 }
 
 /// The time that may pass after the time limit of a question until its answer is here.

@@ -1,5 +1,7 @@
 //! Performs the outputs of the machine of an incoming stream.
 
+use std::sync::Arc;
+
 use actix::Context;
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -36,10 +38,11 @@ impl Incoming {
         while self.report_handled() {
             self.poll(permit, context);
         }
+        self.end_if_lost(context);
         self.yield_if_taken();
         self.watch_receipts(context);
         self.connection.flush();
-        if !self.connection.outbox.has_room() {
+        if !self.connection.outbox.has_room() && !self.reading.is_peer_gone {
             self.reading.unread = Some(permit.clone());
         }
     }
@@ -162,7 +165,7 @@ impl Incoming {
                 // A listener that is gone counts no connections.
                 let authenticated = accepted::Authenticated { caller: self.caller(), component: None };
                 let _ = self.environment.authenticated.signal(authenticated);
-                self.remote = self.environment.policies.remote(&pair.remote).clone();
+                self.remote = Arc::clone(self.environment.policies.remote(&pair.remote));
                 self.reading.throttle.set_rate(self.remote.max_rate);
             }
         }

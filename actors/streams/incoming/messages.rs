@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use xmpp::Domain;
+use xmpp::{Domain, stream};
 
 use crate::dial::remote_policy::RemotePolicies;
 use mailbox::drain;
@@ -27,6 +27,14 @@ pub(crate) struct Show {
     pub of: Option<Domain>,
     /// Receives the report.
     pub links: mpsc::Sender<report::LinkReport>,
+}
+
+/// Other connections of the address wait to be served: close the stream, if the peer has not authenticated and does nothing
+/// towards it.
+#[derive(Debug)]
+pub(crate) struct MakeRoom {
+    /// The reason for the peer.
+    pub error: stream::Error,
 }
 
 /// An operator closes the links with this domain.

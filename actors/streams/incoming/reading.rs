@@ -11,6 +11,10 @@ pub(super) struct Reading {
     pub(super) throttle: Throttle,
     /// Held while the peer does not read our answers.
     pub(super) unread: Option<ReadPermit>,
+    /// Held for the time of a pause.
+    pub(super) paused: Option<ReadPermit>,
+    /// The peer is gone: what it sent before is read without a pause.
+    pub(super) is_peer_gone: bool,
     /// When bytes were read for the last time, or whitespace was sent because there were none.
     pub(super) last: Instant,
     /// The number of the element that has begun and is incomplete, and since when.
@@ -19,7 +23,20 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) fn new(max_rate: Option<usize>) -> Self {
-        Self { throttle: Throttle::new(max_rate), unread: None, last: clock::now(), unfinished: None }
+        Self {
+            throttle: Throttle::new(max_rate),
+            unread: None,
+            paused: None,
+            is_peer_gone: false,
+            last: clock::now(),
+            unfinished: None,
+        }
+    }
+
+    /// The peer has closed its side, or the connection broke: nothing delays the rest of what it sent.
+    pub(super) fn read_rest(&mut self) {
+        self.is_peer_gone = true;
+        (self.unread, self.paused) = (None, None);
     }
 
     /// Keeps whether an element is incomplete, and since when. The time of a pause does not count.

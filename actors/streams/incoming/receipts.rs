@@ -9,11 +9,12 @@ use std::{
 };
 
 use actix::{Context, Handler};
+use xmpp::stream::{self, Condition};
 
-use super::Incoming;
+use super::{Incoming, LOG, Machine};
 use crate::flow::{
     batch::ReadPermit,
-    journal::{Keeping, Receipt, Settled, Watch},
+    journal::{Keeping, Receipt, Settled, State, Watch},
     outbox::Timer,
 };
 use mailbox::{Outlet, Queued};
@@ -31,7 +32,20 @@ pub(super) struct Receipts {
     reads: VecDeque<Read>,
     /// The stanzas of all reads.
     stanzas: u32,
+    loss: Loss,
     timer: Timer,
+}
+
+/// Whether an actor that had stanzas of the stream has panicked. From then on nothing counts: the peer does not send again
+/// what it takes for handled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Loss {
+    #[default]
+    None,
+    /// The stream has to end.
+    New,
+    /// The stream knows.
+    Reported,
 }
 
 /// Stanzas that the router took at the same time.
@@ -60,11 +74,21 @@ impl Receipts {
             offered: None,
             reads: VecDeque::new(),
             stanzas: 0,
+            loss: Loss::default(),
             timer: Timer::default(),
         }
     }
 
-    /// Whether all stanzas that the router has taken count.
+    /// Whether stanzas of the stream may be lost. True once.
+    fn take_loss(&mut self) -> bool {
+        let is_new = self.loss == Loss::New;
+        if is_new {
+            self.loss = Loss::Reported;
+        }
+        is_new
+    }
+
+    /// Whether no stanza that the router has taken may count later.
     pub(super) fn is_empty(&self) -> bool {
         self.reads.is_empty()
     }
@@ -82,6 +106,9 @@ impl Receipts {
     pub(super) fn count(&mut self, unhandled: u32, is_ack_due: bool, now: Instant) -> Counted {
         let Some(after) = self.after else { return Counted { stanzas: unhandled, is_ack_due } };
         let receipt = self.offered.take().unwrap_or_default().watch();
+        if self.loss != Loss::None {
+            return Counted::default();
+        }
         let stanzas = unhandled.saturating_sub(self.stanzas);
         if stanzas > 0 {
             self.stanzas += stanzas;
@@ -92,10 +119,17 @@ impl Receipts {
             Some(last) => last.is_ack_due |= is_ack_due,
             None => counted.is_ack_due = is_ack_due,
         }
-        let is_late = |read: &Read| now.saturating_duration_since(read.since) >= after + LONGEST_COMMIT;
-        while let Some(first) = self.reads.front()
-            && (is_late(first) || !first.receipt.awaits())
-        {
+        while let Some(first) = self.reads.front() {
+            let is_late = now.saturating_duration_since(first.since) >= after + LONGEST_COMMIT;
+            match first.receipt.awaits() {
+                State::Open if !is_late => break,
+                State::Open | State::Settled => {}
+                State::Lost => {
+                    self.loss = Loss::New;
+                    self.reads.clear();
+                    break;
+                }
+            }
             counted.stanzas += first.stanzas;
             counted.is_ack_due |= first.is_ack_due;
             self.reads.pop_front();
@@ -112,6 +146,24 @@ impl Receipts {
 }
 
 impl Incoming {
+    /// Ends the stream if some of its stanzas may be lost. The peer learns how many were handled, and sends the others again.
+    pub(super) fn end_if_lost(&mut self, context: &mut Context<Self>) {
+        if !self.receipts.take_loss() {
+            return;
+        }
+        log::error!(
+            target: LOG, address:% = self.connection.address;
+            "stanzas of the stream may be lost after an internal error of this node: closing it, so that the peer sends them \
+             again"
+        );
+        if let Machine::Open(open) = &mut self.machine {
+            open.give_up_unhandled();
+        }
+        if !self.connection.has_ended() {
+            self.close(Some(stream::Error::new(Condition::InternalServerError, "")), context);
+        }
+    }
+
     /// Counts again in time what does not count yet.
     pub(super) fn watch_receipts(&mut self, context: &mut Context<Self>) {
         let next = self.receipts.next();

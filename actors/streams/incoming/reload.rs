@@ -23,7 +23,7 @@ impl Handler<Queued<Adopt>> for Incoming {
         }
         (self.environment.policies, self.environment.tls) = (policies, tls);
         if let Some(pair) = self.machine.pairs().first() {
-            self.remote = self.environment.policies.remote(&pair.remote).clone();
+            self.remote = Arc::clone(self.environment.policies.remote(&pair.remote));
             self.reading.throttle.set_rate(self.remote.max_rate);
         }
         match forbidden.filter(|_| !self.connection.has_ended()) {

@@ -1,18 +1,14 @@
 //! The start of a served connection: waits for its first byte, does the TLS handshake if the peer begins with
 //! one, and starts the actor of the stream.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use actix::{Context, Handler};
 use tokio::sync::oneshot;
 
 use super::{
-    Caller, Detected, Excess, Kind, LOG, Listener, Site, Stage,
+    Caller, Detected, Excess, Kind, LOG, Listener, Stage,
     misplaced::{self, Misplaced},
-    queue::SILENCE,
     tell,
 };
 use crate::{
@@ -45,7 +41,7 @@ pub(super) enum Outcome {
     Misplaced(Socket, Misplaced),
     /// The connection ended, for this reason.
     Closed(String),
-    /// It was silent while connections of its address with a first byte waited.
+    /// It had sent no byte while connections of its address with a first byte waited.
     GaveWay(Socket),
 }
 
@@ -77,44 +73,17 @@ impl Listener {
             Kind::Servers(servers) if self.is_direct_tls(caller) => Expected::Tls(servers.tls.clone()),
             Kind::Servers(servers) => Expected::XmlOrTls(servers.tls.clone()),
         };
+        let limits = Limits { within: self.limits.handshake_timeout, stalled: self.stalled() };
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         let (gives_way, others_wait) = oneshot::channel();
-        let (own, within, since) = (self.own.clone(), self.limits.handshake_timeout, clock::now());
+        let (own, since) = (self.own.clone(), clock::now());
         (connection.stage, connection.since) = (Stage::Starting(Some(gives_way)), since);
-        self.silent.entry(caller.site()).or_default().insert((since, caller));
+        self.note_unproved(caller, since);
         actix_rt::spawn(async move {
-            let outcome = detect(expected, socket, others_wait, within).await;
+            let outcome = detect(expected, socket, others_wait, limits).await;
             // A listener that is gone takes no connections.
             let _ = own.signal(Detected { caller, since, outcome });
         });
-    }
-
-    /// Ends the oldest silent connection of the address, so that a connection with a first byte can be
-    /// served.
-    pub(super) fn end_silent_connection(&mut self, site: Site) {
-        while let Some((since, caller)) = self.silent.get(&site).and_then(BTreeSet::first).copied() {
-            if clock::since(since) < SILENCE {
-                return;
-            }
-            self.forget_silent(caller, since);
-            let stage = self.connections.get_mut(&caller).map(|connection| &mut connection.stage);
-            let Some(Stage::Starting(gives_way)) = stage else { continue };
-            // A task that has the first byte can no longer be ended.
-            if gives_way.take().is_some_and(|gives_way| gives_way.send(()).is_ok()) {
-                return;
-            }
-        }
-    }
-
-    /// Removes a connection from the silent ones.
-    fn forget_silent(&mut self, caller: Caller, since: Instant) {
-        let site = caller.site();
-        if let Some(silent) = self.silent.get_mut(&site) {
-            silent.remove(&(since, caller));
-            if silent.is_empty() {
-                self.silent.remove(&site);
-            }
-        }
     }
 
     /// Removes a connection that gets no stream.
@@ -150,6 +119,8 @@ impl Listener {
         if let Some(connection) = self.connections.get_mut(&caller) {
             connection.stage = Stage::Component(component);
         }
+        // It may have been asked to make room before it had a stream.
+        self.note_unproved(caller, since);
     }
 
     fn start_server(
@@ -173,20 +144,40 @@ impl Listener {
         if let Some(connection) = self.connections.get_mut(&caller) {
             connection.stage = Stage::Server(incoming);
         }
+        self.note_unproved(caller, since);
     }
+}
+
+/// The time limits of the start of a connection.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// For all of it.
+    within: Duration,
+    /// For TLS, if others wait.
+    stalled: Duration,
+}
+
+/// Waits until others wait, and until this time at least.
+async fn give_way(others_wait: oneshot::Receiver<()>, earliest: tokio::time::Instant) {
+    // Without a sender the listener asks no more.
+    if others_wait.is_terminated() || others_wait.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep_until(earliest).await;
 }
 
 /// Waits for the first byte, then for the TLS handshake if there is one.
 async fn detect(
     expected: Expected,
     mut socket: Socket,
-    others_wait: oneshot::Receiver<()>,
-    within: Duration,
+    mut others_wait: oneshot::Receiver<()>,
+    limits: Limits,
 ) -> Outcome {
-    let deadline = tokio::time::Instant::now() + within;
+    let (began, within) = (tokio::time::Instant::now(), limits.within);
+    let deadline = began + within;
     let first = tokio::select! {
         first = tokio::time::timeout_at(deadline, socket.first_byte()) => first,
-        Ok(()) = others_wait => return Outcome::GaveWay(socket),
+        Ok(()) = &mut others_wait => return Outcome::GaveWay(socket),
     };
     match (first, &expected) {
         (Ok(Ok(None)), _) => return Outcome::Closed("the peer closed the connection".to_owned()),
@@ -207,7 +198,12 @@ async fn detect(
         Expected::XmlOrTls(tls) | Expected::Tls(tls) => (tls, true),
         Expected::ComponentTls(tls) => (tls, false),
     };
-    match tokio::time::timeout_at(deadline, tls.accept(socket, None, has_protocol)).await {
+    let secured = tokio::select! {
+        secured = tokio::time::timeout_at(deadline, tls.accept(socket, None, has_protocol)) => secured,
+        // Whoever has not ended the handshake by then could not read an answer.
+        () = give_way(others_wait, began + limits.stalled) => return Outcome::Closed(Excess::Address.error().to_string()),
+    };
+    match secured {
         Ok(Ok((stream, session))) => Outcome::Secured(Box::new(stream), Box::new(session)),
         Ok(Err(error)) => Outcome::NoTls(NoTls { reason: error.to_string(), kind: error.as_str() }),
         Err(_) => {
@@ -222,7 +218,6 @@ impl Handler<Queued<Detected>> for Listener {
 
     fn handle(&mut self, detected: Queued<Detected>, context: &mut Context<Self>) {
         let Detected { caller, since, outcome } = detected.into_message();
-        self.forget_silent(caller, since);
         match self.kind.clone() {
             Kind::Servers(environment) => self.detected_server(environment, outcome, caller, since, context),
             Kind::Components(environment, _) => {

@@ -6,12 +6,12 @@
 //! connection that stays silent is refused, so that silent connections do not keep others of the same address
 //! from being served.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use actix::{Context, Handler};
 use xmpp::stream::{self, Condition};
 
-use super::{Caller, Excess, Heard, Listener, Site, Stage, Standing};
+use super::{Caller, Excess, Heard, Kind, Listener, Site, Stage, Standing};
 use mailbox::Queued;
 use net::network::Socket;
 
@@ -48,7 +48,7 @@ impl Listener {
                 return self.clear_queue(site, &Excess::Attempts.error());
             }
             if !self.addresses.has_room(site) {
-                return self.end_silent_connection(site);
+                return self.make_room(site);
             }
             let Ok(permit) = Arc::clone(&self.limits.connection_permits).try_acquire_owned() else { return };
             let Some(caller) = self.next_in_queue(site) else { return };
@@ -74,7 +74,7 @@ impl Listener {
                 if since.is_some_and(|since| clock::since(since) < self.limits.handshake_timeout) {
                     break;
                 }
-                self.next_in_queue(site);
+                self.first_in_queue(site);
                 self.refuse_waiting(caller, &late);
             }
             self.serve_waiting(site);
@@ -94,9 +94,40 @@ impl Listener {
         }
     }
 
+    /// The standing of a new connection. If the queue of components at its address is full, the first one in it gives way:
+    /// it has waited for longest, and its component has most likely given up.
+    pub(super) fn standing_of(&mut self, site: Site) -> Result<Standing, Excess> {
+        let standing = self.addresses.standing_of(site, clock::now());
+        if matches!((&standing, &self.kind), (Err(Excess::Address), Kind::Components(..)))
+            && let Some(first) = self.first_in_queue(site)
+        {
+            self.refuse_waiting(first, &Excess::Address.error());
+            return self.addresses.standing_of(site, clock::now());
+        }
+        standing
+    }
+
+    /// Takes the connection that is served next out of the queue. Of components the last one is next, so that connections
+    /// that never finish their handshake delay no component for long; they wait only behind such. Servers open many
+    /// connections at once, and are served in turn.
     fn next_in_queue(&mut self, site: Site) -> Option<Caller> {
+        match self.kind {
+            Kind::Servers(_) => self.first_in_queue(site),
+            Kind::Components(..) => self.take_from_queue(site, VecDeque::pop_back),
+        }
+    }
+
+    fn first_in_queue(&mut self, site: Site) -> Option<Caller> {
+        self.take_from_queue(site, VecDeque::pop_front)
+    }
+
+    fn take_from_queue(
+        &mut self,
+        site: Site,
+        take: fn(&mut VecDeque<Caller>) -> Option<Caller>,
+    ) -> Option<Caller> {
         let queue = self.queues.get_mut(&site)?;
-        let next = queue.pop_front();
+        let next = take(queue);
         if queue.is_empty() {
             self.queues.remove(&site);
         }

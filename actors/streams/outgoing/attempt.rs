@@ -3,8 +3,11 @@
 use actix::{ActorContext, Context, Handler};
 
 use super::{Failed, GiveWay, Outgoing, State};
-use crate::dial::{attempt::Session, error::AttemptError};
-use mailbox::Queued;
+use crate::dial::{
+    attempt::{PendingDial, Session},
+    error::AttemptError,
+};
+use mailbox::{Mailbox, Queued};
 
 /// The attempt is over. Sent by its task.
 #[derive(Debug)]
@@ -12,31 +15,44 @@ struct Attempted {
     outcome: Result<Session, AttemptError>,
 }
 
+/// Reports the outcome of an attempt. It is dropped without one if the attempt panics, or is ended.
+struct Report {
+    /// Taken when the outcome is sent.
+    own: Option<Mailbox<Outgoing>>,
+}
+
+impl Report {
+    fn send(&mut self, outcome: Result<Session, AttemptError>) {
+        if let Some(own) = self.own.take() {
+            // An actor that has stopped needs no outcome.
+            let _ = own.signal(Attempted { outcome });
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let is_crash = std::thread::panicking();
+        self.send(Err(if is_crash { AttemptError::Crashed } else { AttemptError::Overloaded }));
+    }
+}
+
 impl Outgoing {
     /// Starts the attempt.
     pub(super) fn begin(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Failed) {
             State::New(pending) => {
-                let (lost, delay) = (pending.lost.clone(), pending.delay);
+                let PendingDial { begin, delay, lost, .. } = *pending;
                 let (own, owner) = (self.own.clone(), self.owners.attempt.clone());
-                // In a task of its own, so that a panic in it is an outcome too.
                 let task = actix_rt::spawn(async move {
+                    let mut report = Report { own: Some(own) };
                     if !delay.is_zero() {
-                        tokio::time::sleep(delay).await;
+                        // In a box, as few attempts begin later.
+                        Box::pin(tokio::time::sleep(delay)).await;
                     }
-                    (pending.begin)(owner).await
+                    report.send(begin(owner).await);
                 });
-                let attempt = task.abort_handle();
-                actix_rt::spawn(async move {
-                    let outcome = match task.await {
-                        Ok(outcome) => outcome,
-                        Err(error) if error.is_cancelled() => Err(AttemptError::Overloaded),
-                        Err(_) => Err(AttemptError::Crashed),
-                    };
-                    // An actor that has stopped needs no outcome.
-                    let _ = own.signal(Attempted { outcome });
-                });
-                State::Dialing { attempt, adopted: None, lost }
+                State::Dialing { attempt: task.abort_handle(), adopted: None, lost: lost.map(Box::new) }
             }
             other => other,
         };
@@ -63,7 +79,7 @@ impl Handler<Queued<Attempted>> for Outgoing {
             return;
         };
         match outcome {
-            Ok(dialed) => self.establish(dialed, adopted, lost.as_ref(), context),
+            Ok(dialed) => self.establish(dialed, adopted, lost.as_deref(), context),
             Err(failure) => {
                 let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure });
                 context.stop();

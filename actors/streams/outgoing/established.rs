@@ -26,7 +26,7 @@ impl Outgoing {
         let peer_idle_timeout = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
         self.limits.idle_timeout = self.limits.idle_timeout.min(peer_idle_timeout.unwrap_or(Duration::MAX));
         let handled = acks::handled(&dialed.machine, lost);
-        self.state = State::Open(Session {
+        self.state = State::Open(Box::new(Session {
             connection: Connection::start(
                 dialed.stream,
                 dialed.address,
@@ -41,7 +41,7 @@ impl Outgoing {
             peer_chain: dialed.peer_chain,
             route: dialed.route,
             peer_idle_timeout,
-        });
+        }));
         self.watch_deadlines(context);
         let established = Established {
             pair: self.pair.clone(),

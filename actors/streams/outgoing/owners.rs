@@ -11,8 +11,8 @@ use crate::{
 };
 use mailbox::Outlet;
 
-/// The mailboxes that a session reports to.
-#[derive(Clone, Debug)]
+/// The mailboxes that a session reports to. All sessions share them: an attempt that waits is to cost little memory.
+#[derive(Debug)]
 pub struct Owners {
     /// The promise, while the attempt waits for a permit.
     pub attempt: AttemptOwner,

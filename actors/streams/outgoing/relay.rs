@@ -8,7 +8,7 @@
 mod handback;
 mod shutdown;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{
@@ -61,7 +61,7 @@ struct End {
 
 impl Relay {
     /// A relay over this ferry.
-    pub(crate) fn new(pair: DomainPair, ferry: Ferry, owners: Owners, own: Mailbox<Self>) -> Self {
+    pub(crate) fn new(pair: DomainPair, ferry: Ferry, owners: Arc<Owners>, own: Mailbox<Self>) -> Self {
         let custody = Custody::new(ferry, own.outlet());
         let state = State {
             since: clock::now(),

@@ -12,10 +12,10 @@ use crate::{
 };
 use net::tls;
 
-/// The state of the stream.
+/// The state of the stream. What only an open stream needs is in a box of its own: thousands of attempts may wait at a time.
 pub(super) enum State {
     /// The actor has not started.
-    New(PendingDial),
+    New(Box<PendingDial>),
     /// An attempt is being made.
     Dialing {
         /// Ends the attempt.
@@ -23,14 +23,14 @@ pub(super) enum State {
         /// The configuration that came meanwhile; the attempt runs under the one before.
         adopted: Option<Adopt>,
         /// The lost stream that it asks for.
-        lost: Option<Lost>,
+        lost: Option<Box<Lost>>,
     },
     /// The stream takes stanzas.
-    Open(Session),
+    Open(Box<Session>),
     /// The stream takes no more stanzas; the link is still up.
-    Closing(Session, Ending),
+    Closing(Box<Session>, Box<Ending>),
     /// The link is down.
-    Closed(Ending),
+    Closed(Box<Ending>),
     /// The attempt failed: the actor stops.
     Failed,
 }
@@ -74,6 +74,7 @@ impl State {
 
     /// An open stream takes no more stanzas.
     pub(super) fn begin_closing(&mut self, ending: Ending) {
+        let ending = Box::new(ending);
         *self = match std::mem::replace(self, Self::Failed) {
             Self::Open(session) => Self::Closing(session, ending),
             other => other,

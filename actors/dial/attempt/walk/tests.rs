@@ -4,7 +4,7 @@
 //! A second connection for dialback, and TLS that is required after the first, need a peer: the tests of
 //! whole nodes have both.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use actix::Arbiter;
 use xmpp::{
@@ -67,7 +67,7 @@ fn attempt<G: Goal>(goal: G) -> Attempt<G> {
         goal,
         lost: None,
         pair: pair(),
-        remote: remote.clone(),
+        remote: Arc::new(remote.clone()),
         limits: Limits {
             time: Duration::from_secs(60),
             connections: 64,
@@ -86,7 +86,7 @@ fn attempt<G: Goal>(goal: G) -> Attempt<G> {
             metrics: MetricsHandle::default(),
             dials: settings::Dials { at_once: 1, hanging: 0, per_address: 1, per_attempt: 64 },
             recorder: RecorderHandle::disabled(),
-            bound: Vec::new(),
+            bound: Arc::default(),
         },
         owner: None,
         log: "nuncio::outgoing",
@@ -255,13 +255,13 @@ async fn a_walk_without_a_visit_ends_late() {
 #[actix::test]
 async fn a_target_at_our_own_listener_ends_a_verification_but_not_the_way_to_a_session() {
     let mut session = attempt(OpenSession);
-    session.dialer.bound = vec![address(1)];
+    session.dialer.bound = [address(1)].into();
     let mut walk = Walk::over(&session, Strategy::FirstSuccess, targets(&[1, 2]));
     assert_eq!(visits(&mut walk).await, [(1, None, true), (2, Some(2), true)]);
 
     let request = dialback::Request { pair: pair(), id: "1".to_owned(), key: "k".to_owned() };
     let mut verification = attempt(VerifyKey { request });
-    verification.dialer.bound = vec![address(1)];
+    verification.dialer.bound = [address(1)].into();
     let mut walk = Walk::over(&verification, Strategy::FirstSuccess, targets(&[1, 2]));
     assert_eq!(visits(&mut walk).await, [(1, None, true)]);
     assert!(matches!(walk.into_error(), AttemptError::Loop(_)));
@@ -312,4 +312,19 @@ async fn the_search_for_the_address_of_a_lost_stream_ends_soon_when_the_dns_is_s
     let kept = attempt.prefer(address(5), targets.clone()).await;
     assert_eq!(clock::since(began).as_secs(), SEARCH_WITHIN.as_secs());
     assert_eq!(super::list(&kept), super::list(&targets), "the order of the DNS");
+}
+
+/// Tens of thousands may wait at a time. What follows the wait is in boxes that do not exist yet.
+#[actix::test]
+async fn an_attempt_that_waits_for_a_permit_is_small() {
+    let attempt = attempt(OpenSession);
+    let visitor = Visitor {
+        attempt: &attempt,
+        strategy: Strategy::FirstSuccess,
+        race: Race::new(Budget::unlimited(), None),
+        place: Place::new(target(1), Budget::unlimited()),
+        entrant: Rc::new(Entrant::alone()),
+    };
+    let (whole, visit) = (size_of_val(&attempt.clone().make()), size_of_val(&visitor.run()));
+    assert!(whole <= 2560 && visit <= 1792, "{whole} bytes, and {visit} for its visit");
 }

@@ -33,6 +33,11 @@ impl History {
     /// Notes the end of a connection that had the name.
     pub(super) fn ended(&mut self, at: Time, cause: EndCause, reason: String) {
         *self.ends.entry(cause).or_default() += 1;
+        self.ends_now(at, cause, reason);
+    }
+
+    /// Notes the end of a connection whose cause is not certain yet: [`Self::ended`] follows.
+    pub(super) fn ends_now(&mut self, at: Time, cause: EndCause, reason: String) {
         self.last_end = Some(report::Ending { at, cause, reason: bounded(reason) });
     }
 
