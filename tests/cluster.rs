@@ -6,5 +6,3 @@ mod dialback;
 mod fixture;
 mod holder;
 mod links;
-
-pub(crate) use self::holder::{of_holders_that_are_killed, of_holders_that_stop};

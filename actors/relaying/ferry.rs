@@ -249,12 +249,10 @@ impl Handler<Queued<Show>> for Ferry {
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
         let report = FerryReport {
             node: self.node.clone(),
-            joined: self.sending.peer(),
             round_trip: self.sending.round_trip(),
             unsettled: self.sending.unsettled(),
             resent: self.sending.resent(),
             relays: self.sending.relays(),
-            lent: self.receiving.unsettled(),
         };
         // The command may have ended.
         let _ = show.into_message().answer.try_send(report);

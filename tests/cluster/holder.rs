@@ -21,7 +21,7 @@ fn nothing_that_the_surviving_node_took_is_lost_when_the_holder_is_killed() {
 }
 
 /// The holder gets SIGTERM so often.
-pub(crate) fn of_holders_that_stop(times: usize) {
+fn of_holders_that_stop(times: usize) {
     let (tally, _) = through_holders_that_end(times, |holder| {
         assert!(holder.terminate(SOON).success());
     });
@@ -29,7 +29,7 @@ pub(crate) fn of_holders_that_stop(times: usize) {
 }
 
 /// The holder gets SIGKILL so often.
-pub(crate) fn of_holders_that_are_killed(times: usize) {
+fn of_holders_that_are_killed(times: usize) {
     let (tally, answered) = through_holders_that_end(times, |holder| {
         holder.process().signal("KILL");
         holder.process().exit_within(SOON);
@@ -53,7 +53,7 @@ fn through_holders_that_end(times: usize, end: impl Fn(&Node)) -> (Tally, usize)
     for time in 0..times {
         // The holder is the node at which the component was before.
         let (holder, sender) = (time % 2, (time + 1) % 2);
-        let mut near = cluster.inbox(sender);
+        let near = cluster.inbox(sender);
         let flood = floods(&near, far.name(), time * MESSAGES, MESSAGES);
         tally.waits_for(&mut far, time * MESSAGES + MESSAGES / 4);
         end(&cluster.nodes[holder]);

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use super::process::TO_START;
-use super::{Network, Process, SOON, needs, within};
+use super::{Network, Process, SOON, needs};
 
 /// A broker of one server or several.
 pub(crate) struct Broker {
@@ -25,16 +25,6 @@ impl Broker {
     /// Starts a broker of one server, and waits until it accepts connections.
     pub(crate) fn start(network: &Network) -> Self {
         Self::of(network, 1)
-    }
-
-    /// Starts a broker of three servers, and waits until they have elected a leader.
-    pub(crate) fn of_three(network: &Network) -> Self {
-        let broker = Self::of(network, 3);
-        within(TO_START, "the servers of the broker elect a leader", || {
-            let elected = |server: &NatsServer| server.process().logged(&["new metadata leader"]);
-            broker.servers.iter().any(elected).then_some(())
-        });
-        broker
     }
 
     fn of(network: &Network, count: usize) -> Self {
@@ -93,11 +83,6 @@ impl Broker {
             let _ = fs::remove_dir_all(server.directory.join("store"));
         }
     }
-
-    /// A server.
-    pub(crate) fn server(&mut self, number: usize) -> &mut NatsServer {
-        &mut self.servers[number]
-    }
 }
 
 impl NatsServer {
@@ -106,16 +91,6 @@ impl NatsServer {
         let process = self.process.take().expect("the server runs");
         process.signal("KILL");
         process.exit_within(SOON);
-    }
-
-    /// Stops the server for a while, as a machine that hangs does.
-    pub(crate) fn hangs(&self) {
-        self.process().signal("STOP");
-    }
-
-    /// Lets the server go on.
-    pub(crate) fn goes_on(&self) {
-        self.process().signal("CONT");
     }
 
     fn starts(&mut self) {

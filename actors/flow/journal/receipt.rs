@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(watch.awaits(), State::Lost);
     }
     /// Passes on what a ferry would learn.
-    struct Ferry(mpsc::UnboundedSender<bool>);
+    struct Ferry(mpsc::Sender<bool>);
 
     impl actix::Actor for Ferry {
         type Context = actix::Context<Self>;
@@ -317,13 +317,13 @@ mod tests {
 
         fn handle(&mut self, settled: mailbox::Queued<ParcelSettled>, _: &mut actix::Context<Self>) {
             let ParcelSettled { is_lost, .. } = settled.into_message();
-            let _ = self.0.send(is_lost);
+            self.0.try_send(is_lost).unwrap();
         }
     }
 
     #[actix::test]
     async fn a_parcel_of_which_an_actor_panics_is_lost_although_others_are_settled_later() {
-        let (heard, mut hears) = mpsc::unbounded_channel();
+        let (heard, mut hears) = mpsc::channel(8);
         let meter = Meter::new("ferry", 8, None);
         let ferry = mailbox::start_on(&Arbiter::current(), &meter, "ferry", |_| Ferry(heard));
         let now = clock::now();

@@ -67,12 +67,11 @@ pub(crate) struct Show {
 }
 
 /// What is on its way between this node and another one.
+#[cfg_attr(not(test), expect(dead_code, reason = "`nuncio nodes` does not show it yet"))]
 #[derive(Clone, Debug)]
 pub(crate) struct FerryReport {
     /// The other node.
     pub(crate) node: NodeName,
-    /// Its run, if it is a member.
-    pub(crate) joined: Option<Incarnation>,
     /// The time from a frame to its answer.
     pub(crate) round_trip: Option<Duration>,
     /// Bytes that the other node has not settled.
@@ -81,6 +80,4 @@ pub(crate) struct FerryReport {
     pub(crate) resent: u64,
     /// Relays that use the ferry.
     pub(crate) relays: usize,
-    /// Parcels of the other node that are not settled here.
-    pub(crate) lent: usize,
 }

@@ -94,11 +94,6 @@ impl Receiving {
         }
     }
 
-    /// Parcels that were given to the router and are not settled.
-    pub(super) fn unsettled(&self) -> usize {
-        self.session.as_ref().map_or(0, |session| session.lent.len())
-    }
-
     /// Takes a frame. Gives an answer if it is not of a session that this node has or begins.
     pub(super) fn handle(
         &mut self,

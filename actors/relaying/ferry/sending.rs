@@ -65,10 +65,6 @@ impl Sending {
         }
     }
 
-    pub(super) fn peer(&self) -> Option<Incarnation> {
-        self.peer
-    }
-
     pub(super) fn round_trip(&self) -> Option<Duration> {
         self.outbound.as_ref().and_then(Outbound::round_trip).or(self.round_trip)
     }

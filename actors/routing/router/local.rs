@@ -107,7 +107,7 @@ mod tests {
                         service,
                         journal: None,
                         seats: None,
-                        account: std::sync::Arc::default(),
+                        account: std::sync::Arc::new(Totals::of_all()),
                     },
                     None,
                     RecorderHandle::disabled(),
