@@ -302,8 +302,7 @@ mod tests {
     #[test]
     fn a_wrong_request_is_answered_with_the_field_the_expectation_and_an_example() {
         let example = format!("; a request is one line, for example {EXAMPLE}");
-        let commands =
-            r#""explain", "sessions", "queues", "components", "mailboxes", "retry", "expect-probe", "close""#;
+        let commands = r#""explain", "sessions", "queues", "components", "nodes", "mailboxes", "retry", "expect-probe", "close""#;
         for (line, answer) in [
             ("", "the request is empty"),
             (" \r", "the request is empty"),
