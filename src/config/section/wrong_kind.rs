@@ -73,6 +73,12 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("component", &["allow", "deny"], &["example.net", "user@example.net"]),
     ("listen", &["component"], &["127.0.0.1:5347"]),
     ("journal", &["key_file"], &["journal.key"]),
+    ("cluster", &["name"], &["example"]),
+    ("cluster", &["node"], &["a"]),
+    ("cluster", &["servers"], &["nats://127.0.0.1:4222"]),
+    ("cluster", &["user"], &["nuncio"]),
+    ("cluster", &["password_file"], &["nats.password"]),
+    ("cluster", &["on_engine_loss"], &["freeze"]),
     ("", &["log"], &["info"]),
     ("", &["s2s"], &["0.0.0.0:5269", "[::]:5269"]),
     ("", &["s2s_tls"], &["0.0.0.0:5270", "[::]:5270"]),
@@ -110,7 +116,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("", &SIZES, &["512 KiB"]),
 ];
 
-const DURATIONS: [&str; 17] = [
+const DURATIONS: [&str; 18] = [
     "ack_timeout",
     "after",
     "attempt_timeout",
@@ -121,6 +127,7 @@ const DURATIONS: [&str; 17] = [
     "idle_timeout",
     "iq",
     "keepalive",
+    "lease",
     "log_mailboxes",
     "message",
     "presence",
@@ -130,7 +137,7 @@ const DURATIONS: [&str; 17] = [
     "write_timeout",
 ];
 
-const SIZES: [&str; 7] = [
+const SIZES: [&str; 8] = [
     "max_bytes",
     "max_bytes_unauthenticated",
     "max_handshake",
@@ -138,4 +145,5 @@ const SIZES: [&str; 7] = [
     "max_stanza",
     "max_stanza_unauthenticated",
     "total_bytes",
+    "window",
 ];
