@@ -146,6 +146,10 @@ pub(crate) struct SeatAt {
     pub(crate) seat: Option<Ferry>,
 }
 
+/// This node has lost its lease, and `on_engine_loss` says that it then has no links: close them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Freeze;
+
 /// A component wants to serve this name at another node: ask the connection here for an answer, or have it give way, as for a
 /// second connection to this node.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use crate::{
         ferry,
     },
     routing::{promise::Promise, router::Router},
-    settings::{Cluster as Joined, Settings},
+    settings::{Cluster as Joined, OnEngineLoss, Settings},
 };
 use mailbox::{Inbox, Mailbox, Meter, panic_guard::PanicGuard, workers::Workers};
 
@@ -157,7 +157,9 @@ impl Connected {
             account,
             window: joined.window,
         };
+        let freezes = joined.on_engine_loss == OnEngineLoss::Freeze;
         let setup = Setup {
+            cluster: joined.name,
             config: Config {
                 own: node,
                 version: VERSION,
@@ -179,6 +181,7 @@ impl Connected {
                 seat_unknown: router.outlet(),
                 seat_at: router.outlet(),
                 contested: router.outlet(),
+                freeze: freezes.then(|| router.outlet()),
             },
         };
         inbox.start_on(&thread, move || Cluster::new(setup, own, guard));

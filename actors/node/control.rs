@@ -8,6 +8,7 @@ mod commands;
 mod components;
 mod links;
 mod mailboxes;
+mod nodes;
 mod read_request;
 mod related;
 mod round;

@@ -8,7 +8,7 @@ mod peers;
 mod seats;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -24,8 +24,8 @@ use tokio::sync::mpsc;
 use xmpp::DomainPair;
 
 pub(crate) use self::{
-    messages::{Leave, Receivers, Reconfigure, Show, StopReceiving},
-    peers::Starter as Peering,
+    messages::{Leave, Receivers, Reconfigure, Show, Shown, StopReceiving},
+    peers::{MOST as MOST_NODES, Starter as Peering},
 };
 use self::{peers::Peers, seats::Seats};
 use super::{
@@ -35,16 +35,19 @@ use super::{
 };
 use crate::{
     flow::{
-        claims::{Claim, Claims, Conflict, Granted, HeldBy, Renounce, SeatAt, SeatTaken, Seated, Unknown},
+        claims::{Claim, Claims, Conflict, Freeze, Granted, HeldBy, Renounce, SeatAt, SeatTaken, Seated, Unknown},
         fence::Lease,
         outbox::Timer,
     },
     observe::log_limit::{FEW, LogLimiter},
 };
 use mailbox::{Mailbox, Queued, drain, panic_guard::PanicGuard};
+use status::report::{BrokerReport, Time, bounded};
 
 /// What the actor needs at its start.
 pub(crate) struct Setup {
+    /// The name of the cluster.
+    pub(crate) cluster: String,
     /// What the arbiter must know of the node.
     pub(crate) config: Config,
     /// The client of the broker, and what it reports.
@@ -59,6 +62,11 @@ pub(crate) struct Setup {
 
 /// The actor.
 pub(crate) struct Cluster {
+    /// The name of the cluster.
+    name: String,
+    broker: BrokerReport,
+    /// What nodes have to have in common and have not.
+    troubles: BTreeMap<NodeName, String>,
     arbiter: Arbiter,
     engine: SharedEngine,
     /// `None` once the task has them.
@@ -80,8 +88,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// The actor of a node that has just started.
     pub(crate) fn new(setup: Setup, mailbox: Mailbox<Self>, guard: PanicGuard) -> Self {
-        let Setup { config, engine, events, random, ferries, receivers } = setup;
+        let Setup { cluster, config, engine, events, random, ferries, receivers } = setup;
         Self {
+            name: cluster,
+            broker: BrokerReport { connected: false, since: Time::now(), last_error: None },
+            troubles: BTreeMap::new(),
             arbiter: Arbiter::new(config, clock::now(), random),
             engine,
             events: Some(events),
@@ -113,10 +124,15 @@ impl Cluster {
         match &event {
             Event::Up { .. } => {
                 log::info!(target: LOG, node:% = self.peers.own(); "message broker connected");
+                (self.broker.connected, self.broker.since) = (true, Time::now());
                 self.peers.tell_all(&ferry::Up);
             }
             Event::Down { reason } => {
                 log::warn!(target: LOG, reason = reason.as_str(); "message broker unreachable");
+                if self.broker.connected {
+                    (self.broker.connected, self.broker.since) = (false, Time::now());
+                }
+                self.broker.last_error = Some(bounded(reason.clone()));
                 self.peers.tell_all(&ferry::Down);
             }
             _ => {}
@@ -194,11 +210,15 @@ impl Cluster {
                 let seat = node.and_then(|node| self.peers.way(&node));
                 tell(&self.receivers.seat_at, SeatAt { name, seat });
             }
-            Output::Joined { node, incarnation, .. } => self.peers.joined(&node, incarnation),
+            Output::Joined { node, incarnation, .. } => {
+                self.troubles.remove(&node);
+                self.peers.joined(&node, incarnation);
+            }
             Output::Died { node, incarnation, last_seen } => self.peers.died(&node, incarnation, last_seen),
             Output::LeaseHeld { incarnation, until } => self.lease_held(incarnation, until, now),
             Output::LeaseLost => self.lease_lost(),
             Output::Disagrees { node, about } => {
+                self.troubles.insert(node.clone(), about.to_string());
                 if self.disagreements.count_line() {
                     log::error!(target: LOG, node:% = node, reason:% = about; "node disagrees");
                 }
@@ -241,6 +261,10 @@ impl Cluster {
             lease.end();
             log::warn!(target: LOG, run:% = run; "lease lost: what other nodes have lent goes back to them");
             self.peers.lease_lost();
+            if let Some(freeze) = &self.receivers.freeze {
+                log::warn!(target: LOG, "links are closed, as cluster.on_engine_loss = \"freeze\" says");
+                tell(freeze, Freeze);
+            }
         }
     }
 }
@@ -339,8 +363,15 @@ impl Handler<Queued<Show>> for Cluster {
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
         let Show { report, ferries } = show.into_message();
+        let shown = Shown {
+            cluster: self.name.clone(),
+            node: self.peers.own(),
+            broker: self.broker.clone(),
+            report: self.arbiter.report(clock::now()),
+            troubles: self.troubles.clone().into_iter().collect(),
+        };
         // The command may have ended.
-        let _ = report.send(self.arbiter.report(clock::now()));
+        let _ = report.send(shown);
         self.peers.show(&ferries);
     }
 }

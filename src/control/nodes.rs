@@ -1,12 +1,15 @@
 //! The answer to `nuncio nodes`: the connection to the broker, and a table of the nodes.
 
-use status::report::{BrokerReport, ClusterReport, MemberReport, MemberState};
+use status::report::{BrokerReport, ClusterReport, MemberState};
 
 use super::{
     page::{Cut, Page},
-    tables::{none, stanzas_and_bytes},
+    tables::none,
 };
-use crate::text::table::{Cell, Column, Table};
+use crate::text::{
+    size::Size,
+    table::{Cell, Column, Table},
+};
 
 /// Adds the state of the cluster.
 pub(super) fn show(page: &mut Page, cluster: &ClusterReport) {
@@ -21,26 +24,24 @@ pub(super) fn show(page: &mut Page, cluster: &ClusterReport) {
         Column::new("last seen").rank(2),
         Column::new("links").rank(3),
         Column::new("components").rank(4),
-        Column::new("unsettled").rank(5),
-        Column::new("round trip").rank(6),
-        Column::new("sent").rank(7),
-        Column::new("received").rank(8),
-        Column::new("resent").rank(9),
-        Column::new("version").rank(10),
+        Column::new("relays").rank(5),
+        Column::new("unsettled").rank(6),
+        Column::new("round trip").rank(7),
+        Column::new("resent").rank(8),
     ]);
     for node in &cluster.nodes {
+        let is_other = node.state != MemberState::Own;
+        let of_other = |text: String| if is_other { text.into() } else { none() };
         table.row([
             node.name.as_str().into(),
             state(node.state).into(),
             node.last_seen.map_or_else(none, |age| Cell::with_short(format!("{age} ago"), age.to_string())),
             node.claims.map_or_else(none, |count| count.to_string().into()),
             node.components.map_or_else(none, |count| count.to_string().into()),
-            unsettled(node),
+            of_other(node.relays.to_string()),
+            of_other(Size(node.unsettled_bytes).to_string()),
             node.round_trip.map_or_else(none, |time| time.to_string().into()),
-            node.sent.to_string().into(),
-            node.received.to_string().into(),
-            node.resent.to_string().into(),
-            node.version.as_deref().map_or_else(none, Into::into),
+            of_other(node.resent.to_string()),
         ]);
     }
     page.table(table, Cut::LeftOut);
@@ -70,11 +71,6 @@ fn state(state: MemberState) -> &'static str {
     }
 }
 
-/// What is on the way to a node and not settled: `12/3.4 KiB`.
-fn unsettled(node: &MemberReport) -> Cell {
-    if node.state == MemberState::Own { none() } else { stanzas_and_bytes(node.unsettled) }
-}
-
 /// Characters that a name keeps in a narrow terminal.
 const NAME: usize = 16;
 
@@ -82,28 +78,12 @@ const NAME: usize = 16;
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use status::{
-        amount::Amount,
-        report::{Seconds, Time},
-    };
+    use status::report::{MemberReport, Seconds, Time};
 
     use super::*;
 
     fn member(name: &str, state: MemberState) -> MemberReport {
-        MemberReport {
-            name: name.to_owned(),
-            state,
-            version: Some("0.1.0".to_owned()),
-            last_seen: None,
-            claims: None,
-            components: None,
-            round_trip: None,
-            unsettled: Amount::default(),
-            sent: 0,
-            received: 0,
-            resent: 0,
-            trouble: None,
-        }
+        MemberReport::new(name.to_owned(), state)
     }
 
     fn shown(cluster: &ClusterReport, width: Option<usize>) -> String {
@@ -128,9 +108,8 @@ mod tests {
                 },
                 MemberReport {
                     last_seen: seconds(2),
-                    claims: Some(7),
-                    components: Some(0),
-                    unsettled: Amount { stanzas: 12, bytes: 3482 },
+                    relays: 7,
+                    unsettled_bytes: 3482,
                     ..member("node-2", MemberState::Alive)
                 },
                 MemberReport {
@@ -148,9 +127,9 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "cluster eu, seen by node-1");
         assert!(lines[1].starts_with("broker connected since "), "{text}");
-        assert!(lines[3].starts_with("node-1  this node  -          1200   2"), "{text}");
+        assert!(lines[3].starts_with("node-1  this node  -          1200   2           -"), "{text}");
         assert!(
-            lines[4].starts_with("node-2  alive      2 s ago    7      0           12/3.4 KiB"),
+            lines[4].starts_with("node-2  alive      2 s ago    -      -           7       3.4 KiB"),
             "{text}"
         );
         assert!(lines[5].starts_with("node-3  dead       90 s ago"), "{text}");

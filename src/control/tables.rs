@@ -219,7 +219,7 @@ pub(crate) fn wait(queue: &QueueReport) -> Cell {
 }
 
 /// Stanzas and bytes: `12/3.4 KiB`. The short form has only the stanzas.
-pub(super) fn stanzas_and_bytes(amount: Amount) -> Cell {
+fn stanzas_and_bytes(amount: Amount) -> Cell {
     Cell::with_short(format!("{}/{}", amount.stanzas, Size(amount.bytes)), amount.stanzas.to_string())
 }
 

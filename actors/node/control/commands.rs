@@ -71,7 +71,7 @@ impl Sources {
             Request::Queues { domain, limit } => self.queues(domain.as_deref(), limit).await,
             Request::ExpectProbe { address } => self.expect_probe(address).await,
             Request::Components { name } => self.components(name.as_deref()).await,
-            Request::Nodes => self.nodes(),
+            Request::Nodes => self.nodes().await,
             Request::Mailboxes => self.mailboxes().await,
             Request::Retry { domain } => self.retry(&domain).await,
             Request::Close { domain } => self.close(&domain).await,
@@ -238,12 +238,6 @@ impl Sources {
             "closed links on request of an operator"
         );
         Ok(self.document(round, found))
-    }
-
-    fn nodes(&self) -> Result<String, Refusal> {
-        Err(Refusal::new(
-            "this node is alone: set cluster.name in the configuration of each node of a cluster",
-        ))
     }
 
     /// Logs every link.

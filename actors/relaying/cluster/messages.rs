@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use ::cluster::arbiter;
+use ::cluster::{arbiter, name::NodeName};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    flow::claims::{Conflict, Contested, Granted, HeldBy, SeatAt, SeatTaken, SeatUnknown, Seated, Unknown},
+    flow::claims::{Conflict, Contested, Freeze, Granted, HeldBy, SeatAt, SeatTaken, SeatUnknown, Seated, Unknown},
     relaying::ferry::FerryReport,
 };
 use mailbox::{Outlet, drain};
+use status::report::BrokerReport;
 
 /// Who gets the decisions.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Receivers {
     pub(crate) seat_unknown: Outlet<SeatUnknown>,
     pub(crate) seat_at: Outlet<SeatAt>,
     pub(crate) contested: Outlet<Contested>,
+    /// Of a node that closes its links when it has lost its lease: the router.
+    pub(crate) freeze: Option<Outlet<Freeze>>,
 }
 
 /// The secret for dialback or the names that this node serves have changed. Both are fingerprints.
@@ -53,8 +56,23 @@ pub(crate) struct Leave {
 /// Report the nodes.
 #[derive(Debug)]
 pub(crate) struct Show {
-    /// Receives what the arbiter knows.
-    pub(crate) report: oneshot::Sender<arbiter::Report>,
+    /// Receives what the actor knows.
+    pub(crate) report: oneshot::Sender<Shown>,
     /// Receives a report of each ferry; has room for all of them.
     pub(crate) ferries: mpsc::Sender<FerryReport>,
+}
+
+/// The cluster as this node sees it.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// The name of the cluster.
+    pub(crate) cluster: String,
+    /// The name of this node.
+    pub(crate) node: NodeName,
+    /// The connection to the broker.
+    pub(crate) broker: BrokerReport,
+    /// What the arbiter knows.
+    pub(crate) report: arbiter::Report,
+    /// What nodes have to have in common and have not.
+    pub(crate) troubles: Vec<(NodeName, String)>,
 }

@@ -180,7 +180,7 @@ impl World {
         };
         let mut seed = name.bytes().fold(id_number(id), |seed, byte| seed * 31 + u64::from(byte));
         let random = Box::new(move || random(&mut seed));
-        let setup = cluster::Setup { config, engine, events, random, ferries, receivers };
+        let setup = cluster::Setup { cluster: "test".to_owned(), config, engine, events, random, ferries, receivers };
         let meter = Meter::new("cluster", 4096, None);
         let cluster = mailbox::start_on(&Arbiter::current(), &meter, "cluster", |own| {
             Cluster::new(setup, own, PanicGuard::new("cluster", panic))

@@ -4,8 +4,11 @@ use actix::{Context, Handler};
 use xmpp::{Domain, DomainPair};
 
 use super::{Dismiss, DomainStatus, Router, ShowDomain, ShowSessions};
-use crate::streams::outgoing::{self, Outgoing};
-use mailbox::{Mailbox, Queued};
+use crate::{
+    flow::claims::Freeze,
+    streams::outgoing::{self, Outgoing},
+};
+use mailbox::{Mailbox, Queued, drain};
 use status::{report::Account, smallest::smallest};
 
 impl Router {
@@ -60,6 +63,19 @@ impl Handler<Queued<ShowDomain>> for Router {
         let above = if local { None } else { self.above(&domain) };
         let account = self.accounts.by_domain.get(&domain).map(|totals| Account::from(&**totals));
         let _ = answer.send(DomainStatus { local, above, account });
+    }
+}
+
+impl Handler<Queued<Freeze>> for Router {
+    type Result = ();
+
+    /// What waits then needs a claim, which the node cannot get.
+    fn handle(&mut self, freeze: Queued<Freeze>, _: &mut Context<Self>) {
+        freeze.into_message();
+        for (_, session) in self.sessions_with(None) {
+            // A session that is gone has no link.
+            let _ = session.signal(outgoing::Dismiss { token: drain::tokens().0 });
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::time::{Seconds, Time};
-use crate::amount::Amount;
 
 /// The cluster as one node sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,26 +37,40 @@ pub struct MemberReport {
     pub name: String,
     /// Whether this node takes it for alive.
     pub state: MemberState,
-    /// The version of its program, if it is known.
-    pub version: Option<String>,
     /// The time since its last sign of life. `None` for the node that answers.
     pub last_seen: Option<Seconds>,
-    /// The links that it has claimed. `None`: it is not known.
+    /// The pairs of domains whose link it makes. `None`: only the node itself knows.
     pub claims: Option<u64>,
-    /// The components that are connected to it. `None`: it is not known.
+    /// The components that are connected to it. `None`: only the node itself knows.
     pub components: Option<u64>,
+    /// The pairs of domains and the components for which this node sends stanzas through it.
+    pub relays: u64,
+    /// Bytes of stanzas that were sent to it and are not settled.
+    pub unsettled_bytes: u64,
     /// The time until it answers a message.
     pub round_trip: Option<Seconds>,
-    /// Stanzas on the way to it that are not settled.
-    pub unsettled: Amount,
-    /// Stanzas that this node has sent to it since the start.
-    pub sent: u64,
-    /// Stanzas that this node has got from it since the start.
-    pub received: u64,
-    /// Frames that were sent to it again.
+    /// Parcels of stanzas that were sent to it again.
     pub resent: u64,
-    /// The reason why stanzas are not exchanged with it, for example another dialback secret.
+    /// What it has to have in common with this node and has not, for example the secret for dialback.
     pub trouble: Option<String>,
+}
+
+impl MemberReport {
+    /// A node of which nothing more is known.
+    pub fn new(name: String, state: MemberState) -> Self {
+        Self {
+            name,
+            state,
+            last_seen: None,
+            claims: None,
+            components: None,
+            relays: 0,
+            unsettled_bytes: 0,
+            round_trip: None,
+            resent: 0,
+            trouble: None,
+        }
+    }
 }
 
 /// The state of a node of the cluster.
