@@ -160,7 +160,7 @@ fn a_full_store_refuses_new_records_until_old_ones_are_removed() {
 #[test]
 fn many_bytes_are_a_reason_not_to_wait_for_more() {
     let (mut journal, _) = Journal::open(Box::new(Fake::default()), None, 1 << 30, clock::now()).unwrap();
-    let large = record(&"x".repeat(1 << 20));
+    let large = record(&"x".repeat(512 << 10));
     for key in 1..=4 {
         assert!(!journal.is_due());
         journal.write(key, &large, key).unwrap();
