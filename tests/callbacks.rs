@@ -173,7 +173,7 @@ fn an_unspecified_address_leads_to_no_listener_of_this_machine() {
         dns.a(&format!("h.{domain}"), address.parse().unwrap());
         let answer = inbox.asks(&domain, "<ping xmlns='urn:xmpp:ping'/>");
         let text = answer.expect("error").expect("text").text();
-        let wanted = if own { "point to this server" } else { "cannot be reached" };
+        let wanted = if own { "leads back to this server" } else { "cannot be reached" };
         assert!(text.contains(wanted), "{address}: {answer}");
     }
     for (number, own) in [(7, true), (8, false)] {
@@ -184,7 +184,7 @@ fn an_unspecified_address_leads_to_no_listener_of_this_machine() {
             dns.aaaa(&format!("h.{domain}"), address.parse().unwrap());
         }
         let text = inbox.asks(&domain, "<ping xmlns='urn:xmpp:ping'/>").expect("error").expect("text").text();
-        let wanted = if own { "point to this server" } else { "cannot be reached" };
+        let wanted = if own { "leads back to this server" } else { "cannot be reached" };
         assert!(text.contains(wanted), "{text}");
     }
     assert!(other.accept().is_err(), "somebody else's service was connected to");

@@ -243,7 +243,7 @@ fn a_target_that_is_the_node_itself_is_refused() {
     let answer = node.inbox().asks("loop.example", PING);
     let error = answer.expect("error");
     assert!(error.child("remote-server-not-found").is_some(), "{answer}");
-    assert!(error.expect("text").text().contains("point to this server"), "{answer}");
+    assert!(error.expect("text").text().contains("leads back to this server"), "{answer}");
     assert!(!node.process().logged(&["nuncio::outgoing", "connected"]), "the node dialed itself");
 }
 
