@@ -1,6 +1,7 @@
 //! Several nodes serve one domain, over a real nats-server.
 
 mod broker;
+mod commands;
 mod components;
 mod dialback;
 mod fixture;

@@ -35,7 +35,9 @@ use super::{
 };
 use crate::{
     flow::{
-        claims::{Claim, Claims, Conflict, Freeze, Granted, HeldBy, Renounce, SeatAt, SeatTaken, Seated, Unknown},
+        claims::{
+            Claim, Claims, Conflict, Freeze, Granted, HeldBy, Renounce, SeatAt, SeatTaken, Seated, Unknown,
+        },
         fence::Lease,
         outbox::Timer,
     },

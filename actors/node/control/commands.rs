@@ -54,7 +54,6 @@ pub(crate) struct Sources {
     /// For the mailboxes of all actors.
     pub monitor: Mailbox<Monitor>,
     /// For the nodes of the cluster; `None`: the node is alone.
-    #[expect(dead_code, reason = "`nuncio nodes` does not ask it yet")]
     pub cluster: Option<Mailbox<Cluster>>,
     /// The start of the node.
     pub started: Time,

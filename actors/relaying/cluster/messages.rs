@@ -6,7 +6,9 @@ use ::cluster::{arbiter, name::NodeName};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    flow::claims::{Conflict, Contested, Freeze, Granted, HeldBy, SeatAt, SeatTaken, SeatUnknown, Seated, Unknown},
+    flow::claims::{
+        Conflict, Contested, Freeze, Granted, HeldBy, SeatAt, SeatTaken, SeatUnknown, Seated, Unknown,
+    },
     relaying::ferry::FerryReport,
 };
 use mailbox::{Outlet, drain};

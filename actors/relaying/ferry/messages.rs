@@ -67,7 +67,6 @@ pub(crate) struct Show {
 }
 
 /// What is on its way between this node and another one.
-#[cfg_attr(not(test), expect(dead_code, reason = "`nuncio nodes` does not show it yet"))]
 #[derive(Clone, Debug)]
 pub(crate) struct FerryReport {
     /// The other node.

@@ -133,7 +133,7 @@ async fn shows_the_nodes_and_what_is_on_the_way() {
     let (ferries, mut of_ferries) = mpsc::channel(64);
     b.cluster.signal_quietly(Show { report, ferries }).unwrap();
     let nodes = nodes.await.unwrap();
-    assert!(nodes.up && nodes.lease.is_some());
+    assert!(nodes.report.up && nodes.report.lease.is_some());
     let ferry = of_ferries.recv().await.unwrap();
     assert_eq!(ferry.node, a.name);
     assert!(ferry.round_trip.is_some());

@@ -157,6 +157,7 @@ impl World {
             seat_unknown: promise.outlet(),
             seat_at: promise.outlet(),
             contested: promise.outlet(),
+            freeze: None,
         };
         let (panic, _) = mpsc::channel(1);
         let ferries = Peering {
@@ -180,7 +181,8 @@ impl World {
         };
         let mut seed = name.bytes().fold(id_number(id), |seed, byte| seed * 31 + u64::from(byte));
         let random = Box::new(move || random(&mut seed));
-        let setup = cluster::Setup { cluster: "test".to_owned(), config, engine, events, random, ferries, receivers };
+        let setup =
+            cluster::Setup { cluster: "test".to_owned(), config, engine, events, random, ferries, receivers };
         let meter = Meter::new("cluster", 4096, None);
         let cluster = mailbox::start_on(&Arbiter::current(), &meter, "cluster", |own| {
             Cluster::new(setup, own, PanicGuard::new("cluster", panic))
@@ -344,7 +346,7 @@ impl Node {
         let (report, nodes) = oneshot::channel();
         let (ferries, _) = mpsc::channel(64);
         self.cluster.signal_quietly(cluster::Show { report, ferries }).unwrap();
-        nodes.await.unwrap().incarnation
+        nodes.await.unwrap().report.incarnation
     }
 
     /// What it has counted as carried and settled.
