@@ -116,5 +116,5 @@ fn a_node_that_is_alone_in_its_cluster_waits_for_no_other() {
     assert!(cluster.nodes[1].terminate(SOON).success());
     cluster.nodes[0].eventually_logs(&["node died", "node=b"]);
     cluster.makes_link(0, &mut far);
-    assert_eq!(figure(&cluster.nodes[0].settled_account(), "relayed"), 0);
+    assert!(!cluster.nodes[0].settled_account().contains(" relayed="), "nothing goes through another node");
 }

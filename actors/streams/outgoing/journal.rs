@@ -1,5 +1,7 @@
 //! What a link does not take for a while, or a peer does not acknowledge, is given to the journal.
 
+use std::time::Instant;
+
 use actix::{AsyncContext, Context};
 
 use super::Outgoing;
@@ -12,8 +14,24 @@ impl Outgoing {
         if let Some(keeping) = &self.owners.journal
             && !self.is_unwritten_watched
         {
-            self.is_unwritten_watched = true;
-            context.run_later(keeping.after, Self::write_old);
+            let at = clock::now() + keeping.after;
+            self.write_old_at(at, context);
+        }
+    }
+
+    /// Gives what is old to the journal at `at`. Before that the peer is asked for an acknowledgement: on a link that is up it
+    /// saves the write.
+    fn write_old_at(&mut self, at: Instant, context: &mut Context<Self>) {
+        let Some(keeping) = &self.owners.journal else { return };
+        let wait = at.saturating_duration_since(clock::now());
+        self.is_unwritten_watched = true;
+        context.run_later(wait.saturating_sub(keeping.after / 2), Self::ask_before_writing);
+        context.run_later(wait, Self::write_old);
+    }
+
+    fn ask_before_writing(&mut self, context: &mut Context<Self>) {
+        if self.state.session().is_some_and(|session| session.connection.outbox.unacked() > 0) {
+            self.ask(context);
         }
     }
 
@@ -23,8 +41,7 @@ impl Outgoing {
         let outbox = &mut session.connection.outbox;
         let next = keeping.write_old(Waits::ForLink, |until, group| outbox.write_old(until, group));
         if let Some(next) = next {
-            self.is_unwritten_watched = true;
-            context.run_later(next.saturating_duration_since(clock::now()), Self::write_old);
+            self.write_old_at(next, context);
         }
     }
 }
