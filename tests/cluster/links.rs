@@ -2,7 +2,7 @@
 
 use super::fixture::{Cluster, DOMAIN};
 use crate::delivery::Tally;
-use crate::support::{Network, Node, SOON, Server, Setup, figure};
+use crate::support::{Network, Node, SOON, Server, Setup};
 
 #[test]
 fn a_component_that_moves_to_another_node_uses_the_link_of_the_first() {
