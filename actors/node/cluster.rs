@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use ::cluster::{arbiter::Config, engine::Event, ferry::codec::VERSION, name::NodeName, record::fingerprint};
+use ::cluster::{
+    arbiter::Config, engine::Event, ferry::codec::Versions, name::NodeName, record::fingerprint,
+};
 use actix::ArbiterHandle;
 use tokio::sync::mpsc;
 
@@ -162,7 +164,7 @@ impl Connected {
             cluster: joined.name,
             config: Config {
                 own: node,
-                version: VERSION,
+                versions: Versions::OWN,
                 lease: joined.lease,
                 secret: secret(settings),
                 names: names(settings),

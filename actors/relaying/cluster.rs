@@ -145,10 +145,10 @@ impl Cluster {
 
     fn arrived(&mut self, frame: Box<Frame>, permit: tokio::sync::OwnedSemaphorePermit) {
         if let Body::Contest(name) = &frame.body {
-            return self.contested(name.clone());
+            return self.contested(&frame.header, name.clone());
         }
-        let node = frame.header.from.clone();
-        if let Some(ferry) = self.peers.ferry(&node) {
+        // Whoever is no member starts no ferry. A member that is not known yet sends its frame again.
+        if let Some(ferry) = self.peers.known(&frame.header.from) {
             // A ferry that is gone ends the process.
             let _ = ferry.signal(ferry::Arrived { frame, permit });
         }
@@ -212,15 +212,20 @@ impl Cluster {
                 let seat = node.and_then(|node| self.peers.way(&node));
                 tell(&self.receivers.seat_at, SeatAt { name, seat });
             }
-            Output::Joined { node, incarnation, .. } => {
+            Output::Joined { node, incarnation, version } => {
                 self.troubles.remove(&node);
-                self.peers.joined(&node, incarnation);
+                // Without a version that both have, what is for the node waits here.
+                if version.is_some() {
+                    self.peers.joined(&node, incarnation);
+                }
             }
             Output::Died { node, incarnation, last_seen } => self.peers.died(&node, incarnation, last_seen),
             Output::LeaseHeld { incarnation, until } => self.lease_held(incarnation, until, now),
             Output::LeaseLost => self.lease_lost(),
             Output::Disagrees { node, about } => {
-                self.troubles.insert(node.clone(), about.to_string());
+                if self.troubles.len() < MOST_TROUBLES || self.troubles.contains_key(&node) {
+                    self.troubles.insert(node.clone(), about.to_string());
+                }
                 if self.disagreements.count_line() {
                     log::error!(target: LOG, node:% = node, reason:% = about; "node disagrees");
                 }
@@ -377,6 +382,9 @@ impl Handler<Queued<Show>> for Cluster {
         self.peers.show(&ferries);
     }
 }
+
+/// Nodes with troubles that are remembered: this one, and the others. Whoever can write to the broker can invent names.
+const MOST_TROUBLES: usize = MOST_NODES + 1;
 
 /// Between two looks at the arbiter, if nothing happens.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);

@@ -78,10 +78,16 @@ pub(crate) struct Ferry {
 }
 
 impl Ferry {
-    /// A ferry to this node.
-    pub(crate) fn new(common: Common, node: NodeName, mailbox: Mailbox<Self>, guard: PanicGuard) -> Self {
-        let sending =
-            Sending::new(common.own.clone(), node.clone(), common.window, common.engine.max_frame());
+    /// A ferry to this node. The numbers of its sessions are above `last_session`.
+    pub(crate) fn new(
+        common: Common,
+        node: NodeName,
+        last_session: u64,
+        mailbox: Mailbox<Self>,
+        guard: PanicGuard,
+    ) -> Self {
+        let max_frame = common.engine.max_frame();
+        let sending = Sending::new(common.own.clone(), node.clone(), common.window, max_frame, last_session);
         let receiving = Receiving::new(&common, node.clone(), mailbox.outlet());
         Self {
             common,

@@ -8,6 +8,7 @@ mod node;
 mod schedules;
 mod seats;
 mod stanzas;
+mod strangers;
 
 use std::time::Duration;
 

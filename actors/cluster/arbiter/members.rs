@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     Incarnation, NodeName,
-    engine::{Bucket, Entry, Op},
+    engine::{Answer, Bucket, EngineError, Entry, Op},
+    ferry::codec::Versions,
     record::NodeRecord,
 };
 use bytes::Bytes;
@@ -39,9 +40,22 @@ struct Member {
     alive: bool,
     /// Beats since the node was taken for dead.
     beats_after_death: u32,
-    /// A run that is over and writes the record again: its last beat, and how many came.
-    ghost: Option<(Incarnation, u64, u32)>,
     asking: bool,
+}
+
+/// Beats of a run that is over.
+#[derive(Clone, Copy, Debug)]
+struct Beats {
+    last: u64,
+    /// Those after the first one.
+    more: u32,
+}
+
+impl Member {
+    /// Whether its record is worth nothing any more.
+    fn is_long_dead(&self, now: Instant) -> bool {
+        !self.alive && now.saturating_duration_since(self.changed) >= FORGET_AFTER
+    }
 }
 
 pub(super) struct Members {
@@ -49,15 +63,17 @@ pub(super) struct Members {
     lease: Duration,
     secret: String,
     names: String,
+    versions: Versions,
     up: bool,
     members: BTreeMap<NodeName, Member>,
-    /// Runs that are over, the newest at the end.
-    over: BTreeSet<(NodeName, Incarnation)>,
+    /// Runs that are over, with the beats that came since.
+    over: BTreeMap<(NodeName, Incarnation), Option<Beats>>,
+    /// The same, the newest at the end.
     over_order: VecDeque<(NodeName, Incarnation)>,
     /// Runs that are being judged, and when the record of the node is to be read; `None`: the read is on its way.
     questions: BTreeMap<(NodeName, Incarnation), Option<Instant>>,
     /// Disagreements that were told.
-    told: BTreeSet<(NodeName, Incarnation, u8)>,
+    told: BTreeSet<(NodeName, Incarnation, Disagreement)>,
     /// Something changed that decisions may wait for.
     news: bool,
 }
@@ -69,9 +85,10 @@ impl Members {
             lease: config.lease,
             secret: config.secret.clone(),
             names: config.names.clone(),
+            versions: config.versions,
             up: false,
             members: BTreeMap::new(),
-            over: BTreeSet::new(),
+            over: BTreeMap::new(),
             over_order: VecDeque::new(),
             questions: BTreeMap::new(),
             told: BTreeSet::new(),
@@ -134,16 +151,23 @@ impl Members {
         }
     }
 
-    /// Takes all records. Whether one of them says that its node writes its claims again.
+    /// Takes all records. Whether one of them says that its node writes its claims again. `cleans`: the records of dead nodes
+    /// that were forgotten here are deleted.
     pub(super) fn listed(
         &mut self,
         entries: Vec<(String, Entry)>,
+        cleans: bool,
         sent: Instant,
         now: Instant,
         io: &mut Io,
     ) -> bool {
         let mut present = BTreeSet::new();
         for (key, entry) in entries {
+            if cleans && self.is_forgotten(&key, &entry) {
+                let op = Op::Delete { key, revision: entry.revision };
+                io.ask(Bucket::Nodes, op, Purpose::CleanUp, now);
+                continue;
+            }
             if let Ok(node) = NodeName::new(&key) {
                 if let Some(member) = self.members.get_mut(&node).filter(|member| member.changed < sent) {
                     // The broker may have come back with older data: the table is believed.
@@ -164,6 +188,9 @@ impl Members {
 
     fn record(&mut self, node: &NodeName, revision: u64, value: &Bytes, now: Instant, io: &mut Io) {
         let Ok(record) = NodeRecord::decode(value) else { return self.unreadable(node, Incarnation(0), io) };
+        if !self.members.contains_key(node) && self.members.len() >= MOST && !self.forgets_a_dead_one() {
+            return self.disagrees(node, record.incarnation, Disagreement::TooMany(MOST), io);
+        }
         let known = self.members.get_mut(node);
         match known {
             Some(member) if member.record.incarnation == record.incarnation => {
@@ -189,25 +216,15 @@ impl Members {
                 let run = (node.clone(), member.record.incarnation);
                 self.revives(&run);
             }
-            known => {
+            _ => {
                 let run = (node.clone(), record.incarnation);
-                if self.over.contains(&run) {
+                if let Some(beats) = self.over.get_mut(&run) {
                     // A late write of an earlier run; or the broker came back with older data, and the run goes on.
-                    let ghost =
-                        known.map(|member| member.ghost.get_or_insert((record.incarnation, record.beat, 0)));
-                    match ghost {
-                        Some((incarnation, beat, beats)) if *incarnation == record.incarnation => {
-                            *beats += u32::from(record.beat > *beat);
-                            *beat = record.beat;
-                            if *beats < BEATS_TO_REVIVE {
-                                return;
-                            }
-                        }
-                        Some(ghost) => {
-                            *ghost = (record.incarnation, record.beat, 0);
-                            return;
-                        }
-                        None => {}
+                    let beats = beats.get_or_insert(Beats { last: record.beat, more: 0 });
+                    beats.more += u32::from(record.beat > beats.last);
+                    beats.last = record.beat;
+                    if beats.more < BEATS_TO_REVIVE {
+                        return;
                     }
                     self.revives(&run);
                 }
@@ -221,7 +238,6 @@ impl Members {
                     changed: now,
                     alive: true,
                     beats_after_death: 0,
-                    ghost: None,
                     asking: false,
                 };
                 self.members.insert(node.clone(), member);
@@ -229,9 +245,48 @@ impl Members {
         }
         self.news = true;
         if let Some(record) = self.members.get(node).map(|member| member.record.clone()) {
+            let version = self.versions.common(record.versions);
+            io.tell(Output::Joined { node: node.clone(), incarnation: record.incarnation, version });
             self.compares(node, &record, io);
-            let (node, incarnation, version) = (node.clone(), record.incarnation, record.version);
-            io.tell(Output::Joined { node, incarnation, version });
+        }
+    }
+
+    /// Makes room for another node: forgets the dead one whose record changed longest ago. False: all are alive.
+    fn forgets_a_dead_one(&mut self) -> bool {
+        let dead = self.members.iter().filter(|(_, member)| !member.alive);
+        let Some(oldest) = dead.min_by_key(|(_, member)| member.changed).map(|(node, _)| node.clone()) else {
+            return false;
+        };
+        self.members.remove(&oldest);
+        true
+    }
+
+    /// Whether the record is of a run that is over, and its node made room for another one.
+    fn is_forgotten(&self, key: &str, entry: &Entry) -> bool {
+        let Ok(node) = NodeName::new(key) else { return false };
+        let record = NodeRecord::decode(&entry.value);
+        node != self.own
+            && !self.members.contains_key(&node)
+            && record.is_ok_and(|record| self.over.contains_key(&(node, record.incarnation)))
+    }
+
+    /// Deletes the records of nodes that have been dead for long.
+    pub(super) fn clean_up(&mut self, now: Instant, io: &mut Io) {
+        for (node, member) in &mut self.members {
+            if member.is_long_dead(now) && !std::mem::replace(&mut member.asking, true) {
+                let op = Op::Delete { key: node.to_string(), revision: member.revision };
+                io.ask(Bucket::Nodes, op, Purpose::Forget(node.clone()), now);
+            }
+        }
+    }
+
+    /// The record of a node that has been dead for long is deleted, or somebody has written it again: then it is read with
+    /// the whole table.
+    pub(super) fn forgets(&mut self, node: &NodeName, answer: &Result<Answer, EngineError>, now: Instant) {
+        let Some(member) = self.members.get_mut(node) else { return };
+        member.asking = false;
+        if answer.is_ok() && member.is_long_dead(now) {
+            self.members.remove(node);
         }
     }
 
@@ -257,7 +312,8 @@ impl Members {
 
     fn is_over(&mut self, run: (NodeName, Incarnation)) {
         self.news = true;
-        if self.over.insert(run.clone()) {
+        if !self.over.contains_key(&run) {
+            self.over.insert(run.clone(), None);
             self.over_order.push_back(run);
         }
         if self.over_order.len() > OVER
@@ -269,7 +325,9 @@ impl Members {
 
     /// Tells once for each run of a node what differs there.
     fn compares(&mut self, node: &NodeName, record: &NodeRecord, io: &mut Io) {
+        let versions = Disagreement::Versions { theirs: record.versions, own: self.versions };
         let differs = [
+            (self.versions.common(record.versions).is_none(), versions),
             (record.secret != self.secret, Disagreement::Secret),
             (record.names != self.names, Disagreement::Names),
         ];
@@ -286,7 +344,7 @@ impl Members {
         if self.told.len() >= OVER {
             self.told.clear();
         }
-        if self.told.insert((node.clone(), incarnation, about as u8)) {
+        if self.told.insert((node.clone(), incarnation, about)) {
             io.tell(Output::Disagrees { node: node.clone(), about });
         }
     }
@@ -294,7 +352,7 @@ impl Members {
     /// Whether a run of another node is alive. If that is not known, its record is read.
     pub(super) fn judge(&mut self, node: &NodeName, incarnation: Incarnation, now: Instant) -> Standing {
         let run = (node.clone(), incarnation);
-        if self.over.contains(&run) {
+        if self.over.contains_key(&run) {
             return Standing::Over;
         }
         match self.members.get(node) {
@@ -336,13 +394,19 @@ impl Members {
             incarnation: member.record.incarnation,
             alive: member.alive,
             beat: member.record.beat,
-            version: member.record.version,
+            versions: member.record.versions,
             last_seen: now.saturating_duration_since(member.changed),
             refills: member.record.refills,
         };
         self.members.iter().map(report).collect()
     }
 }
+
+/// Other nodes at most. Whoever can write to the broker can invent names.
+pub(super) const MOST: usize = 64;
+
+/// Operators see a dead node for an hour. Where each start has another host name, the names would never end.
+const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
 /// Runs that are over and are remembered. About an older one the broker is asked again.
 const OVER: usize = 1024;

@@ -1,6 +1,6 @@
 //! What the arbiter is told at its start, and what comes out of it.
 
-use crate::{Incarnation, NodeName, engine::Request};
+use crate::{Incarnation, NodeName, engine::Request, ferry::codec::Versions};
 use std::time::{Duration, Instant};
 use xmpp::{Domain, DomainPair};
 
@@ -9,8 +9,8 @@ use xmpp::{Domain, DomainPair};
 pub struct Config {
     /// The name of this node.
     pub own: NodeName,
-    /// The newest version of frames that this node understands.
-    pub version: u8,
+    /// The versions of frames that this node has.
+    pub versions: Versions,
     /// After this time without a beat a node is dead. A beat is a fifth of it.
     pub lease: Duration,
     /// The fingerprint of the secret for dialback ([`crate::record::fingerprint`]).
@@ -89,8 +89,8 @@ pub enum Output {
         node: NodeName,
         /// Its run.
         incarnation: Incarnation,
-        /// The newest version of frames that it understands.
-        version: u8,
+        /// The version of frames that both nodes have. `None`: they cannot exchange any.
+        version: Option<u8>,
     },
     /// This run of a node is over.
     Died {
@@ -123,7 +123,7 @@ pub enum Output {
 }
 
 /// What differs between two nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Disagreement {
     /// The secret for dialback.
     #[error(
@@ -133,6 +133,19 @@ pub enum Disagreement {
     /// The domains and components.
     #[error("it serves other domains or components; configure the same ones on all nodes")]
     Names,
+    /// The versions of frames.
+    #[error(
+        "it reads frames of {theirs}, and this node those of {own}: what is for it waits; update the older node"
+    )]
+    Versions {
+        /// Those of the other node.
+        theirs: Versions,
+        /// Those of this node.
+        own: Versions,
+    },
+    /// There are more nodes than a cluster can have.
+    #[error("the cluster has more than {0} other nodes: this one is ignored; remove nodes")]
+    TooMany(usize),
     /// The record of this node belongs to another process.
     #[error("another process runs with the name of this node; give each node its own cluster.node")]
     SameName,
@@ -173,8 +186,8 @@ pub struct MemberReport {
     pub alive: bool,
     /// The number of its last beat.
     pub beat: u64,
-    /// The newest version of frames that it understands.
-    pub version: u8,
+    /// The versions of frames that it has.
+    pub versions: Versions,
     /// How long ago its record changed.
     pub last_seen: Duration,
     /// It writes its claims again after the broker lost its data.

@@ -41,13 +41,15 @@ pub(super) struct Peers {
     lease: Option<LeaseHeld>,
     stopping: Option<drain::Token>,
     too_many: Arc<LogLimiter>,
+    /// Ferries that were started.
+    started: u64,
 }
 
 impl Peers {
     pub(super) fn new(starter: Starter) -> Self {
         let (ferries, members) = (HashMap::new(), HashMap::new());
         let too_many = LogLimiter::new(LOG, FEW, "more frames and claims of nodes beyond the limit");
-        Self { starter, ferries, members, is_up: false, lease: None, stopping: None, too_many }
+        Self { starter, ferries, members, is_up: false, lease: None, stopping: None, too_many, started: 0 }
     }
 
     /// The ferry to a node, which is started if it is not there. `None` for this node, and beyond [`MOST`] nodes.
@@ -58,7 +60,7 @@ impl Peers {
         if *node == self.starter.common.own {
             return None;
         }
-        if self.ferries.len() >= MOST {
+        if self.ferries.len() >= MOST && !self.forgets_a_dead_one() {
             if self.too_many.count_line() {
                 log::error!(target: LOG, node:% = node, limit = MOST; "too many nodes: this one is ignored");
             }
@@ -66,7 +68,11 @@ impl Peers {
         }
         let Starter { common, workers, meter, panic } = &self.starter;
         let (common, of, guard) = (common.clone(), node.clone(), PanicGuard::new("ferry", panic.clone()));
-        let ferry = workers.start_actor(meter, node.as_str(), move |own| Ferry::new(common, of, own, guard));
+        // A node that was forgotten and comes back may know a session of an earlier ferry.
+        let last_session = self.started << SESSIONS_BITS;
+        self.started += 1;
+        let ferry = workers
+            .start_actor(meter, node.as_str(), move |own| Ferry::new(common, of, last_session, own, guard));
         if let Some(held) = &self.lease {
             tell(&ferry, held.clone());
         }
@@ -78,6 +84,21 @@ impl Peers {
         }
         self.ferries.insert(node.clone(), ferry.clone());
         Some(ferry)
+    }
+
+    /// The ferry to a node, if it has been a member.
+    pub(super) fn known(&self, node: &NodeName) -> Option<Mailbox<Ferry>> {
+        self.ferries.get(node).cloned()
+    }
+
+    /// Forgets the ferry to a node that is no member any more, to make room for another one. It ends with its last relay.
+    /// False: all are members.
+    fn forgets_a_dead_one(&mut self) -> bool {
+        let Some(dead) = self.ferries.keys().find(|node| !self.members.contains_key(*node)).cloned() else {
+            return false;
+        };
+        self.ferries.remove(&dead);
+        true
     }
 
     /// The way to a node, for relays.
@@ -103,7 +124,7 @@ impl Peers {
                 "node died"
             );
         }
-        if let Some(ferry) = self.ferry(node) {
+        if let Some(ferry) = self.known(node) {
             tell(&ferry, Died { incarnation });
         }
     }
@@ -163,6 +184,9 @@ where
     // A ferry that is gone ends the process.
     let _ = ferry.signal(message);
 }
+
+/// The bits of a session's number that count the sessions of one ferry.
+const SESSIONS_BITS: u32 = 40;
 
 /// Other nodes at most. Each has a ferry with tables of its own; a broker that is shared by mistake brings frames of many.
 pub(crate) const MOST: usize = 64;

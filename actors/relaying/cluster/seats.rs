@@ -79,8 +79,12 @@ impl Cluster {
         self.engine.publish(node, frame).ok()
     }
 
-    /// A component at another node wants a seat.
-    pub(super) fn contested(&self, name: Domain) {
+    /// A component at another node wants a seat of this node. What was meant for an earlier run, or comes from one, is old.
+    pub(super) fn contested(&self, header: &Header, name: Domain) {
+        let known = self.peers.incarnation(&header.from);
+        if header.to != self.arbiter.incarnation() || known.is_some_and(|run| run != header.incarnation) {
+            return;
+        }
         tell(&self.receivers.contested, Contested { name });
     }
 }

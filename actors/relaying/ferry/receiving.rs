@@ -105,7 +105,7 @@ impl Receiving {
         if self.session.as_ref().is_none_or(|session| session.header != *header) {
             let run = match self.may_begin(header, run, now) {
                 Ok(run) => run,
-                Err(answer) => return Some(answer),
+                Err(answer) => return answer,
             };
             self.begin(header, run);
         }
@@ -213,22 +213,24 @@ impl Receiving {
         self.earlier = Some(run);
     }
 
-    /// Whether a frame of an unknown session begins one. Otherwise gives the answer.
+    /// Whether a frame of an unknown session begins one. Otherwise gives the answer, if there is one.
     fn may_begin<'run>(
         &self,
         header: &Header,
         run: Option<&'run Run>,
         now: Instant,
-    ) -> Result<&'run Run, Bytes> {
+    ) -> Result<&'run Run, Option<Bytes>> {
         let present = run.filter(|run| run.incarnation == header.to);
         let is_late = self.replaced.contains(&header.incarnation);
         let is_new = !is_late && self.session.as_ref().is_none_or(|session| session.header.is_before(header));
         match present {
             Some(run) if is_new && self.stops_at.is_none() && run.lease.is_held(now) => Ok(run),
-            Some(_) if is_new => Err(self.nothing_taken(header)),
-            None if is_new && self.earlier == Some(header.to) => Err(self.nothing_taken(header)),
+            Some(_) if is_new => Err(Some(self.nothing_taken(header))),
+            None if is_new && self.earlier == Some(header.to) => Err(Some(self.nothing_taken(header))),
+            // Another process may have this name by mistake, and the lease: then the session is its.
+            None if run.is_none() => Err(None),
             // It is older than the last one, or was begun with another process.
-            _ => Err(unknown_session(self.own.clone(), header)),
+            _ => Err(Some(unknown_session(self.own.clone(), header))),
         }
     }
 

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use ::cluster::{
     arbiter,
     engine::fake::{Broker, ClientId, Faults, Hub, random},
+    ferry::codec::Versions,
     name::{Incarnation, NodeName},
 };
 use actix::{Actor, Arbiter, Context, Handler};
@@ -93,12 +94,21 @@ pub(super) struct World {
     pub(super) hub: Hub,
     /// The window of each ferry.
     pub(super) window: usize,
+    /// The secret for dialback of each node.
+    pub(super) secret: String,
+    /// The versions of frames of each node.
+    pub(super) versions: Versions,
 }
 
 impl World {
     pub(super) fn new(seed: u64, faults: Faults) -> Self {
         tokio::time::pause();
-        Self { hub: Hub::start(Broker::new(seed, faults)), window: 8 << 20 }
+        Self {
+            hub: Hub::start(Broker::new(seed, faults)),
+            window: 8 << 20,
+            secret: String::new(),
+            versions: Versions::OWN,
+        }
     }
 
     /// Does something to the broker.
@@ -174,12 +184,14 @@ impl World {
         };
         let config = arbiter::Config {
             own: own.clone(),
-            version: 1,
+            versions: self.versions,
             lease: Duration::from_secs(15),
-            secret: String::new(),
+            secret: self.secret.clone(),
             names: String::new(),
         };
-        let mut seed = name.bytes().fold(id_number(id), |seed, byte| seed * 31 + u64::from(byte));
+        let mut seed = name
+            .bytes()
+            .fold(id_number(id), |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
         let random = Box::new(move || random(&mut seed));
         let setup =
             cluster::Setup { cluster: "test".to_owned(), config, engine, events, random, ferries, receivers };
@@ -196,7 +208,9 @@ impl World {
 
 /// A number that no other client has.
 fn id_number(id: ClientId) -> u64 {
-    format!("{id:?}").bytes().fold(7, |number, byte| number * 31 + u64::from(byte))
+    format!("{id:?}")
+        .bytes()
+        .fold(7, |number: u64, byte| number.wrapping_mul(31).wrapping_add(u64::from(byte)))
 }
 
 /// A node.

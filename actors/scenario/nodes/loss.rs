@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    flow::{ferry::ALWAYS_ALLOWED, outbox::BUDGET},
+    flow::{ferry::ALLOWED_BEYOND_THE_WINDOW, outbox::BUDGET},
     scenario::{
         disk::{Disk, WIDE},
         slow_links::races::Crash,
@@ -110,15 +110,15 @@ async fn a_full_window_leaves_each_relay_a_small_part() {
     cluster.node.sends(B, 1).await;
     passes(MOMENT).await;
     cluster.b.settles(false);
-    cluster.b.allows(ALWAYS_ALLOWED);
+    cluster.b.allows(ALLOWED_BEYOND_THE_WINDOW);
     cluster.node.sends_long(B, BUDGET / 2 / LONG).await;
     passes(MOMENT).await;
     let (_, unsettled) = cluster.b.unsettled().await;
-    assert!((ALWAYS_ALLOWED..4 * ALWAYS_ALLOWED).contains(&unsettled), "{unsettled}");
+    assert!((ALLOWED_BEYOND_THE_WINDOW..4 * ALLOWED_BEYOND_THE_WINDOW).contains(&unsettled), "{unsettled}");
     cluster.b.settles_first(usize::MAX);
     passes(MOMENT).await;
     let (_, unsettled) = cluster.b.unsettled().await;
-    assert!((1..=ALWAYS_ALLOWED + LONG + 1024).contains(&unsettled), "{unsettled}");
+    assert!((1..=ALLOWED_BEYOND_THE_WINDOW + LONG + 1024).contains(&unsettled), "{unsettled}");
     cluster.b.allows(BUDGET);
     cluster.b.settles(true);
     cluster.node.outcomes().await.check_exactly_once();

@@ -73,6 +73,10 @@ impl Members {
         self.questions.remove(&run);
         // A node writes its record before its first claim, so a claim of another run is of an earlier one.
         match NodeRecord::decode(&entry.value) {
+            // One node too many: its record says nothing about whether it is alive.
+            Ok(record) if record.incarnation == *incarnation && !self.members.contains_key(node) => {
+                self.asks_again(run, now, io);
+            }
             Ok(record) if record.incarnation == *incarnation => self.news = true,
             Ok(_) => self.is_over(run),
             Err(_) => {
