@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::rules::Terms;
 use crate::{
     flow::batch::{Batch, ReadPermit},
-    routing::{overflow::Overflow, queue::Queue},
+    routing::{
+        overflow::Overflow,
+        queue::{Bounds, Queue},
+    },
     settings::Absence,
     streams::component::Carrier,
 };
@@ -144,6 +148,19 @@ impl Seat {
         });
         let behind = self.ahead.split_off(beyond.unwrap_or(self.ahead.len()));
         Some((next.component.clone(), std::mem::replace(&mut self.ahead, behind)))
+    }
+
+    /// Takes out what goes ahead and has waited for its time.
+    pub(super) fn take_expired_ahead(&mut self, now: Instant) -> Vec<Batch> {
+        let terms = Terms { rules: &self.rules, is_served: self.state.is_served(), returning: false };
+        let mut expired = Vec::new();
+        for batch in &mut self.ahead {
+            let since = batch.since;
+            expired.push(batch.extract(|stanza| since + terms.time_of(stanza) <= now));
+        }
+        expired.retain(|batch| !batch.stanzas.is_empty());
+        self.ahead.retain(|batch| !batch.stanzas.is_empty());
+        expired
     }
 
     /// A connection serves the name, and gets its stanzas from here.

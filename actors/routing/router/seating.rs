@@ -27,11 +27,13 @@ pub(super) struct Seating {
     seats: Seats,
     /// The components that are connected to other nodes, in the configuration of this one or not.
     elsewhere: HashMap<Domain, Ferry>,
+    /// The node stops: no relay is started any more.
+    is_finishing: bool,
 }
 
 impl Seating {
     pub(super) fn new(seats: Seats) -> Self {
-        Self { seats, elsewhere: HashMap::new() }
+        Self { seats, elsewhere: HashMap::new(), is_finishing: false }
     }
 }
 
@@ -125,11 +127,9 @@ impl Router {
         self.components.get(name).and_then(|it| it.component()).is_some_and(|it| it.node().is_some())
     }
 
-    /// The other node does not have the component any more: the relay to it ends, and what it had returns.
+    /// The other node does not seem to have the component any more: the relay to it ends, and what it had returns. What the
+    /// cluster says about the component is not changed by that: if it is there nevertheless, another relay follows in a moment.
     pub(super) fn leave_seat(&mut self, name: &Domain) {
-        if let Some(seating) = &mut self.seats {
-            seating.elsewhere.remove(name);
-        }
         let relay = self.components.get(name).and_then(|it| it.component()).filter(|it| it.node().is_some());
         if let Some(relay) = relay.cloned() {
             let _ = relay.signal(component::GiveWay);
@@ -140,7 +140,7 @@ impl Router {
 
     /// Starts a relay for a component that is connected to another node, unless a connection or a relay serves the name.
     fn relay_to_seat(&mut self, name: &Domain) {
-        let Some(seating) = &self.seats else { return };
+        let Some(seating) = self.seats.as_ref().filter(|seating| !seating.is_finishing) else { return };
         let Some(ferry) = seating.elsewhere.get(name).cloned() else { return };
         let Some(registration) = self.components.get_mut(name).filter(|it| !it.is_connected()) else {
             return;
@@ -166,7 +166,7 @@ impl Router {
         names.iter().for_each(|name| self.relay_to_seat(name));
     }
 
-    /// A relay has ended. If the component is still connected to the other node, there is another one in a moment.
+    /// A relay or a connection has ended. If the component is connected to another node, there is another relay in a moment.
     pub(super) fn relay_again_later(&self, name: Domain, context: &mut Context<Self>) {
         context.run_later(RELAY_AGAIN, move |router, _| router.relay_to_seat(&name));
     }
@@ -235,6 +235,7 @@ impl Handler<Queued<SeatAt>> for Router {
             // A connection here that has lost its seat learns that from `SeatTaken`.
             return self.relay_to_seat(&name);
         }
+        seating.elsewhere.remove(&name);
         let Some(registration) = self.components.get_mut(&name) else { return };
         if let Some(claimant) = &mut registration.claimant
             && let Stage::Contesting(_) = claimant.stage
@@ -265,9 +266,8 @@ impl Handler<Queued<FinishSeats>> for Router {
 
     fn handle(&mut self, finish: Queued<FinishSeats>, _: &mut Context<Self>) {
         let FinishSeats { within, token } = finish.into_message();
-        // No relay is started any more.
         if let Some(seating) = &mut self.seats {
-            seating.elsewhere.clear();
+            seating.is_finishing = true;
         }
         for registration in self.components.values() {
             if let Some(Carrier::There(relay, _)) = registration.component() {

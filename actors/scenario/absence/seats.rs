@@ -1,6 +1,7 @@
 //! Components of a cluster: each is connected to one node at a time, and comes and goes.
 
 mod moves;
+mod waits;
 
 use super::*;
 use crate::{
@@ -391,6 +392,7 @@ async fn stanzas_that_come_from_the_node_where_the_component_should_be_wait_for_
     moment().await;
     assert_eq!(seats.b.unsettled().await, (0, 0));
     assert!(brought.settled().is_empty());
+    seats.is_nowhere(BOT);
     let mut bot = seats.connect(BOT).await;
     assert_eq!(bot.receives_some().await, [0, 1]);
     assert_eq!(brought.settled(), [1]);
