@@ -151,10 +151,10 @@ impl Router {
         match self.local.get(&batch.to) {
             Some(Local::Component(name)) => {
                 if let Some(node) = batch.receipt.node()
-                    && self.is_at(name, node)
+                    && self.may_know_less(name, node)
                 {
                     let name = name.clone();
-                    self.leave_seat(&name);
+                    self.end_relay(&name);
                     return self.keep(batch);
                 }
                 let direct = self.components.get(name).and_then(Registration::direct);

@@ -60,8 +60,10 @@ impl Router {
             }
             Some(claimant) if !claimant.is_late(now) => BindDecided::Pending,
             Some(_) | None => {
-                // If the actor of the cluster is gone, the process ends.
-                let stage = match seating.elsewhere.get(name) {
+                // Without a relay it is not certain that the component is there still. If the actor of the cluster is gone, the
+                // process ends.
+                let seat = seating.elsewhere.get(name).filter(|_| registration.is_connected());
+                let stage = match seat {
                     Some(ferry) => {
                         let contest = Contest { name: name.clone(), node: ferry.node.clone() };
                         let _ = claims.contest.signal(contest);
@@ -115,9 +117,14 @@ impl Router {
         }
     }
 
-    /// Whether a component is connected to this node, as far as is known.
-    pub(super) fn is_at(&self, name: &Domain, node: &NodeName) -> bool {
-        self.components.get(name).and_then(|it| it.component()).and_then(Carrier::node) == Some(node)
+    /// Whether this node may know less about the seat of a component than the node that brings stanzas for it: that node has
+    /// learned that the component is connected here, and this one knows of another seat or awaits the answer of the cluster.
+    /// It may as well be the other way round, if the component has just moved on.
+    pub(super) fn may_know_less(&self, name: &Domain, brings: &NodeName) -> bool {
+        let Some(registration) = self.components.get(name) else { return false };
+        let Some(node) = registration.component().and_then(Carrier::node) else { return false };
+        let is_asking = registration.claimant.as_ref().is_some_and(|it| it.stage == Stage::Asking);
+        node == brings || is_asking
     }
 
     /// Whether a component is connected to another node.
@@ -130,6 +137,12 @@ impl Router {
         if let Some(seating) = &mut self.seats {
             seating.elsewhere.remove(name);
         }
+        self.end_relay(name);
+    }
+
+    /// The relay to the other node ends, and what it had returns. If the component is still there, another relay follows in
+    /// a moment.
+    pub(super) fn end_relay(&mut self, name: &Domain) {
         let relay = self.components.get(name).and_then(|it| it.component()).filter(|it| it.node().is_some());
         if let Some(relay) = relay.cloned() {
             let _ = relay.signal(component::GiveWay);

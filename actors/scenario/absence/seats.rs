@@ -1,6 +1,7 @@
 //! Components of a cluster: each is connected to one node at a time, and comes and goes.
 
 mod moves;
+mod returns;
 
 use super::*;
 use crate::{
@@ -70,12 +71,17 @@ impl Seats {
 
     /// Connects a component, and has the cluster give it the seat.
     async fn connect(&mut self, name: &str) -> Client {
+        self.connect_with(name, WIDE).await
+    }
+
+    /// The same with a connection that takes so many bytes which the component does not read.
+    async fn connect_with(&mut self, name: &str, pipe: usize) -> Client {
         let (house, noted) = (&self.house, &mut self.noted);
         let granting = async {
             while noted.recv().await != Some(Noted::Seat(name.to_owned())) {}
             house.core.router.signal(Seated { name: domain(name) }).unwrap();
         };
-        tokio::join!(house.connect(name, WIDE), granting).0
+        tokio::join!(house.connect(name, pipe), granting).0
     }
 
     fn noted(&mut self) -> Vec<Noted> {
