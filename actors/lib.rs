@@ -71,10 +71,10 @@
 //! | incoming, component | [`route::Route`] | router | kept and offered again in 25 ms; the socket is not read meanwhile |
 //! | outgoing | [`route::Route`] with error stanzas of the peer | router | signal: as many as one read brought |
 //! | incoming, component | [`route::Refuse`] | router | signal: as many as one read brought. An answer to a remote domain without a session starts an attempt |
-//! | router | [`promise::Deliver`] | promise | answered with `resource-constraint` |
-//! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
-//! | router | [`component::Send`] | component | answered with `resource-constraint`; error answers: signal |
-//! | router | [`mailroom::Deliver`] | mailroom | answered with `resource-constraint`; error answers: signal |
+//! | router | [`promise::Deliver`] | promise | answered with `resource-constraint`; stanzas of another node: signal |
+//! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint`; stanzas of another node: signal |
+//! | router | [`component::Send`] | component | answered with `resource-constraint`; error answers and stanzas of another node: signal |
+//! | router | [`mailroom::Deliver`] | mailroom | answered with `resource-constraint`; error answers and stanzas of another node: signal |
 //! | mailroom | [`component::SendPortion`] | component | signal: one for each request, and what crosses the end of a handover |
 //! | router | [`service::Serve`] | service | answered with `resource-constraint` |
 //! | service | [`service::Answered`] | router | signal: as many as one read brought |

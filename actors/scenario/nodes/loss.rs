@@ -194,6 +194,19 @@ async fn stanzas_of_another_node_are_written_and_settled_and_stand_in_no_account
 }
 
 #[actix::test]
+async fn more_parcels_of_another_node_at_once_than_a_mailbox_holds_are_written_and_not_answered() {
+    tokio::time::pause();
+    let mut cluster = Cluster::granted().await;
+    let mut brought = Brought::by("b");
+    brought.brings(&cluster.node.router, OURS, B, Kind::Message, 0..1);
+    passes(MOMENT).await;
+    brought.brings_each(&cluster.node.router, OURS, B, 1..2 * CAPACITY);
+    passes(Duration::from_secs(5)).await;
+    assert_eq!(ids(&mut cluster.node), (0..2 * CAPACITY).collect::<Vec<_>>());
+    assert!(cluster.node.answered.try_recv().is_err());
+}
+
+#[actix::test]
 async fn with_acks_they_are_settled_when_the_peer_has_acknowledged_them() {
     tokio::time::pause();
     let acks = Behaviour { acks: Acks::Silent, ..Behaviour::default() };
