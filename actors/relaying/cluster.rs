@@ -225,6 +225,10 @@ impl Cluster {
                     log::error!(target: LOG, node:% = node, reason:% = about; "node disagrees");
                 }
             }
+            Output::Agrees { node } => {
+                log::info!(target: LOG, node:% = node; "node agrees again");
+                self.troubles.remove(&node);
+            }
             Output::Left => self.leaving = None,
         }
     }

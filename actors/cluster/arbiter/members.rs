@@ -103,10 +103,9 @@ impl Members {
     pub(super) fn reconfigure(&mut self, secret: &str, names: &str, io: &mut Io) {
         secret.clone_into(&mut self.secret);
         names.clone_into(&mut self.names);
-        self.told.clear();
         let records: Vec<_> =
             self.members.iter().map(|(node, member)| (node.clone(), member.record.clone())).collect();
-        records.iter().for_each(|(node, record)| self.compares(node, record, io));
+        records.iter().for_each(|(node, record)| self.compares_again(node, record, io));
     }
 
     /// Whether something changed since the last call that decisions may wait for.
@@ -175,9 +174,12 @@ impl Members {
                     member.seen = if member.alive { now } else { member.seen };
                     return;
                 }
-                member.record = record;
+                let before = std::mem::replace(&mut member.record, record.clone());
                 (member.seen, member.changed) = (now, now);
                 if member.alive {
+                    if (&before.secret, &before.names) != (&record.secret, &record.names) {
+                        self.compares_again(node, &record, io);
+                    }
                     return;
                 }
                 // One beat may be a late one. A node that goes on to beat is alive after all.
@@ -265,6 +267,16 @@ impl Members {
         {
             self.over.remove(&oldest);
         }
+    }
+
+    /// That node or this one was configured anew: tells again what differs, or that nothing does any more.
+    fn compares_again(&mut self, node: &NodeName, record: &NodeRecord, io: &mut Io) {
+        let told = self.told.len();
+        self.told.retain(|(of, ..)| of != node);
+        if told > self.told.len() && record.secret == self.secret && record.names == self.names {
+            io.tell(Output::Agrees { node: node.clone() });
+        }
+        self.compares(node, record, io);
     }
 
     /// Tells once for each run of a node what differs there.

@@ -118,6 +118,11 @@ pub enum Output {
         /// What the operator reads.
         about: Disagreement,
     },
+    /// What differed between that node and this one does so no more.
+    Agrees {
+        /// The other node.
+        node: NodeName,
+    },
     /// After `Arbiter::stop`: nothing of this node is left at the broker.
     Left,
 }

@@ -82,7 +82,11 @@ impl Node {
     pub(super) fn takes(&mut self, output: Output, now: Instant, pause: Duration) {
         self.log.push(output.clone());
         match output {
-            Output::Request(_) | Output::Disagrees { .. } | Output::Left | Output::Joined { .. } => {}
+            Output::Request(_)
+            | Output::Disagrees { .. }
+            | Output::Agrees { .. }
+            | Output::Left
+            | Output::Joined { .. } => {}
             Output::Granted { pair } => {
                 assert!(self.owed.remove(&pair).is_some(), "{}: {pair} was not asked for", self.name);
                 self.granted.insert(pair);

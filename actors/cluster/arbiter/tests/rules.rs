@@ -234,6 +234,29 @@ fn nodes_that_do_not_fit_together_are_told_apart() {
 }
 
 #[test]
+fn nodes_that_are_configured_anew_one_after_the_other_disagree_until_the_last_one_is() {
+    let mut cluster = joined(2);
+    let told = |cluster: &Cluster, node: usize, output: &Output| {
+        cluster.nodes[node].log.iter().filter(|other| *other == output).count()
+    };
+    let (disagrees, agrees) = (
+        |node: &str| Output::Disagrees { node: name(node), about: Disagreement::Names },
+        |node: &str| Output::Agrees { node: name(node) },
+    );
+    for (round, names) in ["more names", "other names"].into_iter().enumerate() {
+        for (node, times) in [(1, [round + 1, round]), (0, [round + 1, round + 1])] {
+            let now = cluster.now;
+            cluster.nodes[node].arbiter.reconfigure("secret".to_owned(), names.to_owned(), now);
+            cluster.passes(BEAT * 2);
+            for (node, other) in [(0, "n1"), (1, "n0")] {
+                assert_eq!(told(&cluster, node, &disagrees(other)), times[0], "{round} {node}");
+                assert_eq!(told(&cluster, node, &agrees(other)), times[1], "{round} {node}");
+            }
+        }
+    }
+}
+
+#[test]
 fn of_two_processes_with_one_name_the_later_one_is_the_node() {
     let mut cluster = joined(2);
     let second = cluster.adds("n0", |_| {});
