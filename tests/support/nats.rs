@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use super::process::TO_START;
-use super::{Network, Process, SOON, needs};
+use super::{Network, Process, SOON, needs, within};
 
 /// A broker of one server or several.
 pub(crate) struct Broker {
@@ -27,6 +27,16 @@ impl Broker {
         Self::of(network, 1)
     }
 
+    /// Starts a broker of three servers that keep each table three times, and waits until they have elected a leader.
+    pub(crate) fn of_three(network: &Network) -> Self {
+        let broker = Self::of(network, 3);
+        within(SOON, "the servers of the broker have a leader", || {
+            let mut servers = broker.servers.iter();
+            servers.any(|server| server.process().logged(&["self is new", "metadata leader"])).then_some(())
+        });
+        broker
+    }
+
     fn of(network: &Network, count: usize) -> Self {
         needs(&format!("command -v {}", program()), "nats-server");
         let addresses: Vec<Ipv4Addr> = (0..count).map(|_| network.address()).collect();
@@ -46,9 +56,19 @@ impl Broker {
 
     /// The value of `cluster.servers`.
     pub(crate) fn addresses(&self) -> String {
-        let addresses: Vec<String> =
-            self.servers.iter().map(|server| format!("\"nats://{}:{PORT}\"", server.address)).collect();
+        self.addresses_from(0)
+    }
+
+    /// The same, from this server on: nodes try them in turn.
+    pub(crate) fn addresses_from(&self, first: usize) -> String {
+        let addresses = self.servers.iter().cycle().skip(first).take(self.servers.len());
+        let addresses: Vec<String> = addresses.map(NatsServer::url).collect();
         format!("[{}]", addresses.join(", "))
+    }
+
+    /// The value of `cluster.servers` for a node that uses one server only.
+    pub(crate) fn address_of(&self, server: usize) -> String {
+        format!("[{}]", self.servers[server].url())
     }
 
     /// The address of the first server.
@@ -66,9 +86,31 @@ impl Broker {
         self.servers.iter_mut().for_each(NatsServer::dies);
     }
 
-    /// Starts the servers again, and waits until they accept connections.
+    /// Kills one server.
+    pub(crate) fn kills(&mut self, server: usize) {
+        self.servers[server].dies();
+    }
+
+    /// The server that leads a table. It says so when it is elected.
+    pub(crate) fn leader_of(&self, table: &str) -> usize {
+        let said = |server: &NatsServer| {
+            let lines = server.process.as_ref()?.lines();
+            let table = format!("_{table}'");
+            let mut elected = lines.into_iter().filter(|line| line.contains("new stream leader"));
+            // Lines begin with the process and the time.
+            elected
+                .rfind(|line| line.contains(&table))
+                .and_then(|line| Some(line.split_once("] ")?.1.to_owned()))
+        };
+        within(SOON, "a server leads the table", || {
+            let elected = self.servers.iter().enumerate().filter_map(|(index, it)| Some((said(it)?, index)));
+            elected.max().map(|(_, index)| index)
+        })
+    }
+
+    /// Starts the servers again that do not run, and waits until they accept connections.
     pub(crate) fn starts_again(&mut self) {
-        for server in &mut self.servers {
+        for server in self.servers.iter_mut().filter(|server| server.process.is_none()) {
             server.starts();
         }
         for server in &self.servers {
@@ -91,6 +133,10 @@ impl NatsServer {
         let process = self.process.take().expect("the server runs");
         process.signal("KILL");
         process.exit_within(SOON);
+    }
+
+    fn url(&self) -> String {
+        format!("\"nats://{}:{PORT}\"", self.address)
     }
 
     fn starts(&mut self) {
