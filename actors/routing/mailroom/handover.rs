@@ -229,8 +229,10 @@ impl Handler<Queued<Expect>> for Mailroom {
                 seat.inherit(&component);
             }
         }
-        if let Some(seat) = self.seats.get_mut(&name) {
-            seat.lose(&component, returns, clock::now());
+        let Some(seat) = self.seats.get_mut(&name) else { return };
+        seat.lose(&component, returns, clock::now());
+        if seat.awaits(&component) && component.node().is_some() {
+            self.seats.move_lent_ahead(&name);
         }
     }
 }

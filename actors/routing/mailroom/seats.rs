@@ -208,6 +208,15 @@ impl Seats {
         self.take(name, |queue| queue.take_expired(now))
     }
 
+    /// A relay has ended, and returns what the other node has not settled. Has what other nodes have lent go ahead: they wait
+    /// for it to be settled here, perhaps before they settle what the relay waits for.
+    pub(super) fn move_lent_ahead(&mut self, name: &Domain) {
+        let lent = self.take(name, Queue::take_lent);
+        if let Some(seat) = self.get_mut(name) {
+            seat.ahead.extend(lent);
+        }
+    }
+
     fn take(&mut self, name: &Domain, take: impl FnOnce(&mut Queue) -> Vec<Batch>) -> Vec<Batch> {
         self.with(name, false, |queue| take(queue.queue)).unwrap_or_default()
     }

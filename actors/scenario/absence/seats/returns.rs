@@ -47,6 +47,23 @@ async fn what_comes_for_a_component_that_is_about_to_connect_here_waits_for_it()
 }
 
 #[actix::test]
+async fn what_came_while_the_component_was_away_stays_in_front_of_what_follows_it() {
+    tokio::time::pause();
+    let mut seats = Seats::new();
+    let mut brought = Brought::by("b");
+    brought.brings(&seats.house.core.router, OTHER, BOT, Kind::Message, 0..2);
+    moment().await;
+    // The component is at the other node, and this one follows: the relay ends before it has got anything.
+    seats.is_at_b(BOT);
+    brought.brings(&seats.house.core.router, OTHER, BOT, Kind::Message, 2..3);
+    moment().await;
+    seats.is_nowhere(BOT);
+    let mut bot = seats.connect(BOT).await;
+    assert_eq!(bot.receives_some().await, [0, 1, 2]);
+    assert_eq!(brought.settled(), [1, 2]);
+}
+
+#[actix::test]
 async fn what_a_connection_has_not_written_of_it_goes_to_the_next_connection() {
     tokio::time::pause();
     let mut seats = Seats::new();
