@@ -56,6 +56,12 @@ impl Broker {
         self.servers[0].address
     }
 
+    /// The process id of the first server.
+    #[allow(dead_code, reason = "only the benchmark needs it")]
+    pub(crate) fn id(&self) -> u32 {
+        self.servers[0].process().id()
+    }
+
     /// The number of servers.
     pub(crate) fn size(&self) -> usize {
         self.servers.len()
