@@ -11,7 +11,7 @@ use ::cluster::{
     name::{Incarnation, NodeName},
 };
 use bytes::Bytes;
-use xmpp::Stanza;
+use xmpp::{Stanza, stanza::Restorer};
 
 use super::{Common, Run};
 use crate::{
@@ -266,6 +266,7 @@ impl Receiving {
     /// Makes batches of parcels, with receipts.
     fn take(&mut self, parcels: Vec<(u64, Parcel)>, now: Instant) {
         let Some(session) = &mut self.session else { return };
+        let mut restorer = Restorer::default();
         let mut offer = Offer { session: session.base, batches: Vec::new(), amount: Amount::default() };
         for (number, parcel) in parcels {
             let id = session.base + number;
@@ -273,8 +274,8 @@ impl Receiving {
             let (receipt, mark) = Receipt::of_parcel(id, self.receipts.clone(), session.fence.clone());
             let mut amount = Amount::default();
             for batch in parcel.batches {
-                let stanzas: Vec<Stanza> =
-                    batch.stanzas.into_iter().filter_map(|bytes| restore(bytes, &self.node)).collect();
+                let restored = |bytes| restored(&mut restorer, bytes, &self.node);
+                let stanzas: Vec<Stanza> = batch.stanzas.into_iter().filter_map(restored).collect();
                 if stanzas.is_empty() {
                     continue;
                 }
@@ -299,8 +300,8 @@ impl Receiving {
 }
 
 /// The stanza with these bytes. Another node has checked them, so they are one.
-fn restore(bytes: Bytes, node: &NodeName) -> Option<Stanza> {
-    let stanza = Stanza::restore(bytes);
+fn restored(restorer: &mut Restorer, bytes: Bytes, node: &NodeName) -> Option<Stanza> {
+    let stanza = restorer.restore(bytes);
     stanza.inspect_err(|error| log::error!(target: LOG, node:% = node, reason:% = error; "stanza of another node dropped")).ok()
 }
 
