@@ -427,3 +427,9 @@ pub mod attempt {
         observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
     };
 }
+
+/// What `nuncio check` asks the message broker of a cluster.
+pub mod cluster_check {
+    pub use crate::node::broker_check::{Examined, Running, ShortPayload, check};
+    pub use ::cluster::engine::examination::{Access, Fault, Stage};
+}

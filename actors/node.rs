@@ -1,5 +1,6 @@
 //! A node: starts, reloads and stops the actors, and reports about them.
 
+pub(crate) mod broker_check;
 mod client_slots;
 mod cluster;
 pub(crate) mod control;

@@ -7,3 +7,4 @@ mod dialback;
 mod fixture;
 mod holder;
 mod links;
+mod shipped;

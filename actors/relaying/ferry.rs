@@ -25,6 +25,7 @@ use bytes::Bytes;
 pub(crate) use self::messages::{
     Arrived, Died, Down, FerryReport, Joined, LeaseHeld, LeaseLost, Show, StopReceiving, Up,
 };
+pub(crate) use self::sending::AROUND_A_STANZA;
 use self::{receiving::Receiving, sending::Sending};
 use super::SharedEngine;
 use crate::flow::{

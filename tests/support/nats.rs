@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::process::TO_START;
 use super::{Network, Process, SOON, needs};
@@ -16,24 +16,48 @@ pub(crate) struct Broker {
 pub(crate) struct NatsServer {
     address: Ipv4Addr,
     directory: PathBuf,
-    /// The addresses of the routes to the other servers.
-    routes: Vec<Ipv4Addr>,
+    configuration: String,
     process: Option<Process>,
+}
+
+/// Where a server of a broker runs.
+pub(crate) struct Place<'a> {
+    /// Its number, from 0.
+    pub(crate) number: usize,
+    /// The addresses of all servers.
+    pub(crate) addresses: &'a [Ipv4Addr],
+    pub(crate) directory: &'a Path,
+}
+
+impl Place<'_> {
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.addresses[self.number]
+    }
+
+    /// The configuration of a server that is alone and asks nobody for a password.
+    pub(crate) fn plain(&self) -> String {
+        let (address, store) = (self.address(), self.directory.join("store"));
+        format!(
+            "server_name: \"{address}\"\nlisten: \"{address}:{PORT}\"\njetstream {{ store_dir: {store:?} }}\n"
+        )
+    }
 }
 
 impl Broker {
     /// Starts a broker of one server, and waits until it accepts connections.
     pub(crate) fn start(network: &Network) -> Self {
-        Self::of(network, 1)
+        Self::configured(network, 1, |place| place.plain())
     }
 
-    fn of(network: &Network, count: usize) -> Self {
+    /// Starts a broker of some servers, each with a configuration, and waits until they accept connections.
+    pub(crate) fn configured(network: &Network, count: usize, text: impl Fn(&Place<'_>) -> String) -> Self {
         needs(&format!("command -v {}", program()), "nats-server");
         let addresses: Vec<Ipv4Addr> = (0..count).map(|_| network.address()).collect();
-        let servers = addresses.iter().enumerate().map(|(number, address)| {
-            let directory = network.directory(&format!("broker-{number}"));
-            let routes = if count > 1 { addresses.clone() } else { Vec::new() };
-            let mut server = NatsServer { address: *address, directory, routes, process: None };
+        let servers = (0..count).map(|number| {
+            let directory = network.directory(&format!("broker-{}", addresses[number]));
+            let place = Place { number, addresses: &addresses, directory: &directory };
+            let (address, configuration) = (addresses[number], text(&place));
+            let mut server = NatsServer { address, directory, configuration, process: None };
             server.starts();
             server
         });
@@ -54,6 +78,11 @@ impl Broker {
     /// The address of the first server.
     pub(crate) fn address(&self) -> Ipv4Addr {
         self.servers[0].address
+    }
+
+    /// The servers.
+    pub(crate) fn servers(&self) -> &[NatsServer] {
+        &self.servers
     }
 
     /// The number of servers.
@@ -93,29 +122,25 @@ impl NatsServer {
         process.exit_within(SOON);
     }
 
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        self.process().lines().join("\n")
+    }
+
     fn starts(&mut self) {
         let file = self.directory.join("nats.conf");
-        fs::write(&file, self.configuration()).unwrap();
+        fs::write(&file, &self.configuration).unwrap();
         let arguments = ["-c", file.to_str().unwrap()];
         let process = Process::start("nats-server", &self.directory, &program(), &arguments, PATH);
         self.process = Some(process);
-    }
-
-    fn configuration(&self) -> String {
-        let Self { address, directory, routes, .. } = self;
-        let store = directory.join("store");
-        let mut text = format!(
-            "server_name: \"{address}\"\nlisten: \"{address}:{PORT}\"\njetstream {{ store_dir: {store:?} }}\n"
-        );
-        if !routes.is_empty() {
-            let routes: Vec<String> =
-                routes.iter().map(|route| format!("\"nats://{route}:{ROUTES}\"")).collect();
-            text += &format!(
-                "cluster {{ name: \"test\", listen: \"{address}:{ROUTES}\", routes: [{}] }}\n",
-                routes.join(", ")
-            );
-        }
-        text
     }
 
     fn process(&self) -> &Process {
@@ -123,16 +148,13 @@ impl NatsServer {
     }
 }
 
-/// NUNCIO_NATS selects another version than Debian's.
-fn program() -> String {
+/// The program. NUNCIO_NATS selects another version than Debian's.
+pub(crate) fn program() -> String {
     std::env::var("NUNCIO_NATS").unwrap_or_else(|_| "nats-server".to_owned())
 }
 
 /// The port for nodes.
 const PORT: u16 = 4222;
-
-/// The port of the connections between servers.
-const ROUTES: u16 = 6222;
 
 /// Debian has it in /usr/sbin.
 const PATH: &[(&str, &str)] = &[("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")];

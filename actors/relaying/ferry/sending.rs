@@ -109,7 +109,7 @@ impl Sending {
         if longest > self.longest {
             log::error!(
                 target: LOG, node:% = self.node, bytes = longest, limit = self.longest;
-                "stanza too long for the message broker: raise its max_payload above limits.max_stanza"
+                "stanza too long for the message broker: raise its max_payload above s2s.max_stanza and the max_stanza of each component"
             );
             return self
                 .owners
@@ -275,4 +275,4 @@ const DETACH: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(10);
 
 /// The bytes of a frame with one stanza, without it: header, two domains and a few numbers.
-const AROUND_A_STANZA: usize = 8 * 1024;
+pub(crate) const AROUND_A_STANZA: usize = 8 * 1024;

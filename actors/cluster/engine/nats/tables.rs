@@ -1,6 +1,9 @@
 //! The tables as streams of NATS, in the form of its key-value buckets, so that its own tools show them.
 
-use super::Settings;
+use super::{
+    Settings,
+    subjects::{Subjects, purges},
+};
 use crate::engine::{Answer, Bucket, EngineError, Entry, Op};
 use async_nats::{
     HeaderMap,
@@ -145,9 +148,8 @@ impl Table {
         bucket: Bucket,
         created: &mut bool,
     ) -> Result<Self, String> {
-        let bucket_name = format!("nuncio_{}_{}", settings.cluster, bucket.name());
-        let (name, prefix) = (format!("KV_{bucket_name}"), format!("$KV.{bucket_name}."));
-        let purges = bucket == Bucket::Claims;
+        let subjects = Subjects { cluster: settings.cluster.clone() };
+        let (name, prefix) = (subjects.stream(bucket), subjects.keys(bucket));
         let stream = match context.get_stream(&name).await {
             Ok(stream) => stream,
             Err(error) => match error.kind() {
@@ -165,7 +167,7 @@ impl Table {
                 _ => return Err(format!("{error}; is JetStream enabled, and may the user use it?")),
             },
         };
-        Ok(Self { stream, prefix, purges })
+        Ok(Self { stream, prefix, purges: purges(bucket) })
     }
 
     /// The last record of a key, also a deletion.
