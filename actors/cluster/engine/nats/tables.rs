@@ -9,12 +9,13 @@ use async_nats::{
     HeaderMap,
     jetstream::{
         Context, ErrorCode,
-        context::{CreateStreamErrorKind, GetStreamErrorKind, PublishErrorKind},
+        context::{CreateStreamErrorKind, GetStreamErrorKind, PublishError, PublishErrorKind},
         message::{PublishMessage, StreamMessage},
         stream::{Config, DiscardPolicy, LastRawMessageErrorKind, PurgeErrorKind, StorageType, Stream},
     },
 };
 use bytes::Bytes;
+use std::error::Error;
 
 /// The three tables.
 pub(super) struct Tables {
@@ -133,6 +134,7 @@ impl Tables {
             Ok(ack) => Ok(Answer::Written { revision: ack.sequence }),
             Err(error) => match error.kind() {
                 PublishErrorKind::WrongLastSequence => Ok(Answer::Conflict),
+                PublishErrorKind::Other if is_undecided(&error) => Ok(Answer::Conflict),
                 PublishErrorKind::StreamNotFound => Err(Failure::NoTable),
                 PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => Err(UNREACHABLE),
                 _ => Err(refused(&error)),
@@ -260,6 +262,13 @@ fn found(
             LastRawMessageErrorKind::InvalidSubject | LastRawMessageErrorKind::Other => Err(UNREACHABLE),
         },
     }
+}
+
+/// Whether the broker refused a write since its servers have not decided about another write to the same key. Version 2.15
+/// does so; 2.9 lets it wait.
+fn is_undecided(error: &PublishError) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
+    source.is_some_and(|error| error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
 }
 
 fn refused(error: &impl std::fmt::Display) -> Failure {
