@@ -72,7 +72,7 @@ enum Command {
     /// Closes the links with a domain in order, or the connection of a component
     Close(control::Close),
     /// Runs two nodes that exchange messages over loopback sockets, and shows each step
-    Demo,
+    Demo(demo::Arguments),
     /// Prints a script that lets a shell complete commands and options
     Completions(manual::Completions),
     /// Prints the manual page, or writes the pages of all commands into a directory
@@ -95,7 +95,7 @@ fn main() -> ExitCode {
         Command::Top(arguments) => top::run(&arguments),
         Command::Retry(command) => control::retry(&command),
         Command::Close(command) => control::close(&command),
-        Command::Demo => demo::run(),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Completions(arguments) => arguments.print(Arguments::command()),
         Command::Man(arguments) => arguments.write(Arguments::command()),
     }
