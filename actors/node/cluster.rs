@@ -12,6 +12,7 @@ use crate::{
         SharedEngine,
         cluster::{Cluster, Peering, Receivers, Setup},
         ferry,
+        questions::Desk,
     },
     routing::{promise::Promise, router::Router},
     settings::{Cluster as Joined, OnEngineLoss, Settings},
@@ -138,14 +139,14 @@ pub(super) struct Others<'a> {
 }
 
 impl Connected {
-    /// Starts the actor of the cluster.
+    /// Starts the actor of the cluster. The desk has to be served.
     pub(super) fn start(
         self,
         inbox: Inbox<Cluster>,
         own: Mailbox<Cluster>,
         settings: &Settings,
         others: Others<'_>,
-    ) {
+    ) -> Desk {
         let Self { settings: joined, engine, events, thread } = self;
         let Others { promise, router, account, workers, ferries, panic } = others;
         let guard = PanicGuard::new("cluster", panic.clone());
@@ -157,6 +158,7 @@ impl Connected {
             account,
             window: joined.window,
         };
+        let (to_desk, desk) = Desk::open(node.clone(), Arc::clone(&engine));
         let freezes = joined.on_engine_loss == OnEngineLoss::Freeze;
         let setup = Setup {
             cluster: joined.name,
@@ -183,8 +185,10 @@ impl Connected {
                 contested: router.outlet(),
                 freeze: freezes.then(|| router.outlet()),
             },
+            desk: to_desk,
         };
         inbox.start_on(&thread, move || Cluster::new(setup, own, guard));
+        desk
     }
 }
 

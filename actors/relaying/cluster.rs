@@ -32,6 +32,7 @@ use super::{
     LOG, SharedEngine,
     events::{self, Came, What},
     ferry,
+    questions::{Ask, Question, Questions},
 };
 use crate::{
     flow::{
@@ -60,6 +61,8 @@ pub(crate) struct Setup {
     /// Starts the ferries.
     pub(crate) ferries: Peering,
     pub(crate) receivers: Receivers,
+    /// Answers questions of other nodes.
+    pub(crate) desk: mpsc::Sender<Question>,
 }
 
 /// The actor.
@@ -79,6 +82,7 @@ pub(crate) struct Cluster {
     /// The claims of the promise, with their numbers: asked for or granted.
     claims: HashMap<DomainPair, u64>,
     seats: Seats,
+    questions: Questions,
     lease: Option<(Incarnation, Arc<Lease>)>,
     /// Held until nothing of this node is left at the broker.
     leaving: Option<drain::Token>,
@@ -90,8 +94,10 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// The actor of a node that has just started.
     pub(crate) fn new(setup: Setup, mailbox: Mailbox<Self>, guard: PanicGuard) -> Self {
-        let Setup { cluster, config, engine, events, random, ferries, receivers } = setup;
+        let Setup { cluster, config, engine, events, mut random, ferries, receivers, desk } = setup;
+        let questions = Questions::new(config.own.clone(), engine.clone(), desk, random());
         Self {
+            questions,
             name: cluster,
             broker: BrokerReport { connected: false, since: Time::now(), last_error: None },
             troubles: BTreeMap::new(),
@@ -296,6 +302,11 @@ impl Handler<Queued<Came>> for Cluster {
         let Came { what, permit } = came.into_message();
         match what {
             What::Frame(frame) => self.arrived(frame, permit),
+            What::Question(frame) => {
+                let has_lease = self.lease.as_ref().is_some_and(|(_, lease)| lease.is_held(now));
+                let may_answer = has_lease && self.peers.incarnation(&frame.from).is_some();
+                self.questions.came(frame, may_answer);
+            }
             What::Event(event) => {
                 self.came(event, now);
                 self.act(now, context);
@@ -375,6 +386,15 @@ impl Handler<Queued<Show>> for Cluster {
         // The command may have ended.
         let _ = report.send(shown);
         self.peers.show(&ferries);
+    }
+}
+
+impl Handler<Queued<Ask>> for Cluster {
+    type Result = ();
+
+    fn handle(&mut self, ask: Queued<Ask>, _: &mut Context<Self>) {
+        let nodes = self.broker.connected.then(|| self.peers.members());
+        self.questions.ask(ask.into_message(), nodes);
     }
 }
 

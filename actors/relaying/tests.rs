@@ -5,6 +5,7 @@ mod ends;
 mod ferries;
 mod links;
 mod node;
+mod questions;
 mod schedules;
 mod seats;
 mod stanzas;

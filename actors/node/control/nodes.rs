@@ -23,7 +23,7 @@ impl Sources {
             let text = "this node is alone: set cluster.name in the configuration of each node of a cluster";
             return Err(Refusal::new(text));
         };
-        let mut round = Round::begin();
+        let mut round = Round::begin(self.patience.of_actors);
         let (report, shown) = oneshot::channel();
         let (ferries, mut came) = mpsc::channel(FERRIES);
         let _ = cluster.signal_quietly(Show { report, ferries });

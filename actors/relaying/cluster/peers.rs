@@ -113,6 +113,11 @@ impl Peers {
         self.starter.common.own.clone()
     }
 
+    /// The other nodes that are alive.
+    pub(super) fn members(&self) -> Vec<NodeName> {
+        self.members.keys().cloned().collect()
+    }
+
     pub(super) fn incarnation(&self, node: &NodeName) -> Option<Incarnation> {
         self.members.get(node).copied()
     }

@@ -28,7 +28,7 @@ use crate::{
     relaying::{
         SharedEngine,
         cluster::{self, Cluster, Peering, Receivers},
-        ferry,
+        ferry, questions,
     },
 };
 use mailbox::{Inbox, Mailbox, Meter, Outlet, Queued, panic_guard::PanicGuard, workers::Workers};
@@ -181,15 +181,24 @@ impl World {
         };
         let mut seed = name.bytes().fold(id_number(id), |seed, byte| seed * 31 + u64::from(byte));
         let random = Box::new(move || random(&mut seed));
-        let setup =
-            cluster::Setup { cluster: "test".to_owned(), config, engine, events, random, ferries, receivers };
+        let (to_desk, desk) = questions::Desk::open(own.clone(), Arc::clone(&engine));
+        let setup = cluster::Setup {
+            cluster: "test".to_owned(),
+            config,
+            engine,
+            events,
+            random,
+            ferries,
+            receivers,
+            desk: to_desk,
+        };
         let meter = Meter::new("cluster", 4096, None);
         let cluster = mailbox::start_on(&Arbiter::current(), &meter, "cluster", |own| {
             Cluster::new(setup, own, PanicGuard::new("cluster", panic))
         });
         let claims = Cluster::claims(&cluster);
-        let (kept, number) = (VecDeque::new(), 0);
-        let node = Node { name: own, client: id, cluster, claims, account, said, heard, kept, number };
+        let (kept, number, desk) = (VecDeque::new(), 0, Some(desk));
+        let node = Node { name: own, client: id, cluster, claims, account, desk, said, heard, kept, number };
         (node, inbox)
     }
 }
@@ -206,6 +215,8 @@ pub(super) struct Node {
     pub(super) cluster: Mailbox<Cluster>,
     pub(super) claims: Claims,
     pub(super) account: Arc<Totals>,
+    /// Answers questions of other nodes, as soon as it is served.
+    pub(super) desk: Option<questions::Desk>,
     said: Sender<Said>,
     heard: Receiver<Said>,
     /// What was heard while something else was awaited.
