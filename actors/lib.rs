@@ -110,6 +110,9 @@
 //! | node | `Reconfigure`, `StopReceiving`, `Leave` | cluster | signal: one at a reload, one of each at the stop |
 //! | cluster | `StopReceiving` | ferry | signal: one at the stop |
 //! | a command | `Show` | cluster, and from there all ferries | signal: 32 commands at most |
+//! | a command | [`Ask`](relaying::questions::Ask) | cluster | signal: 32 commands at most; four of them ask other nodes at a time |
+//! | cluster | `Reply` | a command | lost: the command names the node as one that has not answered. 256 parts of 48 KiB fit |
+//! | cluster | `Question` | the desk, a task that answers other nodes | refused: the node that asks is told. Four fit |
 //!
 //! A parcel of a relay is in the custody of this node until the other one has settled it: the relay keeps the stanzas, the
 //! ferry copies of the bytes. The other node gives each parcel a receipt with a fence, which its stanzas share. When the

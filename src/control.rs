@@ -41,7 +41,7 @@ pub(crate) struct Node {
 /// The option of the commands that ask all nodes of a cluster.
 #[derive(Args)]
 struct Scope {
-    /// Asks this node only, and not the other nodes of its cluster
+    /// Asks this node only, and not the other nodes of its cluster as well
     #[arg(long)]
     this_node: bool,
 }

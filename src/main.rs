@@ -54,9 +54,9 @@ enum Command {
     Mailboxes(mailboxes::Arguments),
     /// Explains why federation with a domain works or fails
     Explain(control::Explain),
-    /// Lists the links of the running node
+    /// Lists the links of the running node, and of the other nodes of its cluster
     Sessions(control::List),
-    /// Lists the stanzas that wait for a link or a component in the running node
+    /// Lists the stanzas that wait for a link or a component in the running node, and in the other nodes of its cluster
     Queues(control::List),
     /// Shows the stanzas in the file of a journal, also in a damaged one
     Journal(journal_file::Arguments),

@@ -297,6 +297,24 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_frame_or_an_error(
+            version in 0..3_u8,
+            tail in proptest::collection::vec(proptest::num::u8::ANY, 0..64),
+        ) {
+            let frame: Bytes = [&[MARK | version][..], &tail].concat().into();
+            if let Ok(Frame { from, number, body }) = decode(&frame) {
+                let again = match &body {
+                    Body::Question(request) => encode(&from, number, request),
+                    Body::Refused(refusal) => encode_refusal(&from, number, *refusal),
+                    Body::Foreign | Body::Part(_) => frame,
+                };
+                proptest::prop_assert_eq!(decode(&again), Ok(Frame { from, number, body }));
+            }
+        }
+    }
+
     #[test]
     fn parts_that_contradict_each_other_make_no_answer() {
         let part = |index, parts, text: &'static [u8]| Part { index, parts, text: Bytes::from_static(text) };

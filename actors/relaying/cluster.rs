@@ -3,6 +3,7 @@
 //! The promise asks it which node has the link of a pair, and the router to which node a component is connected. Neither
 //! learns what the broker is.
 
+mod commands;
 mod messages;
 mod peers;
 mod seats;
@@ -32,7 +33,7 @@ use super::{
     LOG, SharedEngine,
     events::{self, Came, What},
     ferry,
-    questions::{Ask, Question, Questions},
+    questions::{Question, Questions},
 };
 use crate::{
     flow::{
@@ -302,11 +303,7 @@ impl Handler<Queued<Came>> for Cluster {
         let Came { what, permit } = came.into_message();
         match what {
             What::Frame(frame) => self.arrived(frame, permit),
-            What::Question(frame) => {
-                let has_lease = self.lease.as_ref().is_some_and(|(_, lease)| lease.is_held(now));
-                let may_answer = has_lease && self.peers.incarnation(&frame.from).is_some();
-                self.questions.came(frame, may_answer);
-            }
+            What::Question(frame) => self.question_came(frame, now),
             What::Event(event) => {
                 self.came(event, now);
                 self.act(now, context);
@@ -368,33 +365,6 @@ impl Handler<Queued<Leave>> for Cluster {
         self.claims.clear();
         self.arbiter.stop(now);
         self.act(now, context);
-    }
-}
-
-impl Handler<Queued<Show>> for Cluster {
-    type Result = ();
-
-    fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
-        let Show { report, ferries } = show.into_message();
-        let shown = Shown {
-            cluster: self.name.clone(),
-            node: self.peers.own(),
-            broker: self.broker.clone(),
-            report: self.arbiter.report(clock::now()),
-            troubles: self.troubles.clone().into_iter().collect(),
-        };
-        // The command may have ended.
-        let _ = report.send(shown);
-        self.peers.show(&ferries);
-    }
-}
-
-impl Handler<Queued<Ask>> for Cluster {
-    type Result = ();
-
-    fn handle(&mut self, ask: Queued<Ask>, _: &mut Context<Self>) {
-        let nodes = self.broker.connected.then(|| self.peers.members());
-        self.questions.ask(ask.into_message(), nodes);
     }
 }
 

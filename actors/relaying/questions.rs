@@ -102,14 +102,15 @@ impl Desk {
     }
 
     /// Answers with what `answer` gives for a request, until the actor of the cluster is gone.
-    pub(crate) async fn serve<F: Future<Output = String>>(mut self, answer: impl Fn(String) -> F) {
+    pub(crate) async fn serve<F: Future<Output = Option<String>>>(mut self, answer: impl Fn(String) -> F) {
         while let Some(question) = self.questions.recv().await {
             let Question { from, number, request, came } = question;
             // The command has ended without the answer. What it wanted done must not be done later.
             if clock::since(came) < WITHIN {
                 log::debug!(target: LOG, node:% = from, request = request.as_str(); "question of another node");
-                let text = answer(request).await;
-                self.send(&from, number, &text, came).await;
+                if let Some(text) = answer(request).await {
+                    self.send(&from, number, &text, came).await;
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ impl Node {
         let (desk, answer) = (self.desk.take().unwrap(), answer.into());
         actix_rt::spawn(desk.serve(move |request| {
             let text = format!("{request}: {answer}");
-            async move { text }
+            async move { Some(text) }
         }));
     }
 

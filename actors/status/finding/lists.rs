@@ -47,9 +47,8 @@ pub(super) fn arrange_links(links: &mut Vec<LinkReport>, order: Order, limit: us
         Order::Recent => link.idle.0,
     };
     links.sort_by(|a, b| {
-        let key = |link: &LinkReport| (idle(link), link.direction);
-        let by_name = || a.name().cmp(b.name()).then(a.direction.cmp(&b.direction));
-        key(a).0.cmp(&key(b).0).then_with(by_name).then_with(|| a.pairs.cmp(&b.pairs))
+        let by_name = || (a.name(), a.direction, &a.pairs).cmp(&(b.name(), b.direction, &b.pairs));
+        idle(a).cmp(&idle(b)).then_with(by_name)
     });
     links.truncate(limit.min(MOST));
 }
@@ -57,8 +56,8 @@ pub(super) fn arrange_links(links: &mut Vec<LinkReport>, order: Order, limit: us
 /// The longest first.
 pub(super) fn arrange_queues(queues: &mut Vec<QueueReport>, limit: usize) {
     queues.sort_by(|a, b| {
-        let key = |queue: &QueueReport| Reverse(queue.waiting.stanzas);
-        key(a).cmp(&key(b)).then_with(|| (&a.remote, &a.local).cmp(&(&b.remote, &b.local)))
+        let place = |queue: &QueueReport| Reverse(queue.waiting.stanzas);
+        place(a).cmp(&place(b)).then_with(|| (&a.remote, &a.local).cmp(&(&b.remote, &b.local)))
     });
     queues.truncate(limit.min(MOST));
 }
