@@ -170,7 +170,7 @@ pub(crate) fn components(command: &ListComponents) -> ExitCode {
     let request = Request::Components { name, this_node: command.scope.this_node };
     command.node.show(&request, command.layout.width(), |page, answer: &Answer<Components>| {
         let cut = if command.name.is_some() { Cut::Below } else { Cut::LeftOut };
-        tables::components(page, &answer.found.components, answer.node.is_some(), cut);
+        tables::components(page, &answer.found.components, answer.asked_node.is_some(), cut);
     })
 }
 

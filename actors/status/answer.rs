@@ -24,7 +24,7 @@ pub struct Answer<T> {
     pub unanswered: Vec<String>,
     /// The node that was asked, if the answer is that of all nodes of a cluster; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
+    pub asked_node: Option<String>,
     /// The other nodes in `unanswered`, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Missing>,

@@ -58,7 +58,7 @@ fn links_and_components_of_another_node_are_shown_and_closed() {
     let [here, there] = &commanded.places;
 
     let sessions = there.json(&["sessions"]);
-    assert_eq!((&sessions["node"], &sessions["total"]), (&json!("b"), &json!(2)), "{sessions}");
+    assert_eq!((&sessions["asked_node"], &sessions["total"]), (&json!("b"), &json!(2)), "{sessions}");
     assert_eq!(nodes_of(&sessions["links"]), ["a", "a"], "{sessions}");
     assert_eq!((&sessions["unanswered"], sessions.get("missing")), (&json!([]), None), "{sessions}");
     assert_eq!(here.json(&["sessions"])["total"], 2);
@@ -68,7 +68,7 @@ fn links_and_components_of_another_node_are_shown_and_closed() {
     assert_eq!(words[1][..4], ["inbox.nuncio.example", ">", "inbox.other.example", "a"], "{table}");
 
     let alone = there.json(&["sessions", "--this-node"]);
-    assert_eq!((&alone["total"], alone.get("node")), (&json!(0), None), "{alone}");
+    assert_eq!((&alone["total"], alone.get("asked_node")), (&json!(0), None), "{alone}");
     assert_eq!(there.tells(&["sessions", "--this-node"]).trim_end(), "0 links");
 
     let told = there.tells(&["explain", "inbox.other.example"]);

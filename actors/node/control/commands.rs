@@ -269,7 +269,7 @@ impl Sources {
     pub(super) fn document<T: Serialize>(&self, round: Round, found: T) -> String {
         let Head { version, time, started } = self.head();
         let unanswered = round.unanswered.into_iter().map(str::to_owned).collect();
-        Answer { version, time, started, unanswered, node: None, missing: Vec::new(), found }.document()
+        Answer { version, time, started, unanswered, asked_node: None, missing: Vec::new(), found }.document()
     }
 
     /// The fields that all answers have.

@@ -90,7 +90,7 @@ impl Gathering {
             now: head.time,
             started: head.started,
         };
-        let page = Page { head, unanswered, node: here.clone(), missing };
+        let page = Page { head, unanswered, asked_node: here.clone(), missing };
         let written =
             result.map_err(|refused| Refusal::new(refused.error)).and_then(|finding| match finding {
                 Finding::Explain(found) => found.finish(&scope).map(|found| page.write(found)),
@@ -135,14 +135,14 @@ fn merge(
 struct Page {
     head: Head,
     unanswered: Vec<String>,
-    node: Option<String>,
+    asked_node: Option<String>,
     missing: Vec<Missing>,
 }
 
 impl Page {
     fn write<T: Serialize>(self, found: T) -> String {
-        let Self { head: Head { version, time, started }, unanswered, node, missing } = self;
-        Answer { version, time, started, unanswered, node, missing, found }.document()
+        let Self { head: Head { version, time, started }, unanswered, asked_node, missing } = self;
+        Answer { version, time, started, unanswered, asked_node, missing, found }.document()
     }
 }
 

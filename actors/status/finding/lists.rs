@@ -85,7 +85,7 @@ mod tests {
                 .add("b".to_owned(), found(sessions(vec![link("b.example", 3), link("d.example", 1)], 7)));
             gathering.add("c".to_owned(), found(sessions(vec![link("b.example", 2)], 1)));
             let answer = parsed(&gathering.document(Head::now()));
-            assert_eq!((&answer["total"], &answer["node"]), (&9.into(), &"a".into()));
+            assert_eq!((&answer["total"], &answer["asked_node"]), (&9.into(), &"a".into()));
             assert_eq!(answer["unanswered"], serde_json::json!([]));
             let links = answer["links"].as_array().unwrap().clone();
             let name = |link: &serde_json::Value| {
