@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use sweep::Sweep;
 use xmpp::{Domain, DomainPair};
 
-pub use output::{Config, Disagreement, MemberReport, Output, Report};
+pub use output::{Config, Disagreement, Ending, MemberReport, Output, Report};
 
 /// The machine. See the page of the module.
 pub struct Arbiter {
@@ -186,6 +186,10 @@ impl Arbiter {
 
     /// What an operator sees.
     pub fn report(&self, now: Instant) -> Report {
+        let mut disagreements = self.members.disagreements();
+        if self.own.has_rival() {
+            disagreements.push((self.own.name().clone(), Disagreement::SameName));
+        }
         Report {
             incarnation: self.own.incarnation(),
             up: self.up,
@@ -194,6 +198,7 @@ impl Arbiter {
             claims: self.claims.granted(),
             seats: self.seats.granted(),
             members: self.members.report(now),
+            disagreements,
         }
     }
 

@@ -114,7 +114,7 @@ fn a_node_that_is_alone_in_its_cluster_waits_for_no_other() {
     let other = Node::start(&cluster.network, Setup::of("other.example"));
     let mut far = other.inbox();
     assert!(cluster.nodes[1].terminate(SOON).success());
-    cluster.nodes[0].eventually_logs(&["node died", "node=b"]);
+    cluster.nodes[0].eventually_logs(&["node left", "node=b"]);
     cluster.makes_link(0, &mut far);
     assert!(!cluster.nodes[0].settled_account().contains(" relayed="), "nothing goes through another node");
 }

@@ -5,7 +5,7 @@ mod read;
 pub(super) use read::Reading;
 
 use super::{
-    Config, Disagreement, MemberReport, Output,
+    Config, Disagreement, Ending, MemberReport, Output,
     io::{Io, Purpose},
 };
 use crate::{
@@ -37,6 +37,8 @@ struct Member {
     /// When it changed last, for reports.
     changed: Instant,
     alive: bool,
+    /// It is not alive, since it stopped in order.
+    has_left: bool,
     /// Beats since the node was taken for dead.
     beats_after_death: u32,
     /// A run that is over and writes the record again: its last beat, and how many came.
@@ -57,7 +59,9 @@ pub(super) struct Members {
     /// Runs that are being judged, and when the record of the node is to be read; `None`: the read is on its way.
     questions: BTreeMap<(NodeName, Incarnation), Option<Instant>>,
     /// Disagreements that were told.
-    told: BTreeSet<(NodeName, Incarnation, u8)>,
+    told: BTreeSet<(NodeName, Incarnation, Disagreement)>,
+    /// Nodes whose record cannot be read.
+    unreadable: BTreeSet<NodeName>,
     /// Something changed that decisions may wait for.
     news: bool,
 }
@@ -75,6 +79,7 @@ impl Members {
             over_order: VecDeque::new(),
             questions: BTreeMap::new(),
             told: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
             news: false,
         }
     }
@@ -103,9 +108,8 @@ impl Members {
     pub(super) fn reconfigure(&mut self, secret: &str, names: &str, io: &mut Io) {
         secret.clone_into(&mut self.secret);
         names.clone_into(&mut self.names);
-        self.told.clear();
-        let records: Vec<_> =
-            self.members.iter().map(|(node, member)| (node.clone(), member.record.clone())).collect();
+        let living = self.members.iter().filter(|(_, member)| member.alive);
+        let records: Vec<_> = living.map(|(node, member)| (node.clone(), member.record.clone())).collect();
         records.iter().for_each(|(node, record)| self.compares(node, record, io));
     }
 
@@ -129,8 +133,7 @@ impl Members {
         }
         match value {
             Some(value) => self.record(&node, revision, value, now, io),
-            // The node has stopped in good order.
-            None => self.dies(&node, now, io),
+            None => self.dies(&node, Ending::Left, now, io),
         }
     }
 
@@ -164,6 +167,7 @@ impl Members {
 
     fn record(&mut self, node: &NodeName, revision: u64, value: &Bytes, now: Instant, io: &mut Io) {
         let Ok(record) = NodeRecord::decode(value) else { return self.unreadable(node, Incarnation(0), io) };
+        self.unreadable.remove(node);
         let known = self.members.get_mut(node);
         match known {
             Some(member) if member.record.incarnation == record.incarnation => {
@@ -175,9 +179,14 @@ impl Members {
                     member.seen = if member.alive { now } else { member.seen };
                     return;
                 }
-                member.record = record;
+                let before = std::mem::replace(&mut member.record, record);
                 (member.seen, member.changed) = (now, now);
                 if member.alive {
+                    let record = member.record.clone();
+                    if (&before.secret, &before.names) != (&record.secret, &record.names) {
+                        // A reload there.
+                        self.compares(node, &record, io);
+                    }
                     return;
                 }
                 // One beat may be a late one. A node that goes on to beat is alive after all.
@@ -185,7 +194,7 @@ impl Members {
                 if member.beats_after_death < BEATS_TO_REVIVE {
                     return;
                 }
-                member.alive = true;
+                (member.alive, member.has_left) = (true, false);
                 let run = (node.clone(), member.record.incarnation);
                 self.revives(&run);
             }
@@ -212,7 +221,7 @@ impl Members {
                     self.revives(&run);
                 }
                 if self.members.contains_key(node) {
-                    self.dies(node, now, io);
+                    self.dies(node, Ending::Replaced, now, io);
                 }
                 let member = Member {
                     record,
@@ -220,6 +229,7 @@ impl Members {
                     seen: now,
                     changed: now,
                     alive: true,
+                    has_left: false,
                     beats_after_death: 0,
                     ghost: None,
                     asking: false,
@@ -241,18 +251,28 @@ impl Members {
     }
 
     /// The run of a node is over.
-    fn dies(&mut self, node: &NodeName, now: Instant, io: &mut Io) {
+    fn dies(&mut self, node: &NodeName, ending: Ending, now: Instant, io: &mut Io) {
+        self.unreadable.remove(node);
         let Some(member) = self.members.get_mut(node) else { return };
         member.asking = false;
         if !member.alive {
+            // An operator deletes the record of a dead node that does not come back.
+            member.has_left |= ending == Ending::Left;
             return;
         }
-        member.alive = false;
+        (member.alive, member.has_left) = (false, ending == Ending::Left);
         member.beats_after_death = 0;
         let incarnation = member.record.incarnation;
         let last_seen = now.saturating_duration_since(member.changed);
         self.is_over((node.clone(), incarnation));
-        io.tell(Output::Died { node: node.clone(), incarnation, last_seen });
+        io.tell(Output::Died { node: node.clone(), incarnation, last_seen, ending });
+    }
+
+    /// The record of a node is not there. It is deleted when the node stops in order; but the broker may have lost it, with all
+    /// others, and the node has not written it again.
+    fn is_missing(&mut self, node: &NodeName, now: Instant, io: &mut Io) {
+        let was_lost = self.members.get(node).is_some_and(|member| member.revision == 0);
+        self.dies(node, if was_lost { Ending::Lost } else { Ending::Left }, now, io);
     }
 
     fn is_over(&mut self, run: (NodeName, Incarnation)) {
@@ -269,16 +289,27 @@ impl Members {
 
     /// Tells once for each run of a node what differs there.
     fn compares(&mut self, node: &NodeName, record: &NodeRecord, io: &mut Io) {
-        let differs = [
-            (record.secret != self.secret, Disagreement::Secret),
-            (record.names != self.names, Disagreement::Names),
-        ];
-        for (_, about) in differs.into_iter().filter(|(differs, _)| *differs) {
-            self.disagrees(node, record.incarnation, about, io);
+        for (about, differs) in self.differences(record) {
+            if differs {
+                self.disagrees(node, record.incarnation, about, io);
+            } else {
+                // If it differs again, it is told again.
+                self.told.remove(&(node.clone(), record.incarnation, about));
+            }
         }
     }
 
+    fn differences(&self, record: &NodeRecord) -> [(Disagreement, bool); 2] {
+        [
+            (Disagreement::Secret, record.secret != self.secret),
+            (Disagreement::Names, record.names != self.names),
+        ]
+    }
+
     fn unreadable(&mut self, node: &NodeName, incarnation: Incarnation, io: &mut Io) {
+        if self.unreadable.len() < OVER {
+            self.unreadable.insert(node.clone());
+        }
         self.disagrees(node, incarnation, Disagreement::Form, io);
     }
 
@@ -286,7 +317,7 @@ impl Members {
         if self.told.len() >= OVER {
             self.told.clear();
         }
-        if self.told.insert((node.clone(), incarnation, about as u8)) {
+        if self.told.insert((node.clone(), incarnation, about)) {
             io.tell(Output::Disagrees { node: node.clone(), about });
         }
     }
@@ -335,12 +366,24 @@ impl Members {
             node: node.clone(),
             incarnation: member.record.incarnation,
             alive: member.alive,
+            has_left: member.has_left,
             beat: member.record.beat,
             version: member.record.version,
             last_seen: now.saturating_duration_since(member.changed),
             refills: member.record.refills,
         };
         self.members.iter().map(report).collect()
+    }
+
+    /// What the living nodes have to have in common with this one and have not.
+    pub(super) fn disagreements(&self) -> Vec<(NodeName, Disagreement)> {
+        let living = self.members.iter().filter(|(_, member)| member.alive);
+        let differing = living.flat_map(|(node, member)| {
+            let differing = self.differences(&member.record).into_iter().filter(|(_, differs)| *differs);
+            differing.map(|(about, _)| (node.clone(), about))
+        });
+        let unreadable = self.unreadable.iter().map(|node| (node.clone(), Disagreement::Form));
+        differing.chain(unreadable).collect()
     }
 }
 

@@ -100,6 +100,8 @@ pub enum Output {
         incarnation: Incarnation,
         /// How long ago its record changed last.
         last_seen: Duration,
+        /// How it ended.
+        ending: Ending,
     },
     /// This node holds its lease until this time.
     LeaseHeld {
@@ -122,8 +124,25 @@ pub enum Output {
     Left,
 }
 
-/// What differs between two nodes.
+/// How a run of another node ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ending {
+    /// The node stopped in order: it has deleted its record.
+    #[error("it stopped in order")]
+    Left,
+    /// The record has not changed for the time of the lease.
+    #[error("it has not renewed its record")]
+    Silent,
+    /// Another run has replaced the record.
+    #[error("it has begun another run: it was started again, or it had lost its lease")]
+    Replaced,
+    /// The broker lost the record, and the node has not written it again.
+    #[error("it has not written its record again after the message broker lost it")]
+    Lost,
+}
+
+/// What differs between two nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Disagreement {
     /// The secret for dialback.
     #[error(
@@ -143,6 +162,21 @@ pub enum Disagreement {
     Form,
 }
 
+impl Disagreement {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Secret, Self::Names, Self::SameName, Self::Form];
+
+    /// A short name, for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Names => "names",
+            Self::SameName => "same-name",
+            Self::Form => "form",
+        }
+    }
+}
+
 /// The state of the cluster as this node sees it, for `nuncio nodes` and metrics.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -160,6 +194,9 @@ pub struct Report {
     pub seats: usize,
     /// The other nodes, also dead ones.
     pub members: Vec<MemberReport>,
+    /// The nodes that do not fit together with this one, and why. If another process runs with the name of this node, this one
+    /// is among them.
+    pub disagreements: Vec<(NodeName, Disagreement)>,
 }
 
 /// Another node, for reports.
@@ -171,6 +208,8 @@ pub struct MemberReport {
     pub incarnation: Incarnation,
     /// Whether that run is alive.
     pub alive: bool,
+    /// It is not alive, since it stopped in order.
+    pub has_left: bool,
     /// The number of its last beat.
     pub beat: u64,
     /// The newest version of frames that it understands.

@@ -82,6 +82,11 @@ impl Own {
         self.lease.and_then(|until| until.checked_duration_since(now)).filter(|rest| !rest.is_zero())
     }
 
+    /// Another process has the name of this node.
+    pub(super) fn has_rival(&self) -> bool {
+        self.rival.is_some()
+    }
+
     /// Nothing new is granted, since other nodes may not have written their claims yet.
     pub(super) fn refills(&self) -> bool {
         self.refills || self.refill_ends.is_some() || !self.listed

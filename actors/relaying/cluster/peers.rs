@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ::cluster::{
+    arbiter::Ending,
     engine::Event,
     name::{Incarnation, NodeName},
 };
@@ -41,13 +42,15 @@ pub(super) struct Peers {
     lease: Option<LeaseHeld>,
     stopping: Option<drain::Token>,
     too_many: Arc<LogLimiter>,
+    changes: Arc<LogLimiter>,
 }
 
 impl Peers {
     pub(super) fn new(starter: Starter) -> Self {
         let (ferries, members) = (HashMap::new(), HashMap::new());
         let too_many = LogLimiter::new(LOG, FEW, "more frames and claims of nodes beyond the limit");
-        Self { starter, ferries, members, is_up: false, lease: None, stopping: None, too_many }
+        let changes = LogLimiter::new(LOG, MOST as u64, "more nodes joined, left or died");
+        Self { starter, ferries, members, is_up: false, lease: None, stopping: None, too_many, changes }
     }
 
     /// The ferry to a node, which is started if it is not there. `None` for this node, and beyond [`MOST`] nodes.
@@ -88,24 +91,52 @@ impl Peers {
 
     pub(super) fn joined(&mut self, node: &NodeName, incarnation: Incarnation) {
         let Some(ferry) = self.ferry(node) else { return };
-        if self.members.insert(node.clone(), incarnation) != Some(incarnation) {
+        let is_new = self.members.insert(node.clone(), incarnation) != Some(incarnation);
+        if is_new && self.changes.count_line() {
             log::info!(target: LOG, node:% = node, run:% = incarnation, nodes = self.members.len() + 1; "node joined");
         }
         tell(&ferry, Joined { incarnation });
     }
 
-    pub(super) fn died(&mut self, node: &NodeName, incarnation: Incarnation, last_seen: Duration) {
+    pub(super) fn died(
+        &mut self,
+        node: &NodeName,
+        incarnation: Incarnation,
+        last_seen: Duration,
+        ending: Ending,
+    ) {
         if self.members.get(node) == Some(&incarnation) {
             self.members.remove(node);
-            let seconds = last_seen.as_secs();
-            log::warn!(
-                target: LOG, node:% = node, run:% = incarnation, last_seen:% = format_args!("{seconds}s"), nodes = self.members.len() + 1;
-                "node died"
-            );
+            if self.changes.count_line() {
+                self.log_end(node, incarnation, last_seen, ending);
+            }
         }
         if let Some(ferry) = self.ferry(node) {
             tell(&ferry, Died { incarnation });
         }
+    }
+
+    fn log_end(&self, node: &NodeName, run: Incarnation, last_seen: Duration, ending: Ending) {
+        let nodes = self.members.len() + 1;
+        if ending == Ending::Left {
+            return log::info!(target: LOG, node:% = node, run:% = run, nodes = nodes; "node left");
+        }
+        let seconds = last_seen.as_secs();
+        log::warn!(
+            target: LOG, node:% = node, run:% = run, last_seen:% = format_args!("{seconds}s"), reason:% = ending,
+            nodes = nodes;
+            "node died"
+        );
+    }
+
+    /// The other nodes that are members.
+    pub(super) fn members(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether the broker is reachable.
+    pub(super) fn is_up(&self) -> bool {
+        self.is_up
     }
 
     /// The name of this node.

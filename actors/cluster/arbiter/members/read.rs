@@ -3,7 +3,7 @@
 use super::Members;
 use crate::{
     Incarnation, NodeName,
-    arbiter::io::Io,
+    arbiter::{Ending, io::Io},
     engine::{Answer, EngineError},
     record::NodeRecord,
 };
@@ -27,12 +27,12 @@ impl Members {
                     member.asking = false;
                     // A change that arrived after the request was sent makes the answer worthless.
                     if member.seen + self.lease <= reading.sent {
-                        self.dies(node, now, io);
+                        self.dies(node, Ending::Silent, now, io);
                     }
                 }
                 _ => self.record(node, entry.revision, &entry.value, now, io),
             },
-            Ok(Answer::Entry(None)) if !reading.refills => self.dies(node, now, io),
+            Ok(Answer::Entry(None)) if !reading.refills => self.is_missing(node, now, io),
             _ => {
                 let pause = io.pause(self.lease / 10);
                 if let Some(member) = self.members.get_mut(node) {
@@ -56,7 +56,7 @@ impl Members {
             Ok(Answer::Entry(Some(entry))) => entry,
             Ok(Answer::Entry(None)) if !reading.refills => {
                 self.questions.remove(&run);
-                self.dies(node, now, io);
+                self.is_missing(node, now, io);
                 return self.is_over(run);
             }
             _ => return self.asks_again(run, now, io),
