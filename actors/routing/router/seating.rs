@@ -50,35 +50,42 @@ impl Router {
         }
         let now = clock::now();
         let claims = &seating.seats.claims;
-        let decided = match &registration.claimant {
-            Some(Claimant { component: known, stage: Stage::Contesting(until), .. })
+        let decided = match &mut registration.claimant {
+            Some(Claimant { component: known, stage: Stage::Contesting { until, .. }, .. })
                 if known.is(component) && *until <= now =>
             {
                 registration.claimant = None;
                 registration.count_conflict(address.clone());
                 BindDecided::Refused
             }
-            Some(claimant) if !claimant.is_late(now) => BindDecided::Pending,
+            Some(claimant) if !claimant.is_late(now) => {
+                if let Some(contest) = claimant.contest_again(name, now) {
+                    // If the actor of the cluster is gone, the process ends.
+                    let _ = claims.contest.signal(contest);
+                }
+                BindDecided::Pending
+            }
             Some(_) | None => {
                 // If the actor of the cluster is gone, the process ends.
                 let stage = match seating.elsewhere.get(name) {
                     Some(ferry) => {
-                        let contest = Contest { name: name.clone(), node: ferry.node.clone() };
-                        let _ = claims.contest.signal(contest);
-                        Stage::Contesting(now + CONTEST_WITHIN)
+                        let node = ferry.node.clone();
+                        let _ = claims.contest.signal(Contest { name: name.clone(), node: node.clone() });
+                        Stage::contesting(node, now)
                     }
                     None => {
                         let _ = claims.seat.signal(Seat { name: name.clone() });
                         Stage::Asking
                     }
                 };
+                let is_asking = stage == Stage::Asking;
                 registration.claimant =
                     Some(Claimant { component: component.clone(), address: address.clone(), stage });
-                match stage {
+                if is_asking {
                     // The answer of the cluster decides.
-                    Stage::Asking => return true,
-                    Stage::Contesting(_) => BindDecided::Pending,
+                    return true;
                 }
+                BindDecided::Pending
             }
         };
         // If the connection has ended, another one asks.
@@ -210,8 +217,8 @@ impl Handler<Queued<SeatTaken>> for Router {
         let Some(seating) = &self.seats else { return };
         let Some(registration) = self.components.get_mut(&name) else { return };
         if let Some(claimant) = &mut registration.claimant {
-            let _ = seating.seats.claims.contest.signal(Contest { name, node });
-            claimant.stage = Stage::Contesting(clock::now() + CONTEST_WITHIN);
+            let _ = seating.seats.claims.contest.signal(Contest { name, node: node.clone() });
+            claimant.stage = Stage::contesting(node, clock::now());
             // It asks again in a moment.
             let _ = claimant.component.signal(BindDecided::Pending);
         } else if let Some(connection) = registration.component().filter(|it| it.here().is_some()).cloned() {
@@ -237,7 +244,7 @@ impl Handler<Queued<SeatAt>> for Router {
         }
         let Some(registration) = self.components.get_mut(&name) else { return };
         if let Some(claimant) = &mut registration.claimant
-            && let Stage::Contesting(_) = claimant.stage
+            && let Stage::Contesting { .. } = claimant.stage
         {
             claimant.stage = Stage::Asking;
             let _ = seating.seats.claims.seat.signal(Seat { name });
@@ -276,10 +283,6 @@ impl Handler<Queued<FinishSeats>> for Router {
         }
     }
 }
-
-/// How long a connection at another node may take to show that it is alive, or to give way: the time for the answer to a
-/// ping, and the way there and back.
-const CONTEST_WITHIN: Duration = Duration::from_secs(7);
 
 /// How soon a relay follows one that has ended.
 const RELAY_AGAIN: Duration = Duration::from_secs(1);

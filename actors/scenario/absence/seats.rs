@@ -278,7 +278,7 @@ async fn a_slow_node_gets_no_more_than_the_budget_and_the_rest_waits_here() {
 }
 
 #[actix::test]
-async fn a_connection_whose_seat_is_elsewhere_contests_it_and_is_refused_when_nothing_changes() {
+async fn a_connection_whose_seat_is_elsewhere_contests_it_again_and_is_refused_when_nothing_changes() {
     tokio::time::pause();
     let mut seats = Seats::new();
     seats.is_at_b(BOT);
@@ -295,8 +295,10 @@ async fn a_connection_whose_seat_is_elsewhere_contests_it_and_is_refused_when_no
     let begun = clock::now();
     while socket.read_buf(&mut read).await.unwrap() > 0 {}
     assert!(String::from_utf8_lossy(&read).contains("<conflict"));
-    assert!(clock::since(begun) < Duration::from_secs(10));
-    assert_eq!(seats.noted(), [Noted::Contest(BOT.to_owned())]);
+    let lasted = clock::since(begun);
+    assert!(lasted >= Duration::from_secs(10) && lasted < Duration::from_secs(11), "{lasted:?}");
+    // At once, and every two seconds: the message to the other node may be lost.
+    assert_eq!(seats.noted(), [(); 5].map(|()| Noted::Contest(BOT.to_owned())));
 }
 
 #[actix::test]
