@@ -95,7 +95,7 @@
 //! | cluster | [`claims::Granted`], [`claims::HeldBy`], [`claims::Unknown`] | promise | signal: one for a claim |
 //! | cluster | [`claims::Conflict`] | promise | signal: one for a claim that was granted |
 //! | promise | [`outgoing::Yield`] | outgoing | signal: one |
-//! | router | [`claims::Seat`], [`claims::Unseat`], [`claims::Contest`] | cluster | signal: one of each for a connection |
+//! | router | [`claims::Seat`], [`claims::Unseat`], [`claims::Contest`] | cluster | signal: one of each for a connection; a contest is repeated every two seconds, for ten |
 //! | cluster | [`claims::Seated`], [`claims::SeatTaken`], [`claims::SeatUnknown`] | router | signal: two for a request at most |
 //! | cluster | [`Freeze`](flow::claims::Freeze) | router | signal: one for each lost lease, if `on_engine_loss` is `freeze` |
 //! | cluster | [`claims::SeatAt`], [`claims::Contested`] | router | signal: one for each change of a seat, and for each contest |
@@ -109,7 +109,7 @@
 //! | ferry | `Flush` to itself | ferry | signal: one at a time |
 //! | node | `Reconfigure`, `StopReceiving`, `Leave` | cluster | signal: one at a reload, one of each at the stop |
 //! | cluster | `StopReceiving` | ferry | signal: one at the stop |
-//! | a command | `Show` | cluster, and from there all ferries | signal: 32 commands at most |
+//! | a command, a scrape | `Show` | cluster, and from there all ferries | signal: 32 commands and 128 scrapes at most |
 //!
 //! A parcel of a relay is in the custody of this node until the other one has settled it: the relay keeps the stanzas, the
 //! ferry copies of the bytes. The other node gives each parcel a receipt with a fence, which its stanzas share. When the

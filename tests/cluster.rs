@@ -7,3 +7,5 @@ mod dialback;
 mod fixture;
 mod holder;
 mod links;
+mod metrics;
+mod stop;

@@ -181,6 +181,7 @@ impl Node {
             journal: opened.as_ref().map(|opened| opened.writer.clone()),
             mailroom: mailroom.clone(),
             metrics: observers.metrics,
+            cluster: cluster.clone(),
             highest: Arc::default(),
             started: clock::system(),
         };

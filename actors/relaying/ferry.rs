@@ -251,6 +251,7 @@ impl Handler<Queued<Show>> for Ferry {
             node: self.node.clone(),
             round_trip: self.sending.round_trip(),
             unsettled: self.sending.unsettled(),
+            oldest: self.sending.oldest(clock::now()),
             resent: self.sending.resent(),
             relays: self.sending.relays(),
         };

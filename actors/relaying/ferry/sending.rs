@@ -73,6 +73,12 @@ impl Sending {
         self.outbound.as_ref().map_or(0, Outbound::unsettled_bytes)
     }
 
+    /// The time since the oldest parcel that the other node has not settled came here.
+    pub(super) fn oldest(&self, now: Instant) -> Option<Duration> {
+        let since = self.outbound.as_ref().and_then(Outbound::oldest)?;
+        Some(now.saturating_duration_since(since))
+    }
+
     pub(super) fn resent(&self) -> u64 {
         self.resent + self.outbound.as_ref().map_or(0, Outbound::resent)
     }
