@@ -71,10 +71,10 @@
 //! | incoming, component | [`route::Route`] | router | kept and offered again in 25 ms; the socket is not read meanwhile |
 //! | outgoing | [`route::Route`] with error stanzas of the peer | router | signal: as many as one read brought |
 //! | incoming, component | [`route::Refuse`] | router | signal: as many as one read brought. An answer to a remote domain without a session starts an attempt |
-//! | router | [`promise::Deliver`] | promise | answered with `resource-constraint` |
-//! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
-//! | router | [`component::Send`] | component | answered with `resource-constraint`; error answers: signal |
-//! | router | [`mailroom::Deliver`] | mailroom | answered with `resource-constraint`; error answers: signal |
+//! | router | [`promise::Deliver`] | promise | answered with `resource-constraint`; stanzas of another node: signal |
+//! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint`; stanzas of another node: signal |
+//! | router | [`component::Send`] | component | answered with `resource-constraint`; error answers and stanzas of another node: signal |
+//! | router | [`mailroom::Deliver`] | mailroom | answered with `resource-constraint`; error answers and stanzas of another node: signal |
 //! | mailroom | [`component::SendPortion`] | component | signal: one for each request, and what crosses the end of a handover |
 //! | router | [`service::Serve`] | service | answered with `resource-constraint` |
 //! | service | [`service::Answered`] | router | signal: as many as one read brought |
@@ -95,7 +95,7 @@
 //! | cluster | [`claims::Granted`], [`claims::HeldBy`], [`claims::Unknown`] | promise | signal: one for a claim |
 //! | cluster | [`claims::Conflict`] | promise | signal: one for a claim that was granted |
 //! | promise | [`outgoing::Yield`] | outgoing | signal: one |
-//! | router | [`claims::Seat`], [`claims::Unseat`], [`claims::Contest`] | cluster | signal: one of each for a connection |
+//! | router | [`claims::Seat`], [`claims::Unseat`], [`claims::Contest`] | cluster | signal: one of each for a connection; a contest is repeated every two seconds, for ten |
 //! | cluster | [`claims::Seated`], [`claims::SeatTaken`], [`claims::SeatUnknown`] | router | signal: two for a request at most |
 //! | cluster | [`Freeze`](flow::claims::Freeze) | router | signal: one for each lost lease, if `on_engine_loss` is `freeze` |
 //! | cluster | [`claims::SeatAt`], [`claims::Contested`] | router | signal: one for each change of a seat, and for each contest |
@@ -109,7 +109,10 @@
 //! | ferry | `Flush` to itself | ferry | signal: one at a time |
 //! | node | `Reconfigure`, `StopReceiving`, `Leave` | cluster | signal: one at a reload, one of each at the stop |
 //! | cluster | `StopReceiving` | ferry | signal: one at the stop |
-//! | a command | `Show` | cluster, and from there all ferries | signal: 32 commands at most |
+//! | a command, a scrape | `Show` | cluster, and from there all ferries | signal: 32 commands and 128 scrapes at most |
+//! | a command | [`Ask`](relaying::questions::Ask) | cluster | signal: 32 commands at most; four of them ask other nodes at a time |
+//! | cluster | `Reply` | a command | lost: the command names the node as one that has not answered. 256 parts of 48 KiB fit |
+//! | cluster | `Question` | the desk, a task that answers other nodes | refused: the node that asks is told. Four fit |
 //!
 //! A parcel of a relay is in the custody of this node until the other one has settled it: the relay keeps the stanzas, the
 //! ferry copies of the bytes. The other node gives each parcel a receipt with a fence, which its stanzas share. When the
@@ -426,4 +429,10 @@ pub mod attempt {
         },
         observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
     };
+}
+
+/// What `nuncio check` asks the message broker of a cluster.
+pub mod cluster_check {
+    pub use crate::node::broker_check::{Examined, Running, ShortPayload, check};
+    pub use ::cluster::engine::examination::{Access, Fault, Stage};
 }

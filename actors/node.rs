@@ -1,5 +1,6 @@
 //! A node: starts, reloads and stops the actors, and reports about them.
 
+pub(crate) mod broker_check;
 mod client_slots;
 mod cluster;
 pub(crate) mod control;
@@ -70,7 +71,7 @@ pub struct Node {
     listeners: Listeners,
     settings: Box<Settings>,
     network: Network,
-    /// Tasks that serve metrics, and one that watches the journal.
+    /// Tasks that serve metrics, one that watches the journal, and one that answers other nodes.
     tasks: Vec<JoinHandle<()>>,
     /// They stop when the node is dropped.
     _threads: Threads,

@@ -3,11 +3,13 @@
 //! - [`cluster`]: the actor that owns the client of the message broker. It knows the nodes, who holds which pair of domains,
 //!   and to which node each component is connected.
 //! - [`ferry`]: one actor for each other node. It brings parcels of stanzas there, and takes parcels from there.
+//! - [`questions`]: what the commands of one node ask the others.
 //! - [`events`]: the task that brings the events of the broker to the actor, a bounded number at a time.
 
 pub(crate) mod cluster;
 mod events;
 pub(crate) mod ferry;
+pub(crate) mod questions;
 
 #[cfg(test)]
 mod tests;

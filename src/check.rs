@@ -1,6 +1,8 @@
-//! `nuncio check`: checks the configuration, its files, this machine and the DNS, and prints findings.
+//! `nuncio check`: checks the configuration, its files, this machine, the DNS and the broker of the cluster, and prints
+//! findings.
 
 mod addresses;
+mod broker;
 mod certificates;
 mod component_sockets;
 mod control_socket;
@@ -40,7 +42,8 @@ use actors::settings::{Identity, Settings};
 pub(crate) struct Arguments {
     #[command(flatten)]
     config_path: ConfigPath,
-    /// Checks files only: neither the DNS records of the domains nor the addresses to listen on
+    /// Checks files only: neither the DNS records of the domains, nor the addresses to listen on, nor the message broker of
+    /// the cluster
     #[arg(long)]
     offline: bool,
     /// Fails only for problems with which a node does not start, and not for a certificate that other servers
@@ -81,11 +84,13 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     if let Some((settings, _)) = &examined.read {
         journal::check(source, settings.journal.as_ref());
         component_sockets::check(source, &settings.listen, unit.as_ref());
+        broker::check_program(source, settings);
     }
     let control = socket.as_ref().is_some_and(|socket| socket.usable);
     if let Some((settings, _)) = examined.read.as_ref().filter(|_| !arguments.offline) {
         let node = socket.and_then(|socket| socket.node);
         let has_socket = settings.listen.control.is_some();
+        let socket_path = settings.listen.control.as_ref().map(|control| control.path.as_path());
         // A node of this configuration listens on its control socket, unless it could not create the socket.
         let is_ours = |process| {
             !has_socket || node == Some(process) || control_socket::has_config(process, source.file())
@@ -93,8 +98,13 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         let mut nodes = addresses::check(source, &settings.listen, is_ours);
         nodes.extend(component_sockets::nodes(source, &settings.listen, is_ours));
         nodes.extend(node);
+        let is_running = !nodes.is_empty();
         note_running_nodes(source, nodes);
         dns::check(source, settings);
+        broker::check(source, settings, |cluster| match socket_path.filter(|_| control) {
+            Some(path) if node.is_some() => control_socket::is_node(path, cluster),
+            _ => is_running,
+        });
     }
     let findings = source.findings();
     let failed = findings.iter().any(|finding| match arguments.startable {

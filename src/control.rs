@@ -38,6 +38,14 @@ pub(crate) struct Node {
     pub(crate) json: bool,
 }
 
+/// The option of the commands that ask all nodes of a cluster.
+#[derive(Args)]
+struct Scope {
+    /// Asks this node only, and not the other nodes of its cluster as well
+    #[arg(long)]
+    this_node: bool,
+}
+
 /// The option of the commands that show tables.
 #[derive(Args)]
 pub(crate) struct Layout {
@@ -52,6 +60,8 @@ pub(crate) struct Explain {
     #[command(flatten)]
     node: Node,
     #[command(flatten)]
+    scope: Scope,
+    #[command(flatten)]
     layout: Layout,
     /// A remote domain, or a domain of this node
     #[arg(value_parser = domain)]
@@ -63,6 +73,8 @@ pub(crate) struct Explain {
 pub(crate) struct List {
     #[command(flatten)]
     node: Node,
+    #[command(flatten)]
+    scope: Scope,
     #[command(flatten)]
     layout: Layout,
     /// Shows at most this many entries
@@ -78,6 +90,8 @@ pub(crate) struct List {
 pub(crate) struct ListComponents {
     #[command(flatten)]
     node: Node,
+    #[command(flatten)]
+    scope: Scope,
     #[command(flatten)]
     layout: Layout,
     /// Shows only this component
@@ -99,6 +113,8 @@ pub(crate) struct ListNodes {
 pub(crate) struct Close {
     #[command(flatten)]
     node: Node,
+    #[command(flatten)]
+    scope: Scope,
     /// A remote domain, or the name of a component
     #[arg(value_name = "NAME", value_parser = domain)]
     domain: Domain,
@@ -109,6 +125,8 @@ pub(crate) struct Close {
 pub(crate) struct Retry {
     #[command(flatten)]
     node: Node,
+    #[command(flatten)]
+    scope: Scope,
     /// A remote domain
     #[arg(value_parser = domain)]
     domain: Domain,
@@ -116,7 +134,7 @@ pub(crate) struct Retry {
 
 /// Explains why federation with a domain works or fails.
 pub(crate) fn explain(command: &Explain) -> ExitCode {
-    let request = Request::Explain { domain: command.domain.to_string() };
+    let request = Request::Explain { domain: command.domain.to_string(), this_node: command.scope.this_node };
     let show = |page: &mut Page, answer: &Answer<Explanation>| explain::show(page, answer);
     command.node.show(&request, command.layout.width(), show)
 }
@@ -124,7 +142,8 @@ pub(crate) fn explain(command: &Explain) -> ExitCode {
 /// Lists links.
 pub(crate) fn sessions(command: &List) -> ExitCode {
     let domain = command.domain.as_ref().map(ToString::to_string);
-    let request = Request::Sessions { domain, limit: command.limit, order: Order::Domain };
+    let (limit, order, this_node) = (command.limit, Order::Domain, command.scope.this_node);
+    let request = Request::Sessions { domain, limit, order, this_node };
     command.node.show(&request, command.layout.width(), |page, answer: &Answer<Sessions>| {
         tables::links(page, &answer.found.links, command.cut());
         page.total("link", answer.found.links.len(), answer.found.total);
@@ -134,7 +153,7 @@ pub(crate) fn sessions(command: &List) -> ExitCode {
 /// Lists queues.
 pub(crate) fn queues(command: &List) -> ExitCode {
     let domain = command.domain.as_ref().map(ToString::to_string);
-    let request = Request::Queues { domain, limit: command.limit };
+    let request = Request::Queues { domain, limit: command.limit, this_node: command.scope.this_node };
     command.node.show(&request, command.layout.width(), |page, answer: &Answer<Queues>| {
         let Queues { queues, total, waiting } = &answer.found;
         tables::queues(page, queues, command.cut());
@@ -148,10 +167,10 @@ pub(crate) fn queues(command: &List) -> ExitCode {
 /// Lists the configured components.
 pub(crate) fn components(command: &ListComponents) -> ExitCode {
     let name = command.name.as_ref().map(ToString::to_string);
-    let request = Request::Components { name };
+    let request = Request::Components { name, this_node: command.scope.this_node };
     command.node.show(&request, command.layout.width(), |page, answer: &Answer<Components>| {
         let cut = if command.name.is_some() { Cut::Below } else { Cut::LeftOut };
-        tables::components(page, &answer.found.components, cut);
+        tables::components(page, &answer.found.components, answer.asked_node.is_some(), cut);
     })
 }
 
@@ -164,14 +183,14 @@ pub(crate) fn nodes(command: &ListNodes) -> ExitCode {
 
 /// Makes the node retry a domain now.
 pub(crate) fn retry(command: &Retry) -> ExitCode {
-    let request = Request::Retry { domain: command.domain.to_string() };
+    let request = Request::Retry { domain: command.domain.to_string(), this_node: command.scope.this_node };
     let show = |page: &mut Page, answer: &Answer<Retried>| page.line(&answer.found.sentence);
     command.node.show(&request, wrap::columns(), show)
 }
 
 /// Closes the links with a domain, or the connection of a component.
 pub(crate) fn close(command: &Close) -> ExitCode {
-    let request = Request::Close { domain: command.domain.to_string() };
+    let request = Request::Close { domain: command.domain.to_string(), this_node: command.scope.this_node };
     let show = |page: &mut Page, answer: &Answer<Closed>| page.line(&answer.found.sentence);
     command.node.show(&request, wrap::columns(), show)
 }
@@ -213,7 +232,7 @@ impl Node {
             Ok(ref answer) => {
                 let mut page = Page::new(answer.time, width);
                 show(&mut page, answer);
-                page.unanswered(&answer.unanswered);
+                page.missing(&answer.unanswered, &answer.missing);
                 output::write(page.finish())
             }
         };

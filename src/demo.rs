@@ -1,9 +1,12 @@
-//! `nuncio demo`: two nodes in one process exchange messages.
+//! `nuncio demo`: two nodes in one process exchange messages. With `--cluster`, two nodes serve one domain.
 //!
 //! The nodes and the sockets between them are real. A certificate authority, a name server and a component
 //! for each node are part of the demo.
 
+mod broker;
+mod cluster;
 mod component;
+mod member;
 mod timeline;
 
 use std::{
@@ -14,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use clap::Args;
 use testkit::{Authority, Dns};
 use xmpp::{
     Domain,
@@ -28,16 +32,30 @@ use actors::{
 use component::Component;
 use timeline::{Timeline, print};
 
+/// Arguments of `demo`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Shows two nodes of a cluster: one link for both, a component that moves between them, and a node that stops.
+    /// Starts nats-server, which must be installed, on a free port of 127.0.0.1; NUNCIO_NATS sets another path
+    #[arg(long)]
+    cluster: bool,
+}
+
 /// Runs the demo. It succeeds if two messages arrive and the third is returned with an error.
-pub(crate) fn run() -> ExitCode {
-    Timeline::install();
-    let outcome = actix_rt::System::new().block_on(async { tokio::time::timeout(TIMEOUT, play()).await });
-    match outcome.unwrap_or_else(|_| Err(format!("timed out after {} s", TIMEOUT.as_secs()).into())) {
-        Ok(()) => {
-            let end =
-                "\nBoth messages arrived, and the third was returned with an error that gives the reason.\n";
-            output::print(end, ExitCode::SUCCESS)
-        }
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    if arguments.cluster {
+        return cluster::run();
+    }
+    Timeline::install(&[]);
+    let end = "\nBoth messages arrived, and the third was returned with an error that gives the reason.\n";
+    conclude(play(), TIMEOUT, end)
+}
+
+/// Plays to the end, within a time limit, and prints how it ended.
+fn conclude(play: impl Future<Output = Result<(), Box<dyn Error>>>, limit: Duration, end: &str) -> ExitCode {
+    let outcome = actix_rt::System::new().block_on(async { tokio::time::timeout(limit, play).await });
+    match outcome.unwrap_or_else(|_| Err(format!("timed out after {} s", limit.as_secs()).into())) {
+        Ok(()) => output::print(end, ExitCode::SUCCESS),
         Err(error) => {
             print(&format!("\nThe demo failed: {error}"));
             ExitCode::FAILURE
@@ -78,21 +96,34 @@ async fn play() -> Result<(), Box<dyn Error>> {
 
 /// Starts a node for `domain`, adds it to the DNS, and connects its component.
 async fn start(domain: &str, authority: &Authority, dns: &Dns) -> Result<(Node, Component), Box<dyn Error>> {
-    let node = Node::start(settings(domain, authority, dns.address())?).await?;
+    let identity = authority.certificate(&[domain]).sign()?;
+    let node = Node::start(settings(domain, identity, authority, dns.address(), "")?).await?;
     let addresses = node.addresses();
     let port =
         |kind| addresses.iter().find(|(known, _)| *known == kind).and_then(|(_, address)| address.tcp());
     let (servers, components) = (port("s2s").ok_or("no port")?, port("component").ok_or("no port")?);
-    let host = format!("xmpp.{domain}");
-    dns.srv(&format!("_xmpp-server._tcp.{domain}"), 0, 0, servers.port(), &host);
-    dns.a(&host, Ipv4Addr::LOCALHOST);
+    publish(dns, domain, 0, servers);
     let component = Component::connect(components, domain, SECRET).await?;
     log::info!(target: LOG, pair = domain, servers:%, components:%; "ready");
     Ok((node, component))
 }
 
-/// The settings of a node: a configuration as an operator writes it, with certificates that are not in files.
-fn settings(domain: &str, authority: &Authority, nameserver: SocketAddr) -> Result<Settings, Box<dyn Error>> {
+/// Adds a node that serves `domain` to the DNS.
+fn publish(dns: &Dns, domain: &str, priority: u16, servers: SocketAddr) {
+    let host = format!("xmpp.{domain}");
+    dns.srv(&format!("_xmpp-server._tcp.{domain}"), priority, 0, servers.port(), &host);
+    dns.a(&host, Ipv4Addr::LOCALHOST);
+}
+
+/// The settings of a node: a configuration as an operator writes it, with certificates that are not in files. `sections`
+/// comes after the other sections.
+fn settings(
+    domain: &str,
+    identity: testkit::Identity,
+    authority: &Authority,
+    nameserver: SocketAddr,
+    sections: &str,
+) -> Result<Settings, Box<dyn Error>> {
     let toml = format!(
         r#"
         log_mailboxes = "0s"
@@ -112,12 +143,14 @@ fn settings(domain: &str, authority: &Authority, nameserver: SocketAddr) -> Resu
 
         [dns]
         nameservers = ["{nameserver}"]
+
+        {sections}
         "#
     );
     let config = config::parse(Path::new("demo"), &toml);
     let mut settings =
         config.map_err(|findings| findings.iter().map(ToString::to_string).collect::<String>())?.settings;
-    let testkit::Identity { chain, key, .. } = authority.certificate(&[domain]).sign()?;
+    let testkit::Identity { chain, key, .. } = identity;
     let identity = Some(Identity { chain, key });
     settings.components.iter_mut().for_each(|component| component.identity.clone_from(&identity));
     settings.domains.iter_mut().for_each(|domain| domain.identity.clone_from(&identity));

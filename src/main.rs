@@ -54,9 +54,9 @@ enum Command {
     Mailboxes(mailboxes::Arguments),
     /// Explains why federation with a domain works or fails
     Explain(control::Explain),
-    /// Lists the links of the running node
+    /// Lists the links of the running node, and of the other nodes of its cluster
     Sessions(control::List),
-    /// Lists the stanzas that wait for a link or a component in the running node
+    /// Lists the stanzas that wait for a link or a component in the running node, and in the other nodes of its cluster
     Queues(control::List),
     /// Shows the stanzas in the file of a journal, also in a damaged one
     Journal(journal_file::Arguments),
@@ -72,7 +72,7 @@ enum Command {
     /// Closes the links with a domain in order, or the connection of a component
     Close(control::Close),
     /// Runs two nodes that exchange messages over loopback sockets, and shows each step
-    Demo,
+    Demo(demo::Arguments),
     /// Prints a script that lets a shell complete commands and options
     Completions(manual::Completions),
     /// Prints the manual page, or writes the pages of all commands into a directory
@@ -95,7 +95,7 @@ fn main() -> ExitCode {
         Command::Top(arguments) => top::run(&arguments),
         Command::Retry(command) => control::retry(&command),
         Command::Close(command) => control::close(&command),
-        Command::Demo => demo::run(),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Completions(arguments) => arguments.print(Arguments::command()),
         Command::Man(arguments) => arguments.write(Arguments::command()),
     }

@@ -1,5 +1,6 @@
 //! `nuncio check`: the output of the command with all findings, each with its line.
 
+mod broker;
 mod certificates;
 mod records;
 mod sockets;

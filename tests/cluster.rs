@@ -1,9 +1,21 @@
 //! Several nodes serve one domain, over a real nats-server.
 
+mod absence;
+mod accounts;
 mod broker;
+mod changes;
 mod commands;
 mod components;
 mod dialback;
 mod fixture;
 mod holder;
 mod links;
+mod metrics;
+mod moves;
+mod replicas;
+mod shipped;
+mod stop;
+mod streams;
+
+pub(crate) use self::holder::{of_holders_that_are_killed, of_holders_that_stop};
+pub(crate) use self::links::of_cold_domains;

@@ -8,19 +8,6 @@ use std::{
 use crate::support::{BINARY, Network, Node, Process, Setup, configuration};
 
 #[test]
-fn demo_sends_a_message_each_way_and_a_bounce() {
-    let output = nuncio(&["demo"]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let story = String::from_utf8_lossy(&output.stdout).to_lowercase();
-    for chapter in ["queued", "resolved", "connected", "secured", "authenticated", "handed over", "delivered"]
-    {
-        assert!(story.contains(chapter), "no {chapter:?} in\n{story}");
-    }
-    assert!(story.contains("remote-server-not-found"), "no bounce in\n{story}");
-    assert!(!story.contains("may not have arrived") && !story.contains("in time"), "a clean end:\n{story}");
-}
-
-#[test]
 fn the_environment_sets_the_configuration_if_the_option_does_not() {
     let network = Network::new();
     let directory = network.directory("environment");

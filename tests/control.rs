@@ -442,9 +442,17 @@ impl Place {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Runs a command that must fail, and returns the error.
+    #[track_caller]
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.nuncio(arguments);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// Runs a command that must succeed, and returns its JSON.
     #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let told = self.tells(&[arguments, &["--json"]].concat());
         serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error} in {told}"))
     }

@@ -66,7 +66,7 @@ fn floods(sender: &Component, to: &str, first: usize, count: usize, body: &str) 
 
 /// Sends numbered messages like [`floods`], but no more than `in_flight` beyond those that have arrived: the queue of a busy
 /// machine is not the window of the link.
-fn floods_in_step(
+pub(crate) fn floods_in_step(
     sender: &Component,
     to: &str,
     count: usize,

@@ -2,6 +2,7 @@
 
 mod abuse_load;
 mod acks;
+mod cluster;
 mod deaf;
 mod delivery;
 mod promise;

@@ -19,6 +19,7 @@ mod conformance;
 mod container;
 mod control;
 mod delivery;
+mod demo;
 mod deploy_hook;
 mod dialback;
 mod dials;

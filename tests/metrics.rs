@@ -144,21 +144,34 @@ fn promtool_finds_nothing_to_complain_about() {
     let mut sender = node.node.inbox();
     sender.asks("nowhere.example", "<ping xmlns='urn:xmpp:ping'/>");
     node.eventually_shows("result=\"no-such-domain\"");
-    let mut promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    promtool.stdin.take().unwrap().write_all(node.scrape().as_bytes()).unwrap();
-    let output = promtool.wait_with_output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty() && output.stdout.is_empty(), "{output:?}");
+    node.suits_promtool();
 }
 
-/// The metrics of the journal exist only with a journal.
+#[test]
+fn a_node_alone_has_no_figures_of_a_cluster() {
+    let network = Network::new();
+    let scrape = Watched::start(&network, Setup::of("nuncio.example")).scrape();
+    for name in ["cluster_", "claims", "seats", "relays", "ferry_", "carried"] {
+        assert!(!scrape.contains(&format!(" nuncio_{name}")), "{name} in {scrape}");
+    }
+}
+
+#[test]
+fn the_alerts_about_a_cluster_fire_when_they_should() {
+    needs("command -v promtool", "prometheus");
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/metrics/alerts.yml");
+    let output = Command::new("promtool").args(["test", "rules", rules]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// The metrics of the journal exist only with a journal, and those of the cluster only in one. The broker need not be there.
 fn with_all_metrics() -> Setup {
-    Setup::of("nuncio.example").set("journal.path", "\"waiting.redb\"")
+    Setup::of("nuncio.example")
+        .set("journal.path", "\"waiting.redb\"")
+        .dialback_secret("the secret of the cluster, which all nodes know")
+        .set("cluster.name", "\"test\"")
+        .set("cluster.node", "\"a\"")
+        .set("cluster.servers", "[\"nats://127.0.0.1:9\"]")
 }
 
 #[test]
@@ -217,7 +230,7 @@ fn the_alert_rules_are_valid_and_ask_for_metrics_that_exist() {
     let names: BTreeSet<&str> = words.filter(|word| word.starts_with("nuncio_")).collect();
     assert!(names.len() > 5, "{names:?}");
     for name in names {
-        assert!(scrape.contains(&format!("\n{name}")), "no metric {name}");
+        assert!(scrape.contains(&format!("\n# TYPE {name} ")), "no metric {name}");
     }
 }
 
@@ -304,11 +317,29 @@ impl Watched {
     }
 
     #[track_caller]
-    fn scrape(&self) -> String {
+    pub(crate) fn scrape(&self) -> String {
         let answer = self.asks("GET /metrics HTTP/1.1\r\nHost: nuncio\r\n\r\n");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
         assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
         body.to_owned()
+    }
+
+    /// Has promtool check the exposition.
+    #[track_caller]
+    pub(crate) fn suits_promtool(&self) {
+        let mut promtool = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        promtool.stdin.take().unwrap().write_all(self.scrape().as_bytes()).unwrap();
+        let output = promtool.wait_with_output().unwrap();
+        assert!(
+            output.status.success() && output.stderr.is_empty() && output.stdout.is_empty(),
+            "{output:?}"
+        );
     }
 
     /// The value of a metric without labels.

@@ -72,6 +72,42 @@ fn the_unit_is_one_that_systemd_understands() {
 }
 
 #[test]
+fn the_unit_of_a_node_in_a_cluster_starts_after_the_broker() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let network = Network::new();
+    let units = network.directory("units");
+    // The unit of Debian's package, as far as the drop-in changes it.
+    let broker = units.join("nats-server.service");
+    fs::write(&broker, "[Service]\nType=simple\nUser=nats\nExecStart=/bin/true\n").unwrap();
+    let of_broker = units.join("nats-server.service.d");
+    fs::create_dir(&of_broker).unwrap();
+    fs::copy(root.join("cluster/nats-server.service.conf"), of_broker.join("cluster.conf")).unwrap();
+    let unit = units.join("nuncio.service");
+    fs::copy(root.join("systemd/nuncio.service"), &unit).unwrap();
+    let drop_in = units.join("nuncio.service.d");
+    fs::create_dir(&drop_in).unwrap();
+    fs::copy(root.join("cluster/nuncio.service.conf"), drop_in.join("cluster.conf")).unwrap();
+    let verify = |path: &Path| {
+        let verified =
+            Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(path).output().ok()?;
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        let of_ours = |line: &&str| {
+            ["nuncio.service", "nats-server.service", "cluster.conf"].iter().any(|name| line.contains(name))
+        };
+        let is_other = |line: &&str| !line.contains("/usr/bin/nuncio is not executable");
+        Some(said.lines().filter(of_ours).filter(is_other).map(str::to_owned).collect::<Vec<_>>())
+    };
+    for unit in [&unit, &broker] {
+        let Some(complaints) = verify(unit) else { return };
+        assert!(complaints.is_empty(), "{complaints:?}");
+    }
+    // What is wrong in the drop-in is found.
+    fs::write(drop_in.join("cluster.conf"), "[Unit]\nAfterwards=nats-server.service\n").unwrap();
+    let complaints = verify(&unit).unwrap();
+    assert!(complaints.iter().any(|line| line.contains("Afterwards")), "{complaints:?}");
+}
+
+#[test]
 fn the_files_of_the_package_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();

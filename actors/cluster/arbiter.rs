@@ -29,14 +29,14 @@ use crate::{
 };
 use holdings::Holdings;
 use io::{Io, Purpose};
-use members::{Members, Reading};
+use members::{Members, Reading, Standing};
 use own::Own;
 use seating::Seating;
 use std::time::{Duration, Instant};
 use sweep::Sweep;
 use xmpp::{Domain, DomainPair};
 
-pub use output::{Config, Disagreement, MemberReport, Output, Report};
+pub use output::{Config, Disagreement, Ending, MemberReport, Output, Report};
 
 /// The machine. See the page of the module.
 pub struct Arbiter {
@@ -45,6 +45,8 @@ pub struct Arbiter {
     generation: Option<[u64; 3]>,
     io: Io,
     own: Own,
+    /// The run at the last look.
+    run: Incarnation,
     members: Members,
     claims: Holdings<DomainPair>,
     seats: Holdings<Domain>,
@@ -64,11 +66,13 @@ impl Arbiter {
         let beat = config.lease / BEATS_TO_DEATH;
         let mut io = Io::new(beat * REQUEST_BEATS, random);
         let members = Members::new(&config);
+        let own = Own::new(config, beat, now, &mut io);
         Self {
             beat,
             up: false,
             generation: None,
-            own: Own::new(config, beat, now, &mut io),
+            run: own.incarnation(),
+            own,
             io,
             members,
             claims: Holdings::new(beat),
@@ -186,6 +190,10 @@ impl Arbiter {
 
     /// What an operator sees.
     pub fn report(&self, now: Instant) -> Report {
+        let mut disagreements = self.members.disagreements();
+        if self.own.has_rival() {
+            disagreements.push((self.own.name().clone(), Disagreement::SameName));
+        }
         Report {
             incarnation: self.own.incarnation(),
             up: self.up,
@@ -194,6 +202,7 @@ impl Arbiter {
             claims: self.claims.granted(),
             seats: self.seats.granted(),
             members: self.members.report(now),
+            disagreements,
         }
     }
 
@@ -206,6 +215,12 @@ impl Arbiter {
     #[cfg(test)]
     fn confirms(&self, pair: &DomainPair, now: Instant) -> bool {
         self.own.lease(now).is_some() && self.claims.confirms(pair)
+    }
+
+    /// As [`Self::confirms`], for the seat of a component.
+    #[cfg(test)]
+    fn confirms_seat(&self, name: &Domain, now: Instant) -> bool {
+        self.own.lease(now).is_some() && self.seats.confirms(name)
     }
 
     fn is_up(&mut self, generation: [u64; 3], created: bool, now: Instant) {
@@ -267,9 +282,15 @@ impl Arbiter {
             }
             Purpose::ListNodes => {
                 if let Ok(Answer::Entries(entries)) = answer {
-                    let refills = self.members.listed(entries, sent, now, &mut self.io);
+                    let cleans = self.may_clean(now);
+                    let refills = self.members.listed(entries, cleans, sent, now, &mut self.io);
+                    let waited = self.own.refills();
                     self.own.listed(refills, now);
                     self.judged(now);
+                    if waited && !self.own.refills() {
+                        self.claims.look_again();
+                        self.seats.look_again();
+                    }
                 } else {
                     self.next_list = now + self.io.pause(self.beat / 3);
                 }
@@ -279,12 +300,15 @@ impl Arbiter {
                     for (key, entry) in &entries {
                         self.disowns(key, entry);
                     }
+                    self.clean_seats(&entries, now);
                     self.seating.listed(entries, sent, self.own.refills(), now);
                     self.view_seats(now);
                 }
             }
             Purpose::Sweep => self.sweep.next_record(answer),
             Purpose::SweepDelete => self.sweep.deleted(),
+            Purpose::Forget(node) => self.members.forgets(&node, &answer, now),
+            Purpose::CleanUp => {}
         }
     }
 
@@ -296,6 +320,32 @@ impl Arbiter {
             && let Ok(name) = Domain::named(&record.what)
         {
             self.seats.disowns(&name);
+        }
+    }
+
+    /// Whether records that nobody needs may be deleted now: what this node knows of others is certain.
+    fn may_clean(&self, now: Instant) -> bool {
+        self.up && !self.stopping && self.own.lease(now).is_some() && !self.own.refills()
+    }
+
+    /// Deletes seats of runs that are over. They do no harm, since whoever wants such a seat replaces the record; but nobody
+    /// else would ever delete them.
+    fn clean_seats(&mut self, entries: &[(String, Entry)], now: Instant) {
+        if !self.may_clean(now) {
+            return;
+        }
+        let mut left = CLEANED_PER_LIST;
+        for (key, entry) in entries {
+            let Ok(record) = ClaimRecord::decode(&entry.value) else { continue };
+            if left > 0
+                && record.node != *self.own.name()
+                && !self.seats.knows(key)
+                && self.members.judge(&record.node, record.incarnation, now) == Standing::Over
+            {
+                left -= 1;
+                let op = Op::Delete { key: key.clone(), revision: entry.revision };
+                self.io.ask(Bucket::Seats, op, Purpose::CleanUp, now);
+            }
         }
     }
 
@@ -319,7 +369,10 @@ impl Arbiter {
             self.next_audit = now + self.beat;
             return;
         }
-        if self.own.expires(now, &mut self.io) {
+        self.own.expires(now, &mut self.io);
+        if self.run != self.own.incarnation() {
+            // Whatever was confirmed belongs to the run before.
+            self.run = self.own.incarnation();
             self.claims.doubt_all();
             self.seats.doubt_all();
         }
@@ -332,6 +385,9 @@ impl Arbiter {
             self.claims.audit(AUDITED_PER_BEAT);
             self.seats.audit(AUDITED_PER_BEAT);
             self.sweep.beat(now);
+            if self.may_clean(now) {
+                self.members.clean_up(now, &mut self.io);
+            }
         }
         if self.up && now >= self.next_list {
             self.next_list = now + self.beat * LIST_BEATS;
@@ -354,7 +410,7 @@ impl Arbiter {
         };
         self.claims.act(&mut scene);
         self.seats.act(&mut scene);
-        if self.up && !self.stopping && self.own.lease(now).is_some() && !self.own.refills() {
+        if self.may_clean(now) {
             let claims = &self.claims;
             self.sweep.act(&self.own, &mut self.members, &mut self.io, |key| claims.knows(key), now);
         }
@@ -372,6 +428,9 @@ const REQUEST_BEATS: u32 = 2;
 
 /// The tables of nodes and seats are read as a whole every ten beats (30 s), in case a change was not reported.
 const LIST_BEATS: u32 = 10;
+
+/// Seats of runs that are over and are deleted when the table was read: all of them within minutes.
+const CLEANED_PER_LIST: usize = 256;
 
 /// Claims that are compared with the broker in each beat: 10 a second, so 36,000 an hour.
 const AUDITED_PER_BEAT: usize = 32;

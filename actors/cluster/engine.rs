@@ -2,6 +2,7 @@
 //!
 //! A client of a broker implements [`Engine`]. It answers through a channel of [`Event`]s, so that no caller waits.
 
+pub mod examination;
 #[cfg(any(test, feature = "test-util"))]
 pub mod fake;
 #[cfg(feature = "nats")]

@@ -5,6 +5,7 @@
 //! - [`record`]: what the nodes keep at the broker.
 //! - [`arbiter`]: who is a member, who holds which pair of domains, where components are connected.
 //! - [`ferry`]: stanzas on their way to another node.
+//! - [`question`]: questions of an operator to the other nodes.
 //!
 //! Everything here is plain data and machines without actors; the actors are in the crate `actors`.
 
@@ -12,6 +13,7 @@ pub mod arbiter;
 pub mod engine;
 pub mod ferry;
 pub mod name;
+pub mod question;
 pub mod record;
 
 pub use name::{Incarnation, NodeName};

@@ -4,7 +4,7 @@
 //! another node or an operator wrote is checked: a value that is too long, damaged or of another form is an error, never a
 //! panic.
 
-use crate::{Incarnation, NodeName};
+use crate::{Incarnation, NodeName, ferry::codec::Versions};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
@@ -16,8 +16,8 @@ pub struct NodeRecord {
     pub incarnation: Incarnation,
     /// Grows with each beat.
     pub beat: u64,
-    /// The newest version of frames that the node understands.
-    pub version: u8,
+    /// The versions of frames that the node has.
+    pub versions: Versions,
     /// The node writes its claims again, since the broker lost them.
     pub refills: bool,
     /// The fingerprint of the secret for dialback: [`fingerprint`].
@@ -75,7 +75,8 @@ impl NodeRecord {
             form: FORM,
             incarnation: self.incarnation.to_string(),
             beat: self.beat,
-            version: self.version,
+            version: self.versions.newest,
+            oldest_version: self.versions.oldest,
             refills: self.refills,
             secret: self.secret.clone(),
             names: self.names.clone(),
@@ -92,7 +93,7 @@ impl NodeRecord {
         Ok(Self {
             incarnation: incarnation(&form.incarnation)?,
             beat: form.beat,
-            version: form.version,
+            versions: Versions { oldest: form.oldest_version, newest: form.version },
             refills: form.refills,
             secret: form.secret,
             names: form.names,
@@ -128,7 +129,24 @@ impl ClaimRecord {
     }
 }
 
-/// Only the version of a record, which is read first: the other fields of another form may differ.
+/// A form that says which one it is.
+trait Versioned: DeserializeOwned {
+    fn form(&self) -> u32;
+}
+
+impl Versioned for NodeForm {
+    fn form(&self) -> u32 {
+        self.form
+    }
+}
+
+impl Versioned for ClaimForm {
+    fn form(&self) -> u32 {
+        self.form
+    }
+}
+
+/// Only the version of a record: the other fields of another form may differ.
 #[derive(Deserialize)]
 struct Version {
     form: u32,
@@ -140,6 +158,7 @@ struct NodeForm {
     incarnation: String,
     beat: u64,
     version: u8,
+    oldest_version: u8,
     #[serde(default)]
     refills: bool,
     secret: String,
@@ -160,15 +179,20 @@ fn encode(form: &impl Serialize) -> Bytes {
     serde_json::to_vec(form).unwrap_or_default().into()
 }
 
-fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, RecordError> {
+fn decode<T: Versioned>(value: &[u8]) -> Result<T, RecordError> {
     if value.len() > LONGEST {
         return Err(RecordError::TooLong(value.len()));
     }
-    let Version { form } = serde_json::from_slice(value)?;
-    if form != FORM {
-        return Err(RecordError::Form(form));
+    let error = match serde_json::from_slice::<T>(value) {
+        Ok(record) if record.form() == FORM => return Ok(record),
+        Ok(record) => return Err(RecordError::Form(record.form())),
+        Err(error) => error,
+    };
+    // Another form may have other fields: then it is the reason.
+    match serde_json::from_slice(value) {
+        Ok(Version { form }) if form != FORM => Err(RecordError::Form(form)),
+        _ => Err(RecordError::Damaged(error)),
     }
-    Ok(serde_json::from_slice(value)?)
 }
 
 fn incarnation(text: &str) -> Result<Incarnation, RecordError> {
@@ -177,13 +201,11 @@ fn incarnation(text: &str) -> Result<Incarnation, RecordError> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string has no error.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
+
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
 
 /// The version of the form of the records.
 const FORM: u32 = 1;

@@ -105,7 +105,8 @@ pub(crate) struct Unseat {
 }
 
 /// A component wants to serve this name here, which is connected to another node: tell that node ([`Contested`]). If it gives
-/// way, [`SeatAt`] follows; [`SeatUnknown`] follows if the other node cannot be told.
+/// way, [`SeatAt`] follows. If the other node cannot be told, the seat is asked for as with [`Seat`]. The message to that node may
+/// be lost, so this one is repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Contest {
     /// The name.

@@ -84,8 +84,12 @@ pub(crate) enum Event {
     },
 }
 
-/// A relay may have so many bytes unsettled, however full the window of the ferry is: no pair holds up another.
-pub(crate) const ALWAYS_ALLOWED: usize = 64 * 1024;
+/// A relay may have so many bytes unsettled while the window of the ferry is used up: no pair holds up another.
+pub(crate) const ALLOWED_BEYOND_THE_WINDOW: usize = 64 * 1024;
+
+/// And so many, or a single stanza, when hundreds of relays have used that up, because the other node has as many links on
+/// which nothing can be written.
+pub(crate) const ALWAYS_ALLOWED: usize = 4 * 1024;
 
 impl Carried {
     /// A copy of a batch.

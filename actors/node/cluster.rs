@@ -2,7 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use ::cluster::{arbiter::Config, engine::Event, ferry::codec::VERSION, name::NodeName, record::fingerprint};
+use ::cluster::{
+    arbiter::Config,
+    engine::{Event, examination::Examination},
+    ferry::codec::Versions,
+    name::NodeName,
+    record::fingerprint,
+};
 use actix::ArbiterHandle;
 use tokio::sync::mpsc;
 
@@ -12,6 +18,7 @@ use crate::{
         SharedEngine,
         cluster::{Cluster, Peering, Receivers, Setup},
         ferry,
+        questions::Desk,
     },
     routing::{promise::Promise, router::Router},
     settings::{Cluster as Joined, OnEngineLoss, Settings},
@@ -66,6 +73,7 @@ mod engine {
     use ::cluster::{
         engine::{
             Event,
+            examination::Examination,
             nats::{self, Login},
         },
         name::NodeName,
@@ -81,17 +89,34 @@ mod engine {
         if host.contains(':') { format!("nats://[{host}]:{port}") } else { format!("nats://{host}:{port}") }
     }
 
+    /// The settings of the client.
+    fn client(settings: &Joined) -> Result<nats::Settings, ClusterError> {
+        let cluster = NodeName::new(&settings.name).map_err(|error| why(&error))?;
+        let servers = settings.servers.iter().map(address).collect();
+        let login = settings.login.clone();
+        let login = login.map_or(Login::None, |login| Login::User(login.user, login.password));
+        Ok(nats::Settings { cluster, servers, login, replicas: settings.replicas })
+    }
+
+    fn why(error: &dyn ToString) -> ClusterError {
+        ClusterError::Settings(error.to_string())
+    }
+
+    /// Examines all servers, beside each other.
+    pub(super) async fn examine(settings: &Joined) -> Result<Vec<Examination>, ClusterError> {
+        let client = client(settings)?;
+        let addresses: Result<Vec<_>, _> = client.servers.iter().map(|text| nats::address(text)).collect();
+        let addresses = addresses.map_err(|error| why(&error))?;
+        let examined = addresses.iter().map(|server| nats::examine::examine(&client, server, &settings.node));
+        Ok(futures_util::future::join_all(examined).await)
+    }
+
     pub(super) async fn start(
         settings: &Joined,
         thread: &ArbiterHandle,
         reports: mpsc::Sender<Event>,
     ) -> Result<SharedEngine, ClusterError> {
-        let why = |error: &dyn ToString| ClusterError::Settings(error.to_string());
-        let cluster = NodeName::new(&settings.name).map_err(|error| why(&error))?;
-        let servers = settings.servers.iter().map(address).collect();
-        let login = settings.login.clone();
-        let login = login.map_or(Login::None, |login| Login::User(login.user, login.password));
-        let client = nats::Settings { cluster, servers, login, replicas: settings.replicas };
+        let client = client(settings)?;
         let (answer, connected) = oneshot::channel();
         let own = settings.node.clone();
         thread.spawn(async move {
@@ -107,12 +132,16 @@ mod engine {
 mod engine {
     //! No client.
 
-    use ::cluster::engine::Event;
+    use ::cluster::engine::{Event, examination::Examination};
     use actix::ArbiterHandle;
     use tokio::sync::mpsc;
 
     use super::{ClusterError, Joined};
     use crate::relaying::SharedEngine;
+
+    pub(super) async fn examine(_: &Joined) -> Result<Vec<Examination>, ClusterError> {
+        Err(ClusterError::NotBuiltIn)
+    }
 
     pub(super) async fn start(
         _: &Joined,
@@ -121,6 +150,15 @@ mod engine {
     ) -> Result<SharedEngine, ClusterError> {
         Err(ClusterError::NotBuiltIn)
     }
+}
+
+/// Examines the servers of the broker, in the order of the settings.
+///
+/// # Errors
+///
+/// The program has no client, or an address of the broker cannot work.
+pub(super) async fn examine(settings: &Joined) -> Result<Vec<Examination>, ClusterError> {
+    engine::examine(settings).await
 }
 
 /// The actors with which the actor of the cluster works.
@@ -138,14 +176,14 @@ pub(super) struct Others<'a> {
 }
 
 impl Connected {
-    /// Starts the actor of the cluster.
+    /// Starts the actor of the cluster. The desk has to be served.
     pub(super) fn start(
         self,
         inbox: Inbox<Cluster>,
         own: Mailbox<Cluster>,
         settings: &Settings,
         others: Others<'_>,
-    ) {
+    ) -> Desk {
         let Self { settings: joined, engine, events, thread } = self;
         let Others { promise, router, account, workers, ferries, panic } = others;
         let guard = PanicGuard::new("cluster", panic.clone());
@@ -157,12 +195,13 @@ impl Connected {
             account,
             window: joined.window,
         };
+        let (to_desk, desk) = Desk::open(node.clone(), Arc::clone(&engine));
         let freezes = joined.on_engine_loss == OnEngineLoss::Freeze;
         let setup = Setup {
             cluster: joined.name,
             config: Config {
                 own: node,
-                version: VERSION,
+                versions: Versions::OWN,
                 lease: joined.lease,
                 secret: secret(settings),
                 names: names(settings),
@@ -183,8 +222,10 @@ impl Connected {
                 contested: router.outlet(),
                 freeze: freezes.then(|| router.outlet()),
             },
+            desk: to_desk,
         };
         inbox.start_on(&thread, move || Cluster::new(setup, own, guard));
+        desk
     }
 }
 

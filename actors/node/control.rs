@@ -4,6 +4,7 @@
 //! the answers of the actors within a time limit, and names the actors that did not answer. Only the owner of the socket
 //! can connect. Requests, connections and answers are bounded all the same, so that no command can harm the node.
 
+mod asking;
 mod commands;
 mod components;
 mod links;
@@ -24,7 +25,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub(crate) use self::commands::Sources;
+pub(crate) use self::{commands::Sources, round::Patience};
 use crate::{
     flow::accept::Acceptor,
     node::client_slots::{Slot, Slots, unless_needed, write_answer},

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     dial::{attempt::Dialer, dial_limit::DialLimit, remote_policy::RemotePolicies, resolver::Resolver},
     flow::{account::Totals, journal::Keeping},
-    node::control::{Control, Sources},
+    node::control::{Control, Patience, Sources},
     observe::{
         fingerprints::Fingerprints,
         metrics::{Metrics, MetricsHandle, SharedFigures},
@@ -158,9 +158,10 @@ impl Node {
                 ferries: starter.meter("ferry", 65_536),
                 panic: panic.clone(),
             };
-            connected.start(inbox, cluster.clone(), &settings, others);
-            cluster
+            let desk = connected.start(inbox, cluster.clone(), &settings, others);
+            (cluster, desk)
         });
+        let (cluster, desk) = cluster.unzip();
         let receivers = Receivers {
             journal: keeping,
             router: router.clone(),
@@ -181,6 +182,7 @@ impl Node {
             journal: opened.as_ref().map(|opened| opened.writer.clone()),
             mailroom: mailroom.clone(),
             metrics: observers.metrics,
+            cluster: cluster.clone(),
             highest: Arc::default(),
             started: clock::system(),
         };
@@ -191,7 +193,7 @@ impl Node {
                 (opened.mailbox.outlet(), journal.path.clone(), opened.writer.clone());
             actix::spawn(async move { journal_watch::watch(asked, &path, writer).await })
         }));
-        let tasks = tasks.collect();
+        let mut tasks: Vec<_> = tasks.collect();
         let sources = Sources {
             router: router.clone(),
             promise: promise.clone(),
@@ -202,7 +204,11 @@ impl Node {
             monitor: monitor.clone(),
             cluster: cluster.clone(),
             started: Time::now(),
+            patience: Patience::FOR_OPERATOR,
         };
+        if let Some(desk) = desk {
+            tasks.push(actix::spawn(sources.clone().serve(desk)));
+        }
         if let Some(socket) = control_socket {
             let sources = sources.clone();
             starter.start(&starter.main, "control", 64, move |own| Control::new(socket, sources, own));

@@ -3,12 +3,14 @@
 //! The promise asks it which node has the link of a pair, and the router to which node a component is connected. Neither
 //! learns what the broker is.
 
+mod commands;
 mod messages;
+mod own_run;
 mod peers;
 mod seats;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,18 +29,22 @@ pub(crate) use self::{
     messages::{Leave, Receivers, Reconfigure, Show, Shown, StopReceiving},
     peers::{MOST as MOST_NODES, Starter as Peering},
 };
-use self::{peers::Peers, seats::Seats};
+use self::{
+    own_run::{Held, OwnRun},
+    peers::Peers,
+    seats::Seats,
+};
 use super::{
     LOG, SharedEngine,
     events::{self, Came, What},
     ferry,
+    questions::{Question, Questions},
 };
 use crate::{
     flow::{
         claims::{
             Claim, Claims, Conflict, Freeze, Granted, HeldBy, Renounce, SeatAt, SeatTaken, Seated, Unknown,
         },
-        fence::Lease,
         outbox::Timer,
     },
     observe::log_limit::{FEW, LogLimiter},
@@ -60,6 +66,8 @@ pub(crate) struct Setup {
     /// Starts the ferries.
     pub(crate) ferries: Peering,
     pub(crate) receivers: Receivers,
+    /// Answers questions of other nodes.
+    pub(crate) desk: mpsc::Sender<Question>,
 }
 
 /// The actor.
@@ -67,8 +75,6 @@ pub(crate) struct Cluster {
     /// The name of the cluster.
     name: String,
     broker: BrokerReport,
-    /// What nodes have to have in common and have not.
-    troubles: BTreeMap<NodeName, String>,
     arbiter: Arbiter,
     engine: SharedEngine,
     /// `None` once the task has them.
@@ -79,10 +85,13 @@ pub(crate) struct Cluster {
     /// The claims of the promise, with their numbers: asked for or granted.
     claims: HashMap<DomainPair, u64>,
     seats: Seats,
-    lease: Option<(Incarnation, Arc<Lease>)>,
+    questions: Questions,
+    run: OwnRun,
+    /// It has held a lease since its start.
+    joined: bool,
     /// Held until nothing of this node is left at the broker.
     leaving: Option<drain::Token>,
-    disagreements: Arc<LogLimiter>,
+    log_limits: LogLimits,
     timer: Timer,
     _guard: PanicGuard,
 }
@@ -90,11 +99,12 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// The actor of a node that has just started.
     pub(crate) fn new(setup: Setup, mailbox: Mailbox<Self>, guard: PanicGuard) -> Self {
-        let Setup { cluster, config, engine, events, random, ferries, receivers } = setup;
+        let Setup { cluster, config, engine, events, mut random, ferries, receivers, desk } = setup;
+        let questions = Questions::new(config.own.clone(), engine.clone(), desk, random());
         Self {
+            questions,
             name: cluster,
             broker: BrokerReport { connected: false, since: Time::now(), last_error: None },
-            troubles: BTreeMap::new(),
             arbiter: Arbiter::new(config, clock::now(), random),
             engine,
             events: Some(events),
@@ -103,9 +113,10 @@ impl Cluster {
             peers: Peers::new(ferries),
             claims: HashMap::new(),
             seats: Seats::default(),
-            lease: None,
+            run: OwnRun::default(),
             leaving: None,
-            disagreements: LogLimiter::new(LOG, FEW, "more disagreements between nodes"),
+            log_limits: LogLimits::new(),
+            joined: false,
             timer: Timer::default(),
             _guard: guard,
         }
@@ -125,12 +136,16 @@ impl Cluster {
     fn came(&mut self, event: Event, now: Instant) {
         match &event {
             Event::Up { .. } => {
-                log::info!(target: LOG, node:% = self.peers.own(); "message broker connected");
+                if self.log_limits.broker.count_line() {
+                    log::info!(target: LOG, node:% = self.peers.own(); "message broker connected");
+                }
                 (self.broker.connected, self.broker.since) = (true, Time::now());
                 self.peers.tell_all(&ferry::Up);
             }
             Event::Down { reason } => {
-                log::warn!(target: LOG, reason = reason.as_str(); "message broker unreachable");
+                if self.log_limits.broker.count_line() {
+                    log::warn!(target: LOG, reason = reason.as_str(); "message broker unreachable");
+                }
                 if self.broker.connected {
                     (self.broker.connected, self.broker.since) = (false, Time::now());
                 }
@@ -145,10 +160,10 @@ impl Cluster {
 
     fn arrived(&mut self, frame: Box<Frame>, permit: tokio::sync::OwnedSemaphorePermit) {
         if let Body::Contest(name) = &frame.body {
-            return self.contested(name.clone());
+            return self.contested(&frame.header, name.clone());
         }
-        let node = frame.header.from.clone();
-        if let Some(ferry) = self.peers.ferry(&node) {
+        // Whoever is no member starts no ferry. A member that is not known yet sends its frame again.
+        if let Some(ferry) = self.peers.known(&frame.header.from) {
             // A ferry that is gone ends the process.
             let _ = ferry.signal(ferry::Arrived { frame, permit });
         }
@@ -195,7 +210,9 @@ impl Cluster {
             }
             Output::Conflict { pair, node } => {
                 if let Some(number) = self.claims.remove(&pair) {
-                    log::warn!(target: LOG, pair:% = pair, node:% = node; "link held by another node: it is closed here");
+                    if self.log_limits.conflicts.count_line() {
+                        log::warn!(target: LOG, pair:% = pair, node:% = node; "link held by another node: it is closed here");
+                    }
                     tell(&self.receivers.conflict, Conflict { pair, number, node });
                 }
             }
@@ -212,18 +229,24 @@ impl Cluster {
                 let seat = node.and_then(|node| self.peers.way(&node));
                 tell(&self.receivers.seat_at, SeatAt { name, seat });
             }
-            Output::Joined { node, incarnation, .. } => {
-                self.troubles.remove(&node);
-                self.peers.joined(&node, incarnation);
+            Output::Joined { node, incarnation, version } => {
+                // Without a version that both have, what is for the node waits here.
+                if version.is_some() {
+                    self.peers.joined(&node, incarnation);
+                }
             }
-            Output::Died { node, incarnation, last_seen } => self.peers.died(&node, incarnation, last_seen),
+            Output::Died { node, incarnation, last_seen, ending } => {
+                self.peers.died(&node, incarnation, last_seen, ending);
+            }
             Output::LeaseHeld { incarnation, until } => self.lease_held(incarnation, until, now),
             Output::LeaseLost => self.lease_lost(),
             Output::Disagrees { node, about } => {
-                self.troubles.insert(node.clone(), about.to_string());
-                if self.disagreements.count_line() {
+                if self.log_limits.disagreements.count_line() {
                     log::error!(target: LOG, node:% = node, reason:% = about; "node disagrees");
                 }
+            }
+            Output::Agrees { node } => {
+                log::info!(target: LOG, node:% = node; "node agrees again");
             }
             Output::Left => self.leaving = None,
         }
@@ -243,30 +266,52 @@ impl Cluster {
     }
 
     fn lease_held(&mut self, incarnation: Incarnation, until: Instant, now: Instant) {
-        if let Some((known, lease)) = &self.lease
-            && *known == incarnation
-            && lease.extend(now, until)
-        {
-            return;
-        }
-        // A lease that was over stays over: this node hung for a moment, and the broker has the beat in time. What other nodes
-        // have lent goes back to them; they may lend again.
-        self.lease_lost();
+        let lease = match self.run.held(incarnation, until, now) {
+            Held::Extended => return,
+            Held::Began { lease, ended } => {
+                if let Some(run) = ended {
+                    self.tell_lease_lost(run);
+                }
+                lease
+            }
+        };
         log::info!(target: LOG, run:% = incarnation; "lease held");
-        let lease = Arc::new(Lease::new(now, until));
-        self.lease = Some((incarnation, Arc::clone(&lease)));
+        if !std::mem::replace(&mut self.joined, true) {
+            let (node, nodes) = (self.peers.own(), self.peers.members().len() + 1);
+            log::info!(target: LOG, cluster = self.name.as_str(), node:% = node, nodes = nodes; "cluster joined");
+        }
         self.peers.lease_held(ferry::LeaseHeld { incarnation, lease });
     }
 
     fn lease_lost(&mut self) {
-        if let Some((run, lease)) = self.lease.take() {
-            lease.end();
-            log::warn!(target: LOG, run:% = run; "lease lost: what other nodes have lent goes back to them");
-            self.peers.lease_lost();
-            if let Some(freeze) = &self.receivers.freeze {
-                log::warn!(target: LOG, "links are closed, as cluster.on_engine_loss = \"freeze\" says");
-                tell(freeze, Freeze);
-            }
+        if let Some(run) = self.run.lost() {
+            self.tell_lease_lost(run);
+        }
+    }
+
+    fn tell_lease_lost(&mut self, run: Incarnation) {
+        log::warn!(target: LOG, run:% = run; "lease lost: what other nodes have lent goes back to them");
+        self.peers.lease_lost();
+        if let Some(freeze) = &self.receivers.freeze {
+            log::warn!(target: LOG, "links are closed, as cluster.on_engine_loss = \"freeze\" says");
+            tell(freeze, Freeze);
+        }
+    }
+}
+
+/// Limits on the lines that a broker or a node can cause which come and go all the time.
+struct LogLimits {
+    broker: Arc<LogLimiter>,
+    conflicts: Arc<LogLimiter>,
+    disagreements: Arc<LogLimiter>,
+}
+
+impl LogLimits {
+    fn new() -> Self {
+        Self {
+            broker: LogLimiter::new(LOG, FEW, "more changes of the connection to the message broker"),
+            conflicts: LogLimiter::new(LOG, FEW, "more links that other nodes hold are closed here"),
+            disagreements: LogLimiter::new(LOG, FEW, "more disagreements between nodes"),
         }
     }
 }
@@ -296,6 +341,7 @@ impl Handler<Queued<Came>> for Cluster {
         let Came { what, permit } = came.into_message();
         match what {
             What::Frame(frame) => self.arrived(frame, permit),
+            What::Question(frame) => self.question_came(frame, now),
             What::Event(event) => {
                 self.came(event, now);
                 self.act(now, context);
@@ -357,24 +403,6 @@ impl Handler<Queued<Leave>> for Cluster {
         self.claims.clear();
         self.arbiter.stop(now);
         self.act(now, context);
-    }
-}
-
-impl Handler<Queued<Show>> for Cluster {
-    type Result = ();
-
-    fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
-        let Show { report, ferries } = show.into_message();
-        let shown = Shown {
-            cluster: self.name.clone(),
-            node: self.peers.own(),
-            broker: self.broker.clone(),
-            report: self.arbiter.report(clock::now()),
-            troubles: self.troubles.clone().into_iter().collect(),
-        };
-        // The command may have ended.
-        let _ = report.send(shown);
-        self.peers.show(&ferries);
     }
 }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use ::cluster::{
     engine::Event,
     ferry::{Frame, decode},
+    question,
 };
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::observe::log_limit::{FEW, LogLimiter};
@@ -28,6 +30,8 @@ pub(super) enum What {
     Event(Event),
     /// From another node.
     Frame(Box<Frame>),
+    /// From another node, about a question.
+    Question(question::Frame),
 }
 
 /// Starts the task. It ends with the client or with the actor.
@@ -38,19 +42,19 @@ pub(super) fn start(mut events: mpsc::Receiver<Event>, cluster: Outlet<Came>) {
         while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
             let Some(event) = events.recv().await else { return };
             let what = match event {
-                Event::Frame(bytes) => match decode(&bytes) {
-                    Ok(frame) => What::Frame(Box::new(frame)),
-                    Err(error) => {
+                Event::Frame(bytes) => match read(&bytes) {
+                    Ok(what) => what,
+                    Err(reason) => {
                         if damaged.count_line() {
-                            log::error!(target: super::LOG, reason:% = error; "frame dropped");
+                            log::error!(target: super::LOG, reason = reason.as_str(); "frame dropped");
                         }
                         continue;
                     }
                 },
                 event => What::Event(event),
             };
-            // Beats come from an idle cluster too.
-            let is_quiet = matches!(what, What::Event(_));
+            // Beats come from an idle cluster too, and questions show what is there.
+            let is_quiet = !matches!(what, What::Frame(_));
             let came = Came { what, permit };
             let sent = if is_quiet { cluster.signal_quietly(came) } else { cluster.signal(came) };
             if sent.is_err() {
@@ -58,6 +62,14 @@ pub(super) fn start(mut events: mpsc::Receiver<Event>, cluster: Outlet<Came>) {
             }
         }
     });
+}
+
+/// Reads a frame of either kind.
+fn read(bytes: &Bytes) -> Result<What, String> {
+    match question::is_question(bytes) {
+        true => question::decode(bytes).map(What::Question).map_err(|error| error.to_string()),
+        false => decode(bytes).map(|frame| What::Frame(Box::new(frame))).map_err(|error| error.to_string()),
+    }
 }
 
 /// Events that are in mailboxes. A frame has 64 KiB, so they take a few megabytes.

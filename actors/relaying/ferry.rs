@@ -25,6 +25,7 @@ use bytes::Bytes;
 pub(crate) use self::messages::{
     Arrived, Died, Down, FerryReport, Joined, LeaseHeld, LeaseLost, Show, StopReceiving, Up,
 };
+pub(crate) use self::sending::AROUND_A_STANZA;
 use self::{receiving::Receiving, sending::Sending};
 use super::SharedEngine;
 use crate::flow::{
@@ -78,10 +79,16 @@ pub(crate) struct Ferry {
 }
 
 impl Ferry {
-    /// A ferry to this node.
-    pub(crate) fn new(common: Common, node: NodeName, mailbox: Mailbox<Self>, guard: PanicGuard) -> Self {
-        let sending =
-            Sending::new(common.own.clone(), node.clone(), common.window, common.engine.max_frame());
+    /// A ferry to this node. The numbers of its sessions are above `last_session`.
+    pub(crate) fn new(
+        common: Common,
+        node: NodeName,
+        last_session: u64,
+        mailbox: Mailbox<Self>,
+        guard: PanicGuard,
+    ) -> Self {
+        let max_frame = common.engine.max_frame();
+        let sending = Sending::new(common.own.clone(), node.clone(), common.window, max_frame, last_session);
         let receiving = Receiving::new(&common, node.clone(), mailbox.outlet());
         Self {
             common,
@@ -251,6 +258,7 @@ impl Handler<Queued<Show>> for Ferry {
             node: self.node.clone(),
             round_trip: self.sending.round_trip(),
             unsettled: self.sending.unsettled(),
+            oldest: self.sending.oldest(clock::now()),
             resent: self.sending.resent(),
             relays: self.sending.relays(),
         };

@@ -5,9 +5,11 @@ mod ends;
 mod ferries;
 mod links;
 mod node;
+mod questions;
 mod schedules;
 mod seats;
 mod stanzas;
+mod strangers;
 
 use std::time::Duration;
 

@@ -346,8 +346,15 @@ impl Handler<Queued<Drain>> for Promise {
         let mut waiting = Vec::new();
         for pair in pairs {
             waiting.extend(self.take_all(&pair, &AttemptError::Stopping));
-            if matches!(self.pairs.state(&pair), Some(State::AwaitingSlot { .. } | State::Claiming { .. })) {
-                self.remove(&pair);
+            match self.pairs.state(&pair) {
+                // Another node may need the pair: its claim ends with it.
+                Some(State::AwaitingSlot { .. } | State::Claiming { .. } | State::Pausing) => {
+                    self.remove(&pair);
+                }
+                Some(State::Attempting(session)) if self.claiming.is_some() => {
+                    let _ = session.signal(outgoing::GiveWay);
+                }
+                _ => {}
             }
         }
         waiting.extend(self.waiting.take_held());

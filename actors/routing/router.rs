@@ -151,15 +151,15 @@ impl Router {
         match self.local.get(&batch.to) {
             Some(Local::Component(name)) => {
                 if let Some(node) = batch.receipt.node()
-                    && self.is_at(name, node)
+                    && self.may_know_less(name, node)
                 {
                     let name = name.clone();
-                    self.leave_seat(&name);
+                    self.end_relay(&name);
                     return self.keep(batch);
                 }
                 let direct = self.components.get(name).and_then(Registration::direct);
                 let Some(component) = direct else { return self.keep(batch) };
-                let sent = if batch.returning {
+                let sent = if is_bounded_elsewhere(&batch) {
                     component.signal(component::Send { batch })
                 } else {
                     component.tell(component::Send { batch })
@@ -197,7 +197,12 @@ impl Router {
             Some(Session { carrier, way: Way::Direct }) => carrier,
             Some(Session { way: Way::ThroughPromise, .. }) | None => return self.queue(batch),
         };
-        match session.tell(outgoing::Send { batch }) {
+        let sent = if batch.receipt.is_of_a_parcel() {
+            session.signal(outgoing::Send { batch })
+        } else {
+            session.tell(outgoing::Send { batch })
+        };
+        match sent {
             Ok(()) => {}
             Err(Refused::Full(send)) => {
                 let text = "this server is overloaded; try again later";
@@ -213,14 +218,19 @@ impl Router {
 
     /// Sends a batch to the promise, which keeps it until there is a session.
     fn queue(&mut self, batch: Batch) {
-        if let Err(refused) = self.promise.tell(promise::Deliver { batch }) {
+        let sent = if batch.receipt.is_of_a_parcel() {
+            self.promise.signal(promise::Deliver { batch })
+        } else {
+            self.promise.tell(promise::Deliver { batch })
+        };
+        if let Err(refused) = sent {
             self.answer_overloaded(refused.into_inner().batch);
         }
     }
 
     /// Sends a batch to the mailroom, which keeps it until the component asks for it.
     fn keep(&mut self, batch: Batch) {
-        let sent = if batch.returning {
+        let sent = if is_bounded_elsewhere(&batch) {
             self.mailroom.signal(mailroom::Deliver { batch })
         } else {
             self.mailroom.tell(mailroom::Deliver { batch })
@@ -257,6 +267,12 @@ impl Router {
             self.route(batch, Ingress::Local);
         }
     }
+}
+
+/// Whether a batch for a component is bounded by other means than the mailbox: error answers by what is answered, and stanzas
+/// of another node by the window that this node grants it. Such a batch is never refused.
+fn is_bounded_elsewhere(batch: &Batch) -> bool {
+    batch.returning || batch.receipt.is_of_a_parcel()
 }
 
 /// The streams refuse these stanzas with `host-unknown` already. This check is cheap, and an open relay would

@@ -20,8 +20,14 @@ pub struct Answer<T> {
     pub time: Time,
     /// The time at which the node started.
     pub started: Time,
-    /// The parts of the node that did not answer in time. Their data is missing from the answer.
+    /// The parts of the node that did not answer in time, and of other nodes, and nodes. Their data is missing from the answer.
     pub unanswered: Vec<String>,
+    /// The node that was asked, if the answer is that of all nodes of a cluster; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_node: Option<String>,
+    /// The other nodes in `unanswered`, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
     /// The requested data. Its fields are on the same level as the others.
     #[serde(flatten)]
     pub found: T,
@@ -106,9 +112,20 @@ pub struct Retried {
     /// The result in one sentence.
     pub sentence: String,
     /// Pairs for which an attempt was started.
-    pub begun: Vec<Pair>,
+    pub begun: Vec<PairAt>,
     /// Pairs for which an attempt was running already.
-    pub under_way: Vec<Pair>,
+    pub under_way: Vec<PairAt>,
+}
+
+/// A pair of domains, and the node of the cluster at which it is tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairAt {
+    /// The pair. Its fields are on the same level as the node.
+    #[serde(flatten)]
+    pub pair: Pair,
+    /// The node; absent for a node that is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 /// A parent domain or subdomain of the requested one that has links or queues.
@@ -144,6 +161,56 @@ pub struct Closed {
     pub down: bool,
     /// The stanzas that wait for the next link.
     pub waiting: Amount,
+    /// The nodes of the cluster that had such links; empty for a node that is alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<ClosedAt>,
+}
+
+/// The links that a node of the cluster has closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedAt {
+    /// The node.
+    pub node: String,
+    /// The number of links that it had opened.
+    pub outgoing: usize,
+    /// The number of links that the remote server had opened, or of connections of a component.
+    pub incoming: usize,
+    /// Whether all of them are closed on both sides.
+    pub down: bool,
+}
+
+/// Data that is missing from the answer of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// The node; `None`: all but the one that was asked.
+    pub node: Option<String>,
+    /// The reason. Its fields are on the same level as the node.
+    #[serde(flatten)]
+    pub why: MissingWhy,
+}
+
+/// Why data of a node is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum MissingWhy {
+    /// The message broker is not connected, so no other node can be asked.
+    NoBroker,
+    /// It did not answer in time.
+    NoAnswer,
+    /// It answers other commands, and as many wait as may.
+    Busy,
+    /// It has another release, whose questions and answers differ from those of this one.
+    Release,
+    /// Its answer is too long.
+    TooLong {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Parts of it did not answer in time.
+    Parts {
+        /// The parts.
+        parts: Vec<String>,
+    },
 }
 
 /// An error in place of an answer.
@@ -151,6 +218,17 @@ pub struct Closed {
 pub struct Refusal {
     /// The error in one sentence.
     pub error: String,
+}
+
+impl Missing {
+    /// What stands for it in `unanswered`: `node b`, `router of node b`.
+    pub fn names(&self) -> Vec<String> {
+        let node = self.node.as_ref().map_or_else(|| "other nodes".to_owned(), |node| format!("node {node}"));
+        match &self.why {
+            MissingWhy::Parts { parts } => parts.iter().map(|part| format!("{part} of {node}")).collect(),
+            _ => vec![node],
+        }
+    }
 }
 
 impl<T: Serialize> Answer<T> {

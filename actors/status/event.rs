@@ -10,6 +10,9 @@ use crate::report::{Time, bounded};
 /// An event of a remote domain. Bounces for the same reason are stored as one event, with the number of stanzas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
+    /// The node of the cluster that reports it; absent for a node that is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// The time of the first occurrence.
     pub at: Time,
     /// The time of the last occurrence.
@@ -82,7 +85,7 @@ impl Event {
     #[must_use]
     pub fn now(what: EventKind) -> Self {
         let at = Time::now();
-        Self { at, last: at, what, local: None, address: None, text: String::new(), count: 0 }
+        Self { node: None, at, last: at, what, local: None, address: None, text: String::new(), count: 0 }
     }
 
     /// Sets the local domain.

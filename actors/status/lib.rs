@@ -6,7 +6,7 @@
 //! use status::{escape, request::Request};
 //!
 //! // A request on the control socket is one line of JSON.
-//! let request = Request::Retry { domain: "b.example".to_owned() };
+//! let request = Request::Retry { domain: "b.example".to_owned(), this_node: false };
 //! assert_eq!(request.line(), "{\"ask\":\"retry\",\"domain\":\"b.example\"}\n");
 //!
 //! // Text of a peer can hold control characters.
@@ -22,6 +22,7 @@ pub mod cause;
 pub mod display;
 pub mod escape;
 pub mod event;
+pub mod finding;
 pub mod report;
 pub mod request;
 pub mod sentence;

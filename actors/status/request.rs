@@ -16,6 +16,9 @@ pub enum Request {
     Explain {
         /// The remote domain.
         domain: String,
+        /// Ask this node only, and not the others of its cluster.
+        #[serde(default, skip_serializing_if = "is_false")]
+        this_node: bool,
     },
     /// List the links.
     Sessions {
@@ -28,6 +31,9 @@ pub enum Request {
         /// Which links are the first.
         #[serde(default, skip_serializing_if = "Order::is_default")]
         order: Order,
+        /// Ask this node only, and not the others of its cluster.
+        #[serde(default, skip_serializing_if = "is_false")]
+        this_node: bool,
     },
     /// List the queues.
     Queues {
@@ -37,12 +43,18 @@ pub enum Request {
         /// The maximum number of entries in the answer.
         #[serde(default = "limit")]
         limit: usize,
+        /// Ask this node only, and not the others of its cluster.
+        #[serde(default, skip_serializing_if = "is_false")]
+        this_node: bool,
     },
     /// List the configured components.
     Components {
         /// Only the component of this name.
         #[serde(default)]
         name: Option<String>,
+        /// Ask this node only, and not the others of its cluster.
+        #[serde(default, skip_serializing_if = "is_false")]
+        this_node: bool,
     },
     /// List the nodes of the cluster.
     Nodes,
@@ -52,6 +64,9 @@ pub enum Request {
     Retry {
         /// The remote domain.
         domain: String,
+        /// Ask this node only, and not the others of its cluster.
+        #[serde(default, skip_serializing_if = "is_false")]
+        this_node: bool,
     },
     /// Do not record the events of a connection. `nuncio probe` announces its connections.
     ExpectProbe {
@@ -62,6 +77,9 @@ pub enum Request {
     Close {
         /// The remote domain, or the name of the component.
         domain: String,
+        /// Ask this node only, and not the others of its cluster.
+        #[serde(default, skip_serializing_if = "is_false")]
+        this_node: bool,
     },
 }
 
@@ -84,11 +102,29 @@ impl Order {
 }
 
 impl Request {
+    /// Whether all nodes of a cluster are asked.
+    pub fn is_for_all_nodes(&self) -> bool {
+        match self {
+            Self::Explain { this_node, .. }
+            | Self::Sessions { this_node, .. }
+            | Self::Queues { this_node, .. }
+            | Self::Components { this_node, .. }
+            | Self::Retry { this_node, .. }
+            | Self::Close { this_node, .. } => !this_node,
+            Self::Nodes | Self::Mailboxes | Self::ExpectProbe { .. } => false,
+        }
+    }
+
     /// Writes the request as a line of JSON.
     pub fn line(&self) -> String {
         // A request has only strings and numbers, which JSON can represent.
         serde_json::to_string(self).unwrap_or_default() + "\n"
     }
+}
+
+// The signature is that of serde.
+fn is_false(this_node: &bool) -> bool {
+    !this_node
 }
 
 fn limit() -> usize {

@@ -3,13 +3,16 @@
 mod below;
 mod component;
 mod domain;
+mod missing;
+mod nodes;
 mod result;
 
 pub use self::{
     below::{below, unserved},
     component::component,
     domain::{Facts, state},
-    result::{closed, related, retried},
+    missing::missing,
+    result::{closed, closed_component, related, retried},
 };
 use crate::amount::Amount;
 
@@ -29,10 +32,15 @@ fn waits(amount: Amount) -> String {
 /// The same, with the number of those that are in the journal too, and of those that are on the disk only:
 /// `12 stanzas wait, all of them in the journal, 4 of them on the disk only, because the queue is full`
 fn waits_with_journal(waiting: Amount, kept: u64, on_disk: u64) -> String {
+    with_journal(waits(waiting), waiting, kept, on_disk)
+}
+
+/// Adds to `waits` what is in the journal and on the disk.
+fn with_journal(waits: String, waiting: Amount, kept: u64, on_disk: u64) -> String {
     let waits = match kept {
-        0 => waits(waiting),
-        kept if kept >= waiting.stanzas => format!("{}, all of them in the journal", waits(waiting)),
-        kept => format!("{}, {kept} of them in the journal", waits(waiting)),
+        0 => waits,
+        kept if kept >= waiting.stanzas => format!("{waits}, all of them in the journal"),
+        kept => format!("{waits}, {kept} of them in the journal"),
     };
     match on_disk {
         0 => waits,

@@ -217,6 +217,7 @@ impl<A: Clone + Into<Address>> Connection<A> {
     ) -> report::LinkReport {
         let (sent, waiting) = self.outbox.amounts();
         report::LinkReport {
+            node: None,
             direction,
             state,
             pairs: Vec::new(),

@@ -5,13 +5,17 @@ use std::{fs, io, path::Path};
 use tokio::{net::UnixStream, runtime};
 
 use super::addresses;
-use crate::config::{
-    finding::{Message, Severity},
-    listen::addresses_of,
-    source::Source,
+use crate::{
+    config::{
+        finding::{Message, Severity},
+        listen::addresses_of,
+        source::Source,
+    },
+    control,
 };
-use actors::settings::{Address, Listen, Permissions};
+use actors::settings::{Address, Cluster, Listen, Permissions};
 use net::unix_socket;
+use status::{answer::Nodes, request::Request};
 
 /// The result of the check.
 pub(super) struct Checked {
@@ -122,6 +126,15 @@ pub(super) fn process_at(path: &Path) -> io::Result<Option<Option<u32>>> {
         Err(error) if UNUSED.contains(&error.kind()) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the node that listens at a path is in this cluster under this name.
+pub(super) fn is_node(path: &Path, cluster: &Cluster) -> bool {
+    let answer = control::answer::<Nodes>(path, &Request::Nodes);
+    answer.is_ok_and(|answer| {
+        let shown = answer.found.cluster;
+        shown.cluster == cluster.name && shown.node == cluster.node.as_str()
+    })
 }
 
 /// Whether the command line of the process contains `--config` with this file.

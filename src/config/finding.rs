@@ -34,7 +34,7 @@ pub(super) struct Text {
 pub(crate) enum Severity {
     /// The node cannot start.
     Problem,
-    /// The node can start, but other servers will refuse it.
+    /// The node can start, but other servers or the message broker of the cluster will refuse it.
     Flaw,
     /// The node can start, but something is probably not intended.
     Warning,

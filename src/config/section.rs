@@ -151,6 +151,7 @@ impl<'a> Section<'a> {
             self.add(Severity::Problem, value.span(), key, text);
             return None;
         }
+        self.remember(key, number.as_str(), value.span());
         read
     }
 
@@ -272,7 +273,7 @@ impl<'a> Section<'a> {
 }
 
 /// The keys whose values `nuncio check` compares with the machine and the DNS.
-const REMEMBERED: [&str; 29] = [
+const REMEMBERED: [&str; 33] = [
     "domain.certificate",
     "component.certificate",
     "s2s.trust",
@@ -300,6 +301,10 @@ const REMEMBERED: [&str; 29] = [
     "journal.path",
     "journal.max_bytes",
     "journal.key_file",
+    "cluster.name",
+    "cluster.node",
     "cluster.servers",
+    "cluster.user",
     "cluster.password_file",
+    "cluster.replicas",
 ];

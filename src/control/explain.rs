@@ -74,6 +74,7 @@ fn account(page: &mut Page, figures: &Account) {
         ("acknowledged", figures.acknowledged, "of the written: the remote server has them"),
         ("unacked", figures.unacked, "of the written: not acknowledged yet"),
         ("uncertain", figures.uncertain, "sent on a connection that was lost: they may have arrived"),
+        ("relayed", figures.relayed, "given to other nodes of the cluster, which have settled them"),
         ("answered", figures.answered, "returned to the sender with an error"),
         ("expired", figures.expired, "returned with an error: no link could be established in time"),
         ("dropped", figures.dropped, "not returned: errors, IQ results, and stanzas replaced by newer ones"),
@@ -93,21 +94,26 @@ fn account(page: &mut Page, figures: &Account) {
 }
 
 fn events(page: &mut Page, events: &[Event]) {
-    let mut table = Table::without_header([
+    let is_of_cluster = events.iter().any(|event| event.node.is_some());
+    let mut columns = vec![
         Column::new("time"),
         Column::new("age").rank(5),
         Column::new("event").rank(1),
         Column::new("local").rank(2).middle(20),
         Column::new("details").rank(4).words(24),
-    ]);
+    ];
+    tables::insert_node(&mut columns, is_of_cluster, Column::new("node").rank(3));
+    let mut table = Table::without_header(columns);
     for event in events {
-        table.row([
+        let mut row = vec![
             page.time(event.last).into(),
             format!("{} ago", page.age(event.last)).into(),
             event.what.as_str().into(),
             event.local.as_deref().unwrap_or("-").into(),
             details(page, event).into(),
-        ]);
+        ];
+        tables::insert_node(&mut row, is_of_cluster, tables::node(event.node.as_deref()));
+        table.row(row);
     }
     page.table(table, Cut::LeftOut);
 }

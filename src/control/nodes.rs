@@ -67,6 +67,7 @@ fn state(state: MemberState) -> &'static str {
         MemberState::Own => "this node",
         MemberState::Alive => "alive",
         MemberState::Dead => "dead",
+        MemberState::Left => "left",
         MemberState::Unknown => "unknown",
     }
 }
@@ -117,6 +118,7 @@ mod tests {
                     trouble: Some(trouble.to_owned()),
                     ..member("node-3", MemberState::Dead)
                 },
+                MemberReport { last_seen: seconds(5), ..member("node-4", MemberState::Left) },
             ],
         }
     }
@@ -133,7 +135,8 @@ mod tests {
             "{text}"
         );
         assert!(lines[5].starts_with("node-3  dead       90 s ago"), "{text}");
-        assert!(lines[6].starts_with("node-3: s2s.dialback_secret differs"), "{text}");
+        assert!(lines[6].starts_with("node-4  left       5 s ago"), "{text}");
+        assert!(lines[7].starts_with("node-3: s2s.dialback_secret differs"), "{text}");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use status::{
     amount::Amount,
+    answer::Missing,
     escape::escaped,
     report::{Seconds, Time},
+    sentence,
 };
 
 use crate::text::{
@@ -74,11 +76,18 @@ impl Page {
         }
     }
 
-    /// Adds the parts of the node that did not answer in time.
-    pub(crate) fn unanswered(&mut self, parts: &[String]) {
-        if !parts.is_empty() {
-            let parts = parts.join(", ");
+    /// Adds the parts of the node that did not answer in time, and the other nodes of which something is missing. Their names
+    /// are in `unanswered` too.
+    pub(crate) fn missing(&mut self, unanswered: &[String], missing: &[Missing]) {
+        let others: Vec<String> = missing.iter().flat_map(Missing::names).collect();
+        let own: Vec<&str> =
+            unanswered.iter().filter(|part| !others.contains(part)).map(String::as_str).collect();
+        if !own.is_empty() {
+            let parts = own.join(", ");
             self.line(&format!("incomplete: {parts} did not answer in time; this node is overloaded"));
+        }
+        for missing in missing {
+            self.line(&format!("incomplete: {}", sentence::missing(missing)));
         }
     }
 
@@ -117,6 +126,8 @@ pub(crate) fn amount(amount: Amount) -> String {
 mod tests {
     use std::time::SystemTime;
 
+    use status::answer::MissingWhy;
+
     use super::*;
 
     #[test]
@@ -124,6 +135,27 @@ mod tests {
         let mut page = Page::new(Time(SystemTime::UNIX_EPOCH), None);
         page.line("bye\n\u{1b}[31mred\u{202e}");
         assert_eq!(page.finish(), "bye\\n\\u{1b}[31mred\\u{202e}\n");
+    }
+
+    #[test]
+    fn own_parts_and_other_nodes_without_an_answer_have_a_line_each() {
+        let told = |unanswered: &[&str], missing: &[Missing]| {
+            let mut page = Page::new(Time(SystemTime::UNIX_EPOCH), None);
+            let unanswered: Vec<String> = unanswered.iter().map(|part| (*part).to_owned()).collect();
+            page.missing(&unanswered, missing);
+            page.finish()
+        };
+        assert_eq!(told(&[], &[]), "");
+        let own = "incomplete: router, promise did not answer in time; this node is overloaded\n";
+        assert_eq!(told(&["router", "promise"], &[]), own);
+        let missing = Missing { node: Some("c".to_owned()), why: MissingWhy::NoAnswer };
+        let both = told(&["router", "node c"], std::slice::from_ref(&missing));
+        assert!(
+            both.starts_with("incomplete: router did not answer in time; this node is overloaded\n"),
+            "{both}"
+        );
+        assert!(both.contains("\nincomplete: node c did not answer in time; nuncio nodes"), "{both}");
+        assert!(!told(&["node c"], &[missing]).contains("this node"));
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport], cut: Cut) {
     if links.is_empty() {
         return;
     }
-    let mut table = Table::new([
+    let is_of_cluster = links.iter().any(|link| link.node.is_some());
+    let mut columns = vec![
         Column::new("link").middle(LINK),
         Column::new("opened by").or("by").rank(3),
         Column::new("state").rank(1),
@@ -40,9 +41,11 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport], cut: Cut) {
         Column::new("open").rank(10),
         Column::new("acked in").rank(13),
         Column::new("idle").rank(5),
-    ]);
+    ];
+    insert_node(&mut columns, is_of_cluster, Column::new("node").rank(1));
+    let mut table = Table::new(columns);
     for link in links {
-        table.row([
+        let mut row = vec![
             pairs(link),
             opened_by(link.direction).into(),
             state(page, link),
@@ -63,7 +66,9 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport], cut: Cut) {
                 .and_then(|acks| acks.ack_latency)
                 .map_or_else(none, |latency| latency.to_string().into()),
             link.idle.to_string().into(),
-        ]);
+        ];
+        insert_node(&mut row, is_of_cluster, node(link.node.as_deref()));
+        table.row(row);
     }
     page.table(table, cut);
 }
@@ -85,7 +90,8 @@ pub(crate) fn queues(page: &mut Page, queues: &[QueueReport], cut: Cut) {
     if queues.is_empty() {
         return;
     }
-    let mut table = Table::new([
+    let is_of_cluster = queues.iter().any(|queue| queue.node.is_some());
+    let mut columns = vec![
         Column::new("pair").middle(PAIR),
         Column::new("stanzas").rank(1),
         Column::new("bytes").rank(7),
@@ -95,9 +101,11 @@ pub(crate) fn queues(page: &mut Page, queues: &[QueueReport], cut: Cut) {
         Column::new("next attempt").or("next").rank(3),
         Column::new("failed").rank(5),
         Column::new("last failure").rank(8).words(TEXT),
-    ]);
+    ];
+    insert_node(&mut columns, is_of_cluster, Column::new("node").rank(1));
+    let mut table = Table::new(columns);
     for queue in queues {
-        table.row([
+        let mut row = vec![
             format!("{} > {}", queue.local, queue.remote).into(),
             stanzas(queue),
             Size(queue.waiting.bytes).to_string().into(),
@@ -107,9 +115,23 @@ pub(crate) fn queues(page: &mut Page, queues: &[QueueReport], cut: Cut) {
             next_attempt(queue),
             format!("{}x", queue.failures).into(),
             queue.trouble.as_ref().map_or_else(none, |failure| failure.reason.as_str().into()),
-        ]);
+        ];
+        insert_node(&mut row, is_of_cluster, node(queue.node.as_deref()));
+        table.row(row);
     }
     page.table(table, cut);
+}
+
+/// Inserts what a table of all nodes of a cluster has behind the first column. That of one node does not have it.
+pub(super) fn insert_node<T>(row: &mut Vec<T>, is_of_cluster: bool, of_node: T) {
+    if is_of_cluster {
+        row.insert(1, of_node);
+    }
+}
+
+/// The name of a node.
+pub(super) fn node(name: Option<&str>) -> Cell {
+    name.map_or_else(none, Cell::from)
 }
 
 /// The encryption of a link whose peer needs a certificate. A component proves its name by a secret.
@@ -258,6 +280,7 @@ mod tests {
         let names: Vec<String> = (1..=6).map(|nth| format!("conference{nth}.example")).collect();
         let remote = Some("b.example".to_owned());
         LinkReport {
+            node: None,
             direction: Direction::Incoming,
             state: LinkState::Authenticated,
             pairs: vec![Pair { local: "a.example".to_owned(), remote }],
@@ -284,6 +307,7 @@ mod tests {
 
     fn queue(stanzas: u64) -> QueueReport {
         QueueReport {
+            node: None,
             local: "a.example".to_owned(),
             remote: "b.example".to_owned(),
             state: QueueState::Pause,
@@ -393,6 +417,7 @@ mod tests {
         let many =
             LinkReport { pairs: vec![long, pair("b.example")], received: amount, sent: amount, ..link() };
         let waiting = QueueReport {
+            node: None,
             local: "chat.example.org".to_owned(),
             remote: "conference.prosody.example".to_owned(),
             state: QueueState::Slow,
@@ -404,7 +429,7 @@ mod tests {
         let mut page = Page::new(now(), Some(columns));
         links(&mut page, &[link(), many], cut);
         queues(&mut page, &[waiting, queue(0)], cut);
-        super::components(&mut page, &[component], cut);
+        super::components(&mut page, &[component], false, cut);
         page.finish()
     }
 

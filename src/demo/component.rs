@@ -82,6 +82,14 @@ impl Component {
         let _ = self.write("</stream:stream>").await;
     }
 
+    /// Closes the stream, and waits until the node has closed it too.
+    pub(crate) async fn close(mut self) {
+        // The write fails if the node has closed the connection.
+        if self.write("</stream:stream>").await.is_ok() {
+            while self.stanza().await.is_ok() {}
+        }
+    }
+
     async fn write(&mut self, text: &str) -> io::Result<()> {
         self.socket.write_all(text.as_bytes()).await
     }

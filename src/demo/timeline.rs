@@ -2,8 +2,11 @@
 
 use std::{
     io::{self, Write as _},
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
+
+use actix_rt::System;
 
 use log::{
     LevelFilter, Metadata, Record,
@@ -17,16 +20,52 @@ use crate::text::colours::{CYAN, Colours, DIM, GREEN, YELLOW};
 pub(crate) struct Timeline {
     start: Instant,
     colours: Colours,
+    /// The nodes whose events are told apart; empty: all events are of the demo as a whole.
+    labels: Vec<Label>,
+}
+
+/// The name of a node in front of its events.
+#[derive(Clone)]
+pub(crate) struct Label {
+    name: &'static str,
+    /// The number of the system in which its actors run.
+    system: Arc<OnceLock<usize>>,
+}
+
+impl Label {
+    /// A label that no system has yet.
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, system: Arc::default() }
+    }
+
+    /// Gives the label to the system of this thread.
+    pub(crate) fn name_this_system(&self) {
+        if let Some(system) = System::try_current() {
+            // Each label is given once.
+            let _ = self.system.set(system.id());
+        }
+    }
 }
 
 impl Timeline {
-    /// Makes a timeline that starts now the logger of the process.
-    pub(crate) fn install() {
-        let timeline = Self { start: clock::now(), colours: Colours::of_stdout() };
+    /// Makes a timeline that starts now the logger of the process. With labels, each event has that of its node.
+    pub(crate) fn install(labels: &[Label]) {
+        let timeline = Self { start: clock::now(), colours: Colours::of_stdout(), labels: labels.to_vec() };
         // It fails only if a logger is set already, and the demo sets no other.
         if log::set_boxed_logger(Box::new(timeline)).is_ok() {
             log::set_max_level(LevelFilter::Info);
         }
+    }
+
+    /// The label of the node that runs on this thread, in its column.
+    fn label(&self) -> String {
+        if self.labels.is_empty() {
+            return String::new();
+        }
+        let system = System::try_current().map(|system| system.id());
+        let known =
+            self.labels.iter().find(|label| system.is_some() && label.system.get() == system.as_ref());
+        format!("{:<LABEL_WIDTH$}  ", known.map_or("", |label| label.name))
     }
 }
 
@@ -44,15 +83,15 @@ impl log::Log for Timeline {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            print(&line(clock::since(self.start), record, self.colours));
+            print(&line(clock::since(self.start), &self.label(), record, self.colours));
         }
     }
 
     fn flush(&self) {}
 }
 
-/// One event: `  12 ms  montague → capulet  connected  address 127.0.0.1:40123`.
-fn line(time: Duration, record: &Record<'_>, colours: Colours) -> String {
+/// One event: `  12 ms  montague → capulet  connected  address 127.0.0.1:40123`, with the label behind the time.
+fn line(time: Duration, label: &str, record: &Record<'_>, colours: Colours) -> String {
     let mut pairs = Pairs::default();
     // The visitor only collects pairs, which does not fail.
     let _ = record.key_values().visit(&mut pairs);
@@ -67,7 +106,7 @@ fn line(time: Duration, record: &Record<'_>, colours: Colours) -> String {
     let details = pairs.others.join("  ");
     let details = if details.is_empty() { details } else { colours.paint(DIM, &details) };
     let event = colours.paint(colour(record, &event), &format!("{event:<EVENT_WIDTH$}"));
-    format!("{time}  {domains:<DOMAINS_WIDTH$}  {event}  {details}").trim_end().to_owned()
+    format!("{time}  {label}{domains:<DOMAINS_WIDTH$}  {event}  {details}").trim_end().to_owned()
 }
 
 /// The key-value pairs of a record, as text.
@@ -89,7 +128,8 @@ impl<'kvs> VisitSource<'kvs> for Pairs {
             // node.
             ("pair" | "sni" | "to", _) => self.domains = value,
             ("text", _) => self.others.push(format!("“{value}”")),
-            (_, "false") => {}
+            // Tells the runs of a node apart.
+            ("run", _) | (_, "false") => {}
             (key, "true") => self.others.push(key.replace('_', " ")),
             (key, _) => self.others.push(format!("{} {value}", key.replace('_', " "))),
         }
@@ -111,8 +151,12 @@ fn colour(record: &Record<'_>, event: &str) -> &'static str {
     }
 }
 
-/// The log targets that are shown: those about stanzas and links, and that of the demo.
-const TARGETS: [&str; 4] = ["nuncio::promise", "nuncio::outgoing", "nuncio::incoming", "nuncio::demo"];
+/// The log targets that are shown: those about stanzas, links and other nodes, and that of the demo.
+const TARGETS: [&str; 5] =
+    ["nuncio::promise", "nuncio::outgoing", "nuncio::incoming", "nuncio::cluster", "nuncio::demo"];
+
+/// Width of the longest label, `capulet`.
+const LABEL_WIDTH: usize = 7;
 
 /// Width of `montague → capulet`.
 const DOMAINS_WIDTH: usize = 18;
@@ -130,7 +174,7 @@ mod tests {
         let pairs = &pairs;
         let args = format_args!("{event}");
         let record = Record::builder().level(Level::Info).target(target).args(args).key_values(pairs).build();
-        line(Duration::from_millis(12), &record, colours)
+        line(Duration::from_millis(12), "", &record, colours)
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! One reading of the node: the answers to four requests on the control socket.
+//!
+//! They are about this node only, also in a cluster: a view that reads every second must not have every other node look at its
+//! links as often, and the rates are those of one node.
 
 use std::{path::Path, time::Instant};
 
@@ -44,10 +47,12 @@ impl Reading {
     /// The node cannot be reached or does not answer. The text is for the operator.
     pub(super) fn take(socket: &Path, limit: usize) -> Result<Self, String> {
         let mut unanswered = Vec::new();
-        let links = Request::Sessions { domain: None, limit, order: Order::Recent };
+        let links = Request::Sessions { domain: None, limit, order: Order::Recent, this_node: true };
         let links: Part<Answer<Sessions>> = Part::ask(socket, &links)?;
-        let queues: Part<Answer<Queues>> = Part::ask(socket, &Request::Queues { domain: None, limit })?;
-        let components: Part<Answer<Components>> = Part::ask(socket, &Request::Components { name: None })?;
+        let queues: Part<Answer<Queues>> =
+            Part::ask(socket, &Request::Queues { domain: None, limit, this_node: true })?;
+        let components: Part<Answer<Components>> =
+            Part::ask(socket, &Request::Components { name: None, this_node: true })?;
         let mailboxes: Part<Answer<Mailboxes>> = Part::ask(socket, &Request::Mailboxes)?;
         for silent in [
             &links.found.unanswered,

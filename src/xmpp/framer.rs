@@ -167,6 +167,26 @@ impl Framer {
         frame
     }
 
+    /// Takes bytes that have to be one element and nothing else. They are not copied. Each call is independent of the ones
+    /// before, also after an error.
+    ///
+    /// # Errors
+    /// Gives the reason why they are not one element.
+    pub(crate) fn whole(&mut self, bytes: Bytes) -> Result<RawElement, Error> {
+        self.walk.reset();
+        let Some(&first) = bytes.first() else { return Err(NOT_ONE) };
+        self.check_first(first)?;
+        let limits = self.limits_of_next();
+        if bytes.len() > limits.element {
+            return Err(Error::TooLarge { limit: limits.element });
+        }
+        self.walk.begin(limits);
+        match self.walk.element(&bytes)? {
+            Some(end) if end == bytes.len() => Ok(RawElement { bytes, head: self.walk.take_head() }),
+            _ => Err(NOT_ONE),
+        }
+    }
+
     fn advance(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, Error> {
         match &self.phase {
             Phase::Refused(error) => return Err(error.clone()),
@@ -285,6 +305,8 @@ impl Framer {
         Ok(Header::Whole { end, empty: self.walk.is_empty_element() })
     }
 }
+
+const NOT_ONE: Error = Error::NotWellFormed("not exactly one element");
 
 /// The state of the prolog of a stream, with the offset of its end.
 enum Header {

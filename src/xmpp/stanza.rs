@@ -31,6 +31,7 @@ pub use denial::Denial;
 pub use error::{Condition, Error, ErrorType};
 pub use intake::Intake;
 pub use refusal::{Denied, Reason, Refused};
+pub use restore::Restorer;
 
 /// The kind of a stanza (RFC 6120 section 8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

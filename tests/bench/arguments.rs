@@ -24,6 +24,8 @@ pub(crate) struct Arguments {
     pub(crate) memory: bool,
     /// Run only the comparison of a healthy destination beside bad ones.
     pub(crate) bad: bool,
+    /// Run only the measurements of two nodes of a cluster.
+    pub(crate) cluster: bool,
     /// Run only the test of a link that is reset many times.
     pub(crate) resets: bool,
     /// Numbers of domains for the test with many domains behind one address.
@@ -87,6 +89,7 @@ impl Arguments {
             journal: false,
             memory: false,
             bad: false,
+            cluster: false,
             resets: false,
             domains: vec![1000, 5000],
             round_trips: vec![Duration::ZERO],
@@ -114,6 +117,7 @@ impl Arguments {
                 "--journal" => read.journal = true,
                 "--memory" => read.memory = true,
                 "--bad" => read.bad = true,
+                "--cluster" => read.cluster = true,
                 "--resets" => read.resets = true,
                 "--domains" => read.domains = list(value()?, number)?,
                 "--round-trips" => {
@@ -158,5 +162,5 @@ fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--acks] [--journal] [--memory] [--bad] [--resets] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
+const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--acks] [--journal] [--memory] [--bad] [--cluster] [--resets] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
     [--only rest,flood,pairs,mix,latency,cold,thousand,handshake] [--kinds nuncio,ejabberd,prosody]";

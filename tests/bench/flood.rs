@@ -34,13 +34,13 @@ pub(crate) struct Plan {
 }
 
 /// Result of one run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     /// Stanzas that arrived during the measurement.
     pub(crate) stanzas: u64,
     pub(crate) seconds: f64,
-    /// Processor seconds of the servers during the measurement.
-    pub(crate) processor: f64,
+    /// Processor seconds of each server during the measurement.
+    processors: Vec<f64>,
     /// Processor seconds of the load generator during the measurement.
     pub(crate) generator: f64,
 }
@@ -52,7 +52,12 @@ impl Outcome {
 
     /// Processor seconds of the servers per 100,000 stanzas.
     pub(crate) fn cost(&self) -> f64 {
-        self.processor / self.stanzas as f64 * 1e5
+        self.costs().iter().sum()
+    }
+
+    /// Processor seconds of each server per 100,000 stanzas.
+    pub(crate) fn costs(&self) -> Vec<f64> {
+        self.processors.iter().map(|seconds| seconds / self.stanzas as f64 * 1e5).collect()
     }
 
     /// Processor seconds of the load generator per 100,000 stanzas.
@@ -238,14 +243,15 @@ async fn await_the_last(lanes: &[Rc<Lane>]) {
 struct Moment {
     at: Instant,
     arrived: u64,
-    processor: f64,
+    /// Of each server.
+    processors: Vec<f64>,
     generator: f64,
 }
 
 impl Moment {
     fn of(lanes: &[Rc<Lane>], servers: &[u32]) -> Self {
         Self {
-            processor: machine::processor_seconds(servers),
+            processors: servers.iter().map(|server| machine::processor_seconds(&[*server])).collect(),
             generator: machine::own_processor_seconds(),
             arrived: lanes.iter().map(|lane| lane.arrived.get()).sum(),
             at: Instant::now(),
@@ -256,7 +262,12 @@ impl Moment {
         Outcome {
             stanzas: later.arrived - self.arrived,
             seconds: (later.at - self.at).as_secs_f64(),
-            processor: later.processor - self.processor,
+            processors: later
+                .processors
+                .iter()
+                .zip(&self.processors)
+                .map(|(later, first)| later - first)
+                .collect(),
             generator: later.generator - self.generator,
         }
     }

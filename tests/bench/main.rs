@@ -6,6 +6,7 @@
 mod answers;
 mod arguments;
 mod bad;
+mod cluster;
 mod cost;
 mod domains;
 mod figure;
@@ -70,6 +71,9 @@ fn main() -> ExitCode {
     }
     if arguments.bad {
         return bad::run(&network, &arguments);
+    }
+    if arguments.cluster {
+        return cluster::run(&network, &arguments);
     }
     if arguments.resets {
         return resets::run(&network, &arguments);

@@ -130,7 +130,10 @@ impl Bench {
     ) -> Result<Outcome, String> {
         let measured = arguments.time(2.0, 0.7);
         let [one, all] = *self.windows.get_or_insert_with(|| {
-            let best = |lanes| best_window(&self.pair, &self.flood, lanes, measured);
+            let best = |lanes| {
+                let scripts = scripts(&self.pair, lanes, Script::messages);
+                best_window(self.pair.kind.name(), &self.flood, &scripts, &self.pair.processes(), measured)
+            };
             let one = best(1);
             [one, if self.lanes == 1 { one } else { best(self.lanes) }]
         });
@@ -174,11 +177,17 @@ fn scripts(pair: &Pair, lanes: usize, script: fn(&str, &str) -> Script) -> Vec<S
 }
 
 /// Finds the window with the highest rate for these servers. It also sets up the links.
-fn best_window(pair: &Pair, flood: &Flood, lanes: usize, measured: Duration) -> u64 {
-    let scripts = scripts(pair, lanes, Script::messages);
+pub(crate) fn best_window(
+    called: &str,
+    flood: &Flood,
+    scripts: &[Script],
+    servers: &[u32],
+    measured: Duration,
+) -> u64 {
+    let lanes = scripts.len();
     let try_it = |window: u64| {
         let plan = Plan { window, warm_up: Duration::from_millis(300), measured };
-        flood.run(&scripts, plan, &pair.processes())
+        flood.run(scripts, plan, servers)
     };
     // Set up the links with one stanza each first: Prosody reorders stanzas during the set-up.
     let _ = try_it(lanes as u64);
@@ -191,7 +200,7 @@ fn best_window(pair: &Pair, flood: &Flood, lanes: usize, measured: Duration) -> 
             best = (outcome.rate(), window);
         }
     }
-    eprintln!("window, {:8} {lanes} pairs: {}; takes {}", pair.kind.name(), shown.join(", "), best.1);
+    eprintln!("window, {called:8} {lanes} pairs: {}; takes {}", shown.join(", "), best.1);
     best.1
 }
 

@@ -1,6 +1,7 @@
 //! The broker ends, loses its data, or cannot be reached by one node, while stanzas are on their way.
 
 use super::fixture::{Cluster, floods, setup};
+use super::links::open_links;
 use crate::delivery::Tally;
 use crate::support::{Broker, Network, Node, Proxy, SOON, Server, Setup, within};
 
@@ -66,16 +67,19 @@ fn a_node_that_was_cut_off_from_the_broker_loses_nothing_and_gives_up_a_second_l
     let flood = floods(&near, far.name(), 1_000, 500);
     tally.waits_for(&mut far, 1_500);
     assert_eq!(flood.join().unwrap(), 500);
+    assert_eq!(open_links(&other, near.name()), 2, "one more than before");
     proxy.accepts();
     within(SOON, "the nodes are together again", || {
         (cluster.nodes[1].process().count("node joined") > 1).then_some(())
     });
+    within(SOON, "the second link is closed", || (open_links(&other, near.name()) == 1).then_some(()));
     near.closes();
     let near = cluster.inbox(0);
     let flood = floods(&near, far.name(), 1_500, 500);
     tally.waits_for(&mut far, 2_000);
     assert_eq!(flood.join().unwrap(), 500);
     tally.is_exact();
+    assert_eq!(open_links(&other, near.name()), 1);
 }
 
 /// The component sends at the node that has no link.

@@ -24,7 +24,7 @@ pub(crate) use testkit::{
 pub(crate) use self::ejabberd::Ejabberd;
 pub(crate) use self::fixture::{Fixture, HEADER, INBOX, connect_from, message, read_to_end};
 pub(crate) use self::jabberd2::Jabberd2;
-pub(crate) use self::nats::Broker;
+pub(crate) use self::nats::{Broker, Place, program as nats_server};
 pub(crate) use self::network::Network;
 pub(crate) use self::node::{BINARY, Node, configuration, figure};
 pub(crate) use self::process::{Process, needs};

@@ -29,6 +29,10 @@ pub(super) enum Purpose {
     Seat(Domain),
     Sweep,
     SweepDelete,
+    /// Deletes the record of a node that has been dead for long.
+    Forget(NodeName),
+    /// Deletes the record of a run that is over.
+    CleanUp,
 }
 
 /// The way out, and the numbers of requests.

@@ -5,12 +5,13 @@ mod read;
 pub(super) use read::Reading;
 
 use super::{
-    Config, Disagreement, MemberReport, Output,
+    Config, Disagreement, Ending, MemberReport, Output,
     io::{Io, Purpose},
 };
 use crate::{
     Incarnation, NodeName,
-    engine::{Bucket, Entry, Op},
+    engine::{Answer, Bucket, EngineError, Entry, Op},
+    ferry::codec::Versions,
     record::NodeRecord,
 };
 use bytes::Bytes;
@@ -37,11 +38,26 @@ struct Member {
     /// When it changed last, for reports.
     changed: Instant,
     alive: bool,
+    /// It is not alive, since it stopped in order.
+    has_left: bool,
     /// Beats since the node was taken for dead.
     beats_after_death: u32,
-    /// A run that is over and writes the record again: its last beat, and how many came.
-    ghost: Option<(Incarnation, u64, u32)>,
     asking: bool,
+}
+
+/// Beats of a run that is over.
+#[derive(Clone, Copy, Debug)]
+struct Beats {
+    last: u64,
+    /// Those after the first one.
+    more: u32,
+}
+
+impl Member {
+    /// Whether its record is worth nothing any more.
+    fn is_long_dead(&self, now: Instant) -> bool {
+        !self.alive && now.saturating_duration_since(self.changed) >= FORGET_AFTER
+    }
 }
 
 pub(super) struct Members {
@@ -49,15 +65,19 @@ pub(super) struct Members {
     lease: Duration,
     secret: String,
     names: String,
+    versions: Versions,
     up: bool,
     members: BTreeMap<NodeName, Member>,
-    /// Runs that are over, the newest at the end.
-    over: BTreeSet<(NodeName, Incarnation)>,
+    /// Runs that are over, with the beats that came since.
+    over: BTreeMap<(NodeName, Incarnation), Option<Beats>>,
+    /// The same, the newest at the end.
     over_order: VecDeque<(NodeName, Incarnation)>,
     /// Runs that are being judged, and when the record of the node is to be read; `None`: the read is on its way.
     questions: BTreeMap<(NodeName, Incarnation), Option<Instant>>,
     /// Disagreements that were told.
-    told: BTreeSet<(NodeName, Incarnation, u8)>,
+    told: BTreeSet<(NodeName, Incarnation, Disagreement)>,
+    /// Nodes that are no members, since their record cannot be read or since there are too many nodes.
+    strangers: BTreeMap<NodeName, Disagreement>,
     /// Something changed that decisions may wait for.
     news: bool,
 }
@@ -69,12 +89,14 @@ impl Members {
             lease: config.lease,
             secret: config.secret.clone(),
             names: config.names.clone(),
+            versions: config.versions,
             up: false,
             members: BTreeMap::new(),
-            over: BTreeSet::new(),
+            over: BTreeMap::new(),
             over_order: VecDeque::new(),
             questions: BTreeMap::new(),
             told: BTreeSet::new(),
+            strangers: BTreeMap::new(),
             news: false,
         }
     }
@@ -103,10 +125,9 @@ impl Members {
     pub(super) fn reconfigure(&mut self, secret: &str, names: &str, io: &mut Io) {
         secret.clone_into(&mut self.secret);
         names.clone_into(&mut self.names);
-        self.told.clear();
-        let records: Vec<_> =
-            self.members.iter().map(|(node, member)| (node.clone(), member.record.clone())).collect();
-        records.iter().for_each(|(node, record)| self.compares(node, record, io));
+        let living = self.members.iter().filter(|(_, member)| member.alive);
+        let records: Vec<_> = living.map(|(node, member)| (node.clone(), member.record.clone())).collect();
+        records.iter().for_each(|(node, record)| self.compares_again(node, record, io));
     }
 
     /// Whether something changed since the last call that decisions may wait for.
@@ -129,21 +150,27 @@ impl Members {
         }
         match value {
             Some(value) => self.record(&node, revision, value, now, io),
-            // The node has stopped in good order.
-            None => self.dies(&node, now, io),
+            None => self.dies(&node, Ending::Left, now, io),
         }
     }
 
-    /// Takes all records. Whether one of them says that its node writes its claims again.
+    /// Takes all records. Whether one of them says that its node writes its claims again. `cleans`: the records of dead nodes
+    /// that were forgotten here are deleted.
     pub(super) fn listed(
         &mut self,
         entries: Vec<(String, Entry)>,
+        cleans: bool,
         sent: Instant,
         now: Instant,
         io: &mut Io,
     ) -> bool {
         let mut present = BTreeSet::new();
         for (key, entry) in entries {
+            if cleans && self.is_forgotten(&key, &entry) {
+                let op = Op::Delete { key, revision: entry.revision };
+                io.ask(Bucket::Nodes, op, Purpose::CleanUp, now);
+                continue;
+            }
             if let Ok(node) = NodeName::new(&key) {
                 if let Some(member) = self.members.get_mut(&node).filter(|member| member.changed < sent) {
                     // The broker may have come back with older data: the table is believed.
@@ -163,7 +190,13 @@ impl Members {
     }
 
     fn record(&mut self, node: &NodeName, revision: u64, value: &Bytes, now: Instant, io: &mut Io) {
-        let Ok(record) = NodeRecord::decode(value) else { return self.unreadable(node, Incarnation(0), io) };
+        let Ok(record) = NodeRecord::decode(value) else {
+            return self.is_stranger(node, Incarnation(0), Disagreement::Form, io);
+        };
+        if !self.members.contains_key(node) && self.members.len() >= MOST && !self.forgets_a_dead_one() {
+            return self.is_stranger(node, record.incarnation, Disagreement::TooMany(MOST), io);
+        }
+        self.strangers.remove(node);
         let known = self.members.get_mut(node);
         match known {
             Some(member) if member.record.incarnation == record.incarnation => {
@@ -175,9 +208,12 @@ impl Members {
                     member.seen = if member.alive { now } else { member.seen };
                     return;
                 }
-                member.record = record;
+                let before = std::mem::replace(&mut member.record, record.clone());
                 (member.seen, member.changed) = (now, now);
                 if member.alive {
+                    if (&before.secret, &before.names) != (&record.secret, &record.names) {
+                        self.compares_again(node, &record, io);
+                    }
                     return;
                 }
                 // One beat may be a late one. A node that goes on to beat is alive after all.
@@ -185,34 +221,24 @@ impl Members {
                 if member.beats_after_death < BEATS_TO_REVIVE {
                     return;
                 }
-                member.alive = true;
+                (member.alive, member.has_left) = (true, false);
                 let run = (node.clone(), member.record.incarnation);
                 self.revives(&run);
             }
-            known => {
+            _ => {
                 let run = (node.clone(), record.incarnation);
-                if self.over.contains(&run) {
+                if let Some(beats) = self.over.get_mut(&run) {
                     // A late write of an earlier run; or the broker came back with older data, and the run goes on.
-                    let ghost =
-                        known.map(|member| member.ghost.get_or_insert((record.incarnation, record.beat, 0)));
-                    match ghost {
-                        Some((incarnation, beat, beats)) if *incarnation == record.incarnation => {
-                            *beats += u32::from(record.beat > *beat);
-                            *beat = record.beat;
-                            if *beats < BEATS_TO_REVIVE {
-                                return;
-                            }
-                        }
-                        Some(ghost) => {
-                            *ghost = (record.incarnation, record.beat, 0);
-                            return;
-                        }
-                        None => {}
+                    let beats = beats.get_or_insert(Beats { last: record.beat, more: 0 });
+                    beats.more += u32::from(record.beat > beats.last);
+                    beats.last = record.beat;
+                    if beats.more < BEATS_TO_REVIVE {
+                        return;
                     }
                     self.revives(&run);
                 }
                 if self.members.contains_key(node) {
-                    self.dies(node, now, io);
+                    self.dies(node, Ending::Replaced, now, io);
                 }
                 let member = Member {
                     record,
@@ -220,8 +246,8 @@ impl Members {
                     seen: now,
                     changed: now,
                     alive: true,
+                    has_left: false,
                     beats_after_death: 0,
-                    ghost: None,
                     asking: false,
                 };
                 self.members.insert(node.clone(), member);
@@ -229,9 +255,48 @@ impl Members {
         }
         self.news = true;
         if let Some(record) = self.members.get(node).map(|member| member.record.clone()) {
+            let version = self.versions.common(record.versions);
+            io.tell(Output::Joined { node: node.clone(), incarnation: record.incarnation, version });
             self.compares(node, &record, io);
-            let (node, incarnation, version) = (node.clone(), record.incarnation, record.version);
-            io.tell(Output::Joined { node, incarnation, version });
+        }
+    }
+
+    /// Makes room for another node: forgets the dead one whose record changed longest ago. False: all are alive.
+    fn forgets_a_dead_one(&mut self) -> bool {
+        let dead = self.members.iter().filter(|(_, member)| !member.alive);
+        let Some(oldest) = dead.min_by_key(|(_, member)| member.changed).map(|(node, _)| node.clone()) else {
+            return false;
+        };
+        self.members.remove(&oldest);
+        true
+    }
+
+    /// Whether the record is of a run that is over, and its node made room for another one.
+    fn is_forgotten(&self, key: &str, entry: &Entry) -> bool {
+        let Ok(node) = NodeName::new(key) else { return false };
+        let record = NodeRecord::decode(&entry.value);
+        node != self.own
+            && !self.members.contains_key(&node)
+            && record.is_ok_and(|record| self.over.contains_key(&(node, record.incarnation)))
+    }
+
+    /// Deletes the records of nodes that have been dead for long.
+    pub(super) fn clean_up(&mut self, now: Instant, io: &mut Io) {
+        for (node, member) in &mut self.members {
+            if member.is_long_dead(now) && !std::mem::replace(&mut member.asking, true) {
+                let op = Op::Delete { key: node.to_string(), revision: member.revision };
+                io.ask(Bucket::Nodes, op, Purpose::Forget(node.clone()), now);
+            }
+        }
+    }
+
+    /// The record of a node that has been dead for long is deleted, or somebody has written it again: then it is read with
+    /// the whole table.
+    pub(super) fn forgets(&mut self, node: &NodeName, answer: &Result<Answer, EngineError>, now: Instant) {
+        let Some(member) = self.members.get_mut(node) else { return };
+        member.asking = false;
+        if answer.is_ok() && member.is_long_dead(now) {
+            self.members.remove(node);
         }
     }
 
@@ -241,23 +306,34 @@ impl Members {
     }
 
     /// The run of a node is over.
-    fn dies(&mut self, node: &NodeName, now: Instant, io: &mut Io) {
+    fn dies(&mut self, node: &NodeName, ending: Ending, now: Instant, io: &mut Io) {
+        self.strangers.remove(node);
         let Some(member) = self.members.get_mut(node) else { return };
         member.asking = false;
         if !member.alive {
+            // An operator deletes the record of a dead node that does not come back.
+            member.has_left |= ending == Ending::Left;
             return;
         }
-        member.alive = false;
+        (member.alive, member.has_left) = (false, ending == Ending::Left);
         member.beats_after_death = 0;
         let incarnation = member.record.incarnation;
         let last_seen = now.saturating_duration_since(member.changed);
         self.is_over((node.clone(), incarnation));
-        io.tell(Output::Died { node: node.clone(), incarnation, last_seen });
+        io.tell(Output::Died { node: node.clone(), incarnation, last_seen, ending });
+    }
+
+    /// The record of a node is not there. It is deleted when the node stops in order; but the broker may have lost it, with all
+    /// others, and the node has not written it again.
+    fn is_missing(&mut self, node: &NodeName, now: Instant, io: &mut Io) {
+        let was_lost = self.members.get(node).is_some_and(|member| member.revision == 0);
+        self.dies(node, if was_lost { Ending::Lost } else { Ending::Left }, now, io);
     }
 
     fn is_over(&mut self, run: (NodeName, Incarnation)) {
         self.news = true;
-        if self.over.insert(run.clone()) {
+        if !self.over.contains_key(&run) {
+            self.over.insert(run.clone(), None);
             self.over_order.push_back(run);
         }
         if self.over_order.len() > OVER
@@ -267,26 +343,45 @@ impl Members {
         }
     }
 
+    /// That node or this one was configured anew: tells again what differs, or that nothing does any more.
+    fn compares_again(&mut self, node: &NodeName, record: &NodeRecord, io: &mut Io) {
+        let told = self.told.len();
+        self.told.retain(|(of, ..)| of != node);
+        if told > self.told.len() && self.differences(record).is_empty() {
+            io.tell(Output::Agrees { node: node.clone() });
+        }
+        self.compares(node, record, io);
+    }
+
     /// Tells once for each run of a node what differs there.
     fn compares(&mut self, node: &NodeName, record: &NodeRecord, io: &mut Io) {
-        let differs = [
-            (record.secret != self.secret, Disagreement::Secret),
-            (record.names != self.names, Disagreement::Names),
-        ];
-        for (_, about) in differs.into_iter().filter(|(differs, _)| *differs) {
+        for about in self.differences(record) {
             self.disagrees(node, record.incarnation, about, io);
         }
     }
 
-    fn unreadable(&mut self, node: &NodeName, incarnation: Incarnation, io: &mut Io) {
-        self.disagrees(node, incarnation, Disagreement::Form, io);
+    fn differences(&self, record: &NodeRecord) -> Vec<Disagreement> {
+        let versions = Disagreement::Versions { theirs: record.versions, own: self.versions };
+        let differs = [
+            (self.versions.common(record.versions).is_none(), versions),
+            (record.secret != self.secret, Disagreement::Secret),
+            (record.names != self.names, Disagreement::Names),
+        ];
+        differs.into_iter().filter_map(|(differs, about)| differs.then_some(about)).collect()
+    }
+
+    fn is_stranger(&mut self, node: &NodeName, run: Incarnation, about: Disagreement, io: &mut Io) {
+        if self.strangers.len() < OVER || self.strangers.contains_key(node) {
+            self.strangers.insert(node.clone(), about);
+        }
+        self.disagrees(node, run, about, io);
     }
 
     fn disagrees(&mut self, node: &NodeName, incarnation: Incarnation, about: Disagreement, io: &mut Io) {
         if self.told.len() >= OVER {
             self.told.clear();
         }
-        if self.told.insert((node.clone(), incarnation, about as u8)) {
+        if self.told.insert((node.clone(), incarnation, about)) {
             io.tell(Output::Disagrees { node: node.clone(), about });
         }
     }
@@ -294,7 +389,7 @@ impl Members {
     /// Whether a run of another node is alive. If that is not known, its record is read.
     pub(super) fn judge(&mut self, node: &NodeName, incarnation: Incarnation, now: Instant) -> Standing {
         let run = (node.clone(), incarnation);
-        if self.over.contains(&run) {
+        if self.over.contains_key(&run) {
             return Standing::Over;
         }
         match self.members.get(node) {
@@ -335,14 +430,31 @@ impl Members {
             node: node.clone(),
             incarnation: member.record.incarnation,
             alive: member.alive,
+            has_left: member.has_left,
             beat: member.record.beat,
-            version: member.record.version,
+            versions: member.record.versions,
             last_seen: now.saturating_duration_since(member.changed),
             refills: member.record.refills,
         };
         self.members.iter().map(report).collect()
     }
+
+    /// What the living nodes have to have in common with this one and have not.
+    pub(super) fn disagreements(&self) -> Vec<(NodeName, Disagreement)> {
+        let living = self.members.iter().filter(|(_, member)| member.alive);
+        let differing = living.flat_map(|(node, member)| {
+            self.differences(&member.record).into_iter().map(|about| (node.clone(), about))
+        });
+        let strangers = self.strangers.iter().map(|(node, about)| (node.clone(), *about));
+        differing.chain(strangers).collect()
+    }
 }
+
+/// Other nodes at most. Whoever can write to the broker can invent names.
+pub(super) const MOST: usize = 64;
+
+/// Operators see a dead node for an hour. Where each start has another host name, the names would never end.
+const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
 /// Runs that are over and are remembered. About an older one the broker is asked again.
 const OVER: usize = 1024;

@@ -1,6 +1,6 @@
 //! What the arbiter is told at its start, and what comes out of it.
 
-use crate::{Incarnation, NodeName, engine::Request};
+use crate::{Incarnation, NodeName, engine::Request, ferry::codec::Versions};
 use std::time::{Duration, Instant};
 use xmpp::{Domain, DomainPair};
 
@@ -9,8 +9,8 @@ use xmpp::{Domain, DomainPair};
 pub struct Config {
     /// The name of this node.
     pub own: NodeName,
-    /// The newest version of frames that this node understands.
-    pub version: u8,
+    /// The versions of frames that this node has.
+    pub versions: Versions,
     /// After this time without a beat a node is dead. A beat is a fifth of it.
     pub lease: Duration,
     /// The fingerprint of the secret for dialback ([`crate::record::fingerprint`]).
@@ -89,8 +89,8 @@ pub enum Output {
         node: NodeName,
         /// Its run.
         incarnation: Incarnation,
-        /// The newest version of frames that it understands.
-        version: u8,
+        /// The version of frames that both nodes have. `None`: they cannot exchange any.
+        version: Option<u8>,
     },
     /// This run of a node is over.
     Died {
@@ -100,6 +100,8 @@ pub enum Output {
         incarnation: Incarnation,
         /// How long ago its record changed last.
         last_seen: Duration,
+        /// How it ended.
+        ending: Ending,
     },
     /// This node holds its lease until this time.
     LeaseHeld {
@@ -118,12 +120,34 @@ pub enum Output {
         /// What the operator reads.
         about: Disagreement,
     },
+    /// What differed between that node and this one does so no more.
+    Agrees {
+        /// The other node.
+        node: NodeName,
+    },
     /// After `Arbiter::stop`: nothing of this node is left at the broker.
     Left,
 }
 
-/// What differs between two nodes.
+/// How a run of another node ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ending {
+    /// The node stopped in order: it has deleted its record.
+    #[error("it stopped in order")]
+    Left,
+    /// The record has not changed for the time of the lease.
+    #[error("it has not renewed its record")]
+    Silent,
+    /// Another run has replaced the record.
+    #[error("it has begun another run: it was started again, or it had lost its lease")]
+    Replaced,
+    /// The broker lost the record, and the node has not written it again.
+    #[error("it has not written its record again after the message broker lost it")]
+    Lost,
+}
+
+/// What differs between two nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Disagreement {
     /// The secret for dialback.
     #[error(
@@ -133,6 +157,19 @@ pub enum Disagreement {
     /// The domains and components.
     #[error("it serves other domains or components; configure the same ones on all nodes")]
     Names,
+    /// The versions of frames.
+    #[error(
+        "it reads frames of {theirs}, and this node those of {own}: what is for it waits; update the older node"
+    )]
+    Versions {
+        /// Those of the other node.
+        theirs: Versions,
+        /// Those of this node.
+        own: Versions,
+    },
+    /// There are more nodes than a cluster can have.
+    #[error("the cluster has more than {0} other nodes: this one is ignored; remove nodes")]
+    TooMany(usize),
     /// The record of this node belongs to another process.
     #[error("another process runs with the name of this node; give each node its own cluster.node")]
     SameName,
@@ -141,6 +178,23 @@ pub enum Disagreement {
         "its record at the message broker has a form that this version of the program cannot read; update the older node"
     )]
     Form,
+}
+
+impl Disagreement {
+    /// The short names of all of them.
+    pub const NAMES: [&'static str; 6] = ["secret", "names", "versions", "too-many", "same-name", "form"];
+
+    /// A short name, for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Names => "names",
+            Self::Versions { .. } => "versions",
+            Self::TooMany(_) => "too-many",
+            Self::SameName => "same-name",
+            Self::Form => "form",
+        }
+    }
 }
 
 /// The state of the cluster as this node sees it, for `nuncio nodes` and metrics.
@@ -160,6 +214,9 @@ pub struct Report {
     pub seats: usize,
     /// The other nodes, also dead ones.
     pub members: Vec<MemberReport>,
+    /// The nodes that do not fit together with this one, and why. If another process runs with the name of this node, this one
+    /// is among them.
+    pub disagreements: Vec<(NodeName, Disagreement)>,
 }
 
 /// Another node, for reports.
@@ -171,10 +228,12 @@ pub struct MemberReport {
     pub incarnation: Incarnation,
     /// Whether that run is alive.
     pub alive: bool,
+    /// It is not alive, since it stopped in order.
+    pub has_left: bool,
     /// The number of its last beat.
     pub beat: u64,
-    /// The newest version of frames that it understands.
-    pub version: u8,
+    /// The versions of frames that it has.
+    pub versions: Versions,
     /// How long ago its record changed.
     pub last_seen: Duration,
     /// It writes its claims again after the broker lost its data.

@@ -41,6 +41,8 @@ pub(super) struct Own {
     /// This process has written the record at least once.
     joined: bool,
     rival: Option<Rival>,
+    /// The node stops: of what is found under its name, only what this process wrote is deleted.
+    leaving: bool,
     refills: bool,
     refill_ends: Option<Instant>,
     /// The table of nodes was read since the start.
@@ -63,6 +65,7 @@ impl Own {
             begun: None,
             joined: false,
             rival: None,
+            leaving: false,
             refills: false,
             refill_ends: None,
             listed: false,
@@ -80,6 +83,11 @@ impl Own {
     /// The rest of the lease.
     pub(super) fn lease(&self, now: Instant) -> Option<Duration> {
         self.lease.and_then(|until| until.checked_duration_since(now)).filter(|rest| !rest.is_zero())
+    }
+
+    /// Another process has the name of this node.
+    pub(super) fn has_rival(&self) -> bool {
+        self.rival.is_some()
     }
 
     /// Nothing new is granted, since other nodes may not have written their claims yet.
@@ -126,10 +134,9 @@ impl Own {
         ends
     }
 
-    /// Whether the lease has just ended. Then the node begins another run.
-    pub(super) fn expires(&mut self, now: Instant, io: &mut Io) -> bool {
-        let expires = self.lease.is_some_and(|until| until <= now);
-        if expires {
+    /// Ends the lease if its time is over. Then the node begins another run.
+    pub(super) fn expires(&mut self, now: Instant, io: &mut Io) {
+        if self.lease.is_some_and(|until| until <= now) {
             self.lose(now, io);
         } else if self.lease.is_none()
             && self.begun.is_some_and(|sent| sent + self.beat * BEATS_OF_LEASE <= now)
@@ -137,7 +144,6 @@ impl Own {
             // Others may have seen the record of this run, and may take it for dead before it had a lease.
             self.begins_run(io);
         }
-        expires
     }
 
     fn lose(&mut self, now: Instant, io: &mut Io) {
@@ -184,6 +190,9 @@ impl Own {
         if self.asking || (up && now < self.next) {
             return false;
         }
+        if !std::mem::replace(&mut self.leaving, true) && !self.joined {
+            self.known = Known::Unknown;
+        }
         let key = self.config.own.to_string();
         match self.known {
             _ if !up || self.rival.is_some() => {}
@@ -209,7 +218,7 @@ impl Own {
         NodeRecord {
             incarnation: self.incarnation,
             beat: self.number,
-            version: self.config.version,
+            versions: self.config.versions,
             refills: self.refills,
             secret: self.config.secret.clone(),
             names: self.config.names.clone(),
@@ -273,6 +282,10 @@ impl Own {
     /// process has taken it since, this one waits until it is dead: the one that started last has the name.
     fn found(&mut self, run: Option<Incarnation>, revision: u64, now: Instant, io: &mut Io) {
         self.next = now;
+        if self.leaving && run.is_none_or(|run| !self.runs.contains(&run)) {
+            self.rival = Some(Rival { revision, since: now });
+            return;
+        }
         if !self.joined || run.is_none_or(|run| self.runs.contains(&run)) {
             self.known = Known::At(revision);
             self.rival = None;

@@ -1,6 +1,7 @@
 //! Arbiters of several nodes with a broker in memory: rules one by one, and random schedules.
 
 mod cluster;
+mod members;
 mod node;
 mod rules;
 mod schedules;

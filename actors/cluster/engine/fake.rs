@@ -228,6 +228,16 @@ impl Broker {
         }
     }
 
+    /// Deletes a record as an operator would.
+    pub fn deletes(&mut self, bucket: Bucket, key: &str, now: Instant) {
+        let all = self.tables.all(bucket);
+        let Some((_, entry)) = all.into_iter().find(|(other, _)| other == key) else { return };
+        let op = Op::Delete { key: key.to_owned(), revision: entry.revision };
+        if let Some((_, Some(change))) = self.tables.execute(&Request { id: 0, bucket, op }) {
+            self.reports(&change, now);
+        }
+    }
+
     fn performs(&mut self, action: Action, at: Instant) -> Option<(usize, Event)> {
         match action {
             Action::Connect(client) => self.connected(client, at),

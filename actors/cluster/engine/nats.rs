@@ -5,6 +5,8 @@
 //! anew, and creates tables that are missing.
 
 mod connection;
+pub mod examine;
+mod subjects;
 mod tables;
 mod watch;
 

@@ -15,7 +15,38 @@ pub(super) use wire::{HEADER, Meta, encoded_bound};
 
 /// The version of the frames that this node writes, and the only one that it reads. A later version is a new module beside
 /// `codec/wire.rs`.
-pub const VERSION: u8 = 1;
+const VERSION: u8 = 1;
+
+/// The versions of frames that a node reads and writes: all from the oldest to the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Versions {
+    /// The oldest.
+    pub oldest: u8,
+    /// The newest.
+    pub newest: u8,
+}
+
+impl Versions {
+    /// Those of this program.
+    pub const OWN: Self = Self { oldest: VERSION, newest: VERSION };
+
+    /// The version that two nodes use with each other: the newest that both have. `None`: there is none.
+    pub fn common(self, other: Self) -> Option<u8> {
+        let newest = self.newest.min(other.newest);
+        (newest >= self.oldest.max(other.oldest)).then_some(newest)
+    }
+}
+
+impl std::fmt::Display for Versions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { oldest, newest } = self;
+        if oldest == newest {
+            write!(f, "version {newest}")
+        } else {
+            write!(f, "versions {oldest} to {newest}")
+        }
+    }
+}
 
 /// A frame cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,3 +113,24 @@ pub fn encode_over(header: &Header, over: &Over) -> Bytes {
 
 /// The largest `max_payload` of NATS, in bytes.
 const LONGEST: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_nodes_use_the_newest_version_that_both_have() {
+        let versions = |oldest, newest| Versions { oldest, newest };
+        for (one, other, common) in [
+            (versions(1, 1), versions(1, 1), Some(1)),
+            (versions(1, 1), versions(1, 2), Some(1)),
+            (versions(1, 3), versions(2, 4), Some(3)),
+            (versions(1, 1), versions(2, 2), None),
+            (versions(2, 3), versions(0, 1), None),
+            // What no node can mean.
+            (versions(1, 1), versions(3, 0), None),
+        ] {
+            assert_eq!((one.common(other), other.common(one)), (common, common), "{one}, {other}");
+        }
+    }
+}

@@ -125,6 +125,11 @@ impl<C> Outbound<C> {
         self.slots.len()
     }
 
+    /// When the oldest parcel that is not settled was given to the sender.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.slots.oldest()
+    }
+
     /// The time from a frame to its answer. `None` before the first one.
     pub fn round_trip(&self) -> Option<Duration> {
         self.round_trip.smoothed()

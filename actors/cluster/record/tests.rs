@@ -48,11 +48,11 @@ fn fingerprints_differ_and_are_not_the_plain_hash() {
 
 proptest! {
     #[test]
-    fn records_come_back_unchanged(what in ".{0,300}", run: u64, number: u64, beat: u64, version: u8, refills: bool) {
+    fn records_come_back_unchanged(what in ".{0,300}", run: u64, number: u64, beat: u64, oldest: u8, newest: u8, refills: bool) {
         let claim = ClaimRecord { what, node: node("a-1"), incarnation: Incarnation(run), number };
         prop_assert_eq!(ClaimRecord::decode(&claim.encode()).unwrap(), claim);
         let (secret, names) = (fingerprint("s"), fingerprint("n"));
-        let record = NodeRecord { incarnation: Incarnation(run), beat, version, refills, secret, names };
+        let record = NodeRecord { incarnation: Incarnation(run), beat, versions: Versions { oldest, newest }, refills, secret, names };
         prop_assert_eq!(NodeRecord::decode(&record.encode()).unwrap(), record);
     }
 

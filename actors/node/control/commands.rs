@@ -4,7 +4,7 @@
 //! Architecture Invariant: this is no actor. Each question is a message with the sender for its answer, so the actors
 //! never wait.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use serde::Serialize;
 use tokio::sync::{
@@ -14,7 +14,7 @@ use tokio::sync::{
 use xmpp::{Domain, DomainPair};
 
 use super::{
-    round::{Round, silent},
+    round::{Patience, Round, silent, unanswered},
     session_line,
 };
 use crate::{
@@ -30,10 +30,10 @@ use crate::{
 use mailbox::{Mailbox, drain, monitor::Monitor};
 use status::{
     amount::Amount,
-    answer::{Answer, Closed, Expected, Explanation, Queues, Refusal, Related, Retried, Sessions},
-    report::{Account, Pair, Seconds, Time},
+    answer::{Answer, Closed, Expected, Explanation, PairAt, Queues, Refusal, Retried, Sessions},
+    finding::{Closing, Explained, Finding, Found, Head, MOST_EXPLAINED, Refused, Retries, Served, Why},
+    report::{Account, Pair, Time},
     request::{MOST, Order, Request},
-    sentence::{self, Facts},
 };
 
 /// The actors that answer.
@@ -57,35 +57,48 @@ pub(crate) struct Sources {
     pub cluster: Option<Mailbox<Cluster>>,
     /// The start of the node.
     pub started: Time,
+    /// How long an answer may take.
+    pub patience: Patience,
 }
 
 impl Sources {
     /// The JSON document that answers a request.
     pub(super) async fn answer(&self, request: Request) -> String {
         let document = match request {
-            Request::Explain { domain } => self.explain(&domain).await,
-            Request::Sessions { domain, limit, order } => {
-                self.sessions(domain.as_deref(), limit, order).await
-            }
-            Request::Queues { domain, limit } => self.queues(domain.as_deref(), limit).await,
             Request::ExpectProbe { address } => self.expect_probe(address).await,
-            Request::Components { name } => self.components(name.as_deref()).await,
             Request::Nodes => self.nodes().await,
             Request::Mailboxes => self.mailboxes().await,
-            Request::Retry { domain } => self.retry(&domain).await,
-            Request::Close { domain } => self.close(&domain).await,
+            request => return self.gather(request).await,
         };
         document.unwrap_or_else(|refusal| refusal.document())
     }
 
-    async fn explain(&self, domain: &str) -> Result<String, Refusal> {
+    /// What this node finds for a request that other nodes are asked too.
+    pub(super) async fn find(&self, request: &Request) -> Found {
+        let mut round = Round::begin(self.patience.of_actors);
+        let result = match request {
+            Request::Explain { domain, .. } => self.explain(domain, &mut round).await,
+            Request::Sessions { domain, limit, order, .. } => {
+                self.sessions(domain.as_deref(), *limit, *order, &mut round).await
+            }
+            Request::Queues { domain, limit, .. } => self.queues(domain.as_deref(), *limit, &mut round).await,
+            Request::Components { name, .. } => self.components(name.as_deref(), &mut round).await,
+            Request::Retry { domain, .. } => self.retry(domain, &mut round).await,
+            Request::Close { domain, .. } => self.close(domain, &mut round).await,
+            Request::Nodes | Request::Mailboxes | Request::ExpectProbe { .. } => {
+                Err(Refused::new(Why::NotUnderstood, "the request is about one node only"))
+            }
+        };
+        let unanswered = round.unanswered.into_iter().map(str::to_owned).collect();
+        Found { result, unanswered }
+    }
+
+    async fn explain(&self, domain: &str, round: &mut Round) -> Result<Finding, Refused> {
         let remote = prepare(domain)?;
-        let mut round = Round::begin();
         let known = self.known(&remote);
         let memory = self.recall(&remote);
         let shown = self.shown(Some(&remote), MOST_EXPLAINED);
-        let Sessions { links, total: links_total } =
-            self.links(Some(&remote), MOST_EXPLAINED, &mut round).await;
+        let Sessions { links, total: links_total } = self.links(Some(&remote), MOST_EXPLAINED, round).await;
         let shown = round.wait("promise", shown).await;
         let memory = round.wait("recorder", memory).await.flatten();
         let known = round.wait("router", known).await;
@@ -97,65 +110,54 @@ impl Sources {
             None => (Vec::new(), 0, true),
         };
         let (account, above) = known.map_or((None, None), |known| (known.account, known.above));
-        let above = above.map(|above| above.to_string());
-        let is_unheard = links.is_empty() && queues.is_empty() && memory.is_none() && round.is_complete();
-        let related = self.related(&remote, &mut round).await;
-        if permitted && is_unheard && above.is_none() {
-            return Err(self.unknown(&remote, &related));
-        }
-        let account = account.unwrap_or_default();
+        let related = self.related(&remote, round).await;
+        let is_recorded = memory.is_some();
         let (events, settled, events_lost) = match memory {
             Some(memory) => (memory.events, memory.account, memory.lost),
             None => (Vec::new(), Account::default(), 0),
         };
-        let domain = remote.to_string();
-        let facts = Facts {
-            domain: &domain,
-            permitted,
-            links: &links,
-            queues: &queues,
-            events: &events,
-            above: above.as_deref(),
-            now: Time::now(),
-        };
-        let sentence = match &above {
-            Some(above) if is_unheard => sentence::unserved(&domain, above, permitted),
-            _ => sentence::state(&facts),
-        };
-        let account = account.plus(settled);
-        let found = Explanation {
-            domain,
-            sentence,
+        let explanation = Explanation {
+            domain: remote.to_string(),
+            sentence: String::new(),
             links,
             links_total,
             queues,
             queues_total,
-            account,
+            account: account.unwrap_or_default().plus(settled),
             events,
             events_lost,
             related,
-            above,
+            above: above.map(|above| above.to_string()),
         };
-        Ok(self.document(round, found))
+        let served = Served::Remotely;
+        Ok(Finding::Explain(Box::new(Explained { explanation, permitted, is_recorded, served })))
     }
 
-    async fn sessions(&self, domain: Option<&str>, limit: usize, order: Order) -> Result<String, Refusal> {
+    async fn sessions(
+        &self,
+        domain: Option<&str>,
+        limit: usize,
+        order: Order,
+        round: &mut Round,
+    ) -> Result<Finding, Refused> {
         let of = domain.map(prepare).transpose()?;
-        let mut round = Round::begin();
-        let found = self.links_in(order, of.as_ref(), limit.min(MOST), &mut round).await;
-        Ok(self.document(round, found))
+        Ok(Finding::Sessions(self.links_in(order, of.as_ref(), limit.min(MOST), round).await))
     }
 
-    async fn queues(&self, domain: Option<&str>, limit: usize) -> Result<String, Refusal> {
+    async fn queues(
+        &self,
+        domain: Option<&str>,
+        limit: usize,
+        round: &mut Round,
+    ) -> Result<Finding, Refused> {
         let of = domain.map(prepare).transpose()?;
-        let mut round = Round::begin();
         let shown = round.wait("promise", self.shown(of.as_ref(), limit.min(MOST))).await;
         let mut found = match shown {
             Some(promise::Shown { queues, total, waiting, .. }) => Queues { queues, total, waiting },
             None => Queues { queues: Vec::new(), total: 0, waiting: Amount::default() },
         };
-        self.add_queues_of_components(of.as_ref(), limit.min(MOST), &mut found, &mut round).await;
-        Ok(self.document(round, found))
+        self.add_queues_of_components(of.as_ref(), limit.min(MOST), &mut found, round).await;
+        Ok(Finding::Queues(found))
     }
 
     /// Announces a connection of the probe to the listener for servers.
@@ -163,41 +165,44 @@ impl Sources {
         let servers = self.servers.as_ref().ok_or_else(|| {
             Refusal::new("this node does not listen for servers (listen.s2s, listen.s2s_tls)")
         })?;
-        let mut round = Round::begin();
+        let mut round = Round::begin(self.patience.of_actors);
         let (answer, expected) = oneshot::channel();
         let _ = servers.signal(listener::ExpectProbe { address, answer });
         round.wait("listener", expected).await.ok_or_else(|| silent("listener"))?;
         Ok(self.document(round, Expected { address }))
     }
 
-    async fn retry(&self, domain: &str) -> Result<String, Refusal> {
+    async fn retry(&self, domain: &str, round: &mut Round) -> Result<Finding, Refused> {
         let remote = prepare(domain)?;
-        let mut round = Round::begin();
         let known = self.known(&remote);
         refuse_own(&remote, round.wait("router", known).await.as_ref())?;
         let memory = self.recall(&remote);
         let (answer, retried) = oneshot::channel();
         let _ = self.promise.signal(promise::Retry { remote: remote.clone(), answer });
         let Some(retried) = round.wait("promise", retried).await else {
-            return Err(silent("promise"));
+            return Err(unanswered("promise"));
         };
-        let links = self.links(Some(&remote), 1, &mut round).await;
-        let untouched = retried.begun.is_empty() && retried.under_way.is_empty() && links.total == 0;
+        let links = self.links(Some(&remote), 1, round).await;
         let memory = round.wait("recorder", memory).await.flatten();
         let shown = round.wait("promise", self.shown(Some(&remote), 1)).await;
-        let permitted = shown.is_none_or(|shown| shown.permitted);
-        if permitted && untouched && memory.is_none() && round.is_complete() {
-            return Err(self.unknown(&remote, &[]));
-        }
-        let pairs = |pairs: &[DomainPair]| pairs.iter().map(Pair::from).collect::<Vec<Pair>>();
-        let (begun, under_way) = (pairs(&retried.begun), pairs(&retried.under_way));
-        let sentence = sentence::retried(remote.as_str(), &begun, under_way.len(), links.total, permitted);
-        Ok(self.document(round, Retried { domain: remote.to_string(), sentence, begun, under_way }))
+        let at = |pair: &DomainPair| PairAt { pair: Pair::from(pair), node: None };
+        let pairs = |pairs: &[DomainPair]| pairs.iter().map(at).collect::<Vec<PairAt>>();
+        let retried = Retried {
+            domain: remote.to_string(),
+            sentence: String::new(),
+            begun: pairs(&retried.begun),
+            under_way: pairs(&retried.under_way),
+        };
+        Ok(Finding::Retry(Retries {
+            retried,
+            links: links.total,
+            permitted: shown.is_none_or(|shown| shown.permitted),
+            is_recorded: memory.is_some(),
+        }))
     }
 
-    async fn close(&self, domain: &str) -> Result<String, Refusal> {
+    async fn close(&self, domain: &str, round: &mut Round) -> Result<Finding, Refused> {
         let remote = prepare(domain)?;
-        let mut round = Round::begin();
         let known = self.known(&remote);
         if round.wait("router", known).await.is_some_and(|known| known.local) {
             return self.close_own(&remote, round).await;
@@ -220,28 +225,25 @@ impl Sources {
         }
         drop(closed);
         let memory = round.wait("recorder", memory).await.flatten();
-        let down = outgoing + incoming == 0 || down.within(CLOSE_WITHIN).await;
-        let mut after = Round::begin();
-        let shown = after.wait("promise", self.shown(Some(&remote), 1)).await;
+        let down = outgoing + incoming == 0 || down.within(self.patience.of_closing).await;
+        round.goes_on(self.patience.of_actors);
+        let shown = round.wait("promise", self.shown(Some(&remote), 1)).await;
         let waiting = shown.as_ref().map_or_else(Amount::default, |shown| shown.waiting);
-        round.unanswered.extend(after.unanswered);
-        let unheard = memory.is_none() && shown.is_some_and(|shown| shown.total == 0);
-        if outgoing + incoming == 0 && unheard && round.is_complete() {
-            return Err(self.unknown(&remote, &[]));
+        let is_known = memory.is_some() || shown.is_none_or(|shown| shown.total > 0);
+        if outgoing + incoming > 0 {
+            log::info!(
+                target: super::LOG, remote:% = remote, outgoing = outgoing, incoming = incoming, closed = down;
+                "closed links on request of an operator"
+            );
         }
-        let mut found =
-            Closed { domain: remote.to_string(), sentence: String::new(), outgoing, incoming, down, waiting };
-        found.sentence = sentence::closed(&found);
-        log::info!(
-            target: super::LOG, remote:% = remote, outgoing = outgoing, incoming = incoming, closed = down;
-            "closed links on request of an operator"
-        );
-        Ok(self.document(round, found))
+        let (domain, sentence, nodes) = (remote.to_string(), String::new(), Vec::new());
+        let closed = Closed { domain, sentence, outgoing, incoming, down, waiting, nodes };
+        Ok(Finding::Close(Closing { closed, is_component: false, is_known }))
     }
 
     /// Logs every link.
     pub(crate) async fn log_sessions(&self) {
-        for link in self.links(None, MOST, &mut Round::begin()).await.links {
+        for link in self.links(None, MOST, &mut Round::begin(self.patience.of_actors)).await.links {
             session_line::log(&link);
         }
     }
@@ -264,45 +266,34 @@ impl Sources {
         memory
     }
 
-    fn unknown(&self, remote: &Domain, related: &[Related]) -> Refusal {
-        let running = Seconds(self.started.before(Time::now()));
-        let related = match related {
-            [] => String::new(),
-            some => format!("; related domains: {}", sentence::related(some)),
-        };
-        Refusal::new(format!(
-            "{remote} is unknown: no link, no queue and no recorded event (the node has been running for \
-             {running}){related}"
-        ))
+    pub(super) fn document<T: Serialize>(&self, round: Round, found: T) -> String {
+        let Head { version, time, started } = self.head();
+        let unanswered = round.unanswered.into_iter().map(str::to_owned).collect();
+        Answer { version, time, started, unanswered, asked_node: None, missing: Vec::new(), found }.document()
     }
 
-    pub(super) fn document<T: Serialize>(&self, round: Round, found: T) -> String {
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let unanswered = round.unanswered.into_iter().map(str::to_owned).collect();
-        Answer { version, time: Time::now(), started: self.started, unanswered, found }.document()
+    /// The fields that all answers have.
+    pub(super) fn head(&self) -> Head {
+        Head { version: env!("CARGO_PKG_VERSION").to_owned(), time: Time::now(), started: self.started }
     }
 }
 
 /// Parses a domain in any spelling, or the name of a wildcard.
-pub(super) fn prepare(domain: &str) -> Result<Domain, Refusal> {
-    Domain::named(domain).map_err(|why| Refusal::new(format!("\"{domain}\" is not a domain: {why}")))
+pub(super) fn prepare(domain: &str) -> Result<Domain, Refused> {
+    let wrong = |why| Refused::new(Why::NotADomain, format!("\"{domain}\" is not a domain: {why}"));
+    Domain::named(domain).map_err(wrong)
 }
 
 /// Refuses a local domain: there are no links with it.
-fn refuse_own(remote: &Domain, known: Option<&router::DomainStatus>) -> Result<(), Refusal> {
+fn refuse_own(remote: &Domain, known: Option<&router::DomainStatus>) -> Result<(), Refused> {
     match known {
         Some(known) if known.local => {
-            Err(Refusal::new(format!("{remote} is served by this node: give a domain of another server")))
+            let error = format!("{remote} is served by this node: give a domain of another server");
+            Err(Refused::new(Why::Own, error))
         }
         _ => Ok(()),
     }
 }
 
-/// The time limit for links to close: the time a peer has to close its side, and some more.
-pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(6);
-
 /// Answers under way at once. With one of each of this many actors, none has to wait.
 pub(super) const ANSWERS: usize = 16_384;
-
-/// Links and queues of one domain that `explain` shows: more local domains are rarely linked with it at once.
-const MOST_EXPLAINED: usize = 100;

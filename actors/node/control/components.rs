@@ -6,8 +6,8 @@ use tokio::sync::{mpsc, oneshot};
 use xmpp::Domain;
 
 use super::{
-    commands::{ANSWERS, CLOSE_WITHIN, Sources, prepare},
-    round::{Round, silent},
+    commands::{ANSWERS, Sources, prepare},
+    round::{Round, unanswered},
 };
 use crate::{
     routing::{mailroom, router},
@@ -16,41 +16,39 @@ use crate::{
 use mailbox::drain;
 use status::{
     amount::Amount,
-    answer::{Closed, Components, Explanation, Queues, Refusal},
-    report::{self, Account, LinkReport, LinkState, QueueState, Time},
+    answer::{Closed, Components, Explanation, Queues},
+    finding::{Closing, Explained, Finding, Refused, Served, Why},
+    report::{self, Account, LinkReport, LinkState, QueueState},
     request::MOST,
     sentence,
 };
 
 impl Sources {
     /// All configured components, or one.
-    pub(super) async fn components(&self, name: Option<&str>) -> Result<String, Refusal> {
+    pub(super) async fn components(&self, name: Option<&str>, round: &mut Round) -> Result<Finding, Refused> {
         let of = name.map(prepare).transpose()?;
-        let mut round = Round::begin();
-        let components = self.configured(of.as_ref(), &mut round).await?;
+        let components = self.configured(of.as_ref(), round).await?;
         if let (Some(name), true) = (&of, components.is_empty()) {
             let known = round.wait("router", self.known(name)).await;
             let above = known.and_then(|known| known.above);
             let place = above.map(|above| format!(": {}", sentence::below(name.as_str(), above.as_str())));
             let place = place.unwrap_or_default();
-            return Err(Refusal::new(format!("{name} is not a configured component of this node{place}")));
+            let error = format!("{name} is not a configured component of this node{place}");
+            return Err(Refused::new(Why::NotConfigured, error));
         }
-        Ok(self.document(round, Components { components }))
+        Ok(Finding::Components(Components { components }))
     }
 
     /// The state of a local domain.
-    pub(super) async fn explain_own(&self, name: &Domain, mut round: Round) -> Result<String, Refusal> {
-        let component = self.configured(Some(name), &mut round).await?.pop();
-        let sentence = match &component {
-            Some(component) => sentence::component(component, Time::now()),
-            None => format!("{name}: served by this node itself, without a component"),
-        };
-        let links: Vec<LinkReport> = component.and_then(|component| component.link).into_iter().collect();
-        let found = Explanation {
+    pub(super) async fn explain_own(&self, name: &Domain, round: &mut Round) -> Result<Finding, Refused> {
+        let component = self.configured(Some(name), round).await?.pop();
+        let link = component.as_ref().and_then(|component| component.link.clone());
+        let links: Vec<LinkReport> = link.into_iter().collect();
+        let explanation = Explanation {
             related: Vec::new(),
             above: None,
             domain: name.to_string(),
-            sentence,
+            sentence: String::new(),
             links_total: links.len(),
             links,
             queues: Vec::new(),
@@ -59,37 +57,39 @@ impl Sources {
             events: Vec::new(),
             events_lost: 0,
         };
-        Ok(self.document(round, found))
+        let served = component.map_or(Served::Here, |component| Served::ByComponent(Box::new(component)));
+        let (permitted, is_recorded) = (true, false);
+        Ok(Finding::Explain(Box::new(Explained { explanation, permitted, is_recorded, served })))
     }
 
     /// Closes the connection of a component.
-    pub(super) async fn close_own(&self, name: &Domain, mut round: Round) -> Result<String, Refusal> {
-        if self.configured(Some(name), &mut round).await?.is_empty() {
-            return Err(Refusal::new(format!(
-                "{name} is served by this node itself: it has no connection that can be closed"
-            )));
+    pub(super) async fn close_own(&self, name: &Domain, round: &mut Round) -> Result<Finding, Refused> {
+        if self.configured(Some(name), round).await?.is_empty() {
+            let error =
+                format!("{name} is served by this node itself: it has no connection that can be closed");
+            return Err(Refused::new(Why::Own, error));
         }
         let (token, down) = drain::tokens();
         let (answer, told) = oneshot::channel();
         let _ = self.router.signal(router::DismissComponent { name: name.clone(), token, answer });
-        let Some(connected) = round.wait("router", told).await else { return Err(silent("router")) };
-        let down = !connected || down.within(CLOSE_WITHIN).await;
-        let sentence = match (connected, down) {
-            (false, _) => format!("{name}: the component is not connected"),
-            (true, true) => {
-                format!("{name}: the connection of the component is closed; it may connect again")
-            }
-            (true, false) => format!("{name}: the connection of the component is being closed"),
-        };
+        let Some(connected) = round.wait("router", told).await else { return Err(unanswered("router")) };
+        let down = !connected || down.within(self.patience.of_closing).await;
         if connected {
             log::info!(
                 target: super::LOG, name:% = name, closed = down;
                 "closed the connection of a component on request of an operator"
             );
         }
-        let (domain, incoming) = (name.to_string(), usize::from(connected));
-        let waiting = Amount::default();
-        Ok(self.document(round, Closed { domain, sentence, outgoing: 0, incoming, down, waiting }))
+        let closed = Closed {
+            domain: name.to_string(),
+            sentence: String::new(),
+            outgoing: 0,
+            incoming: usize::from(connected),
+            down,
+            waiting: Amount::default(),
+            nodes: Vec::new(),
+        };
+        Ok(Finding::Close(Closing { closed, is_component: true, is_known: true }))
     }
 
     /// What waits in the mailroom.
@@ -114,6 +114,7 @@ impl Sources {
             found.total += 1;
             found.waiting = found.waiting.plus(kept.waiting);
             found.queues.push(report::QueueReport {
+                node: None,
                 local: ANY_SENDER.to_owned(),
                 remote: kept.name.to_string(),
                 state: if kept.is_served { QueueState::Handover } else { QueueState::Absent },
@@ -135,10 +136,12 @@ impl Sources {
         &self,
         of: Option<&Domain>,
         round: &mut Round,
-    ) -> Result<Vec<report::ComponentReport>, Refusal> {
+    ) -> Result<Vec<report::ComponentReport>, Refused> {
         let (answer, shown) = oneshot::channel();
         let _ = self.router.signal_quietly(router::ShowComponents { of: of.cloned(), answer });
-        let Some(mut components) = round.wait("router", shown).await else { return Err(silent("router")) };
+        let Some(mut components) = round.wait("router", shown).await else {
+            return Err(unanswered("router"));
+        };
         // From here on the component is called by the first of its names.
         let of = match (of, components.first()) {
             (Some(_), Some(component)) => Some(prepare(&component.name)?),

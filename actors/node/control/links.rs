@@ -108,6 +108,7 @@ fn attempted(pair: &DomainPair, since: Time, step: Option<Progress>, waiting: Am
         _ => (LinkState::Connecting, None),
     };
     LinkReport {
+        node: None,
         direction: Direction::Outgoing,
         state,
         pairs: vec![Pair::from(pair)],

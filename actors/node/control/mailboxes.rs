@@ -15,7 +15,7 @@ use status::{
 impl Sources {
     /// The mailboxes of all kinds of actors.
     pub(super) async fn mailboxes(&self) -> Result<String, Refusal> {
-        let mut round = Round::begin();
+        let mut round = Round::begin(self.patience.of_actors);
         let (answer, kinds) = oneshot::channel();
         let _ = self.monitor.signal_quietly(monitor::Look { answer });
         let kinds = round.wait("monitor", kinds).await.ok_or_else(|| silent("monitor"))?;

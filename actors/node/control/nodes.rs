@@ -23,7 +23,7 @@ impl Sources {
             let text = "this node is alone: set cluster.name in the configuration of each node of a cluster";
             return Err(Refusal::new(text));
         };
-        let mut round = Round::begin();
+        let mut round = Round::begin(self.patience.of_actors);
         let (report, shown) = oneshot::channel();
         let (ferries, mut came) = mpsc::channel(FERRIES);
         let _ = cluster.signal_quietly(Show { report, ferries });
@@ -37,10 +37,12 @@ impl Sources {
 }
 
 fn report_of(shown: Shown, ferries: &[FerryReport]) -> ClusterReport {
-    let Shown { cluster, node, broker, report, troubles } = shown;
+    let Shown { cluster, node, broker, report } = shown;
     let ferry_to = |node: &NodeName| ferries.iter().find(|ferry| ferry.node == *node);
     let trouble_of = |name: &str| {
-        troubles.iter().find(|(node, _)| node.as_str() == name).map(|(_, trouble)| trouble.clone())
+        let of = report.disagreements.iter().filter(|(node, _)| node.as_str() == name);
+        let troubles: Vec<String> = of.map(|(_, about)| about.to_string()).collect();
+        (!troubles.is_empty()).then(|| troubles.join("; and "))
     };
     let own = MemberReport {
         claims: Some(report.claims as u64),
@@ -52,6 +54,7 @@ fn report_of(shown: Shown, ferries: &[FerryReport]) -> ClusterReport {
         let state = match (report.up, member.alive) {
             (false, _) => MemberState::Unknown,
             (true, true) => MemberState::Alive,
+            (true, false) if member.has_left => MemberState::Left,
             (true, false) => MemberState::Dead,
         };
         let ferry = ferry_to(&member.node);

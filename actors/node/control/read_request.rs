@@ -65,10 +65,11 @@ mod tests {
 
     #[actix::test]
     async fn reads_what_a_client_writes() {
-        let explain = Request::Explain { domain: "b.example".to_owned() };
+        let explain = Request::Explain { domain: "b.example".to_owned(), this_node: false };
         assert_eq!(explain.line(), "{\"ask\":\"explain\",\"domain\":\"b.example\"}\n");
         assert_eq!(read_from(explain.line().as_bytes()).await, Ok(explain));
-        let sessions = Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain };
+        let sessions =
+            Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain, this_node: false };
         assert_eq!(
             read_from(b"{\"ask\":\"sessions\"}").await,
             Ok(sessions),
@@ -95,7 +96,8 @@ mod tests {
     #[actix::test]
     async fn the_first_of_many_lines_is_the_request() {
         let lines = "{\"ask\":\"sessions\"}\n".to_owned() + &"{\"ask\":\"dance\"}\n".repeat(1000);
-        let sessions = Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain };
+        let sessions =
+            Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain, this_node: false };
         assert_eq!(read_from(lines.as_bytes()).await, Ok(sessions));
     }
 

@@ -8,6 +8,7 @@ use super::{commands::Sources, round::Round};
 use status::{
     amount::Amount,
     answer::{Related, Sessions},
+    finding::MOST_RELATED,
     report::LinkState,
 };
 
@@ -48,6 +49,3 @@ fn relative<'a>(
 
 /// Links and queues that are searched.
 const MOST_SEARCHED: usize = 2_000;
-
-/// Related domains that are shown.
-const MOST_RELATED: usize = 8;

@@ -7,7 +7,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use status::answer::Refusal;
+use status::{
+    answer::Refusal,
+    finding::{Refused, Why},
+};
 
 /// One round of questions to the actors: its deadline, and the actors that have not answered.
 pub(super) struct Round {
@@ -16,9 +19,14 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// Begins a round: its time runs from now.
-    pub(super) fn begin() -> Self {
-        Self { deadline: (clock::now() + WITHIN).into(), unanswered: Vec::new() }
+    /// Begins a round of this time, which runs from now.
+    pub(super) fn begin(within: Duration) -> Self {
+        Self { deadline: (clock::now() + within).into(), unanswered: Vec::new() }
+    }
+
+    /// Begins a further round of the same command.
+    pub(super) fn goes_on(&mut self, within: Duration) {
+        self.deadline = (clock::now() + within).into();
     }
 
     /// Waits for an answer of the actor `part`.
@@ -47,17 +55,34 @@ impl Round {
             self.unanswered.push(part);
         }
     }
-
-    /// Whether all actors have answered.
-    pub(super) fn is_complete(&self) -> bool {
-        self.unanswered.is_empty()
-    }
 }
 
 /// The error of a command whose actor did not answer.
 pub(super) fn silent(part: &str) -> Refusal {
-    Refusal::new(format!("the {part} did not answer within {} s: try again", WITHIN.as_secs()))
+    Refusal::new(unanswered(part).error)
 }
 
-/// The time limit for the answers of the actors. An actor that is busy for longer is a finding of its own.
-const WITHIN: Duration = Duration::from_secs(3);
+/// The same, of a command that other nodes are asked too.
+pub(super) fn unanswered(part: &str) -> Refused {
+    let within = Patience::FOR_OPERATOR.of_actors.as_secs();
+    Refused::new(Why::Silent, format!("the {part} did not answer within {within} s: try again"))
+}
+
+/// How long an answer may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// The time limit for the answers of the actors. An actor that is busy for longer is a finding of its own.
+    pub(super) of_actors: Duration,
+    /// The time limit for links to close.
+    pub(super) of_closing: Duration,
+}
+
+impl Patience {
+    /// Of a command here. A peer has five seconds to close its side.
+    pub(crate) const FOR_OPERATOR: Self =
+        Self { of_actors: Duration::from_secs(3), of_closing: Duration::from_secs(6) };
+
+    /// Of a command at another node, which waits for three seconds.
+    pub(super) const FOR_OTHER_NODE: Self =
+        Self { of_actors: Duration::from_millis(2_000), of_closing: Duration::from_millis(1_000) };
+}

@@ -3,6 +3,7 @@
 use std::time::UNIX_EPOCH;
 
 use super::{
+    cluster::cluster,
     components::components,
     exposition::{Exposition, Format, Kind},
     gather::Snapshot,
@@ -35,6 +36,9 @@ pub(super) fn write(snapshot: &Snapshot, format: Format) -> String {
         journal(&mut out, figures, &snapshot.router.account);
     }
     links(&mut out, snapshot);
+    if let Some(figures) = &snapshot.cluster {
+        cluster(&mut out, figures, &snapshot.router.account);
+    }
     out.end()
 }
 
@@ -91,10 +95,6 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
         .figure(&[("outcome", "dropped")], settled(Outcome::Dropped))
         .figure(&[("outcome", "kept")], settled(Outcome::Kept))
         .figure(&[("outcome", "relayed")], settled(Outcome::Relayed));
-    out.family("nuncio_carried", Kind::Counter, "Stanzas taken from other nodes of the cluster.")
-        .figure(&[], sheet.carried().stanzas);
-    out.family("nuncio_carried_settled", Kind::Counter, "Stanzas settled for other nodes of the cluster.")
-        .figure(&[], sheet.carried_settled().stanzas);
     out.family(
         "nuncio_stanzas_uncertain",
         Kind::Counter,

@@ -8,11 +8,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use crate::{
     flow::journal::{Shown, Writer},
     observe::metrics::{Counts, Metrics, Show},
+    relaying::{
+        cluster::{self, Cluster, MOST_NODES},
+        ferry::FerryReport,
+    },
     routing::{
         mailroom::{self, Mailroom},
         promise::{self, Promise},
@@ -37,6 +44,8 @@ pub(crate) struct Sources {
     pub mailroom: Mailbox<Mailroom>,
     /// For connection attempts.
     pub metrics: Mailbox<Metrics>,
+    /// For the other nodes, if the node is in a cluster.
+    pub cluster: Option<Mailbox<Cluster>>,
     /// For the journal, if there is one.
     pub journal: Option<Writer>,
     /// For counters that are shown.
@@ -78,9 +87,18 @@ pub(super) struct Snapshot {
     pub(super) promise: promise::Figures,
     pub(super) mailroom: mailroom::Figures,
     pub(super) counts: Counts,
+    pub(super) cluster: Option<ClusterFigures>,
     pub(super) journal: Option<Shown>,
     pub(super) highest: Arc<Highest>,
     pub(super) started: SystemTime,
+}
+
+/// The figures of a cluster.
+#[derive(Debug)]
+pub(super) struct ClusterFigures {
+    pub(super) shown: cluster::Shown,
+    /// One for each other node that this one has seen, sorted by name.
+    pub(super) ferries: Vec<FerryReport>,
 }
 
 impl Sources {
@@ -97,8 +115,14 @@ impl Sources {
         let _ = self.promise.signal_quietly(promise::ShowFigures { answer: promise });
         let _ = self.mailroom.signal_quietly(mailroom::ShowFigures { answer: mailroom });
         let _ = self.metrics.signal_quietly(Show { answer: counts });
+        let shown_cluster = self.cluster.as_ref().map(ask_cluster);
         let all = async {
+            let cluster = match shown_cluster {
+                Some(shown) => Some(shown.await?),
+                None => None,
+            };
             Some(Snapshot {
+                cluster,
                 mailboxes: shown_mailboxes.await.ok()?,
                 router: shown_router.await.ok()?,
                 promise: shown_promise.await.ok()?,
@@ -110,6 +134,23 @@ impl Sources {
             })
         };
         timeout(PATIENCE, all).await.ok()?
+    }
+}
+
+/// Asks the actor of the cluster, and each ferry. `None` if the actor has ended.
+fn ask_cluster(cluster: &Mailbox<Cluster>) -> impl Future<Output = Option<ClusterFigures>> + use<> {
+    let (report, shown) = oneshot::channel();
+    let (ferries, mut reported) = mpsc::channel(MOST_NODES);
+    let _ = cluster.signal_quietly(cluster::Show { report, ferries });
+    async move {
+        let shown = shown.await.ok()?;
+        let mut ferries = Vec::new();
+        // Each ferry has a sender, and drops it with its report.
+        while let Some(report) = reported.recv().await {
+            ferries.push(report);
+        }
+        ferries.sort_by(|a: &FerryReport, b| a.node.cmp(&b.node));
+        Some(ClusterFigures { shown, ferries })
     }
 }
 

@@ -75,6 +75,4 @@ pub(crate) struct Shown {
     pub(crate) broker: BrokerReport,
     /// What the arbiter knows.
     pub(crate) report: arbiter::Report,
-    /// What nodes have to have in common and have not.
-    pub(crate) troubles: Vec<(NodeName, String)>,
 }

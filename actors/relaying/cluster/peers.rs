@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ::cluster::{
+    arbiter::Ending,
     engine::Event,
     name::{Incarnation, NodeName},
 };
@@ -41,13 +42,27 @@ pub(super) struct Peers {
     lease: Option<LeaseHeld>,
     stopping: Option<drain::Token>,
     too_many: Arc<LogLimiter>,
+    /// Ferries that were started.
+    started: u64,
+    changes: Arc<LogLimiter>,
 }
 
 impl Peers {
     pub(super) fn new(starter: Starter) -> Self {
         let (ferries, members) = (HashMap::new(), HashMap::new());
         let too_many = LogLimiter::new(LOG, FEW, "more frames and claims of nodes beyond the limit");
-        Self { starter, ferries, members, is_up: false, lease: None, stopping: None, too_many }
+        let changes = LogLimiter::new(LOG, MOST as u64, "more nodes joined, left or died");
+        Self {
+            starter,
+            ferries,
+            members,
+            is_up: false,
+            lease: None,
+            stopping: None,
+            too_many,
+            started: 0,
+            changes,
+        }
     }
 
     /// The ferry to a node, which is started if it is not there. `None` for this node, and beyond [`MOST`] nodes.
@@ -58,7 +73,7 @@ impl Peers {
         if *node == self.starter.common.own {
             return None;
         }
-        if self.ferries.len() >= MOST {
+        if self.ferries.len() >= MOST && !self.forgets_a_dead_one() {
             if self.too_many.count_line() {
                 log::error!(target: LOG, node:% = node, limit = MOST; "too many nodes: this one is ignored");
             }
@@ -66,7 +81,11 @@ impl Peers {
         }
         let Starter { common, workers, meter, panic } = &self.starter;
         let (common, of, guard) = (common.clone(), node.clone(), PanicGuard::new("ferry", panic.clone()));
-        let ferry = workers.start_actor(meter, node.as_str(), move |own| Ferry::new(common, of, own, guard));
+        // A node that was forgotten and comes back may know a session of an earlier ferry.
+        let last_session = self.started << SESSIONS_BITS;
+        self.started += 1;
+        let ferry = workers
+            .start_actor(meter, node.as_str(), move |own| Ferry::new(common, of, last_session, own, guard));
         if let Some(held) = &self.lease {
             tell(&ferry, held.clone());
         }
@@ -80,6 +99,21 @@ impl Peers {
         Some(ferry)
     }
 
+    /// The ferry to a node, if it has been a member.
+    pub(super) fn known(&self, node: &NodeName) -> Option<Mailbox<Ferry>> {
+        self.ferries.get(node).cloned()
+    }
+
+    /// Forgets the ferry to a node that is no member any more, to make room for another one. It ends with its last relay.
+    /// False: all are members.
+    fn forgets_a_dead_one(&mut self) -> bool {
+        let Some(dead) = self.ferries.keys().find(|node| !self.members.contains_key(*node)).cloned() else {
+            return false;
+        };
+        self.ferries.remove(&dead);
+        true
+    }
+
     /// The way to a node, for relays.
     pub(super) fn way(&mut self, node: &NodeName) -> Option<flow::ferry::Ferry> {
         let ferry = self.ferry(node)?;
@@ -88,29 +122,57 @@ impl Peers {
 
     pub(super) fn joined(&mut self, node: &NodeName, incarnation: Incarnation) {
         let Some(ferry) = self.ferry(node) else { return };
-        if self.members.insert(node.clone(), incarnation) != Some(incarnation) {
+        let is_new = self.members.insert(node.clone(), incarnation) != Some(incarnation);
+        if is_new && self.changes.count_line() {
             log::info!(target: LOG, node:% = node, run:% = incarnation, nodes = self.members.len() + 1; "node joined");
         }
         tell(&ferry, Joined { incarnation });
     }
 
-    pub(super) fn died(&mut self, node: &NodeName, incarnation: Incarnation, last_seen: Duration) {
+    pub(super) fn died(
+        &mut self,
+        node: &NodeName,
+        incarnation: Incarnation,
+        last_seen: Duration,
+        ending: Ending,
+    ) {
         if self.members.get(node) == Some(&incarnation) {
             self.members.remove(node);
-            let seconds = last_seen.as_secs();
-            log::warn!(
-                target: LOG, node:% = node, run:% = incarnation, last_seen:% = format_args!("{seconds}s"), nodes = self.members.len() + 1;
-                "node died"
-            );
+            if self.changes.count_line() {
+                self.log_end(node, incarnation, last_seen, ending);
+            }
         }
-        if let Some(ferry) = self.ferry(node) {
+        if let Some(ferry) = self.known(node) {
             tell(&ferry, Died { incarnation });
         }
+    }
+
+    fn log_end(&self, node: &NodeName, run: Incarnation, last_seen: Duration, ending: Ending) {
+        let nodes = self.members.len() + 1;
+        if ending == Ending::Left {
+            return log::info!(target: LOG, node:% = node, run:% = run, nodes = nodes; "node left");
+        }
+        let seconds = last_seen.as_secs();
+        log::warn!(
+            target: LOG, node:% = node, run:% = run, last_seen:% = format_args!("{seconds}s"), reason:% = ending,
+            nodes = nodes;
+            "node died"
+        );
+    }
+
+    /// Whether the broker is reachable.
+    pub(super) fn is_up(&self) -> bool {
+        self.is_up
     }
 
     /// The name of this node.
     pub(super) fn own(&self) -> NodeName {
         self.starter.common.own.clone()
+    }
+
+    /// The other nodes that are alive.
+    pub(super) fn members(&self) -> Vec<NodeName> {
+        self.members.keys().cloned().collect()
     }
 
     pub(super) fn incarnation(&self, node: &NodeName) -> Option<Incarnation> {
@@ -163,6 +225,9 @@ where
     // A ferry that is gone ends the process.
     let _ = ferry.signal(message);
 }
+
+/// The bits of a session's number that count the sessions of one ferry.
+const SESSIONS_BITS: u32 = 40;
 
 /// Other nodes at most. Each has a ferry with tables of its own; a broker that is shared by mistake brings frames of many.
 pub(crate) const MOST: usize = 64;

@@ -70,17 +70,26 @@ impl Cluster {
         tell(&self.receivers.seat_unknown, SeatUnknown { name });
     }
 
-    /// Tells another node that its seat is wanted here. `None`: it cannot be told. A frame may be lost all the same; then the
-    /// router gives up after a time.
+    /// Tells another node that its seat is wanted here. `None`: it cannot be told. A frame may be lost: the router tells it
+    /// again.
     fn contest(&self, name: &Domain, node: &NodeName) -> Option<()> {
+        if !self.peers.is_up() {
+            return None;
+        }
         let (from, to) = (self.peers.own(), self.peers.incarnation(node)?);
         let header = Header { from, incarnation: self.arbiter.incarnation(), to, session: 0 };
         let frame = codec::encode(&Frame { header, body: Body::Contest(name.clone()) });
-        self.engine.publish(node, frame).ok()
+        // If the queue of the client is full, the frame is lost too.
+        let _ = self.engine.publish(node, frame);
+        Some(())
     }
 
-    /// A component at another node wants a seat.
-    pub(super) fn contested(&self, name: Domain) {
+    /// A component at another node wants a seat of this node. What was meant for an earlier run, or comes from one, is old.
+    pub(super) fn contested(&self, header: &Header, name: Domain) {
+        let known = self.peers.incarnation(&header.from);
+        if header.to != self.arbiter.incarnation() || known.is_some_and(|run| run != header.incarnation) {
+            return;
+        }
         tell(&self.receivers.contested, Contested { name });
     }
 }
@@ -111,10 +120,13 @@ impl Handler<Queued<Unseat>> for Cluster {
 impl Handler<Queued<Contest>> for Cluster {
     type Result = ();
 
-    fn handle(&mut self, contest: Queued<Contest>, _: &mut Context<Self>) {
-        let Contest { name, node } = contest.into_message();
+    fn handle(&mut self, contest: Queued<Contest>, context: &mut Context<Self>) {
+        let (Contest { name, node }, now) = (contest.into_message(), clock::now());
         if self.contest(&name, &node).is_none() {
-            tell(&self.receivers.seat_unknown, SeatUnknown { name });
+            // That node is gone, or the broker does not answer: the arbiter finds out, or gives up in time.
+            self.seats.0.insert(name.clone(), Wanted::Asked);
+            self.arbiter.seat(&name, now);
+            self.act(now, context);
         }
     }
 }

@@ -75,6 +75,8 @@ pub(crate) struct FerryReport {
     pub(crate) round_trip: Option<Duration>,
     /// Bytes that the other node has not settled.
     pub(crate) unsettled: usize,
+    /// The time since the oldest of them came here.
+    pub(crate) oldest: Option<Duration>,
     /// Parcels that were sent again since the start.
     pub(crate) resent: u64,
     /// Relays that use the ferry.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::flow::{
-    ferry::{ALWAYS_ALLOWED, Event},
+    ferry::{ALLOWED_BEYOND_THE_WINDOW, ALWAYS_ALLOWED, Event},
     outbox::BUDGET,
 };
 use mailbox::Outlet;
@@ -22,16 +22,38 @@ pub(super) struct Custody {
 #[derive(Default)]
 pub(super) struct Owners {
     owners: HashMap<Key, Owner>,
-    /// The window is used up: no relay may have more on the way than it always may.
-    is_narrow: bool,
+    /// How much is on the way of all relays.
+    width: Width,
+}
+
+/// What each relay may have on the way: the less, the more is on the way of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Width {
+    /// The window has room.
+    #[default]
+    Wide,
+    /// The window is used up.
+    Narrow,
+    /// So much is on the way beyond it that the other node may soon take nothing more.
+    Tight,
+}
+
+impl Width {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Wide => BUDGET,
+            Self::Narrow => ALLOWED_BEYOND_THE_WINDOW,
+            Self::Tight => ALWAYS_ALLOWED,
+        }
+    }
 }
 
 struct Owner {
     events: Outlet<Event>,
     /// The parcels on the way.
     parcels: BTreeMap<u64, OnTheWay>,
-    /// It was told to have little on the way.
-    is_narrow: bool,
+    /// What it was told last.
+    width: Width,
     /// It was told that its way has ended. It stays here while something of it is on the way, so that no other has its key.
     is_dismissed: bool,
 }
@@ -61,25 +83,23 @@ impl Owners {
             return None;
         }
         owner.parcels.insert(number, OnTheWay { pieces, is_touched: false });
-        if self.is_narrow {
-            owner.narrow();
-        }
+        owner.set(self.width);
         Some(key)
     }
 
-    /// The window is used up, or there is room in it again.
-    pub(super) fn set_narrow(&mut self, is_narrow: bool) {
-        if std::mem::replace(&mut self.is_narrow, is_narrow) == is_narrow {
+    /// How much is on the way of all relays.
+    pub(super) fn width(&self) -> Width {
+        self.width
+    }
+
+    /// More is on the way of all relays, or less: those learn it that have something on the way, or may have more again.
+    pub(super) fn set(&mut self, width: Width) {
+        if std::mem::replace(&mut self.width, width) == width {
             return;
         }
         for owner in self.owners.values_mut() {
-            match is_narrow {
-                true if !owner.parcels.is_empty() => owner.narrow(),
-                false if owner.is_narrow => {
-                    owner.is_narrow = false;
-                    owner.tell(Event::Allowed { bytes: BUDGET });
-                }
-                _ => {}
+            if width < owner.width || !owner.parcels.is_empty() {
+                owner.set(width);
             }
         }
     }
@@ -139,12 +159,12 @@ impl Owners {
 
 impl Owner {
     fn new(events: Outlet<Event>) -> Self {
-        Self { events, parcels: BTreeMap::new(), is_narrow: false, is_dismissed: false }
+        Self { events, parcels: BTreeMap::new(), width: Width::Wide, is_dismissed: false }
     }
 
-    fn narrow(&mut self) {
-        if !std::mem::replace(&mut self.is_narrow, true) {
-            self.tell(Event::Allowed { bytes: ALWAYS_ALLOWED });
+    fn set(&mut self, width: Width) {
+        if std::mem::replace(&mut self.width, width) != width {
+            self.tell(Event::Allowed { bytes: width.bytes() });
         }
     }
 

@@ -11,7 +11,7 @@ use ::cluster::{
     name::{Incarnation, NodeName},
 };
 use bytes::Bytes;
-use xmpp::Stanza;
+use xmpp::{Stanza, stanza::Restorer};
 
 use super::{Common, Run};
 use crate::{
@@ -105,7 +105,7 @@ impl Receiving {
         if self.session.as_ref().is_none_or(|session| session.header != *header) {
             let run = match self.may_begin(header, run, now) {
                 Ok(run) => run,
-                Err(answer) => return Some(answer),
+                Err(answer) => return answer,
             };
             self.begin(header, run);
         }
@@ -213,22 +213,24 @@ impl Receiving {
         self.earlier = Some(run);
     }
 
-    /// Whether a frame of an unknown session begins one. Otherwise gives the answer.
+    /// Whether a frame of an unknown session begins one. Otherwise gives the answer, if there is one.
     fn may_begin<'run>(
         &self,
         header: &Header,
         run: Option<&'run Run>,
         now: Instant,
-    ) -> Result<&'run Run, Bytes> {
+    ) -> Result<&'run Run, Option<Bytes>> {
         let present = run.filter(|run| run.incarnation == header.to);
         let is_late = self.replaced.contains(&header.incarnation);
         let is_new = !is_late && self.session.as_ref().is_none_or(|session| session.header.is_before(header));
         match present {
             Some(run) if is_new && self.stops_at.is_none() && run.lease.is_held(now) => Ok(run),
-            Some(_) if is_new => Err(self.nothing_taken(header)),
-            None if is_new && self.earlier == Some(header.to) => Err(self.nothing_taken(header)),
+            Some(_) if is_new => Err(Some(self.nothing_taken(header))),
+            None if is_new && self.earlier == Some(header.to) => Err(Some(self.nothing_taken(header))),
+            // Another process may have this name by mistake, and the lease: then the session is its.
+            None if run.is_none() => Err(None),
             // It is older than the last one, or was begun with another process.
-            _ => Err(unknown_session(self.own.clone(), header)),
+            _ => Err(Some(unknown_session(self.own.clone(), header))),
         }
     }
 
@@ -266,6 +268,7 @@ impl Receiving {
     /// Makes batches of parcels, with receipts.
     fn take(&mut self, parcels: Vec<(u64, Parcel)>, now: Instant) {
         let Some(session) = &mut self.session else { return };
+        let mut restorer = Restorer::default();
         let mut offer = Offer { session: session.base, batches: Vec::new(), amount: Amount::default() };
         for (number, parcel) in parcels {
             let id = session.base + number;
@@ -273,8 +276,8 @@ impl Receiving {
             let (receipt, mark) = Receipt::of_parcel(id, self.receipts.clone(), session.fence.clone());
             let mut amount = Amount::default();
             for batch in parcel.batches {
-                let stanzas: Vec<Stanza> =
-                    batch.stanzas.into_iter().filter_map(|bytes| restore(bytes, &self.node)).collect();
+                let restored = |bytes| restored(&mut restorer, bytes, &self.node);
+                let stanzas: Vec<Stanza> = batch.stanzas.into_iter().filter_map(restored).collect();
                 if stanzas.is_empty() {
                     continue;
                 }
@@ -299,8 +302,8 @@ impl Receiving {
 }
 
 /// The stanza with these bytes. Another node has checked them, so they are one.
-fn restore(bytes: Bytes, node: &NodeName) -> Option<Stanza> {
-    let stanza = Stanza::restore(bytes);
+fn restored(restorer: &mut Restorer, bytes: Bytes, node: &NodeName) -> Option<Stanza> {
+    let stanza = restorer.restore(bytes);
     stanza.inspect_err(|error| log::error!(target: LOG, node:% = node, reason:% = error; "stanza of another node dropped")).ok()
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{
     Run,
-    owners::{Custody, Owners},
+    owners::{Custody, Owners, Width},
     pieces::{Piece, split},
 };
 use crate::{
@@ -45,14 +45,20 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    pub(super) fn new(own: NodeName, node: NodeName, window: usize, max_frame: usize) -> Self {
+    pub(super) fn new(
+        own: NodeName,
+        node: NodeName,
+        window: usize,
+        max_frame: usize,
+        last_session: u64,
+    ) -> Self {
         Self {
             own,
             node,
             window,
             longest: max_frame.saturating_sub(AROUND_A_STANZA),
             peer: None,
-            session: 0,
+            session: last_session,
             outbound: None,
             owners: Owners::default(),
             ends_at: None,
@@ -71,6 +77,12 @@ impl Sending {
 
     pub(super) fn unsettled(&self) -> usize {
         self.outbound.as_ref().map_or(0, Outbound::unsettled_bytes)
+    }
+
+    /// The time since the oldest parcel that the other node has not settled came here.
+    pub(super) fn oldest(&self, now: Instant) -> Option<Duration> {
+        let since = self.outbound.as_ref().and_then(Outbound::oldest)?;
+        Some(now.saturating_duration_since(since))
     }
 
     pub(super) fn resent(&self) -> u64 {
@@ -109,7 +121,7 @@ impl Sending {
         if longest > self.longest {
             log::error!(
                 target: LOG, node:% = self.node, bytes = longest, limit = self.longest;
-                "stanza too long for the message broker: raise its max_payload above limits.max_stanza"
+                "stanza too long for the message broker: raise its max_payload above s2s.max_stanza and the max_stanza of each component"
             );
             return self
                 .owners
@@ -121,8 +133,11 @@ impl Sending {
             let custody = Custody { owner: key, number: parcel.number };
             outbound.send(piece.parcel, piece.bytes, custody, now);
         }
-        if !outbound.has_room() {
-            self.owners.set_narrow(true);
+        let unsettled = outbound.unsettled_bytes();
+        if unsettled >= self.window.saturating_mul(WINDOWS_BEFORE_TIGHT) {
+            self.owners.set(Width::Tight);
+        } else if unsettled >= self.window && self.owners.width() == Width::Wide {
+            self.owners.set(Width::Narrow);
         }
         self.sweep_at.get_or_insert(now + SWEEP);
         self.detach_at.get_or_insert(now + DETACH);
@@ -133,10 +148,14 @@ impl Sending {
         let Some(outbound) = &mut self.outbound else { return };
         match outbound.handle(control, now) {
             Ok(settled) => {
-                let has_room = outbound.unsettled_bytes() <= self.window / 2;
+                let unsettled = outbound.unsettled_bytes();
                 self.owners.settle(settled);
-                if has_room {
-                    self.owners.set_narrow(false);
+                if unsettled <= self.window / 2 {
+                    self.owners.set(Width::Wide);
+                } else if unsettled <= self.window.saturating_mul(WINDOWS_BEFORE_TIGHT) / 2
+                    && self.owners.width() == Width::Tight
+                {
+                    self.owners.set(Width::Narrow);
                 }
                 self.pause = Duration::ZERO;
             }
@@ -261,6 +280,10 @@ impl Sending {
     }
 }
 
+/// From so many windows on, relays may have only a little on the way. The other node takes twice as much, if its window is the
+/// same: several thousand pairs have a place then.
+const WINDOWS_BEFORE_TIGHT: usize = 4;
+
 /// What the other node needs to say what it has settled, when its run is over and it still runs.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
@@ -275,4 +298,4 @@ const DETACH: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(10);
 
 /// The bytes of a frame with one stanza, without it: header, two domains and a few numbers.
-const AROUND_A_STANZA: usize = 8 * 1024;
+pub(crate) const AROUND_A_STANZA: usize = 8 * 1024;

@@ -7,7 +7,7 @@ use super::{
     *,
 };
 use crate::flow::{
-    ferry::{ALWAYS_ALLOWED, Event},
+    ferry::{ALLOWED_BEYOND_THE_WINDOW, ALWAYS_ALLOWED, Event},
     outbox::BUDGET,
 };
 
@@ -106,9 +106,9 @@ async fn relays_may_have_less_on_the_way_while_the_window_is_used_up() {
     let (one, other) = (b.relay(1), b.relay(2));
     let many: Vec<u64> = (1..=40).collect();
     carry_parcel(&way, &one, parcel(1, &many, 3_000));
-    assert!(matches!(b.relay_hears(1).await, Event::Allowed { bytes: ALWAYS_ALLOWED }));
+    assert!(matches!(b.relay_hears(1).await, Event::Allowed { bytes: ALLOWED_BEYOND_THE_WINDOW }));
     carry(&way, &other, 1, 41);
-    assert!(matches!(b.relay_hears(2).await, Event::Allowed { bytes: ALWAYS_ALLOWED }));
+    assert!(matches!(b.relay_hears(2).await, Event::Allowed { bytes: ALLOWED_BEYOND_THE_WINDOW }));
     // It goes all the same.
     let batches = a.router_gets_stanzas(41).await;
     write(batches);
@@ -118,6 +118,36 @@ async fn relays_may_have_less_on_the_way_while_the_window_is_used_up() {
         assert!(matches!(&events[0], Event::Settled { numbers } if numbers == &[1]), "{events:?}");
         assert!(matches!(events[1], Event::Allowed { bytes: BUDGET }), "{events:?}");
     }
+}
+
+/// Remote servers that do not read, at the node that has their links: eight of them use up the window.
+#[actix::test]
+async fn pairs_whose_stanzas_are_not_settled_hold_up_no_other_pair() {
+    let mut world = World::new(1, Faults::none());
+    world.window = 100_000;
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let many: Vec<u64> = (1..=8).collect();
+    let mut stalled = Vec::new();
+    for relay in 1..=8 {
+        carry_parcel(&way, &b.relay(relay), parcel(1, &many, 8_000));
+        stalled.extend(a.router_gets_stanzas(8).await);
+    }
+    // They have used up the window four times, so another pair may have less on the way.
+    let relay = b.relay(9);
+    carry(&way, &relay, 1, 1);
+    assert!(matches!(b.relay_hears(9).await, Event::Allowed { bytes: ALWAYS_ALLOWED }));
+    assert_eq!(write(a.router_gets_stanzas(1).await), [1]);
+    b.relay_has_settled(9, &[1]).await;
+    for number in 2..=50 {
+        carry(&way, &relay, number, number);
+        let begun = clock::now();
+        assert_eq!(write(a.router_gets_stanzas(1).await), [number]);
+        b.relay_has_settled(9, &[number]).await;
+        assert!(clock::since(begun) < Duration::from_secs(1), "{:?}", clock::since(begun));
+    }
+    assert!(b.rest().iter().all(|said| !matches!(said, Said::Relay(1..=8, Event::Settled { .. }))));
+    drop(stalled);
 }
 
 #[actix::test]

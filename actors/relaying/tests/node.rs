@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use ::cluster::{
     arbiter,
     engine::fake::{Broker, ClientId, Faults, Hub, random},
+    ferry::codec::Versions,
     name::{Incarnation, NodeName},
 };
 use actix::{Actor, Arbiter, Context, Handler};
@@ -28,7 +29,7 @@ use crate::{
     relaying::{
         SharedEngine,
         cluster::{self, Cluster, Peering, Receivers},
-        ferry,
+        ferry, questions,
     },
 };
 use mailbox::{Inbox, Mailbox, Meter, Outlet, Queued, panic_guard::PanicGuard, workers::Workers};
@@ -93,12 +94,21 @@ pub(super) struct World {
     pub(super) hub: Hub,
     /// The window of each ferry.
     pub(super) window: usize,
+    /// The secret for dialback of each node.
+    pub(super) secret: String,
+    /// The versions of frames of each node.
+    pub(super) versions: Versions,
 }
 
 impl World {
     pub(super) fn new(seed: u64, faults: Faults) -> Self {
         tokio::time::pause();
-        Self { hub: Hub::start(Broker::new(seed, faults)), window: 8 << 20 }
+        Self {
+            hub: Hub::start(Broker::new(seed, faults)),
+            window: 8 << 20,
+            secret: String::new(),
+            versions: Versions::OWN,
+        }
     }
 
     /// Does something to the broker.
@@ -174,29 +184,42 @@ impl World {
         };
         let config = arbiter::Config {
             own: own.clone(),
-            version: 1,
+            versions: self.versions,
             lease: Duration::from_secs(15),
-            secret: String::new(),
+            secret: self.secret.clone(),
             names: String::new(),
         };
-        let mut seed = name.bytes().fold(id_number(id), |seed, byte| seed * 31 + u64::from(byte));
+        let mut seed = name
+            .bytes()
+            .fold(id_number(id), |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
         let random = Box::new(move || random(&mut seed));
-        let setup =
-            cluster::Setup { cluster: "test".to_owned(), config, engine, events, random, ferries, receivers };
+        let (to_desk, desk) = questions::Desk::open(own.clone(), Arc::clone(&engine));
+        let setup = cluster::Setup {
+            cluster: "test".to_owned(),
+            config,
+            engine,
+            events,
+            random,
+            ferries,
+            receivers,
+            desk: to_desk,
+        };
         let meter = Meter::new("cluster", 4096, None);
         let cluster = mailbox::start_on(&Arbiter::current(), &meter, "cluster", |own| {
             Cluster::new(setup, own, PanicGuard::new("cluster", panic))
         });
         let claims = Cluster::claims(&cluster);
-        let (kept, number) = (VecDeque::new(), 0);
-        let node = Node { name: own, client: id, cluster, claims, account, said, heard, kept, number };
+        let (kept, number, desk) = (VecDeque::new(), 0, Some(desk));
+        let node = Node { name: own, client: id, cluster, claims, account, desk, said, heard, kept, number };
         (node, inbox)
     }
 }
 
 /// A number that no other client has.
 fn id_number(id: ClientId) -> u64 {
-    format!("{id:?}").bytes().fold(7, |number, byte| number * 31 + u64::from(byte))
+    format!("{id:?}")
+        .bytes()
+        .fold(7, |number: u64, byte| number.wrapping_mul(31).wrapping_add(u64::from(byte)))
 }
 
 /// A node.
@@ -206,6 +229,8 @@ pub(super) struct Node {
     pub(super) cluster: Mailbox<Cluster>,
     pub(super) claims: Claims,
     pub(super) account: Arc<Totals>,
+    /// Answers questions of other nodes, as soon as it is served.
+    pub(super) desk: Option<questions::Desk>,
     said: Sender<Said>,
     heard: Receiver<Said>,
     /// What was heard while something else was awaited.

@@ -77,18 +77,42 @@ async fn a_seat_that_is_taken_is_contested_at_its_node() {
 }
 
 #[actix::test]
-async fn a_contest_at_a_node_that_is_gone_is_answered() {
+async fn a_contest_at_a_node_that_is_gone_gives_the_seat() {
     let world = World::new(1, Faults::none());
     let [mut a, b] = world.nodes(["a", "b"]).await;
     let gone = b.client;
     world.broker(move |broker| broker.detach(gone)).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
     a.claims.contest.signal(Contest { name: name(), node: b.name.clone() }).unwrap();
-    let unknown = a.hears("that the node cannot be told", |said| match said {
+    a.has_the_seat().await;
+}
+
+#[actix::test]
+async fn a_contest_without_the_broker_is_answered_and_the_seat_is_asked_for_when_it_is_back() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    b.wants_the_seat();
+    b.has_the_seat().await;
+    world.hub.act(|broker, now| broker.stops(now)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = clock::now();
+    // The router repeats it.
+    for _ in 0..3 {
+        a.claims.contest.signal(Contest { name: name(), node: b.name.clone() }).unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    let unknown = a.hears("that nobody knows", |said| match said {
         Said::SeatUnknown(unknown) => Ok(unknown),
         other => Err(other),
     });
     assert_eq!(unknown.await, SeatUnknown { name: name() });
+    assert!(clock::since(begun) < Duration::from_secs(10));
+    world.hub.act(|broker, now| broker.starts(now)).await;
+    let taken = a.hears("that the seat is taken", |said| match said {
+        Said::SeatTaken(taken) => Ok(taken),
+        other => Err(other),
+    });
+    assert_eq!(taken.await.node, b.name);
 }
 
 #[actix::test]

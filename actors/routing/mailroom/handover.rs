@@ -7,7 +7,7 @@ use super::{
     Expect, HandedOver, LOG, Mailroom, Release, TakeOver,
     answers::Reason,
     delay::{stamp_kept, stamp_repeated},
-    seat::{Seat, State},
+    seat::{Ended, Place, Seat, State},
     seconds,
 };
 use crate::{
@@ -92,7 +92,7 @@ impl Mailroom {
     }
 
     /// Puts back what a connection returned. A stanza that was written several times in vain is answered.
-    fn put_back(&mut self, name: &Domain, doubtful: Vec<Batch>, unwritten: Vec<Batch>) {
+    fn put_back(&mut self, name: &Domain, ended: Ended, doubtful: Vec<Batch>, unwritten: Vec<Batch>) {
         let (exhausted, mut again): (Vec<_>, Vec<_>) =
             doubtful.into_iter().partition(|batch| batch.sends.is_exhausted(false));
         self.answer(exhausted, &Reason::Exhausted, Outcome::Answered);
@@ -102,7 +102,14 @@ impl Mailroom {
             stamp_repeated(batch);
         }
         again.extend(unwritten);
-        again.splice(..0, self.seats.take_ahead(name));
+        // While another return is awaited, what goes ahead of the queue stays there: a relay may wait for it.
+        match ended {
+            Ended { place: Place::Ahead, .. } => again.extend(self.seats.take_ahead(name)),
+            Ended { place: Place::BeforeQueue, is_awaiting: false } => {
+                again.splice(..0, self.seats.take_ahead(name));
+            }
+            Ended { place: Place::BeforeQueue, is_awaiting: true } => {}
+        }
         let stanzas: usize = again.iter().map(|batch| batch.stanzas.len()).sum();
         if stanzas > 0 {
             log::info!(
@@ -110,7 +117,14 @@ impl Mailroom {
                 "queued again"
             );
         }
-        self.seats.put_back(name, again);
+        match ended {
+            Ended { place: Place::Ahead, is_awaiting: true } => {
+                if let Some(seat) = self.seats.get_mut(name) {
+                    seat.ahead = again;
+                }
+            }
+            _ => self.seats.put_back(name, again),
+        }
         self.look_after(name);
     }
 }
@@ -128,9 +142,9 @@ impl Mailroom {
         let waiting = self.seats.iter().filter(|(heir, seat)| *heir != name && seat.awaits(component));
         let heirs: Vec<Domain> = waiting.map(|(heir, _)| heir.clone()).collect();
         for heir in heirs {
-            if let Some(seat) = self.seats.get_mut(&heir) {
-                seat.end_return(component);
-            }
+            let Some(ended) = self.seats.get_mut(&heir).and_then(|seat| seat.end_return(component)) else {
+                continue;
+            };
             let (mut own_doubtful, rest) = self.split_by_component(&heir, doubtful);
             doubtful = rest;
             let (mut own_unwritten, rest) = self.split_by_component(&heir, unwritten);
@@ -141,7 +155,7 @@ impl Mailroom {
                     .chain(&mut own_unwritten)
                     .for_each(|batch| batch.entry.move_to(totals));
             }
-            self.put_back(&heir, own_doubtful, own_unwritten);
+            self.put_back(&heir, ended, own_doubtful, own_unwritten);
         }
         doubtful.extend(unwritten);
         self.move_on(doubtful);
@@ -215,8 +229,10 @@ impl Handler<Queued<Expect>> for Mailroom {
                 seat.inherit(&component);
             }
         }
-        if let Some(seat) = self.seats.get_mut(&name) {
-            seat.lose(&component, returns, clock::now());
+        let Some(seat) = self.seats.get_mut(&name) else { return };
+        seat.lose(&component, returns, clock::now());
+        if seat.awaits(&component) && component.node().is_some() {
+            self.seats.move_lent_ahead(&name);
         }
     }
 }
@@ -231,33 +247,29 @@ impl Handler<Queued<component::Returned>> for Mailroom {
         let (unwritten, unwritten_others) = self.split_by_component(&name, unwritten);
         self.pass_to_heirs(&name, &component, doubtful_others, unwritten_others);
         let now = clock::now();
-        let is_expected = self.seats.get_mut(&name).is_some_and(|seat| {
-            let is_expected = seat.end_return(&component);
-            if !is_expected {
+        let ended = self.seats.get_mut(&name).and_then(|seat| {
+            let ended = seat.end_return(&component);
+            if ended.is_none() {
                 // It has panicked: it returns nothing more when the router reports its end.
                 seat.lose(&component, false, now);
             }
-            is_expected
+            ended
         });
         let absence = self.seats.get(&name).map(|seat| seat.absence(now));
-        let reason = match absence {
-            None => Some(Reason::Removed),
-            Some(Some(_)) if self.stopping => {
+        let reason = match (absence, ended) {
+            (None, _) => Reason::Removed,
+            (Some(Some(_)), _) if self.stopping => {
                 let mut left = self.seats.take_ahead(&name);
                 left.extend(mark_doubtful(doubtful, unwritten));
                 self.leave_or_answer(left);
                 return;
             }
+            (Some(_), Some(ended)) => return self.put_back(&name, ended, doubtful, unwritten),
             // A name that was removed and added again.
-            Some(absence) if !is_expected => Some(Reason::Away(absence.unwrap_or_default())),
-            Some(_) => None,
+            (Some(absence), None) => Reason::Away(absence.unwrap_or_default()),
         };
-        if let Some(reason) = reason {
-            for batches in [doubtful, unwritten] {
-                self.answer(batches, &reason, Outcome::Answered);
-            }
-            return;
+        for batches in [doubtful, unwritten] {
+            self.answer(batches, &reason, Outcome::Answered);
         }
-        self.put_back(&name, doubtful, unwritten);
     }
 }

@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::rules::Terms;
 use crate::{
     flow::batch::{Batch, ReadPermit},
-    routing::{overflow::Overflow, queue::Queue},
+    routing::{
+        overflow::Overflow,
+        queue::{Bounds, Queue},
+    },
     settings::Absence,
     streams::component::Carrier,
 };
@@ -32,10 +36,10 @@ pub(super) struct Seat {
 pub(super) enum State {
     /// No connection serves the name.
     Absent,
-    /// A connection has ended, and returns what it has not written.
+    /// Connections have ended, and return what they have not written.
     AwaitingReturn {
-        /// That connection.
-        of: Carrier,
+        /// Those connections, in the order of their ends. At least one.
+        of: Vec<Awaited>,
         /// The connection that serves the name meanwhile.
         next: Option<Supplied>,
     },
@@ -43,6 +47,31 @@ pub(super) enum State {
     Supplied(Supplied),
     /// The router sends to this connection itself.
     Direct(Carrier),
+}
+
+/// A connection that has ended and returns stanzas.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    component: Carrier,
+    /// Where the stanzas go.
+    place: Place,
+}
+
+/// Where stanzas go that a connection returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In front of [`Seat::ahead`]: the connection has got nothing else.
+    Ahead,
+    /// Between [`Seat::ahead`] and the queue.
+    BeforeQueue,
+}
+
+/// What [`Seat::end_return`] says about a return that was awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) place: Place,
+    /// Another return is still awaited.
+    pub(super) is_awaiting: bool,
 }
 
 /// A connection that gets its stanzas from here.
@@ -60,6 +89,12 @@ pub(super) struct Supplied {
 }
 
 impl State {
+    /// This connection has ended, and has had the queue.
+    fn awaiting(component: &Carrier) -> Self {
+        let awaited = Awaited { component: component.clone(), place: Place::BeforeQueue };
+        Self::AwaitingReturn { of: vec![awaited], next: None }
+    }
+
     /// Whether a connection serves the name.
     pub(super) fn is_served(&self) -> bool {
         match self {
@@ -126,14 +161,15 @@ impl Seat {
 
     /// Whether the return of a relay is awaited, so that stanzas of other nodes go ahead of the queue.
     pub(super) fn awaits_relay(&self) -> bool {
-        matches!(&self.state, State::AwaitingReturn { of, .. } if of.node().is_some())
+        matches!(&self.state, State::AwaitingReturn { of, .. } if of.iter().any(Awaited::is_relay))
     }
 
     /// Takes the first stanzas that go ahead, of about so many bytes, if a connection has asked for some. Gives the
     /// connection.
     pub(super) fn take_ahead(&mut self) -> Option<(Carrier, Vec<Batch>)> {
-        let State::AwaitingReturn { next: Some(next), .. } = &mut self.state else { return None };
-        if self.ahead.is_empty() {
+        let State::AwaitingReturn { of, next: Some(next) } = &mut self.state else { return None };
+        // What a connection returns is older. It does that at once; a relay may wait for these stanzas.
+        if self.ahead.is_empty() || !of.iter().all(Awaited::is_relay) {
             return None;
         }
         let (room, mut bytes) = (next.asked.take()?, 0);
@@ -143,7 +179,22 @@ impl Seat {
             is_beyond
         });
         let behind = self.ahead.split_off(beyond.unwrap_or(self.ahead.len()));
-        Some((next.component.clone(), std::mem::replace(&mut self.ahead, behind)))
+        let portion = std::mem::replace(&mut self.ahead, behind);
+        next.stanzas += portion.iter().map(|batch| batch.stanzas.len()).sum::<usize>();
+        Some((next.component.clone(), portion))
+    }
+
+    /// Takes out what goes ahead and has waited for its time.
+    pub(super) fn take_expired_ahead(&mut self, now: Instant) -> Vec<Batch> {
+        let terms = Terms { rules: &self.rules, is_served: self.state.is_served(), returning: false };
+        let mut expired = Vec::new();
+        for batch in &mut self.ahead {
+            let since = batch.since;
+            expired.push(batch.extract(|stanza| since + terms.time_of(stanza) <= now));
+        }
+        expired.retain(|batch| !batch.stanzas.is_empty());
+        self.ahead.retain(|batch| !batch.stanzas.is_empty());
+        expired
     }
 
     /// A connection serves the name, and gets its stanzas from here.
@@ -178,21 +229,16 @@ impl Seat {
     /// A connection no longer serves the name. `returns`: it returns what it has not written.
     pub(super) fn lose(&mut self, component: &Carrier, returns: bool, now: Instant) {
         match &mut self.state {
-            // It got nothing yet.
-            State::AwaitingReturn { next, .. } => {
-                if next.as_ref().is_none_or(|next| !next.component.is(component)) {
-                    return;
+            State::AwaitingReturn { of, next } => {
+                let Some(lost) = next.take_if(|next| next.component.is(component)) else { return };
+                if returns && lost.stanzas > 0 {
+                    of.push(Awaited { component: component.clone(), place: Place::Ahead });
                 }
-                *next = None;
             }
             State::Supplied(Supplied { component: current, .. }) | State::Direct(current)
                 if current.is(component) =>
             {
-                self.state = if returns {
-                    State::AwaitingReturn { of: component.clone(), next: None }
-                } else {
-                    State::Absent
-                };
+                self.state = if returns { State::awaiting(component) } else { State::Absent };
             }
             State::Supplied(_) | State::Direct(_) | State::Absent => return,
         }
@@ -204,23 +250,30 @@ impl Seat {
     /// not wait for it.
     pub(super) fn inherit(&mut self, component: &Carrier) {
         if matches!(self.state, State::Absent) {
-            self.state = State::AwaitingReturn { of: component.clone(), next: None };
+            self.state = State::awaiting(component);
         }
     }
 
     /// Whether what this connection returns is awaited.
     pub(super) fn awaits(&self, component: &Carrier) -> bool {
-        matches!(&self.state, State::AwaitingReturn { of, .. } if of.is(component))
+        matches!(&self.state, State::AwaitingReturn { of, .. } if of.iter().any(|it| it.component.is(component)))
     }
 
-    /// The stanzas of this connection have returned. False: they were not expected.
-    pub(super) fn end_return(&mut self, component: &Carrier) -> bool {
-        let State::AwaitingReturn { of, next } = &mut self.state else { return false };
-        if !of.is(component) {
-            return false;
+    /// The stanzas of this connection have returned. `None`: they were not expected.
+    pub(super) fn end_return(&mut self, component: &Carrier) -> Option<Ended> {
+        let State::AwaitingReturn { of, next } = &mut self.state else { return None };
+        let Awaited { place, .. } = of.remove(of.iter().position(|it| it.component.is(component))?);
+        let is_awaiting = !of.is_empty();
+        if !is_awaiting {
+            self.state = next.take().map_or(State::Absent, State::Supplied);
         }
-        self.state = next.take().map_or(State::Absent, State::Supplied);
-        true
+        Some(Ended { place, is_awaiting })
+    }
+}
+
+impl Awaited {
+    fn is_relay(&self) -> bool {
+        self.component.node().is_some()
     }
 }
 

@@ -153,10 +153,8 @@ impl Seats {
 
     /// The names for which a stanza may have expired.
     pub(super) fn due(&self, now: Instant) -> Vec<Domain> {
-        if self.total.weight == 0 {
-            return Vec::new();
-        }
-        let due = self.known.iter().filter(|(_, seat)| seat.next_expiry().is_some_and(|at| at <= now));
+        let is_due = |seat: &Seat| seat.next_expiry().is_some_and(|at| at <= now) || !seat.ahead.is_empty();
+        let due = self.known.iter().filter(|(_, seat)| is_due(seat));
         due.map(|(name, _)| name.clone()).collect()
     }
 
@@ -205,7 +203,18 @@ impl Seats {
 
     /// Takes out the stanzas whose time is over.
     pub(super) fn take_expired(&mut self, name: &Domain, now: Instant) -> Vec<Batch> {
-        self.take(name, |queue| queue.take_expired(now))
+        let mut expired = self.get_mut(name).map(|seat| seat.take_expired_ahead(now)).unwrap_or_default();
+        expired.extend(self.take(name, |queue| queue.take_expired(now)));
+        expired
+    }
+
+    /// A relay has ended, and returns what the other node has not settled. Has what other nodes have lent go ahead: they wait
+    /// for it to be settled here, perhaps before they settle what the relay waits for.
+    pub(super) fn move_lent_ahead(&mut self, name: &Domain) {
+        let lent = self.take(name, Queue::take_lent);
+        if let Some(seat) = self.get_mut(name) {
+            seat.ahead.extend(lent);
+        }
     }
 
     fn take(&mut self, name: &Domain, take: impl FnOnce(&mut Queue) -> Vec<Batch>) -> Vec<Batch> {

@@ -194,6 +194,10 @@ impl Promise {
         };
         let stanzas = count(&answered);
         self.answer(answered, &failure, Outcome::Answered);
+        if self.stopping {
+            self.remove(pair);
+            return self.attempt_ended(pair);
+        }
         let reason = failure.sentence(&pair.remote);
         if let Some(ends) = self.pause(pair, failure)
             && let Some(known) = self.pairs.get(pair)

@@ -55,6 +55,7 @@ impl Promise {
         };
         let address = self.dial.address(&pair.remote).map(|address| address.to_string());
         report::QueueReport {
+            node: None,
             local: pair.local.to_string(),
             remote: pair.remote.to_string(),
             state,

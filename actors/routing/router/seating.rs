@@ -27,11 +27,13 @@ pub(super) struct Seating {
     seats: Seats,
     /// The components that are connected to other nodes, in the configuration of this one or not.
     elsewhere: HashMap<Domain, Ferry>,
+    /// The node stops: no relay is started any more.
+    is_finishing: bool,
 }
 
 impl Seating {
     pub(super) fn new(seats: Seats) -> Self {
-        Self { seats, elsewhere: HashMap::new() }
+        Self { seats, elsewhere: HashMap::new(), is_finishing: false }
     }
 }
 
@@ -50,35 +52,44 @@ impl Router {
         }
         let now = clock::now();
         let claims = &seating.seats.claims;
-        let decided = match &registration.claimant {
-            Some(Claimant { component: known, stage: Stage::Contesting(until), .. })
+        let decided = match &mut registration.claimant {
+            Some(Claimant { component: known, stage: Stage::Contesting { until, .. }, .. })
                 if known.is(component) && *until <= now =>
             {
                 registration.claimant = None;
                 registration.count_conflict(address.clone());
                 BindDecided::Refused
             }
-            Some(claimant) if !claimant.is_late(now) => BindDecided::Pending,
+            Some(claimant) if !claimant.is_late(now) => {
+                if let Some(contest) = claimant.contest_again(name, now) {
+                    // If the actor of the cluster is gone, the process ends.
+                    let _ = claims.contest.signal(contest);
+                }
+                BindDecided::Pending
+            }
             Some(_) | None => {
-                // If the actor of the cluster is gone, the process ends.
-                let stage = match seating.elsewhere.get(name) {
+                // Without a relay it is not certain that the component is there still. If the actor of the cluster is gone, the
+                // process ends.
+                let seat = seating.elsewhere.get(name).filter(|_| registration.is_connected());
+                let stage = match seat {
                     Some(ferry) => {
-                        let contest = Contest { name: name.clone(), node: ferry.node.clone() };
-                        let _ = claims.contest.signal(contest);
-                        Stage::Contesting(now + CONTEST_WITHIN)
+                        let node = ferry.node.clone();
+                        let _ = claims.contest.signal(Contest { name: name.clone(), node: node.clone() });
+                        Stage::contesting(node, now)
                     }
                     None => {
                         let _ = claims.seat.signal(Seat { name: name.clone() });
                         Stage::Asking
                     }
                 };
+                let is_asking = stage == Stage::Asking;
                 registration.claimant =
                     Some(Claimant { component: component.clone(), address: address.clone(), stage });
-                match stage {
+                if is_asking {
                     // The answer of the cluster decides.
-                    Stage::Asking => return true,
-                    Stage::Contesting(_) => BindDecided::Pending,
+                    return true;
                 }
+                BindDecided::Pending
             }
         };
         // If the connection has ended, another one asks.
@@ -115,9 +126,14 @@ impl Router {
         }
     }
 
-    /// Whether a component is connected to this node, as far as is known.
-    pub(super) fn is_at(&self, name: &Domain, node: &NodeName) -> bool {
-        self.components.get(name).and_then(|it| it.component()).and_then(Carrier::node) == Some(node)
+    /// Whether this node may know less about the seat of a component than the node that brings stanzas for it: that node has
+    /// learned that the component is connected here, and this one knows of another seat or awaits the answer of the cluster.
+    /// It may as well be the other way round, if the component has just moved on.
+    pub(super) fn may_know_less(&self, name: &Domain, brings: &NodeName) -> bool {
+        let Some(registration) = self.components.get(name) else { return false };
+        let Some(node) = registration.component().and_then(Carrier::node) else { return false };
+        let is_asking = registration.claimant.as_ref().is_some_and(|it| it.stage == Stage::Asking);
+        node == brings || is_asking
     }
 
     /// Whether a component is connected to another node.
@@ -125,11 +141,9 @@ impl Router {
         self.components.get(name).and_then(|it| it.component()).is_some_and(|it| it.node().is_some())
     }
 
-    /// The other node does not have the component any more: the relay to it ends, and what it had returns.
-    pub(super) fn leave_seat(&mut self, name: &Domain) {
-        if let Some(seating) = &mut self.seats {
-            seating.elsewhere.remove(name);
-        }
+    /// The relay to the other node ends, and what it had returns. What the cluster says about the component is not changed by
+    /// that: if the component is still there, another relay follows in a moment.
+    pub(super) fn end_relay(&mut self, name: &Domain) {
         let relay = self.components.get(name).and_then(|it| it.component()).filter(|it| it.node().is_some());
         if let Some(relay) = relay.cloned() {
             let _ = relay.signal(component::GiveWay);
@@ -140,7 +154,7 @@ impl Router {
 
     /// Starts a relay for a component that is connected to another node, unless a connection or a relay serves the name.
     fn relay_to_seat(&mut self, name: &Domain) {
-        let Some(seating) = &self.seats else { return };
+        let Some(seating) = self.seats.as_ref().filter(|seating| !seating.is_finishing) else { return };
         let Some(ferry) = seating.elsewhere.get(name).cloned() else { return };
         let Some(registration) = self.components.get_mut(name).filter(|it| !it.is_connected()) else {
             return;
@@ -166,7 +180,7 @@ impl Router {
         names.iter().for_each(|name| self.relay_to_seat(name));
     }
 
-    /// A relay has ended. If the component is still connected to the other node, there is another one in a moment.
+    /// A relay or a connection has ended. If the component is connected to another node, there is another relay in a moment.
     pub(super) fn relay_again_later(&self, name: Domain, context: &mut Context<Self>) {
         context.run_later(RELAY_AGAIN, move |router, _| router.relay_to_seat(&name));
     }
@@ -180,7 +194,7 @@ impl Handler<Queued<Seated>> for Router {
         if let Some(seating) = &mut self.seats {
             seating.elsewhere.remove(&name);
         }
-        self.leave_seat(&name);
+        self.end_relay(&name);
         self.seated(&name);
     }
 }
@@ -196,7 +210,7 @@ impl Handler<Queued<SeatUnknown>> for Router {
                 target: component::LOG, name:% = name;
                 "the cluster cannot say whether the component is connected to another node: it may connect here"
             );
-            self.leave_seat(&name);
+            self.end_relay(&name);
         }
         self.seated(&name);
     }
@@ -210,8 +224,8 @@ impl Handler<Queued<SeatTaken>> for Router {
         let Some(seating) = &self.seats else { return };
         let Some(registration) = self.components.get_mut(&name) else { return };
         if let Some(claimant) = &mut registration.claimant {
-            let _ = seating.seats.claims.contest.signal(Contest { name, node });
-            claimant.stage = Stage::Contesting(clock::now() + CONTEST_WITHIN);
+            let _ = seating.seats.claims.contest.signal(Contest { name, node: node.clone() });
+            claimant.stage = Stage::contesting(node, clock::now());
             // It asks again in a moment.
             let _ = claimant.component.signal(BindDecided::Pending);
         } else if let Some(connection) = registration.component().filter(|it| it.here().is_some()).cloned() {
@@ -228,16 +242,17 @@ impl Handler<Queued<SeatAt>> for Router {
     fn handle(&mut self, seat: Queued<SeatAt>, _: &mut Context<Self>) {
         let SeatAt { name, seat } = seat.into_message();
         // A relay over an earlier way, or to another node.
-        self.leave_seat(&name);
+        self.end_relay(&name);
         let Some(seating) = &mut self.seats else { return };
         if let Some(ferry) = seat {
             seating.elsewhere.insert(name.clone(), ferry);
             // A connection here that has lost its seat learns that from `SeatTaken`.
             return self.relay_to_seat(&name);
         }
+        seating.elsewhere.remove(&name);
         let Some(registration) = self.components.get_mut(&name) else { return };
         if let Some(claimant) = &mut registration.claimant
-            && let Stage::Contesting(_) = claimant.stage
+            && let Stage::Contesting { .. } = claimant.stage
         {
             claimant.stage = Stage::Asking;
             let _ = seating.seats.claims.seat.signal(Seat { name });
@@ -265,9 +280,8 @@ impl Handler<Queued<FinishSeats>> for Router {
 
     fn handle(&mut self, finish: Queued<FinishSeats>, _: &mut Context<Self>) {
         let FinishSeats { within, token } = finish.into_message();
-        // No relay is started any more.
         if let Some(seating) = &mut self.seats {
-            seating.elsewhere.clear();
+            seating.is_finishing = true;
         }
         for registration in self.components.values() {
             if let Some(Carrier::There(relay, _)) = registration.component() {
@@ -276,10 +290,6 @@ impl Handler<Queued<FinishSeats>> for Router {
         }
     }
 }
-
-/// How long a connection at another node may take to show that it is alive, or to give way: the time for the answer to a
-/// ping, and the way there and back.
-const CONTEST_WITHIN: Duration = Duration::from_secs(7);
 
 /// How soon a relay follows one that has ended.
 const RELAY_AGAIN: Duration = Duration::from_secs(1);

@@ -82,6 +82,21 @@ impl Brought {
         self.number
     }
 
+    /// Brings so many stanzas at once, each in a parcel of its own, as when a broker is back after a while.
+    pub(in crate::scenario) fn brings_each(
+        &mut self,
+        router: &Mailbox<Router>,
+        from: &str,
+        to: &str,
+        ids: std::ops::Range<usize>,
+    ) {
+        let batches = ids.map(|id| {
+            self.batch(from, to, vec![stanza(&Kind::Message.stanza(to, id).replace(OURS, from))]).0
+        });
+        let batches = batches.collect();
+        router.tell(Route { batches, ingress: Ingress::Node }).unwrap();
+    }
+
     fn brings_all(
         &mut self,
         router: &Mailbox<Router>,
@@ -89,12 +104,17 @@ impl Brought {
         to: &str,
         stanzas: Vec<xmpp::Stanza>,
     ) -> Mark {
+        let (batch, mark) = self.batch(from, to, stanzas);
+        router.tell(Route { batches: vec![batch], ingress: Ingress::Node }).unwrap();
+        mark
+    }
+
+    fn batch(&mut self, from: &str, to: &str, stanzas: Vec<xmpp::Stanza>) -> (Batch, Mark) {
         self.number += 1;
         let mut batch = Batch::between(Domain::new(from).unwrap(), Domain::new(to).unwrap(), stanzas);
         let (receipt, mark) = Receipt::of_parcel(self.number, self.settlements.outlet(), self.fence.clone());
         batch.receipt = receipt;
-        router.tell(Route { batches: vec![batch], ingress: Ingress::Node }).unwrap();
-        mark
+        (batch, mark)
     }
 
     pub(in crate::scenario) fn settled(&mut self) -> Vec<u64> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    flow::{ferry::ALWAYS_ALLOWED, outbox::BUDGET},
+    flow::{ferry::ALLOWED_BEYOND_THE_WINDOW, outbox::BUDGET},
     scenario::{
         disk::{Disk, WIDE},
         slow_links::races::Crash,
@@ -110,15 +110,15 @@ async fn a_full_window_leaves_each_relay_a_small_part() {
     cluster.node.sends(B, 1).await;
     passes(MOMENT).await;
     cluster.b.settles(false);
-    cluster.b.allows(ALWAYS_ALLOWED);
+    cluster.b.allows(ALLOWED_BEYOND_THE_WINDOW);
     cluster.node.sends_long(B, BUDGET / 2 / LONG).await;
     passes(MOMENT).await;
     let (_, unsettled) = cluster.b.unsettled().await;
-    assert!((ALWAYS_ALLOWED..4 * ALWAYS_ALLOWED).contains(&unsettled), "{unsettled}");
+    assert!((ALLOWED_BEYOND_THE_WINDOW..4 * ALLOWED_BEYOND_THE_WINDOW).contains(&unsettled), "{unsettled}");
     cluster.b.settles_first(usize::MAX);
     passes(MOMENT).await;
     let (_, unsettled) = cluster.b.unsettled().await;
-    assert!((1..=ALWAYS_ALLOWED + LONG + 1024).contains(&unsettled), "{unsettled}");
+    assert!((1..=ALLOWED_BEYOND_THE_WINDOW + LONG + 1024).contains(&unsettled), "{unsettled}");
     cluster.b.allows(BUDGET);
     cluster.b.settles(true);
     cluster.node.outcomes().await.check_exactly_once();
@@ -191,6 +191,19 @@ async fn stanzas_of_another_node_are_written_and_settled_and_stand_in_no_account
     let account = cluster.node.account().await;
     assert_eq!((account.taken().stanzas, account.waiting().stanzas), (0, 0));
     assert_eq!(account.settled(Outcome::Written).stanzas, 0);
+}
+
+#[actix::test]
+async fn more_parcels_of_another_node_at_once_than_a_mailbox_holds_are_written_and_not_answered() {
+    tokio::time::pause();
+    let mut cluster = Cluster::granted().await;
+    let mut brought = Brought::by("b");
+    brought.brings(&cluster.node.router, OURS, B, Kind::Message, 0..1);
+    passes(MOMENT).await;
+    brought.brings_each(&cluster.node.router, OURS, B, 1..2 * CAPACITY);
+    passes(Duration::from_secs(5)).await;
+    assert_eq!(ids(&mut cluster.node), (0..2 * CAPACITY).collect::<Vec<_>>());
+    assert!(cluster.node.answered.try_recv().is_err());
 }
 
 #[actix::test]

@@ -102,3 +102,34 @@ async fn with_a_journal_unsettled_messages_are_written_and_left_at_the_stop() {
     assert_eq!(account.settled(Outcome::Kept).stanzas, 1);
     assert_eq!(account.settled(Outcome::Uncertain).stanzas, 1);
 }
+
+#[actix::test]
+async fn a_node_that_stops_gives_up_the_claims_of_pairs_without_a_link_at_once_and_the_others_with_their_link()
+ {
+    tokio::time::pause();
+    let mut cluster = Cluster::granted().await;
+    cluster.node.sends(B, 1).await;
+    passes(MOMENT).await;
+    // One pair is in the pause after a failure, and the attempt of the other one is under way.
+    cluster.node.remotes_are_up(false);
+    cluster.node.sends("c.example", 1).await;
+    passes(Duration::from_secs(30)).await;
+    cluster.node.sends("d.example", 1).await;
+    passes(Duration::from_millis(20)).await;
+    assert_eq!(cluster.noted(), [Noted::Claimed(1), Noted::Claimed(2), Noted::Claimed(3)]);
+    let (token, answered) = drain::tokens();
+    cluster.node.promise.signal(promise::Drain { token }).unwrap();
+    assert!(answered.within(Duration::from_secs(1)).await);
+    passes(Duration::from_millis(20)).await;
+    let mut renounced = cluster.noted();
+    renounced.sort_by_key(|noted| format!("{noted:?}"));
+    assert_eq!(renounced, [Noted::Renounced(2), Noted::Renounced(3)]);
+    // The link is up, and may still have to write what the components send last.
+    passes(Duration::from_secs(20)).await;
+    assert_eq!(cluster.noted(), []);
+    let mut noted = std::mem::replace(&mut cluster.noted, mpsc::channel(1).1);
+    let outcomes = cluster.node.stops().await;
+    outcomes.check();
+    assert_eq!(noted.try_recv().ok(), Some(Noted::Renounced(1)));
+    assert_eq!((outcomes.arrived(B), outcomes.bounced("c.example").len()), (vec![0], 1));
+}

@@ -21,6 +21,9 @@ use crate::{address::Address, amount::Amount, display};
 /// A link, as the actor that owns it reports it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LinkReport {
+    /// The node of the cluster that reports it; absent for a node that is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// The side that opened the link, and its purpose.
     pub direction: Direction,
     /// The progress of the link.

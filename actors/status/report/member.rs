@@ -83,6 +83,8 @@ pub enum MemberState {
     Alive,
     /// It was not seen for the time of the lease.
     Dead,
+    /// It has stopped in order.
+    Left,
     /// The broker is not connected, so nobody knows.
     Unknown,
 }

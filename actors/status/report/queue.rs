@@ -8,6 +8,9 @@ use crate::amount::Amount;
 /// The queue of one domain pair, or of one component.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueueReport {
+    /// The node of the cluster that reports it; absent for a node that is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// The domain of this node; `*` for the queue of a component, which has stanzas of all senders.
     pub local: String,
     /// The domain of the remote server, or the name of the component.

@@ -74,6 +74,7 @@ enum Kind {
     Limit,
     Address,
     Order,
+    Flag,
 }
 
 const fn required(name: &'static str, kind: Kind) -> Field {
@@ -84,12 +85,18 @@ const fn optional(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, is_required: false }
 }
 
-const LIST: &[Field] = &[optional("domain", Kind::Domain), optional("limit", Kind::Limit)];
+const THIS_NODE: Field = optional("this_node", Kind::Flag);
 
-const SESSIONS: &[Field] =
-    &[optional("domain", Kind::Domain), optional("limit", Kind::Limit), optional("order", Kind::Order)];
+const LIST: &[Field] = &[optional("domain", Kind::Domain), optional("limit", Kind::Limit), THIS_NODE];
 
-const DOMAIN: &[Field] = &[required("domain", Kind::Domain)];
+const SESSIONS: &[Field] = &[
+    optional("domain", Kind::Domain),
+    optional("limit", Kind::Limit),
+    optional("order", Kind::Order),
+    THIS_NODE,
+];
+
+const DOMAIN: &[Field] = &[required("domain", Kind::Domain), THIS_NODE];
 
 static KNOWN: [Command; 9] = [
     Command { name: "explain", fields: DOMAIN, example: r#"{"ask":"explain","domain":"b.example"}"# },
@@ -97,7 +104,7 @@ static KNOWN: [Command; 9] = [
     Command { name: "queues", fields: LIST, example: r#"{"ask":"queues","limit":100}"# },
     Command {
         name: "components",
-        fields: &[optional("name", Kind::Domain)],
+        fields: &[optional("name", Kind::Domain), THIS_NODE],
         example: r#"{"ask":"components","name":"echo.example.org"}"#,
     },
     Command { name: "nodes", fields: &[], example: r#"{"ask":"nodes"}"# },
@@ -118,6 +125,7 @@ impl Kind {
             Self::Limit => value.as_u64().is_some_and(|limit| usize::try_from(limit).is_ok()),
             Self::Address => value.as_str().is_some_and(|text| text.parse::<SocketAddr>().is_ok()),
             Self::Order => Order::deserialize(value).is_ok(),
+            Self::Flag => value.is_boolean(),
         }
     }
 
@@ -127,6 +135,7 @@ impl Kind {
             Self::Limit => "a whole number from 0 on",
             Self::Address => "a string with an IP address and a port",
             Self::Order => r#""domain" or "recent""#,
+            Self::Flag => "true or false",
         }
     }
 }
@@ -277,17 +286,17 @@ mod tests {
     fn every_request_is_read_as_it_is_written() {
         let domain = || "b.example".to_owned();
         let requests = [
-            Request::Explain { domain: domain() },
-            Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain },
-            Request::Sessions { domain: Some(domain()), limit: 5, order: Order::Recent },
+            Request::Explain { domain: domain(), this_node: false },
+            Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain, this_node: false },
+            Request::Sessions { domain: Some(domain()), limit: 5, order: Order::Recent, this_node: true },
             Request::Nodes,
             Request::Mailboxes,
-            Request::Queues { domain: Some(domain()), limit: 0 },
-            Request::Components { name: None },
-            Request::Components { name: Some(domain()) },
-            Request::Retry { domain: domain() },
+            Request::Queues { domain: Some(domain()), limit: 0, this_node: false },
+            Request::Components { name: None, this_node: true },
+            Request::Components { name: Some(domain()), this_node: false },
+            Request::Retry { domain: domain(), this_node: true },
             Request::ExpectProbe { address: "[2001:db8::1]:5269".parse().unwrap() },
-            Request::Close { domain: domain() },
+            Request::Close { domain: domain(), this_node: false },
         ];
         for request in requests {
             assert_eq!(Request::parse(request.line().trim_end().as_bytes()), Ok(request));
@@ -295,7 +304,8 @@ mod tests {
         for command in &KNOWN {
             assert!(Request::parse(command.example.as_bytes()).is_ok(), "{}", command.example);
         }
-        let all = Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain };
+        let all =
+            Request::Sessions { domain: None, limit: DEFAULT_LIMIT, order: Order::Domain, this_node: false };
         assert_eq!(Request::parse(br#" {"ask":"sessions","domain":null} "#), Ok(all));
     }
 
@@ -344,7 +354,7 @@ mod tests {
             ),
             (
                 r#"{"ask":"queues","max":5}"#,
-                r#""max" is not a field of "queues", which has "domain", "limit"; a request is one line, for example {"ask":"queues","limit":100}"#,
+                r#""max" is not a field of "queues", which has "domain", "limit", "this_node"; a request is one line, for example {"ask":"queues","limit":100}"#,
             ),
             (
                 r#"{"ask":"mailboxes","limit":5}"#,

@@ -3,7 +3,9 @@
 use super::{
     NOT_ALLOWED,
     below::{below, position},
-    count, waits_with_journal,
+    count,
+    nodes::{by, waits_on},
+    with_journal,
 };
 use crate::{
     amount::Amount,
@@ -28,6 +30,8 @@ pub struct Facts<'a> {
     pub events: &'a [Event],
     /// The domain of the node above it, if no component serves it.
     pub above: Option<&'a str>,
+    /// The node that was asked, if all of this is of the nodes of a cluster.
+    pub here: Option<&'a str>,
     /// The time of the answer.
     pub now: Time,
 }
@@ -65,7 +69,8 @@ impl Facts<'_> {
         let waits = self.waits();
         if let Some(link) = self.first(Direction::Outgoing, &[LinkState::Connecting, LinkState::Negotiating])
         {
-            return format!("a link is being made{}; {waits}{}", at(link), self.last_failure());
+            let by = by(link.node.as_deref(), self.here);
+            return format!("a link is being made{by}{}; {waits}{}", at(link), self.last_failure());
         }
         let standing = [LinkState::Authenticated];
         let theirs = self.first(Direction::Incoming, &standing);
@@ -89,8 +94,21 @@ impl Facts<'_> {
     /// The paused queue with the most waiting stanzas, or else with the most failures.
     fn failed_queue(&self) -> Option<(&QueueReport, &FailureReport)> {
         let paused = self.queues.iter().filter(|queue| queue.state == QueueState::Pause);
+        // A node may have failed to learn which other node has the link of the pair.
+        let paused =
+            paused.filter(|queue| self.here.is_none() || queue.waiting.stanzas > 0 || !self.is_linked(queue));
         let failed = paused.filter_map(|queue| Some((queue, queue.trouble.as_ref()?)));
         failed.max_by_key(|(queue, _)| (queue.waiting.stanzas, queue.failures))
+    }
+
+    /// Whether a node of the cluster has a link for the pair of a queue.
+    fn is_linked(&self, queue: &QueueReport) -> bool {
+        let is_for = |link: &LinkReport| {
+            let mut pairs = link.pairs.iter();
+            pairs.any(|pair| pair.local == queue.local && pair.remote.as_ref() == Some(&queue.remote))
+        };
+        let links = self.links.iter().filter(|link| link.direction == Direction::Outgoing);
+        links.filter(|link| link.state == LinkState::Authenticated).any(is_for)
     }
 
     fn no_link(&self, queue: &QueueReport, failure: &FailureReport) -> String {
@@ -104,7 +122,8 @@ impl Facts<'_> {
             (0, false) => format!("next attempt with the next stanza, in {wait} at the earliest"),
             (0, true) => "next attempt with the next stanza".to_owned(),
         };
-        format!("no link{from}; {}; {}; {}, {next}", failure.reason, failure.remedy, self.waits())
+        let by = by(queue.node.as_deref(), self.here);
+        format!("no link{from}; {}; {}; {}, {next}{by}", failure.reason, failure.remedy, self.waits())
     }
 
     fn first(&self, direction: Direction, states: &[LinkState]) -> Option<&LinkReport> {
@@ -112,12 +131,16 @@ impl Facts<'_> {
         self.links.iter().find(wanted)
     }
 
-    /// The stanzas in queues and on authenticated links.
-    fn waiting(&self) -> Amount {
+    /// The stanzas in queues and on authenticated links, with their nodes.
+    fn amounts(&self) -> impl Iterator<Item = (Option<&str>, Amount)> {
         // A link that is not authenticated shows the stanzas of its queue.
         let on_links = self.links.iter().filter(|link| link.state == LinkState::Authenticated);
-        let amounts = self.queues.iter().map(|queue| queue.waiting).chain(on_links.map(|link| link.waiting));
-        amounts.fold(Amount::default(), Amount::plus)
+        let in_queues = self.queues.iter().map(|queue| (queue.node.as_deref(), queue.waiting));
+        in_queues.chain(on_links.map(|link| (link.node.as_deref(), link.waiting)))
+    }
+
+    fn waiting(&self) -> Amount {
+        self.amounts().map(|(_, amount)| amount).fold(Amount::default(), Amount::plus)
     }
 
     /// `12 stanzas wait (3 of them may have arrived)`
@@ -125,7 +148,7 @@ impl Facts<'_> {
         let open: u64 = self.queues.iter().map(|queue| queue.open.stanzas).sum();
         let kept = self.queues.iter().map(|queue| queue.kept).sum();
         let on_disk = self.queues.iter().map(|queue| queue.on_disk.stanzas).sum();
-        let waits = waits_with_journal(self.waiting(), kept, on_disk);
+        let waits = with_journal(waits_on(self.amounts(), self.here), self.waiting(), kept, on_disk);
         match open {
             0 => waits,
             some => format!("{waits} ({some} of them may have arrived)"),
@@ -142,13 +165,15 @@ impl Facts<'_> {
             .filter(|tls| tls.verdict != Verdict::Good && link.mechanism == Some(Authentication::Dialback));
         let though =
             bad.map_or_else(String::new, |tls| format!(", though its certificate {}", tls.certificate));
-        format!(" for {}, {how} {over}{though}", Seconds(link.since.before(self.now)))
+        let by = by(link.node.as_deref(), self.here);
+        format!(" for {}{by}, {how} {over}{though}", Seconds(link.since.before(self.now)))
     }
 
     fn last_failure(&self) -> String {
-        let failure = self.queues.iter().find_map(|queue| queue.trouble.as_ref());
-        failure.map_or_else(String::new, |FailureReport { reason, remedy, .. }| {
-            format!("; the last attempt failed: {reason}; {remedy}")
+        let failure = self.queues.iter().find_map(|queue| Some((queue, queue.trouble.as_ref()?)));
+        failure.map_or_else(String::new, |(queue, FailureReport { reason, remedy, .. })| {
+            let by = by(queue.node.as_deref(), self.here);
+            format!("; the last attempt{by} failed: {reason}; {remedy}")
         })
     }
 
@@ -160,7 +185,7 @@ impl Facts<'_> {
             other => other.as_str(),
         };
         let text = if event.text.is_empty() { String::new() } else { format!(" ({})", event.text) };
-        format!("; last: {what} {age} ago{text}")
+        format!("; last: {what} {age} ago{}{text}", by(event.node.as_deref(), self.here))
     }
 
     /// The refusal of its last incoming connection.
@@ -175,7 +200,8 @@ impl Facts<'_> {
         let standing = self.first(Direction::Incoming, &[LinkState::Authenticated]).is_some();
         let refused = matches!(event.what, EventKind::Refused | EventKind::Verified) && !standing;
         let age = Seconds(event.last.before(self.now));
-        refused.then(|| format!("its last incoming connection was refused {age} ago: {}", event.text))
+        let by = by(event.node.as_deref(), self.here);
+        refused.then(|| format!("its last incoming connection was refused {age} ago{by}: {}", event.text))
     }
 }
 

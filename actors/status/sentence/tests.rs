@@ -66,6 +66,7 @@ fn a_domain_below_one_of_the_node_comes_with_advice_unless_it_is_linked() {
             queues: &[],
             events: &[],
             above: Some("own.example"),
+            here: None,
             now: Time::now(),
         };
         let told = state(&facts);
@@ -86,6 +87,7 @@ fn failure() -> FailureReport {
 
 fn queue(state: QueueState, stanzas: u64, next: Option<u64>) -> QueueReport {
     QueueReport {
+        node: None,
         local: "a.example".to_owned(),
         remote: "b.example".to_owned(),
         state,
@@ -110,6 +112,7 @@ fn link(direction: Direction, state: LinkState) -> LinkReport {
         fingerprint: None,
     };
     LinkReport {
+        node: None,
         direction,
         state,
         pairs: vec![Pair { local: "a.example".to_owned(), remote: Some("b.example".to_owned()) }],
@@ -129,7 +132,16 @@ fn link(direction: Direction, state: LinkState) -> LinkReport {
 
 fn sentence(links: &[LinkReport], queues: &[QueueReport], events: &[Event]) -> String {
     let now = Time::now();
-    state(&Facts { domain: "b.example", permitted: true, links, queues, events, above: None, now })
+    state(&Facts {
+        domain: "b.example",
+        permitted: true,
+        links,
+        queues,
+        events,
+        above: None,
+        here: None,
+        now,
+    })
 }
 
 #[test]
@@ -330,6 +342,7 @@ fn a_forbidden_domain_names_the_setting() {
         queues: &[],
         events: &[],
         above: None,
+        here: None,
         now: Time::now(),
     };
     assert!(state(&facts).starts_with("b.example: not allowed by s2s.allow and s2s.deny"));
@@ -344,9 +357,10 @@ fn the_result_of_a_command_has_its_numbers() {
         incoming: 1,
         down: true,
         waiting: Amount { stanzas: 3, bytes: 300 },
+        nodes: Vec::new(),
     };
     assert_eq!(closed(&done), "b.example: 2 links closed (1 opened here, 1 there); 3 stanzas wait");
-    assert_eq!(retried("b.example", &[], 0, 1, true), "b.example: nothing to retry, the link is open");
-    let denied = retried("b.example", &[], 0, 0, false);
+    assert_eq!(retried("b.example", &[], 0, 1, true, None), "b.example: nothing to retry, the link is open");
+    let denied = retried("b.example", &[], 0, 0, false, None);
     assert!(denied.starts_with("b.example: not allowed by s2s.allow and s2s.deny"), "{denied}");
 }

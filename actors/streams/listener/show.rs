@@ -29,6 +29,7 @@ impl Tracked {
 
     fn starting(&self, direction: Direction, address: Address) -> LinkReport {
         LinkReport {
+            node: None,
             direction,
             state: LinkState::Connecting,
             pairs: Vec::new(),

@@ -5,7 +5,7 @@ use status::{
     report::{ComponentReport, Denials, Ending, LinkReport, Rejections, SinceEvent, Time},
 };
 
-use super::{none, since, stanzas_and_bytes};
+use super::{insert_node, node, none, since, stanzas_and_bytes};
 use crate::{
     control::page::{Cut, Page},
     text::{
@@ -14,12 +14,12 @@ use crate::{
     },
 };
 
-/// Adds a table of components.
-pub(crate) fn components(page: &mut Page, components: &[ComponentReport], cut: Cut) {
+/// Adds a table of components. `is_of_cluster`: of all nodes of a cluster.
+pub(crate) fn components(page: &mut Page, components: &[ComponentReport], is_of_cluster: bool, cut: Cut) {
     if components.is_empty() {
         return page.line("no component is configured: add a [[component]] section to the configuration");
     }
-    let mut table = Table::new([
+    let mut columns = vec![
         Column::new("component").middle(24),
         Column::new("state").rank(1),
         Column::new("since").rank(5),
@@ -32,11 +32,13 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport], cut: C
         Column::new("conflict").rank(6).kept(),
         Column::new("denied").rank(6).kept(),
         Column::new("last end").rank(8).words(TEXT),
-    ]);
+    ];
+    insert_node(&mut columns, is_of_cluster, Column::new("node").rank(1));
+    let mut table = Table::new(columns);
     for component in components {
         let link = component.link.as_ref();
         let ping = component.ping_unanswered.as_ref();
-        table.row([
+        let mut row = vec![
             component.name.as_str().into(),
             Cell::with_short(component.state.in_words(ping, page.now()), component.state.in_short()),
             since_event(page, component),
@@ -49,7 +51,9 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport], cut: C
             connections(page, &component.conflicts),
             denied(page, &component.denied),
             component.last_end.as_ref().map_or_else(none, |ending| last_end(page, ending)),
-        ]);
+        ];
+        insert_node(&mut row, is_of_cluster, node(component.node.as_deref()));
+        table.row(row);
     }
     page.table(table, cut);
 }
@@ -171,7 +175,7 @@ pub(super) mod tests {
 
     fn shown(component: ComponentReport, now: Time) -> String {
         let mut page = Page::new(now, None);
-        components(&mut page, &[component], Cut::LeftOut);
+        components(&mut page, &[component], false, Cut::LeftOut);
         page.finish()
     }
 

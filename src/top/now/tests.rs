@@ -14,6 +14,7 @@ fn second(second: u64) -> Time {
 fn link(remote: &str, since: u64, stanzas: u64) -> LinkReport {
     let pair = Pair { local: "chat.example.org".to_owned(), remote: Some(remote.to_owned()) };
     LinkReport {
+        node: None,
         direction: Direction::Outgoing,
         state: LinkState::Authenticated,
         pairs: vec![pair],
@@ -40,6 +41,7 @@ fn queue(remote: &str, stanzas: u64) -> QueueReport {
         remedy: "look".to_owned(),
     };
     QueueReport {
+        node: None,
         local: "chat.example.org".to_owned(),
         remote: remote.to_owned(),
         state: QueueState::Pause,

@@ -100,16 +100,16 @@ pub(super) fn take_own(element: framer::RawElement) -> Result<Stanza, Rejection>
 
 /// Frames text that this node wrote, for the default namespace `jabber:server`.
 pub(super) fn frame(written: &str) -> Result<framer::RawElement, String> {
-    frame_bytes(BytesMut::from(written))
-}
-
-/// Like [`frame`], for bytes that may be anything.
-pub(super) fn frame_bytes(mut written: BytesMut) -> Result<framer::RawElement, String> {
-    match Framer::inside(own().scope).next(&mut written) {
+    match framer().next(&mut BytesMut::from(written)) {
         Ok(Some(framer::Frame::Element(element))) => Ok(element),
         Ok(_) => Err("not one element".into()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// A framer for what this node wrote, for the default namespace `jabber:server`.
+pub(super) fn framer() -> Framer {
+    Framer::inside(own().scope)
 }
 
 impl Places {
@@ -289,7 +289,7 @@ pub(super) fn local_name<'a>(bytes: &'a [u8], head: &Head) -> &'a str {
 }
 
 /// The origin of the node's own stanzas.
-fn own() -> Origin {
+pub(super) fn own() -> Origin {
     Origin { namespace: ns::SERVER, scope: vec![(String::new(), ns::SERVER.to_owned())], lang: None }
 }
 

@@ -1,4 +1,4 @@
-//! Microbenchmark: frames between nodes, written from parcels and read back.
+//! Microbenchmark: frames between nodes, written from parcels and read back, and the stanzas of a frame restored.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use cluster::{
     name::{Incarnation, NodeName},
 };
 use criterion::{Criterion, Throughput};
-use xmpp::Domain;
+use xmpp::{Domain, stanza::Restorer};
 
 /// Measures frames of stanzas of 300 bytes: many in one batch, as under load, and lone ones.
 pub(crate) fn measure(criterion: &mut Criterion) {
@@ -25,11 +25,27 @@ pub(crate) fn measure(criterion: &mut Criterion) {
             });
         });
     }
+    let stanzas = vec![stanza(); 200];
+    group.throughput(Throughput::Elements(stanzas.len() as u64));
+    group.bench_function("200 stanzas restored", |bencher| {
+        bencher.iter(|| {
+            let mut restorer = Restorer::default();
+            for bytes in &stanzas {
+                std::hint::black_box(restorer.restore(bytes.clone()).expect("a stanza"));
+            }
+        });
+    });
+}
+
+/// A message of 300 bytes.
+fn stanza() -> Bytes {
+    let [head, tail] =
+        ["<message from='a@a.example/r' to='b@b.example' type='chat'><body>", "</body></message>"];
+    Bytes::from(format!("{head}{}{tail}", "x".repeat(300 - head.len() - tail.len())))
 }
 
 fn frame(parcels: usize, stanzas: usize) -> Frame {
     let domain = |name| Domain::new(name).expect("a domain");
-    let stanza = Bytes::from(format!("<message>{}</message>", "x".repeat(300 - "<message></message>".len())));
     let batch = CarriedBatch {
         from: domain("a.example"),
         to: domain("b.example"),
@@ -37,7 +53,7 @@ fn frame(parcels: usize, stanzas: usize) -> Frame {
         returning: false,
         times: 0,
         may_have_arrived: false,
-        stanzas: vec![stanza; stanzas],
+        stanzas: vec![stanza(); stanzas],
     };
     let parcels = vec![Parcel { batches: vec![batch] }; parcels];
     let from = NodeName::new("node-a").expect("a name");

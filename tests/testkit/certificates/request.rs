@@ -1,6 +1,9 @@
 //! The description of a certificate, and its signature.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    net::IpAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use openssl::{
     asn1::{Asn1Object, Asn1OctetString, Asn1Time},
@@ -33,6 +36,7 @@ pub struct Request<'a> {
     issuer: Option<&'a Authority>,
     subject: Vec<(Nid, String)>,
     dns_names: Vec<String>,
+    addresses: Vec<IpAddr>,
     /// OID and DER.
     other_names: Vec<(String, Vec<u8>)>,
     /// Seconds since 1970.
@@ -92,6 +96,7 @@ impl<'a> Request<'a> {
             issuer,
             subject: vec![(Nid::COMMONNAME, "a server".to_owned())],
             dns_names: names.iter().map(|&name| name.to_owned()).collect(),
+            addresses: Vec::new(),
             other_names: Vec::new(),
             valid: (now - DAY, now + 30 * DAY),
             role: Role::Leaf(Purpose::Both),
@@ -196,6 +201,12 @@ impl<'a> Request<'a> {
     /// Adds a DNS name.
     pub fn dns_name(mut self, name: &str) -> Self {
         self.dns_names.push(name.to_owned());
+        self
+    }
+
+    /// Adds an IP address.
+    pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
+        self.addresses.push(address.into());
         self
     }
 
@@ -332,10 +343,13 @@ impl<'a> Request<'a> {
         for name in &self.dns_names {
             names.dns(name);
         }
+        for address in &self.addresses {
+            names.ip(&address.to_string());
+        }
         for (oid, der) in &self.other_names {
             names.other_name2(Asn1Object::from_str(oid)?, der);
         }
-        if !self.dns_names.is_empty() || !self.other_names.is_empty() {
+        if !(self.dns_names.is_empty() && self.addresses.is_empty() && self.other_names.is_empty()) {
             let extension = names.build(&builder.x509v3_context(None, None))?;
             builder.append_extension(extension)?;
         }

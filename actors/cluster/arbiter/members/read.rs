@@ -3,7 +3,7 @@
 use super::Members;
 use crate::{
     Incarnation, NodeName,
-    arbiter::io::Io,
+    arbiter::{Disagreement, Ending, io::Io},
     engine::{Answer, EngineError},
     record::NodeRecord,
 };
@@ -27,12 +27,12 @@ impl Members {
                     member.asking = false;
                     // A change that arrived after the request was sent makes the answer worthless.
                     if member.seen + self.lease <= reading.sent {
-                        self.dies(node, now, io);
+                        self.dies(node, Ending::Silent, now, io);
                     }
                 }
                 _ => self.record(node, entry.revision, &entry.value, now, io),
             },
-            Ok(Answer::Entry(None)) if !reading.refills => self.dies(node, now, io),
+            Ok(Answer::Entry(None)) if !reading.refills => self.is_missing(node, now, io),
             _ => {
                 let pause = io.pause(self.lease / 10);
                 if let Some(member) = self.members.get_mut(node) {
@@ -56,7 +56,7 @@ impl Members {
             Ok(Answer::Entry(Some(entry))) => entry,
             Ok(Answer::Entry(None)) if !reading.refills => {
                 self.questions.remove(&run);
-                self.dies(node, now, io);
+                self.is_missing(node, now, io);
                 return self.is_over(run);
             }
             _ => return self.asks_again(run, now, io),
@@ -73,10 +73,14 @@ impl Members {
         self.questions.remove(&run);
         // A node writes its record before its first claim, so a claim of another run is of an earlier one.
         match NodeRecord::decode(&entry.value) {
+            // One node too many: its record says nothing about whether it is alive.
+            Ok(record) if record.incarnation == *incarnation && !self.members.contains_key(node) => {
+                self.asks_again(run, now, io);
+            }
             Ok(record) if record.incarnation == *incarnation => self.news = true,
             Ok(_) => self.is_over(run),
             Err(_) => {
-                self.unreadable(node, *incarnation, io);
+                self.is_stranger(node, *incarnation, Disagreement::Form, io);
                 self.asks_again(run, now, io);
             }
         }

@@ -1,10 +1,14 @@
 //! A cluster in memory: arbiters, what their nodes want, and a broker, on a time of its own.
 
-use super::node::Node;
+use super::node::{Clock, Node, Process, Wishes};
 use crate::{
     NodeName,
     arbiter::{Arbiter, Config, Output},
-    engine::fake::{Broker, Faults, random},
+    engine::{
+        Bucket,
+        fake::{Broker, Faults, random},
+    },
+    ferry::codec::Versions,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -26,6 +30,12 @@ pub(super) struct Cluster {
     /// Since when two nodes have a pair.
     overlaps: BTreeMap<DomainPair, Instant>,
     pub(super) longest_overlap: Duration,
+    /// How much clocks may be fast or slow, in a thousand.
+    pub(super) skew: u64,
+    /// Processes that stopped in good order and left nothing.
+    pub(super) left: usize,
+    /// Names that two processes had at the same time.
+    twins: BTreeSet<NodeName>,
     /// The broker has lost data: two nodes may have confirmed claims for a moment.
     pub(super) data_was_lost: bool,
 }
@@ -53,6 +63,9 @@ impl Cluster {
             trace: std::env::var_os("NUNCIO_TRACE").map(|_| clock::now()),
             overlaps: BTreeMap::new(),
             longest_overlap: Duration::ZERO,
+            skew: 0,
+            left: 0,
+            twins: BTreeSet::new(),
             data_was_lost: false,
         };
         for index in 0..count {
@@ -65,29 +78,25 @@ impl Cluster {
     fn started(&mut self, node: &str, change: impl FnOnce(&mut Config)) -> Node {
         let mut config = Config {
             own: name(node),
-            version: 1,
+            versions: Versions::OWN,
             lease: LEASE,
             secret: "secret".to_owned(),
             names: "names".to_owned(),
         };
         change(&mut config);
         let mut seed = self.random();
+        let off = (self.random() % (2 * self.skew + 1)) as f64 - self.skew as f64;
+        let clock = Clock { since: self.now, rate: 1.0 + off / 1000.0 };
         Node {
             name: config.own.clone(),
             client: self.broker.attach(config.own.clone(), self.now),
             arbiter: Arbiter::new(config, self.now, move || random(&mut seed)),
+            clock,
+            process: Process::Runs,
             hangs: false,
             waiting: VecDeque::new(),
             lease: None,
-            wants: BTreeSet::new(),
-            granted: BTreeSet::new(),
-            relays: BTreeMap::new(),
-            owed: BTreeMap::new(),
-            again: BTreeSet::new(),
-            components: BTreeMap::new(),
-            seats_owed: BTreeMap::new(),
-            seats_again: BTreeSet::new(),
-            elsewhere: BTreeMap::new(),
+            wishes: Wishes::default(),
             log: Vec::new(),
         }
     }
@@ -95,6 +104,9 @@ impl Cluster {
     /// Another node, or another process with the name of one.
     pub(super) fn adds(&mut self, node: &str, change: impl FnOnce(&mut Config)) -> usize {
         let node = self.started(node, change);
+        if self.nodes.iter().any(|other| other.name == node.name) {
+            self.twins.insert(node.name.clone());
+        }
         self.nodes.push(node);
         self.nodes.len() - 1
     }
@@ -112,11 +124,32 @@ impl Cluster {
         self.nodes.remove(index).name
     }
 
+    /// The process is killed, until it is started again.
+    pub(super) fn dies(&mut self, index: usize) {
+        self.broker.detach(self.nodes[index].client);
+        self.nodes[index].process = Process::Gone;
+        self.nodes[index].lease = None;
+    }
+
+    /// The process stops in good order.
+    pub(super) fn stops(&mut self, index: usize) {
+        let now = self.now;
+        let node = &mut self.nodes[index];
+        if node.serves() {
+            node.process = Process::Stops;
+            // Its links and connections have ended.
+            let elsewhere = std::mem::take(&mut node.wishes.elsewhere);
+            node.wishes = Wishes { elsewhere, ..Wishes::default() };
+            node.arbiter.stop(node.clock.shows(now));
+            self.settles();
+        }
+    }
+
     pub(super) fn wants(&mut self, index: usize, pair: &DomainPair) {
         let now = self.now;
         let node = &mut self.nodes[index];
-        if !node.hangs && node.wants.insert(pair.clone()) {
-            node.claims(pair, now);
+        if node.serves() && node.wishes.wants.insert(pair.clone()) {
+            node.claims(pair, node.clock.shows(now));
             self.settles();
         }
     }
@@ -124,8 +157,8 @@ impl Cluster {
     pub(super) fn renounces(&mut self, index: usize, pair: &DomainPair) {
         let now = self.now;
         let node = &mut self.nodes[index];
-        if !node.hangs && node.wants.remove(pair) {
-            node.forgets(pair, now);
+        if node.serves() && node.wishes.wants.remove(pair) {
+            node.forgets(pair, node.clock.shows(now));
             self.settles();
         }
     }
@@ -133,9 +166,10 @@ impl Cluster {
     pub(super) fn connects(&mut self, index: usize, component: &Domain) {
         let now = self.now;
         let node = &mut self.nodes[index];
-        if !node.hangs && !node.components.contains_key(component) {
-            node.components.insert(component.clone(), false);
-            node.seats_owed.insert(component.clone(), now);
+        if node.serves() && !node.wishes.components.contains_key(component) {
+            let now = node.clock.shows(now);
+            node.wishes.components.insert(component.clone(), false);
+            node.wishes.seats_owed.insert(component.clone(), now);
             node.arbiter.seat(component, now);
             self.settles();
         }
@@ -144,9 +178,9 @@ impl Cluster {
     pub(super) fn disconnects(&mut self, index: usize, component: &Domain) {
         let now = self.now;
         let node = &mut self.nodes[index];
-        if !node.hangs && node.components.remove(component).is_some() {
-            node.seats_owed.remove(component);
-            node.arbiter.unseat(component, now);
+        if node.serves() && node.wishes.components.remove(component).is_some() {
+            node.wishes.seats_owed.remove(component);
+            node.arbiter.unseat(component, node.clock.shows(now));
             self.settles();
         }
     }
@@ -161,7 +195,7 @@ impl Cluster {
         let end = self.now + time;
         let mut steps_at_once = 0;
         loop {
-            let awake = self.nodes.iter().filter(|node| !node.hangs);
+            let awake = self.nodes.iter().filter(|node| node.is_awake());
             let ticks = awake.map(Node::next).chain(self.broker.next()).min();
             let Some(next) = ticks.filter(|at| *at <= end) else { break };
             steps_at_once = if next > self.now { 0 } else { steps_at_once + 1 };
@@ -182,16 +216,19 @@ impl Cluster {
 
     /// Gives each node its events, and checks what must hold at any time.
     fn settles(&mut self) {
-        let now = self.now;
+        let global = self.now;
         let mut changes = false;
         for index in 0..self.nodes.len() {
             let node = &mut self.nodes[index];
-            if node.hangs || (node.waiting.is_empty() && node.next() > now && !node.arbiter.has_output()) {
+            if !node.is_awake()
+                || (node.waiting.is_empty() && node.next() > global && !node.arbiter.has_output())
+            {
                 continue;
             }
+            let now = node.clock.shows(global);
             for event in std::mem::take(&mut node.waiting) {
                 if let Some(start) = self.trace {
-                    println!("{:?} {} < {event:?}", now - start, node.name);
+                    println!("{:?} {} < {event:?}", global - start, node.name);
                 }
                 node.arbiter.handle(event, now);
             }
@@ -201,16 +238,25 @@ impl Cluster {
             node.does_what_is_due(now);
             while let Some(output) = node.arbiter.poll() {
                 if let Some(start) = self.trace {
-                    println!("{:?} {} {} > {output:?}", now - start, node.name, node.arbiter.incarnation());
+                    println!(
+                        "{:?} {} {} > {output:?}",
+                        global - start,
+                        node.name,
+                        node.arbiter.incarnation()
+                    );
                 }
                 match output {
-                    Output::Request(request) => self.broker.request(node.client, request, now),
+                    Output::Request(request) => self.broker.request(node.client, request, global),
                     output => {
                         changes = true;
+                        self.left += usize::from(output == Output::Left);
                         let pause = Duration::from_millis(random(&mut self.seed) % 4000);
                         node.takes(output, now, pause);
                     }
                 }
+            }
+            if node.process == Process::Gone {
+                self.broker.detach(node.client);
             }
         }
         if changes {
@@ -223,62 +269,90 @@ impl Cluster {
     fn carries(&mut self) {
         let now = self.now;
         for index in 0..self.nodes.len() {
-            if self.nodes[index].hangs {
+            if !self.nodes[index].serves() {
                 continue;
             }
-            let relays: Vec<_> =
-                self.nodes[index].relays.iter().map(|(a, b)| (a.clone(), b.clone())).collect();
+            let relays = &self.nodes[index].wishes.relays;
+            let relays: Vec<_> = relays.iter().map(|(a, b)| (a.clone(), b.clone())).collect();
             for (pair, to) in relays {
-                let wanted = self.nodes[index].wants.contains(&pair);
-                let Some(holder) = self.nodes.iter_mut().find(|node| node.name == to && !node.hangs) else {
-                    continue;
-                };
-                if holder.granted.contains(&pair) || holder.owed.contains_key(&pair) || !wanted {
+                let wanted = self.nodes[index].wishes.wants.contains(&pair);
+                // Of two processes with one name, the other nodes reach the one that has the lease.
+                let named = (0..self.nodes.len())
+                    .filter(|other| self.nodes[*other].name == to && self.nodes[*other].serves());
+                let Some(at) = named.max_by_key(|other| self.nodes[*other].lease) else { continue };
+                let holder = &mut self.nodes[at];
+                let now_there = holder.clock.shows(now);
+                let Wishes { granted, owed, relays, again, .. } = &holder.wishes;
+                if granted.contains(&pair) || owed.contains_key(&pair) || !wanted {
                     continue;
                 }
-                if holder.relays.contains_key(&pair) {
-                    self.nodes[index].ends_relay(&pair, now);
-                } else if holder.again.iter().all(|(_, other)| *other != pair) {
-                    holder.wants.insert(pair.clone());
-                    holder.claims(&pair, now);
+                if relays.contains_key(&pair) {
+                    let node = &mut self.nodes[index];
+                    node.ends_relay(&pair, node.clock.shows(now));
+                } else if again.iter().all(|(_, other)| *other != pair) {
+                    holder.wishes.wants.insert(pair.clone());
+                    holder.claims(&pair, now_there);
                 }
             }
         }
     }
 
     fn checks(&mut self) {
-        let now = self.now;
-        let mut holders: BTreeMap<&DomainPair, (u32, u32)> = BTreeMap::new();
+        let global = self.now;
+        let mut holders: BTreeMap<&DomainPair, Vec<(&NodeName, bool)>> = BTreeMap::new();
+        let mut seated: BTreeMap<&Domain, BTreeSet<&NodeName>> = BTreeMap::new();
         for node in &self.nodes {
-            if node.lease.is_some_and(|until| until > now) {
-                for pair in &node.granted {
-                    let count = holders.entry(pair).or_default();
-                    count.0 += 1;
-                    count.1 += u32::from(node.arbiter.confirms(pair, now));
+            let now = node.clock.shows(global);
+            // A new run of a node makes the claims of the one before void at once. If the process of that one goes on, since
+            // two have one name by mistake, it learns that with its next beat.
+            let is_twin = self.twins.contains(&node.name);
+            if node.lease.is_some_and(|until| until > global) {
+                for pair in &node.wishes.granted {
+                    let is_confirmed = !is_twin && node.arbiter.confirms(pair, now);
+                    holders.entry(pair).or_default().push((&node.name, is_confirmed));
+                }
+                for (name, _) in node.wishes.components.iter().filter(|(_, is_seated)| **is_seated) {
+                    if !is_twin && node.arbiter.confirms_seat(name, now) {
+                        seated.entry(name).or_default().insert(&node.name);
+                    }
                 }
             }
-            if !node.hangs {
-                for (pair, since) in &node.owed {
+            if node.serves() {
+                for (pair, since) in &node.wishes.owed {
                     assert!(now <= *since + BEAT * 3, "{}: no answer for {pair}", node.name);
                 }
-                for (name, since) in &node.seats_owed {
+                for (name, since) in &node.wishes.seats_owed {
                     assert!(now <= *since + BEAT * 3, "{}: no answer for {name}", node.name);
                 }
             }
         }
+        for (name, nodes) in seated {
+            assert!(nodes.len() <= 1 || self.data_was_lost, "{nodes:?} have a confirmed seat of {name}");
+        }
         let mut overlaps = BTreeMap::new();
-        for (pair, (granted, confirmed)) in holders {
+        for (pair, nodes) in holders {
+            let confirmed: BTreeSet<_> = nodes.iter().filter(|(_, is)| *is).map(|(node, _)| *node).collect();
             assert!(
-                confirmed <= 1 || self.data_was_lost,
-                "{confirmed} nodes have a confirmed claim for {pair}"
+                confirmed.len() <= 1 || self.data_was_lost,
+                "{confirmed:?} have a confirmed claim for {pair}"
             );
-            if granted > 1 {
-                let since = self.overlaps.get(pair).copied().unwrap_or(now);
-                self.longest_overlap = self.longest_overlap.max(now - since);
+            if nodes.len() > 1 {
+                let since = self.overlaps.get(pair).copied().unwrap_or(global);
+                self.longest_overlap = self.longest_overlap.max(global - since);
                 overlaps.insert(pair.clone(), since);
             }
         }
         self.overlaps = overlaps;
+    }
+
+    /// The broker has a record for each claim and seat that is held and for each node that runs, and no other.
+    pub(super) fn keeps_nothing_else(&self) {
+        let count = |bucket| self.broker.records(bucket).len();
+        let running = || self.nodes.iter().filter(|node| node.serves());
+        let sum = |of: fn(&Node) -> usize| running().map(of).sum::<usize>();
+        assert_eq!(count(Bucket::Nodes), running().count(), "{:?}", self.broker.records(Bucket::Nodes));
+        assert_eq!(count(Bucket::Claims), sum(|node| node.wishes.granted.len()), "claims");
+        assert_eq!(count(Bucket::Seats), sum(|node| node.wishes.components.len()), "seats");
     }
 
     pub(super) fn random(&mut self) -> u64 {

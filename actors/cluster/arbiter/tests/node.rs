@@ -11,15 +11,57 @@ use std::{
 };
 use xmpp::{Domain, DomainPair};
 
-/// A node, with what its promise and router would do.
+/// A node, with what its promise and router would do. Times are those of its own clock.
 pub(super) struct Node {
     pub(super) name: NodeName,
     pub(super) arbiter: Arbiter,
+    pub(super) clock: Clock,
     pub(super) client: ClientId,
-    /// The process is stopped (SIGSTOP). Its events wait.
+    pub(super) process: Process,
+    /// The process hangs (SIGSTOP). Its events wait.
     pub(super) hangs: bool,
     pub(super) waiting: VecDeque<Event>,
     pub(super) lease: Option<Instant>,
+    pub(super) wishes: Wishes,
+    pub(super) log: Vec<Output>,
+}
+
+/// How far the process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Process {
+    Runs,
+    /// An orderly stop.
+    Stops,
+    /// It was killed, or has left.
+    Gone,
+}
+
+/// The clock of a node, which is fast or slow.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    pub(super) since: Instant,
+    /// Its seconds in a second.
+    pub(super) rate: f64,
+}
+
+impl Clock {
+    /// What it shows.
+    pub(super) fn shows(&self, now: Instant) -> Instant {
+        if self.rate == 1.0 { now } else { self.since + (now - self.since).mul_f64(self.rate) }
+    }
+
+    /// When it shows this time, or a moment later.
+    pub(super) fn when(&self, shown: Instant) -> Instant {
+        if self.rate == 1.0 {
+            return shown;
+        }
+        self.since + shown.saturating_duration_since(self.since).div_f64(self.rate) + Duration::from_micros(1)
+    }
+}
+
+/// What the node has, and what it waits for.
+#[derive(Default)]
+pub(super) struct Wishes {
     /// Pairs for which stanzas come.
     pub(super) wants: BTreeSet<DomainPair>,
     pub(super) granted: BTreeSet<DomainPair>,
@@ -33,47 +75,59 @@ pub(super) struct Node {
     pub(super) seats_again: BTreeSet<(Instant, Domain)>,
     /// Components of other nodes.
     pub(super) elsewhere: BTreeMap<Domain, NodeName>,
-    pub(super) log: Vec<Output>,
 }
 
 impl Node {
+    /// Whether it does anything now.
+    pub(super) fn is_awake(&self) -> bool {
+        !self.hangs && self.process != Process::Gone
+    }
+
+    /// Whether stanzas and components come to it.
+    pub(super) fn serves(&self) -> bool {
+        !self.hangs && self.process == Process::Runs
+    }
+
+    /// When it has something to do.
     pub(super) fn next(&self) -> Instant {
-        let again = self.again.first().map(|(at, _)| *at);
-        let seats = self.seats_again.first().map(|(at, _)| *at);
-        [again, seats].into_iter().flatten().fold(self.arbiter.next_tick(), Instant::min)
+        let again = self.wishes.again.first().map(|(at, _)| *at);
+        let seats = self.wishes.seats_again.first().map(|(at, _)| *at);
+        self.clock.when([again, seats].into_iter().flatten().fold(self.arbiter.next_tick(), Instant::min))
     }
 
     pub(super) fn claims(&mut self, pair: &DomainPair, now: Instant) {
-        self.relays.remove(pair);
-        self.owed.insert(pair.clone(), now);
+        self.wishes.relays.remove(pair);
+        self.wishes.owed.insert(pair.clone(), now);
         self.arbiter.claim(pair, now);
     }
 
     pub(super) fn forgets(&mut self, pair: &DomainPair, now: Instant) {
-        self.relays.remove(pair);
-        self.owed.remove(pair);
-        self.granted.remove(pair);
-        self.again.retain(|(_, other)| other != pair);
+        self.wishes.relays.remove(pair);
+        self.wishes.owed.remove(pair);
+        self.wishes.granted.remove(pair);
+        self.wishes.again.retain(|(_, other)| other != pair);
         self.arbiter.renounce(pair, now);
     }
 
     pub(super) fn ends_relay(&mut self, pair: &DomainPair, now: Instant) {
-        if self.relays.remove(pair).is_some() && self.wants.contains(pair) {
-            self.again.insert((now + Duration::from_millis(500), pair.clone()));
+        if self.wishes.relays.remove(pair).is_some() && self.wishes.wants.contains(pair) {
+            self.wishes.again.insert((now + Duration::from_millis(500), pair.clone()));
         }
     }
 
     pub(super) fn does_what_is_due(&mut self, now: Instant) {
-        while self.again.first().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, pair)) = self.again.pop_first() else { return };
-            if self.wants.contains(&pair) && !self.granted.contains(&pair) && !self.owed.contains_key(&pair) {
+        while self.wishes.again.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, pair)) = self.wishes.again.pop_first() else { return };
+            let Wishes { wants, granted, owed, .. } = &self.wishes;
+            if wants.contains(&pair) && !granted.contains(&pair) && !owed.contains_key(&pair) {
                 self.claims(&pair, now);
             }
         }
-        while self.seats_again.first().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, name)) = self.seats_again.pop_first() else { return };
-            if self.components.get(&name) == Some(&false) && !self.seats_owed.contains_key(&name) {
-                self.seats_owed.insert(name.clone(), now);
+        while self.wishes.seats_again.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, name)) = self.wishes.seats_again.pop_first() else { return };
+            let Wishes { components, seats_owed, .. } = &mut self.wishes;
+            if components.get(&name) == Some(&false) && !seats_owed.contains_key(&name) {
+                seats_owed.insert(name.clone(), now);
                 self.arbiter.seat(&name, now);
             }
         }
@@ -81,53 +135,56 @@ impl Node {
 
     pub(super) fn takes(&mut self, output: Output, now: Instant, pause: Duration) {
         self.log.push(output.clone());
+        let (own, wishes) = (&self.name, &mut self.wishes);
         match output {
-            Output::Request(_) | Output::Disagrees { .. } | Output::Left | Output::Joined { .. } => {}
+            Output::Request(_) | Output::Disagrees { .. } | Output::Agrees { .. } | Output::Joined { .. } => {
+            }
+            Output::Left => self.process = Process::Gone,
             Output::Granted { pair } => {
-                assert!(self.owed.remove(&pair).is_some(), "{}: {pair} was not asked for", self.name);
-                self.granted.insert(pair);
+                assert!(wishes.owed.remove(&pair).is_some(), "{own}: {pair} was not asked for");
+                wishes.granted.insert(pair);
             }
             Output::HeldBy { pair, node } => {
-                assert!(self.owed.remove(&pair).is_some(), "{}: {pair} was not asked for", self.name);
-                assert_ne!(node, self.name);
-                self.relays.insert(pair, node);
+                assert!(wishes.owed.remove(&pair).is_some(), "{own}: {pair} was not asked for");
+                assert_ne!(node, *own);
+                wishes.relays.insert(pair, node);
             }
             Output::Unknown { pair, .. } => {
-                assert!(self.owed.remove(&pair).is_some(), "{}: {pair} was not asked for", self.name);
-                self.granted.remove(&pair);
-                self.again.insert((now + pause, pair));
+                assert!(wishes.owed.remove(&pair).is_some(), "{own}: {pair} was not asked for");
+                wishes.granted.remove(&pair);
+                wishes.again.insert((now + pause, pair));
             }
             Output::Conflict { pair, node } => {
-                assert!(self.granted.remove(&pair), "{}: {pair} was not granted", self.name);
-                self.owed.remove(&pair);
-                self.relays.insert(pair, node);
+                assert!(wishes.granted.remove(&pair), "{own}: {pair} was not granted");
+                wishes.owed.remove(&pair);
+                wishes.relays.insert(pair, node);
             }
             Output::Seated { name } => {
-                assert!(self.seats_owed.remove(&name).is_some(), "{}: {name} was not asked for", self.name);
-                self.components.insert(name, true);
+                assert!(wishes.seats_owed.remove(&name).is_some(), "{own}: {name} was not asked for");
+                wishes.components.insert(name, true);
             }
             Output::SeatTaken { name, .. } | Output::SeatConflict { name, .. } => {
-                self.seats_owed.remove(&name);
-                self.components.remove(&name);
+                wishes.seats_owed.remove(&name);
+                wishes.components.remove(&name);
             }
             Output::SeatUnknown { name, .. } => {
-                self.seats_owed.remove(&name);
-                self.components.insert(name.clone(), false);
-                self.seats_again.insert((now + pause, name));
+                wishes.seats_owed.remove(&name);
+                wishes.components.insert(name.clone(), false);
+                wishes.seats_again.insert((now + pause, name));
             }
             Output::SeatAt { name, node: Some(node) } => {
-                assert_ne!(node, self.name);
-                assert_ne!(self.elsewhere.insert(name, node.clone()), Some(node), "told twice");
+                assert_ne!(node, *own);
+                assert_ne!(wishes.elsewhere.insert(name, node.clone()), Some(node), "told twice");
             }
             Output::SeatAt { name, node: None } => {
-                assert!(self.elsewhere.remove(&name).is_some(), "{name} was nowhere");
+                assert!(wishes.elsewhere.remove(&name).is_some(), "{name} was nowhere");
             }
             Output::Died { node, .. } => {
-                let lost: Vec<_> =
-                    self.relays.iter().filter(|(_, to)| **to == node).map(|(pair, _)| pair.clone()).collect();
+                let lost = wishes.relays.iter().filter(|(_, to)| **to == node);
+                let lost: Vec<_> = lost.map(|(pair, _)| pair.clone()).collect();
                 lost.iter().for_each(|pair| self.ends_relay(pair, now));
             }
-            Output::LeaseHeld { until, .. } => self.lease = Some(until),
+            Output::LeaseHeld { until, .. } => self.lease = Some(self.clock.when(until)),
             Output::LeaseLost => self.lease = None,
         }
     }

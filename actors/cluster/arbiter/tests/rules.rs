@@ -2,9 +2,11 @@
 
 use super::cluster::{BEAT, Cluster, LEASE, domain, name, pair};
 use crate::{
-    arbiter::{Disagreement, Output},
+    Incarnation,
+    arbiter::{Disagreement, Output, members::MOST},
     engine::{Bucket, fake::Faults},
-    record::{self, ClaimRecord},
+    ferry::codec::Versions,
+    record::{self, ClaimRecord, NodeRecord},
 };
 use std::time::Duration;
 
@@ -30,9 +32,9 @@ fn the_first_node_that_claims_holds_and_the_others_relay() {
         cluster.wants(index, &pair);
         cluster.passes(moment());
     }
-    assert!(cluster.nodes[1].granted.contains(&pair));
+    assert!(cluster.nodes[1].wishes.granted.contains(&pair));
     for index in [0, 2] {
-        assert_eq!(cluster.nodes[index].relays.get(&pair), Some(&name("n1")));
+        assert_eq!(cluster.nodes[index].wishes.relays.get(&pair), Some(&name("n1")));
     }
 }
 
@@ -42,9 +44,9 @@ fn nothing_is_granted_for_two_beats_after_a_table_was_created() {
     let pair = pair("b.example");
     cluster.wants(0, &pair);
     cluster.passes(BEAT * 2 - moment());
-    assert!(cluster.nodes[0].granted.is_empty());
+    assert!(cluster.nodes[0].wishes.granted.is_empty());
     cluster.passes(moment() * 40);
-    assert!(cluster.nodes[0].granted.contains(&pair));
+    assert!(cluster.nodes[0].wishes.granted.contains(&pair));
 }
 
 #[test]
@@ -58,7 +60,7 @@ fn a_pair_that_is_renounced_is_free_at_once() {
     assert!(cluster.broker.records(Bucket::Claims).is_empty());
     cluster.wants(1, &pair);
     cluster.passes(moment());
-    assert!(cluster.nodes[1].granted.contains(&pair));
+    assert!(cluster.nodes[1].wishes.granted.contains(&pair));
 }
 
 /// The lease of a node ends before another takes its place.
@@ -70,18 +72,18 @@ fn what_a_hung_node_held_passes_on_after_its_lease_and_it_gives_way_afterwards()
     cluster.passes(moment());
     cluster.wants(1, &pair);
     cluster.passes(moment());
-    assert_eq!(cluster.nodes[1].relays.get(&pair), Some(&name("n0")));
+    assert_eq!(cluster.nodes[1].wishes.relays.get(&pair), Some(&name("n0")));
     cluster.hangs(0, true);
     let lease = cluster.nodes[0].lease.unwrap();
     cluster.passes(LEASE - BEAT * 2);
-    assert!(cluster.nodes[1].granted.is_empty());
+    assert!(cluster.nodes[1].wishes.granted.is_empty());
     cluster.passes(BEAT * 3);
-    assert!(cluster.nodes[1].granted.contains(&pair) && lease < cluster.now);
+    assert!(cluster.nodes[1].wishes.granted.contains(&pair) && lease < cluster.now);
     cluster.hangs(0, false);
     cluster.passes(BEAT);
     assert!(cluster.nodes[0].log.iter().any(|output| matches!(output, Output::LeaseLost)));
     assert!(cluster.nodes[0].log.contains(&Output::Conflict { pair: pair.clone(), node: name("n1") }));
-    assert_eq!(cluster.nodes[0].relays.get(&pair), Some(&name("n1")));
+    assert_eq!(cluster.nodes[0].wishes.relays.get(&pair), Some(&name("n1")));
     assert!(cluster.longest_overlap < Duration::from_secs(1), "{:?}", cluster.longest_overlap);
 }
 
@@ -95,7 +97,7 @@ fn what_a_restarted_node_held_is_void_at_once() {
     cluster.passes(BEAT);
     cluster.wants(1, &pair);
     cluster.passes(moment());
-    assert!(cluster.nodes[1].granted.contains(&pair));
+    assert!(cluster.nodes[1].wishes.granted.contains(&pair));
 }
 
 #[test]
@@ -105,7 +107,7 @@ fn a_node_that_stops_leaves_nothing_and_is_missed_at_once() {
     cluster.wants(0, &pair);
     cluster.connects(0, &component);
     cluster.passes(moment());
-    assert_eq!(cluster.nodes[1].elsewhere.get(&component), Some(&name("n0")));
+    assert_eq!(cluster.nodes[1].wishes.elsewhere.get(&component), Some(&name("n0")));
     let now = cluster.now;
     cluster.nodes[0].arbiter.stop(now);
     cluster.passes(BEAT);
@@ -115,7 +117,7 @@ fn a_node_that_stops_leaves_nothing_and_is_missed_at_once() {
     }
     assert_eq!(cluster.broker.records(Bucket::Nodes).len(), 1);
     assert!(cluster.nodes[1].log.iter().any(|output| matches!(output, Output::Died { .. })));
-    assert!(cluster.nodes[1].elsewhere.is_empty());
+    assert!(cluster.nodes[1].wishes.elsewhere.is_empty());
 }
 
 /// DESIGN: a request that timed out is executed later.
@@ -149,7 +151,7 @@ fn a_delete_that_is_executed_late_does_not_hit_a_later_grant() {
     cluster.broker.faults.late = 0;
     cluster.wants(0, &pair);
     cluster.passes(Duration::from_secs(4));
-    assert!(cluster.nodes[0].granted.contains(&pair));
+    assert!(cluster.nodes[0].wishes.granted.contains(&pair));
     for _ in 0..100 {
         cluster.passes(Duration::from_millis(100));
         assert_eq!(cluster.broker.records(Bucket::Claims).len(), 1);
@@ -168,9 +170,11 @@ fn claims_and_seats_are_written_again_when_the_broker_lost_them() {
     cluster.broker.loses_data(now);
     cluster.wants(1, &pair);
     cluster.passes(BEAT * 3);
-    assert!(cluster.nodes[0].granted.contains(&pair) && cluster.nodes[0].components[&component]);
-    assert_eq!(cluster.nodes[1].relays.get(&pair), Some(&name("n0")));
-    assert_eq!(cluster.nodes[1].elsewhere.get(&component), Some(&name("n0")));
+    assert!(
+        cluster.nodes[0].wishes.granted.contains(&pair) && cluster.nodes[0].wishes.components[&component]
+    );
+    assert_eq!(cluster.nodes[1].wishes.relays.get(&pair), Some(&name("n0")));
+    assert_eq!(cluster.nodes[1].wishes.elsewhere.get(&component), Some(&name("n0")));
     assert_eq!(cluster.longest_overlap, Duration::ZERO);
 }
 
@@ -212,7 +216,7 @@ fn a_short_restart_of_the_broker_is_not_noticed_by_a_claim() {
     let now = cluster.now;
     cluster.broker.starts(now);
     cluster.passes(Duration::from_secs(1));
-    assert!(cluster.nodes[0].granted.contains(&pair));
+    assert!(cluster.nodes[0].wishes.granted.contains(&pair));
     assert!(
         !cluster.nodes[0]
             .log
@@ -234,6 +238,29 @@ fn nodes_that_do_not_fit_together_are_told_apart() {
 }
 
 #[test]
+fn nodes_that_are_configured_anew_one_after_the_other_disagree_until_the_last_one_is() {
+    let mut cluster = joined(2);
+    let told = |cluster: &Cluster, node: usize, output: &Output| {
+        cluster.nodes[node].log.iter().filter(|other| *other == output).count()
+    };
+    let (disagrees, agrees) = (
+        |node: &str| Output::Disagrees { node: name(node), about: Disagreement::Names },
+        |node: &str| Output::Agrees { node: name(node) },
+    );
+    for (round, names) in ["more names", "other names"].into_iter().enumerate() {
+        for (node, times) in [(1, [round + 1, round]), (0, [round + 1, round + 1])] {
+            let now = cluster.now;
+            cluster.nodes[node].arbiter.reconfigure("secret".to_owned(), names.to_owned(), now);
+            cluster.passes(BEAT * 2);
+            for (node, other) in [(0, "n1"), (1, "n0")] {
+                assert_eq!(told(&cluster, node, &disagrees(other)), times[0], "{round} {node}");
+                assert_eq!(told(&cluster, node, &agrees(other)), times[1], "{round} {node}");
+            }
+        }
+    }
+}
+
+#[test]
 fn of_two_processes_with_one_name_the_later_one_is_the_node() {
     let mut cluster = joined(2);
     let second = cluster.adds("n0", |_| {});
@@ -244,6 +271,124 @@ fn of_two_processes_with_one_name_the_later_one_is_the_node() {
     cluster.kills(second);
     cluster.passes(LEASE + BEAT * 3);
     assert!(cluster.nodes[0].lease.is_some(), "the first one has its name again");
+}
+
+#[test]
+fn a_process_that_stops_before_it_has_its_name_deletes_nothing_of_the_one_that_has_it() {
+    let mut cluster = joined(2);
+    cluster.broker.faults.request_lost = 1000;
+    let second = cluster.adds("n0", |_| {});
+    cluster.passes(Duration::from_secs(1));
+    cluster.stops(second);
+    cluster.broker.faults.request_lost = 0;
+    cluster.passes(BEAT * 2);
+    assert!(cluster.nodes[second].log.contains(&Output::Left), "{:?}", cluster.nodes[second].log);
+    assert_eq!(cluster.broker.records(Bucket::Nodes).len(), 2);
+    assert!(!cluster.nodes[1].log.iter().any(|output| matches!(output, Output::Died { .. })));
+}
+
+/// It has the claims of the process that took its place, which it can only know from the broker.
+#[test]
+fn a_process_that_has_its_name_again_trusts_none_of_its_claims() {
+    let mut cluster = joined(2);
+    let pair = pair("b.example");
+    cluster.wants(0, &pair);
+    cluster.passes(moment());
+    let second = cluster.adds("n0", |_| {});
+    cluster.passes(BEAT * 2);
+    assert!(cluster.nodes[0].lease.is_none());
+    assert!(!cluster.nodes[0].arbiter.claims.confirms(&pair), "it was confirmed in the run before");
+    cluster.kills(second);
+    cluster.passes(LEASE + BEAT * 4);
+    let now = cluster.now;
+    assert!(cluster.nodes[0].arbiter.confirms(&pair, now));
+}
+
+#[test]
+fn a_claim_is_granted_as_soon_as_the_table_of_nodes_was_read() {
+    let mut cluster = joined(1);
+    // The first reads of the second node have no answer.
+    cluster.broker.faults.answer_lost = 1000;
+    let node = cluster.adds("n1", |_| {});
+    cluster.passes(Duration::from_millis(1));
+    cluster.broker.faults.answer_lost = 0;
+    let pair = pair("b.example");
+    cluster.wants(node, &pair);
+    cluster.passes(Duration::from_secs(5));
+    assert!(cluster.nodes[node].wishes.granted.contains(&pair), "{:?}", cluster.nodes[node].log);
+}
+
+#[test]
+fn a_node_with_other_versions_of_frames_is_told_apart_until_it_is_upgraded() {
+    let mut cluster = joined(1);
+    let theirs = Versions { oldest: 2, newest: 3 };
+    let other = cluster.adds("n1", |config| config.versions = theirs);
+    cluster.passes(BEAT);
+    let own = Versions::OWN;
+    let differs = Output::Disagrees { node: name("n1"), about: Disagreement::Versions { theirs, own } };
+    let log = &cluster.nodes[0].log;
+    let told = |wanted: &Output| log.iter().filter(|output| *output == wanted).count();
+    assert_eq!(told(&differs), 1, "{log:?}");
+    let joined = log.iter().position(|output| matches!(output, Output::Joined { version: None, .. }));
+    assert!(
+        joined < log.iter().position(|output| *output == differs),
+        "what differs is told of a known node"
+    );
+    let text = Disagreement::Versions { theirs, own }.to_string();
+    assert!(text.contains("versions 2 to 3") && text.contains("version 1"), "{text}");
+    assert!(
+        cluster.nodes[other].log.iter().any(|output| {
+            matches!(output, Output::Disagrees { about: Disagreement::Versions { .. }, .. })
+        })
+    );
+    cluster.restarts(other);
+    cluster.passes(BEAT);
+    let log = &cluster.nodes[0].log;
+    assert!(matches!(log.last(), Some(Output::Joined { version: Some(1), .. })), "{log:?}");
+}
+
+#[test]
+fn names_that_a_writer_of_the_table_invents_take_bounded_memory() {
+    let mut cluster = joined(2);
+    let record = |run| NodeRecord {
+        incarnation: Incarnation(run),
+        beat: 1,
+        versions: Versions::OWN,
+        refills: false,
+        secret: "secret".to_owned(),
+        names: "names".to_owned(),
+    };
+    let now = cluster.now;
+    for number in 0..3 * MOST as u64 {
+        cluster.broker.writes(Bucket::Nodes, &format!("x{number}"), record(number).encode(), now);
+    }
+    cluster.passes(BEAT);
+    let members = |cluster: &Cluster| cluster.nodes[0].arbiter.report(cluster.now).members;
+    assert_eq!(members(&cluster).len(), MOST);
+    let beyond =
+        |output: &Output| matches!(output, Output::Disagrees { about: Disagreement::TooMany(_), .. });
+    assert!(cluster.nodes[0].log.iter().any(beyond));
+    // They do not beat: another node finds room when they are dead.
+    cluster.passes(LEASE * 2);
+    cluster.adds("n9", |_| {});
+    cluster.passes(LEASE * 2);
+    assert!(members(&cluster).iter().any(|member| member.node == name("n9") && member.alive));
+    // And their records do not stay.
+    cluster.passes(Duration::from_secs(5 * 3600));
+    assert_eq!(cluster.broker.records(Bucket::Nodes).len(), 3);
+    assert_eq!(members(&cluster).len(), 2);
+}
+
+#[test]
+fn seats_of_runs_that_are_over_are_deleted() {
+    let mut cluster = joined(3);
+    cluster.connects(2, &domain("x.a.example"));
+    cluster.connects(1, &domain("y.a.example"));
+    cluster.passes(moment());
+    cluster.kills(2);
+    cluster.passes(LEASE * 5);
+    let records = cluster.broker.records(Bucket::Seats);
+    assert_eq!(records.len(), 1, "{records:?}");
 }
 
 #[test]
@@ -288,7 +433,11 @@ fn a_thousand_claims_of_two_nodes_at_once_have_one_holder_each() {
     }
     cluster.passes(BEAT);
     for pair in &pairs {
-        assert_eq!(cluster.nodes.iter().filter(|node| node.granted.contains(pair)).count(), 1, "{pair}");
+        assert_eq!(
+            cluster.nodes.iter().filter(|node| node.wishes.granted.contains(pair)).count(),
+            1,
+            "{pair}"
+        );
     }
-    assert_eq!(cluster.nodes[0].granted.len() + cluster.nodes[1].granted.len(), 1000);
+    assert_eq!(cluster.nodes[0].wishes.granted.len() + cluster.nodes[1].wishes.granted.len(), 1000);
 }

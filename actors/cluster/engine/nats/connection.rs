@@ -2,6 +2,7 @@
 
 use super::{
     Driver, Dropped, Login, Settings,
+    subjects::Subjects,
     tables::{Failure, Tables},
     watch::watch,
 };
@@ -35,24 +36,6 @@ pub(super) struct Connection {
     created: bool,
 }
 
-/// The subjects of a cluster.
-#[derive(Clone)]
-struct Subjects {
-    cluster: NodeName,
-}
-
-impl Subjects {
-    /// Frames to a node.
-    fn node(&self, node: &NodeName) -> String {
-        format!("nuncio.{}.node.{node}", self.cluster)
-    }
-
-    /// Answers to a node. The library adds a random part.
-    fn inbox(&self, node: &NodeName) -> String {
-        format!("nuncio.{}.inbox.{node}", self.cluster)
-    }
-}
-
 impl Connection {
     /// Connects, creates what is missing, and waits until the server delivers what is sent to this node.
     pub(super) async fn open(
@@ -70,8 +53,9 @@ impl Connection {
         let open = async {
             let mut context = jetstream::new(client.clone());
             context.set_timeout(REQUEST);
-            let mut frames = client.subscribe(subjects.node(own)).await.map_err(|error| error.to_string())?;
-            receives_own_message(&client, &mut frames, &subjects.node(own)).await?;
+            let mut frames =
+                client.subscribe(subjects.node(own.as_str())).await.map_err(|error| error.to_string())?;
+            receives_own_message(&client, &mut frames, &subjects.node(own.as_str())).await?;
             let (tables, generation, created) = Tables::open(context, settings).await?;
             Ok::<_, String>((frames, tables, generation, created))
         };
@@ -207,7 +191,7 @@ async fn publish(
 ) -> Result<String, Dropped> {
     loop {
         let (node, frame) = frames.recv().await.ok_or(Dropped)?;
-        if let Err(error) = client.publish(subjects.node(&node), frame).await {
+        if let Err(error) = client.publish(subjects.node(node.as_str()), frame).await {
             // A frame that is too long for the server is lost, as any frame may be.
             if error.kind() != async_nats::client::PublishErrorKind::MaxPayloadExceeded {
                 return Ok(error.to_string());
@@ -254,13 +238,13 @@ fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::
 const LOST: &str = "the connection is lost";
 
 /// Marks a message of a node to itself.
-const PROBE: &str = "Nuncio-Probe";
+pub(super) const PROBE: &str = "Nuncio-Probe";
 
 /// A request without an answer. Below a beat, so that the next beat finds the way free.
 const REQUEST: Duration = Duration::from_secs(2);
 
 /// For the TCP connection and the greeting.
-const CONNECT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT: Duration = Duration::from_secs(3);
 
 /// A connection on which two pings had no answer is lost: 6 s, well below the lease.
 const PING: Duration = Duration::from_secs(2);

@@ -1,17 +1,21 @@
 //! The tables as streams of NATS, in the form of its key-value buckets, so that its own tools show them.
 
-use super::Settings;
+use super::{
+    Settings,
+    subjects::{Subjects, purges},
+};
 use crate::engine::{Answer, Bucket, EngineError, Entry, Op};
 use async_nats::{
     HeaderMap,
     jetstream::{
         Context, ErrorCode,
-        context::{CreateStreamErrorKind, GetStreamErrorKind, PublishErrorKind},
+        context::{CreateStreamErrorKind, GetStreamErrorKind, PublishError, PublishErrorKind},
         message::{PublishMessage, StreamMessage},
         stream::{Config, DiscardPolicy, LastRawMessageErrorKind, PurgeErrorKind, StorageType, Stream},
     },
 };
 use bytes::Bytes;
+use std::error::Error;
 
 /// The three tables.
 pub(super) struct Tables {
@@ -130,6 +134,7 @@ impl Tables {
             Ok(ack) => Ok(Answer::Written { revision: ack.sequence }),
             Err(error) => match error.kind() {
                 PublishErrorKind::WrongLastSequence => Ok(Answer::Conflict),
+                PublishErrorKind::Other if is_undecided(&error) => Ok(Answer::Conflict),
                 PublishErrorKind::StreamNotFound => Err(Failure::NoTable),
                 PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => Err(UNREACHABLE),
                 _ => Err(refused(&error)),
@@ -145,9 +150,8 @@ impl Table {
         bucket: Bucket,
         created: &mut bool,
     ) -> Result<Self, String> {
-        let bucket_name = format!("nuncio_{}_{}", settings.cluster, bucket.name());
-        let (name, prefix) = (format!("KV_{bucket_name}"), format!("$KV.{bucket_name}."));
-        let purges = bucket == Bucket::Claims;
+        let subjects = Subjects { cluster: settings.cluster.clone() };
+        let (name, prefix) = (subjects.stream(bucket), subjects.keys(bucket));
         let stream = match context.get_stream(&name).await {
             Ok(stream) => stream,
             Err(error) => match error.kind() {
@@ -165,7 +169,7 @@ impl Table {
                 _ => return Err(format!("{error}; is JetStream enabled, and may the user use it?")),
             },
         };
-        Ok(Self { stream, prefix, purges })
+        Ok(Self { stream, prefix, purges: purges(bucket) })
     }
 
     /// The last record of a key, also a deletion.
@@ -258,6 +262,13 @@ fn found(
             LastRawMessageErrorKind::InvalidSubject | LastRawMessageErrorKind::Other => Err(UNREACHABLE),
         },
     }
+}
+
+/// Whether the broker refused a write since its servers have not decided about another write to the same key. Version 2.15
+/// does so; 2.9 lets it wait.
+fn is_undecided(error: &PublishError) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
+    source.is_some_and(|error| error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
 }
 
 fn refused(error: &impl std::fmt::Display) -> Failure {

@@ -1,5 +1,6 @@
 //! The client against real servers. Each test starts its own.
 
+mod examination;
 mod faults;
 mod permissions;
 mod replicas;

@@ -51,6 +51,11 @@ impl<C> Slots<C> {
         self.len
     }
 
+    /// When the oldest was given to the sender.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.slots.front()?.as_ref().map(|held| held.since)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -294,7 +294,7 @@ proptest! {
     #[test]
     fn any_bytes_are_a_frame_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..200), body in any_body()) {
         let _ = decode(&Bytes::from(bytes.clone()));
-        bytes.insert(0, codec::VERSION);
+        bytes.insert(0, codec::Versions::OWN.newest);
         let _ = decode(&Bytes::from(bytes.clone()));
         let mut frame = codec::encode(&Frame { header: header(), body }).to_vec();
         for byte in bytes {

@@ -1,6 +1,10 @@
 //! The configuration of the broker that the project ships: it is enough, and permits no more.
 
 use super::*;
+use crate::engine::{
+    examination::Access,
+    nats::subjects::{Need, Subjects, Task},
+};
 
 /// The shipped file, with ports and directories of the test, and without the certificates of the other servers.
 fn shipped() -> String {
@@ -50,21 +54,79 @@ async fn the_shipped_permissions_are_enough() {
     );
 }
 
+#[test]
+fn the_shipped_permissions_are_those_that_a_node_needs() {
+    let text = shipped();
+    let (_, lists) = text.split_once("publish: {").unwrap();
+    let (publish, subscribe) = lists.split_once("subscribe: {").unwrap();
+    let (subscribe, _) = subscribe.split_once("users:").unwrap();
+    let entries = |access, list: &str| {
+        let lines = list.lines().map(str::trim).filter(|line| line.starts_with('"'));
+        lines.map(|line| (access, line.trim_matches('"').to_owned())).collect::<Vec<_>>()
+    };
+    let mut shipped = [entries(Access::Publish, publish), entries(Access::Subscribe, subscribe)].concat();
+    let mut needed: Vec<_> = needs().into_iter().map(|need| (need.access, need.pattern)).collect();
+    let order = |(access, pattern): &(Access, String)| (*access == Access::Publish, pattern.clone());
+    shipped.sort_by_key(order);
+    needed.sort_by_key(order);
+    assert_eq!(shipped, needed);
+}
+
 #[tokio::test]
 async fn a_user_without_a_permission_is_told_which_one_is_missing() {
-    for subject in ["$JS.API.STREAM.MSG.GET.KV_nuncio_example_claims", "$KV.nuncio_example_claims.*"] {
-        let text = shipped().replace(&format!("\"{subject}\""), "");
-        let server = Server::configured(&text).await;
+    for need in needs() {
+        let server = Server::configured(&without(&need)).await;
         let a = Peer::start("a", vec![server.address()], login('a'));
-        a.generation().await;
-        a.send(Bucket::Claims, Op::Create { key: "k".to_owned(), value: "1".into() });
-        a.send(Bucket::Claims, Op::Read { key: "k".to_owned() });
-        let reason = a.down().await;
-        assert!(
-            reason.contains("Permissions Violation") && reason.contains(subject.trim_end_matches('*')),
-            "{reason}"
-        );
+        let is_up = a
+            .event(|event| match event {
+                Event::Up { .. } => Some(true),
+                Event::Down { reason } => {
+                    assert_names(reason, &need);
+                    Some(false)
+                }
+                _ => None,
+            })
+            .await;
+        if !is_up {
+            continue;
+        }
+        for bucket in Bucket::ALL {
+            let _ = a.create(bucket, "k", "1").await;
+            let _ = a.ask(bucket, Op::Read { key: "k".to_owned() }).await;
+            let _ = a.ask(bucket, Op::Delete { key: "k".to_owned(), revision: 1 }).await;
+        }
+        if let Task::FlowControl(bucket) = need.task {
+            // Enough changes that the watch needs it.
+            for number in 0..2000 {
+                let _ = a.create(bucket, &format!("n{number}"), &"x".repeat(2000)).await;
+            }
+        }
+        assert_names(&a.down().await, &need);
     }
+}
+
+fn needs() -> Vec<Need> {
+    Subjects { cluster: node("example") }.needs()
+}
+
+/// The shipped file without one of its permissions.
+fn without(Need { access, pattern, .. }: &Need) -> String {
+    let text = shipped();
+    let (before, subscribe) = text.split_once("subscribe: {").unwrap();
+    let cut = |list: &str| list.replacen(&format!("\"{pattern}\""), "", 1);
+    match access {
+        Access::Publish => format!("{}subscribe: {{{subscribe}", cut(before)),
+        Access::Subscribe => format!("{before}subscribe: {{{}", cut(subscribe)),
+    }
+}
+
+fn assert_names(reason: &str, Need { access, pattern, .. }: &Need) {
+    let action = match access {
+        Access::Publish => "for Publish",
+        Access::Subscribe => "for Subscription",
+    };
+    let fits = reason.contains(action) && reason.contains(pattern.trim_end_matches(['*', '>']));
+    assert!(fits, "{pattern} is missing, and the reason is {reason}");
 }
 
 #[tokio::test]
