@@ -24,7 +24,7 @@ use serde::Deserialize;
 use std::time::Duration;
 use wire::{Greeting, Wire};
 
-/// Examines one server, in [`LIMIT`] at most.
+/// Examines one server, in 15 s at most.
 pub async fn examine(settings: &Settings, server: &ServerAddr, own: &NodeName) -> Examination {
     let mut found = Examination::default();
     let subjects = Subjects { cluster: settings.cluster.clone() };
