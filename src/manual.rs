@@ -105,6 +105,10 @@ Parts of the node (kinds of actors), as mailbox lines and log targets name them:
   verifier      verifies dialback keys with authoritative servers
   fingerprints  remembers the certificates of remote domains and logs changes
   recorder      remembers events of each remote domain for nuncio explain
+  cluster       knows the other nodes of the cluster, and asks for claims ([cluster])
+  ferry         one for each other node: carries stanzas there and takes those from there
+  relay         one for each pair of domains whose link another node has
+  seat_relay    one for each component that is connected to another node
   service       answers ping and service discovery requests to domains without a component
   metrics       counts events for the metrics listener
   control       answers commands on the control socket

@@ -21,7 +21,7 @@ use ::cluster::{
     ferry::{Body, Frame},
     name::{Incarnation, NodeName},
 };
-use actix::{Actor, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::mpsc;
 use xmpp::DomainPair;
 
@@ -156,6 +156,18 @@ impl Cluster {
         }
         self.peers.set_up(&event);
         self.arbiter.handle(event, now);
+    }
+
+    /// A line in the log, as long as there is no broker.
+    fn remind(&self) {
+        let BrokerReport { connected, since, last_error } = &self.broker;
+        if !connected {
+            let reason = last_error.as_deref().unwrap_or("it has not answered yet");
+            log::warn!(
+                target: LOG, since:% = since, reason = reason;
+                "message broker still unreachable: no new link is opened"
+            );
+        }
     }
 
     fn arrived(&mut self, frame: Box<Frame>, permit: tokio::sync::OwnedSemaphorePermit) {
@@ -329,6 +341,7 @@ impl Actor for Cluster {
         if let Some(events) = self.events.take() {
             events::start(events, self.mailbox.outlet());
         }
+        context.run_interval(REMIND, |cluster, _| cluster.remind());
         self.act(clock::now(), context);
     }
 }
@@ -405,6 +418,9 @@ impl Handler<Queued<Leave>> for Cluster {
         self.act(now, context);
     }
 }
+
+/// How often the log says that there is no broker. An operator reads the last minutes of it.
+const REMIND: Duration = Duration::from_secs(60);
 
 /// Between two looks at the arbiter, if nothing happens.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);

@@ -52,9 +52,9 @@ fn report_of(shown: Shown, ferries: &[FerryReport]) -> ClusterReport {
     };
     let others = report.members.iter().map(|member| {
         let state = match (report.up, member.alive) {
+            (_, false) if member.has_left => MemberState::Left,
             (false, _) => MemberState::Unknown,
             (true, true) => MemberState::Alive,
-            (true, false) if member.has_left => MemberState::Left,
             (true, false) => MemberState::Dead,
         };
         let ferry = ferry_to(&member.node);

@@ -123,9 +123,9 @@ impl State {
 
     fn of(report: &Report, member: &MemberReport) -> Self {
         match member {
+            MemberReport { alive: false, has_left: true, .. } => Self::Left,
             _ if !report.up => Self::Unknown,
             MemberReport { alive: true, .. } => Self::Alive,
-            MemberReport { has_left: true, .. } => Self::Left,
             MemberReport { .. } => Self::Dead,
         }
     }

@@ -153,6 +153,12 @@ impl Peers {
             return log::info!(target: LOG, node:% = node, run:% = run, nodes = nodes; "node left");
         }
         let seconds = last_seen.as_secs();
+        if ending == Ending::Replaced {
+            return log::info!(
+                target: LOG, node:% = node, run:% = run, last_seen:% = format_args!("{seconds}s"), reason:% = ending;
+                "node began another run"
+            );
+        }
         log::warn!(
             target: LOG, node:% = node, run:% = run, last_seen:% = format_args!("{seconds}s"), reason:% = ending,
             nodes = nodes;

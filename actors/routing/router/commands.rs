@@ -74,7 +74,7 @@ impl Handler<Queued<Freeze>> for Router {
         freeze.into_message();
         for (_, session) in self.sessions_with(None) {
             // A session that is gone has no link.
-            let _ = session.signal(outgoing::Dismiss { token: drain::tokens().0 });
+            let _ = session.signal(outgoing::Dismiss { reason: NO_LEASE, token: drain::tokens().0 });
         }
     }
 }
@@ -86,10 +86,15 @@ impl Handler<Queued<Dismiss>> for Router {
         let Dismiss { remote, token, answer } = dismiss.into_message();
         let mut count = 0;
         for (_, session) in self.sessions_with(Some(&remote)) {
-            if session.signal(outgoing::Dismiss { token: token.clone() }).is_ok() {
+            let dismiss = outgoing::Dismiss { reason: BY_OPERATOR, token: token.clone() };
+            if session.signal(dismiss).is_ok() {
                 count += 1;
             }
         }
         let _ = answer.send(count);
     }
 }
+
+const BY_OPERATOR: &str = "closed by an operator";
+
+const NO_LEASE: &str = "this node has lost its lease, and cluster.on_engine_loss is freeze";

@@ -79,9 +79,11 @@ pub struct Show {
     pub links: mpsc::Sender<report::LinkReport>,
 }
 
-/// An operator closes the link.
+/// Close the link.
 #[derive(Debug)]
 pub struct Dismiss {
+    /// Why, for log and history.
+    pub reason: &'static str,
     /// Dropped when the link is down.
     pub token: drain::Token,
 }

@@ -45,11 +45,11 @@ impl Handler<Queued<Dismiss>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
-        let Dismiss { token } = dismiss.into_message();
+        let Dismiss { reason, token } = dismiss.into_message();
         match &self.state {
             State::Open(_) => {
                 self.shutdown.finishing.push(token);
-                self.close_stream(None, "closed by an operator", Redial::AtOnce, context);
+                self.close_stream(None, reason, Redial::AtOnce, context);
             }
             State::Closing(..) => self.shutdown.finishing.push(token),
             State::New(_) | State::Dialing { .. } | State::Closed(_) | State::Failed => {}
