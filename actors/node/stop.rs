@@ -87,6 +87,7 @@ impl Node {
         // The answers are with the router. The components have to get them before they are asked to close.
         self.pass_router(deadline.part(budget::ANSWERS)).await;
         self.drain_components(&deadline).await;
+        self.leave_all_in_journal();
         let (token, settled) = drain::tokens();
         let _ = self.router.signal(router::FinishSeats { within: deadline.part(budget::REST), token });
         settled.within(deadline.part(budget::REST)).await;
@@ -121,6 +122,10 @@ impl Node {
             if !closed.within(deadline.left().max(ACCOUNT)).await {
                 log::error!(target: LOG, "the journal could not be written in time");
             }
+            let (token, counted) = drain::tokens();
+            let _ = self.promise.signal(journal::Conclude { token: token.clone() });
+            let _ = self.mailroom.signal(journal::Conclude { token });
+            counted.within(deadline.left().max(ACCOUNT)).await;
         }
         let (token, logged) = drain::tokens();
         let _ = self.router.signal(router::LogAccount { token });
@@ -155,6 +160,15 @@ impl Node {
         if self.journal.is_some() {
             let _ = self.promise.signal(journal::GiveUp);
             let _ = self.mailroom.signal(journal::GiveUp);
+        }
+    }
+
+    /// Has the promise and the mailroom leave in the journal what comes from now on, although it may have been too slow before:
+    /// the components do not read answers any more.
+    fn leave_all_in_journal(&self) {
+        if self.journal.is_some() {
+            let _ = self.promise.signal(journal::LeaveAll);
+            let _ = self.mailroom.signal(journal::LeaveAll);
         }
     }
 

@@ -20,7 +20,7 @@ use journal::{Journal as Log, record::Record, store};
 pub(in crate::routing) use self::keeper::{Keeper, Left};
 pub use self::start::OpenError;
 pub(crate) use self::{
-    keeper::{GiveUp, Store, WriteDue},
+    keeper::{Conclude, GiveUp, LeaveAll, Store, WriteDue},
     messages::{Close, Confirm, Confirmed, Fetch, Fetched, Sync, Synced, TryAgain},
     start::{Opened, Restored, Restoring, open},
 };

@@ -36,14 +36,53 @@ async fn a_request_for_an_ack_is_answered_when_all_before_it_is_settled_or_writt
 }
 
 #[actix::test]
-async fn a_disk_that_does_not_answer_holds_the_count_back_for_a_while_only() {
+async fn a_slow_disk_holds_the_count_back_until_it_has_written() {
     tokio::time::pause();
     let mut node = Receiver::start_with_journal(AFTER);
     let (mut peer, _) = node.connect_with_acks(B).await;
     peer.sends(B, 0..3).await;
-    let asked = clock::now();
-    assert_eq!(peer.count().await, "3");
-    assert!(clock::since(asked) >= AFTER + Duration::from_secs(2));
+    peer.asks_for_ack().await;
+    peer.reads_nothing_for(Duration::from_secs(14)).await;
+    node.settles(1);
+    assert_eq!(attribute(&peer.reads_element("a").await, "h"), "3");
+    assert_eq!(node.acknowledged_early(), 0);
+}
+
+#[actix::test]
+async fn a_disk_that_does_not_answer_holds_the_count_back_for_less_than_a_peer_waits_and_it_is_counted() {
+    tokio::time::pause();
+    for (after, longest) in [(AFTER, 15), (Duration::from_secs(3600), 20)] {
+        let mut node = Receiver::start_with_journal(after);
+        let (mut peer, _) = node.connect_with_acks(B).await;
+        peer.sends(B, 0..3).await;
+        let asked = clock::now();
+        assert_eq!(peer.count().await, "3");
+        let waited = clock::since(asked);
+        assert!(waited >= Duration::from_secs(longest) && waited < Duration::from_secs(21), "{waited:?}");
+        assert_eq!(node.acknowledged_early(), 3);
+    }
+}
+
+#[actix::test]
+async fn a_disk_that_is_known_to_hang_and_the_stop_of_the_node_hold_the_count_back_for_two_seconds() {
+    tokio::time::pause();
+    for is_stop in [false, true] {
+        let mut node = Receiver::start_with_journal(AFTER);
+        let (mut peer, _) = node.connect_with_acks(B).await;
+        peer.sends(B, 0..3).await;
+        settled().await;
+        let asked = clock::now();
+        if is_stop {
+            peer.is_drained();
+            assert_eq!(attribute(&peer.reads_end().await, "h"), "3");
+        } else {
+            node.journal_hangs();
+            assert_eq!(peer.count().await, "3");
+        }
+        let waited = clock::since(asked);
+        assert!(waited >= Duration::from_secs(2) && waited < Duration::from_secs(3), "{waited:?}");
+        assert_eq!(node.acknowledged_early(), 3);
+    }
 }
 
 #[actix::test]

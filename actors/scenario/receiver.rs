@@ -18,7 +18,7 @@ use crate::{
     fixture::NullListener,
     flow::{
         batch::Batch,
-        journal::{Keeping, Writer},
+        journal::{Figures, Keeping, Writer},
         route::{Refuse, Route},
     },
     observe::metrics::MetricsHandle,
@@ -171,6 +171,20 @@ impl Receiver {
         node.environment.journal = Some(Keeping { writer, after });
         node.settles(0);
         node
+    }
+
+    /// The disk of the journal is known to hang.
+    pub(super) fn journal_hangs(&self) {
+        self.figures().show_hanging(true);
+    }
+
+    /// Stanzas that were acknowledged before they were settled or written.
+    pub(super) fn acknowledged_early(&self) -> u64 {
+        self.figures().read().acknowledged_early
+    }
+
+    fn figures(&self) -> &Figures {
+        self.environment.journal.as_ref().unwrap().writer.figures()
     }
 
     /// The stanzas of so many reads are settled, or written.

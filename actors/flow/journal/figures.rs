@@ -1,5 +1,5 @@
-//! The figures of the journal for metrics and reports: relaxed atomics, because no decision depends on them, and because
-//! the journal cannot answer while it waits for the disk.
+//! The figures of the journal for metrics and reports: relaxed atomics, because the journal cannot answer while it waits for
+//! the disk, and because no decision depends on them but how long an acknowledgement waits for a journal that hangs.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -22,6 +22,8 @@ pub(crate) struct Figures {
     pub(crate) not_kept: AtomicU64,
     /// Stanzas that were written since the start.
     pub(crate) written: AtomicU64,
+    /// Stanzas that were acknowledged to other servers before they were settled or written.
+    acknowledged_early: AtomicU64,
     /// Stanzas that are in the file only, because their queues are full in memory: those that wait for a link.
     for_links: Overflow,
     /// Those that wait for a component.
@@ -46,6 +48,7 @@ pub(crate) struct Shown {
     pub(crate) bytes: u64,
     pub(crate) not_kept: u64,
     pub(crate) written: u64,
+    pub(crate) acknowledged_early: u64,
     /// Stanzas that are in the file only.
     pub(crate) overflow_stanzas: u64,
     /// Their bytes.
@@ -72,6 +75,16 @@ impl Figures {
         self.hangs.store(hangs, Relaxed);
     }
 
+    /// Whether the journal does not answer.
+    pub(crate) fn hangs(&self) -> bool {
+        self.hangs.load(Relaxed)
+    }
+
+    /// Counts stanzas that were acknowledged though they may be neither settled nor written.
+    pub(crate) fn acknowledged_early(&self, stanzas: u32) {
+        self.acknowledged_early.fetch_add(u64::from(stanzas), Relaxed);
+    }
+
     /// Sets what is in the file only, of the stanzas that wait for this.
     pub(crate) fn show_overflow(&self, waits: Waits, amount: Amount) {
         let overflow = match waits {
@@ -90,6 +103,7 @@ impl Figures {
             bytes: self.bytes.load(Relaxed),
             not_kept: self.not_kept.load(Relaxed),
             written: self.written.load(Relaxed),
+            acknowledged_early: self.acknowledged_early.load(Relaxed),
             overflow_stanzas: overflow.stanzas,
             overflow_bytes: overflow.bytes,
             commits: std::array::from_fn(|nth| self.commits.get(nth).map_or(0, |count| count.load(Relaxed))),

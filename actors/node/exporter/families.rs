@@ -149,6 +149,12 @@ fn journal(out: &mut Exposition, figures: &Shown, account: &Totals) {
     out.family("nuncio_journal_written", Kind::Counter, "Stanzas that were written to the file.")
         .figure(&[], figures.written);
     out.family(
+        "nuncio_journal_acknowledged_early",
+        Kind::Counter,
+        "Stanzas that were acknowledged before the slow journal had written them.",
+    )
+    .figure(&[], figures.acknowledged_early);
+    out.family(
         "nuncio_journal_overflow_stanzas",
         Kind::Gauge,
         "Stanzas in the file only: their queues are full.",

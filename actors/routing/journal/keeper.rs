@@ -31,6 +31,18 @@ pub(crate) struct WriteDue;
 #[derive(Clone, Debug)]
 pub(crate) struct GiveUp;
 
+/// The components are closed, and nobody reads answers any more. Leave in the journal what comes from now on, also if it did
+/// not confirm in time what came before.
+#[derive(Clone, Debug)]
+pub(crate) struct LeaveAll;
+
+/// The node ends: count what is left for the next start and was not confirmed.
+#[derive(Clone, Debug)]
+pub(crate) struct Conclude {
+    /// Dropped when it is counted.
+    pub(crate) token: drain::Token,
+}
+
 /// The way to the journal, for an actor with queues.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -67,8 +79,10 @@ pub(in crate::routing) struct Keeper<K> {
     leaving: VecDeque<Vec<Batch>>,
     /// Dropped when nothing is leaving.
     tokens: Vec<drain::Token>,
-    /// The disk does not answer: nothing is left in the journal any more.
+    /// The disk does not answer: nothing is left in the journal, and everything is answered.
     has_given_up: bool,
+    /// Nobody reads answers any more.
+    is_without_senders: bool,
 }
 
 /// The oldest part of what was leaving.
@@ -76,10 +90,36 @@ pub(in crate::routing) struct Keeper<K> {
 pub(in crate::routing) struct Left {
     /// Stanzas that are in the journal.
     pub(in crate::routing) stanzas: u64,
-    /// Stanzas that the journal could not take.
+    /// Stanzas that the journal has not confirmed, and that cannot be answered any more. They count as uncertain.
+    pub(in crate::routing) unconfirmed: u64,
+    /// Stanzas that the journal could not take, or has not confirmed in time.
     pub(in crate::routing) not_kept: Vec<Batch>,
     /// To be dropped when they are answered.
     pub(in crate::routing) tokens: Vec<drain::Token>,
+}
+
+impl Left {
+    /// Logs what became of the stanzas. To be called before the others are answered.
+    pub(in crate::routing) fn log(&self, target: &str) {
+        let not_kept: usize = self.not_kept.iter().map(|batch| batch.stanzas.len()).sum();
+        if self.stanzas > 0 {
+            log::info!(target: target, stanzas = self.stanzas; "left in the journal for the next start");
+        }
+        if not_kept > 0 {
+            log::warn!(
+                target: target, stanzas = not_kept;
+                "answered at the stop: the journal could not take them, or did not confirm them in time. Check the disk"
+            );
+        }
+        if self.unconfirmed > 0 {
+            log::error!(
+                target: target, stanzas = self.unconfirmed;
+                "uncertain at the stop: the journal did not confirm them in time, and they could not be answered any more. \
+                 They wait again after the next start if they came to the file, and are lost otherwise. Check the disk, or \
+                 set a longer shutdown_timeout"
+            );
+        }
+    }
 }
 
 impl<K: Clone + Eq + Hash> Keeper<K> {
@@ -103,6 +143,7 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
             leaving: VecDeque::new(),
             tokens: Vec::new(),
             has_given_up: false,
+            is_without_senders: false,
         }
     }
 
@@ -210,9 +251,28 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
         }
     }
 
-    /// The journal does not answer in time. Gives all that was leaving.
+    /// The journal does not answer in time. Gives all that was leaving, as long as it can be answered.
     pub(in crate::routing) fn give_up(&mut self) -> Left {
+        if self.is_without_senders {
+            return Left::default();
+        }
         self.has_given_up = true;
+        self.settle_all()
+    }
+
+    /// Nobody reads answers any more.
+    pub(in crate::routing) fn leave_all(&mut self) {
+        self.has_given_up = false;
+        self.is_without_senders = true;
+    }
+
+    /// The node ends. Gives all that was leaving.
+    pub(in crate::routing) fn conclude(&mut self) -> Left {
+        self.is_without_senders = true;
+        self.settle_all()
+    }
+
+    fn settle_all(&mut self) -> Left {
         let parts = std::mem::take(&mut self.leaving);
         self.settle(parts.into_iter().flatten().collect())
     }
@@ -230,18 +290,25 @@ impl<K: Clone + Eq + Hash> Keeper<K> {
             left.tokens = std::mem::take(&mut self.tokens);
         }
         for mut batch in part {
-            let mut kept = Amount::default();
+            let (mut kept, mut unconfirmed) = (Amount::default(), Amount::default());
             for (stanza, place) in batch.take_stanzas() {
                 match place {
                     Place::Written(handle) if handle.is_stored() => {
                         kept = kept.plus(Amount::of([&stanza]));
                         handle.leave();
                     }
+                    // It may be in the file, or come there.
+                    Place::Written(handle) if self.is_without_senders => {
+                        unconfirmed = unconfirmed.plus(Amount::of([&stanza]));
+                        handle.leave();
+                    }
                     _ => batch.push(stanza, Place::None),
                 }
             }
             batch.entry.settle(Outcome::Kept, kept);
+            batch.entry.settle(Outcome::Uncertain, unconfirmed);
             left.stanzas += kept.stanzas;
+            left.unconfirmed += unconfirmed.stanzas;
             left.not_kept.extend(Some(batch).filter(|batch| !batch.stanzas.is_empty()));
         }
         left

@@ -8,7 +8,7 @@ use xmpp::Domain;
 use super::{LOG, Mailroom, answers::Reason, messages::Restore};
 use crate::{
     flow::{account::Outcome, batch::Batch},
-    routing::journal::{GiveUp, Keeper, Left, Synced, WriteDue},
+    routing::journal::{Conclude, GiveUp, Keeper, LeaveAll, Left, Synced, WriteDue},
 };
 use mailbox::{Queued, drain};
 
@@ -111,6 +111,28 @@ impl Handler<Queued<GiveUp>> for Mailroom {
     }
 }
 
+impl Handler<Queued<LeaveAll>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, leave: Queued<LeaveAll>, _: &mut Context<Self>) {
+        let LeaveAll = leave.into_message();
+        if let Some(keeper) = &mut self.keeper {
+            keeper.leave_all();
+        }
+    }
+}
+
+impl Handler<Queued<Conclude>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, conclude: Queued<Conclude>, _: &mut Context<Self>) {
+        let Conclude { token: _token } = conclude.into_message();
+        if let Some(left) = self.keeper.as_mut().map(Keeper::conclude) {
+            self.settle(left);
+        }
+    }
+}
+
 impl Mailroom {
     /// The batches of each component, in order.
     fn by_component(&self, batches: Vec<Batch>) -> Vec<(Domain, Vec<Batch>)> {
@@ -129,9 +151,7 @@ impl Mailroom {
 
     /// Answers what the journal could not take of the stanzas that were left in it.
     fn settle(&self, left: Left) {
-        if left.stanzas > 0 {
-            log::info!(target: LOG, stanzas = left.stanzas; "left in the journal for the next start");
-        }
+        left.log(LOG);
         self.answer(left.not_kept, &Reason::Stopping, Outcome::Answered);
     }
 }

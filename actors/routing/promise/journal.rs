@@ -12,7 +12,7 @@ use super::{LOG, Promise};
 use crate::{
     dial::error::AttemptError,
     flow::{account::Outcome, batch::Batch},
-    routing::journal::{GiveUp, Keeper, Left, Synced, WriteDue},
+    routing::journal::{Conclude, GiveUp, Keeper, LeaveAll, Left, Synced, WriteDue},
 };
 use mailbox::{Queued, drain};
 
@@ -87,12 +87,32 @@ impl Handler<Queued<GiveUp>> for Promise {
     }
 }
 
+impl Handler<Queued<LeaveAll>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, leave: Queued<LeaveAll>, _: &mut Context<Self>) {
+        let LeaveAll = leave.into_message();
+        if let Some(keeper) = &mut self.keeper {
+            keeper.leave_all();
+        }
+    }
+}
+
+impl Handler<Queued<Conclude>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, conclude: Queued<Conclude>, _: &mut Context<Self>) {
+        let Conclude { token: _token } = conclude.into_message();
+        if let Some(left) = self.keeper.as_mut().map(Keeper::conclude) {
+            self.settle(left);
+        }
+    }
+}
+
 impl Promise {
     /// Answers what the journal could not take of the stanzas that were left in it.
     fn settle(&self, left: Left) {
-        if left.stanzas > 0 {
-            log::info!(target: LOG, stanzas = left.stanzas; "left in the journal for the next start");
-        }
+        left.log(LOG);
         self.answer(left.not_kept, &AttemptError::Stopping, Outcome::Answered);
     }
 }

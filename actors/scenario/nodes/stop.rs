@@ -1,7 +1,10 @@
 //! The node stops, in each state of a claim and of a relay: every stanza has an outcome.
 
 use super::*;
-use crate::scenario::disk::{Disk, WIDE};
+use crate::{
+    routing::journal::{Conclude, GiveUp, LeaveAll},
+    scenario::disk::{Disk, WIDE},
+};
 
 #[actix::test]
 async fn a_node_that_stops_while_a_claim_is_open_answers_what_waits() {
@@ -132,4 +135,71 @@ async fn a_node_that_stops_gives_up_the_claims_of_pairs_without_a_link_at_once_a
     outcomes.check();
     assert_eq!(noted.try_recv().ok(), Some(Noted::Renounced(1)));
     assert_eq!((outcomes.arrived(B), outcomes.bounced("c.example").len()), (vec![0], 1));
+}
+
+#[actix::test]
+async fn what_a_slow_journal_does_not_confirm_in_time_is_answered_while_the_components_read() {
+    tokio::time::pause();
+    let disk = Disk::start_slow(Duration::from_secs(600));
+    let mut cluster = Cluster::start_with(Behaviour::default(), Some(disk.store.clone())).await;
+    cluster.node.remotes_are_up(false);
+    cluster.node.sends(B, 3).await;
+    passes(MOMENT).await;
+    let promise = cluster.node.promise.clone();
+    let giving_up = async {
+        passes(Duration::from_secs(5)).await;
+        promise.signal(GiveUp).unwrap();
+    };
+    let (outcomes, ()) = tokio::join!(cluster.node.stops(), giving_up);
+    let account = &outcomes.account;
+    assert_eq!((account.difference(), account.waiting()), Default::default(), "{account:?}");
+    assert_eq!(outcomes.bounced(B), [0, 1, 2]);
+    passes(Duration::from_secs(1200)).await;
+    assert_eq!(disk.fake.keys(), [0; 0], "what was answered is not sent again after the next start");
+}
+
+#[actix::test]
+async fn what_other_nodes_have_not_settled_is_left_in_a_journal_that_was_too_slow_before() {
+    tokio::time::pause();
+    let disk = Disk::start_slow(Duration::from_secs(2));
+    let (cluster, _) = unsettled_without_senders(&disk).await;
+    let outcomes = cluster.node.stops().await;
+    let account = &outcomes.account;
+    assert_eq!((account.difference(), account.waiting()), Default::default(), "{account:?}");
+    assert_eq!(outcomes.bounced(B), [0; 0], "nobody would read the answers");
+    assert_eq!(account.settled(Outcome::Kept).stanzas, 3);
+    assert_eq!(disk.fake.keys().len(), 3);
+}
+
+#[actix::test]
+async fn what_the_journal_has_not_confirmed_at_the_end_is_uncertain() {
+    tokio::time::pause();
+    let disk = Disk::start_slow(Duration::from_secs(600));
+    let (cluster, promise) = unsettled_without_senders(&disk).await;
+    let outcomes = cluster.node.stops().await;
+    let account = &outcomes.account;
+    assert_eq!(account.waiting().stanzas, 3);
+    // The node would not wait longer.
+    promise.signal(GiveUp).unwrap();
+    let (token, counted) = drain::tokens();
+    promise.signal(Conclude { token }).unwrap();
+    assert!(counted.within(MOMENT).await);
+    assert_eq!((account.difference(), account.waiting()), Default::default(), "{account:?}");
+    assert_eq!(account.settled(Outcome::Uncertain).stanzas, 3);
+    passes(Duration::from_secs(1200)).await;
+    assert_eq!(disk.fake.keys().len(), 3, "what comes to the file late stays there");
+}
+
+/// Three messages that another node has not settled. The journal was too slow when the servers were closed, and now the
+/// components are closed.
+async fn unsettled_without_senders(disk: &Disk) -> (Cluster, Mailbox<Promise>) {
+    let mut cluster = Cluster::start_with(Behaviour::default(), Some(disk.store.clone())).await;
+    cluster.rules(Rule::HeldBy(ferry("b", &cluster.b)));
+    cluster.b.settles(false);
+    cluster.node.sends(B, 3).await;
+    passes(MOMENT).await;
+    let promise = cluster.node.promise.clone();
+    promise.signal(GiveUp).unwrap();
+    promise.signal(LeaveAll).unwrap();
+    (cluster, promise)
 }

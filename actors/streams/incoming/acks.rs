@@ -74,11 +74,13 @@ impl Incoming {
             return false;
         }
         let is_due = std::mem::take(&mut self.ack_due);
-        let Counted { stanzas, is_ack_due } = self.receipts.count(open.unhandled(), is_due, clock::now());
+        let Counted { stanzas, unwritten, is_ack_due } =
+            self.receipts.count(open.unhandled(), is_due, clock::now());
         open.handled(stanzas);
         if is_ack_due {
             open.acknowledge();
         }
+        self.report_unwritten(unwritten);
         stanzas > 0 || is_ack_due
     }
 
@@ -190,7 +192,7 @@ impl Incoming {
         Identity::new(proved.into_iter().flatten(), self.machine.status().transport)
     }
 
-    fn first_pair(&self) -> String {
+    pub(super) fn first_pair(&self) -> String {
         self.pairs().first().map_or_else(|| "-".to_owned(), ToString::to_string)
     }
 }

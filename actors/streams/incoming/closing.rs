@@ -99,6 +99,7 @@ impl Handler<Queued<Drain>> for Incoming {
     fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
         let Drain { within, token } = drain.into_message();
         self.draining = Some(token);
+        self.receipts.stop();
         if !self.connection.has_ended() {
             self.close(Some(stream::Error::new(Condition::SystemShutdown, "")), context);
             connection::limit_closing(within / 5 * 4, context, Self::give_up_on_tag, Self::cut);

@@ -17,6 +17,8 @@ pub(crate) struct LogLimits {
     pub(super) closed: Arc<LogLimiter>,
     /// Refused stanzas of authenticated servers, which their users can cause.
     pub(super) stanzas: Arc<LogLimiter>,
+    /// Stanzas were acknowledged that the journal may not have.
+    pub(super) unwritten: Arc<LogLimiter>,
 }
 
 impl Default for LogLimits {
@@ -30,6 +32,7 @@ impl Default for LogLimits {
             asked: few("more dialback keys were received"),
             refused: few("more requests of unauthenticated servers were refused"),
             closed: few("more streams ended without authentication"),
+            unwritten: few("more acknowledgements did not wait for the journal"),
             stanzas: few("more stanzas of other servers were refused"),
         }
     }

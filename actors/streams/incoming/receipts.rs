@@ -1,7 +1,7 @@
 //! Receipts of stanzas that count for the peer when they are settled or in the journal (XEP-0198).
 //!
 //! Without a journal a stanza counts when the router has taken it. With one, a crash loses nothing that was acknowledged:
-//! the count waits for the receipts of the reads, in order.
+//! the count waits for the receipts of the reads, in order. It does not wait for ever: see [`LONGEST_COMMIT`].
 
 use std::{
     collections::VecDeque,
@@ -22,8 +22,8 @@ use mailbox::{Outlet, Queued};
 /// The reads whose stanzas do not count yet.
 #[derive(Debug)]
 pub(super) struct Receipts {
-    /// The time after which waiting stanzas should be written; `None`: there is no journal.
-    after: Option<Duration>,
+    /// `None`: there is no journal.
+    journal: Option<Keeping>,
     /// The mailbox of the stream.
     own: Outlet<Settled>,
     /// The receipt of stanzas that the router has not taken yet.
@@ -33,6 +33,8 @@ pub(super) struct Receipts {
     /// The stanzas of all reads.
     stanzas: u32,
     loss: Loss,
+    /// The node stops.
+    is_stopping: bool,
     timer: Timer,
 }
 
@@ -62,6 +64,8 @@ struct Read {
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     pub(super) stanzas: u32,
+    /// Those of them that may be neither settled nor written: the journal is too slow.
+    pub(super) unwritten: u32,
     /// The peer waits for an ack that has all stanzas before its request.
     pub(super) is_ack_due: bool,
 }
@@ -69,12 +73,13 @@ pub(super) struct Counted {
 impl Receipts {
     pub(super) fn new(journal: Option<&Keeping>, own: Outlet<Settled>) -> Self {
         Self {
-            after: journal.map(|keeping| keeping.after.min(LONGEST_AFTER)),
+            journal: journal.cloned(),
             own,
             offered: None,
             reads: VecDeque::new(),
             stanzas: 0,
             loss: Loss::default(),
+            is_stopping: false,
             timer: Timer::default(),
         }
     }
@@ -95,7 +100,7 @@ impl Receipts {
 
     /// The receipt for stanzas that are offered to the router.
     pub(super) fn receipt(&mut self) -> Receipt {
-        if self.after.is_none() {
+        if self.journal.is_none() {
             return Receipt::default();
         }
         self.offered.get_or_insert_with(|| Receipt::new(self.own.clone())).clone()
@@ -104,7 +109,9 @@ impl Receipts {
     /// The router has taken all stanzas. `unhandled` of them do not count yet, those of earlier reads included. Gives what
     /// counts now.
     pub(super) fn count(&mut self, unhandled: u32, is_ack_due: bool, now: Instant) -> Counted {
-        let Some(after) = self.after else { return Counted { stanzas: unhandled, is_ack_due } };
+        let Some(longest) = self.longest() else {
+            return Counted { stanzas: unhandled, unwritten: 0, is_ack_due };
+        };
         let receipt = self.offered.take().unwrap_or_default().watch();
         if self.loss != Loss::None {
             return Counted::default();
@@ -120,10 +127,11 @@ impl Receipts {
             None => counted.is_ack_due = is_ack_due,
         }
         while let Some(first) = self.reads.front() {
-            let is_late = now.saturating_duration_since(first.since) >= after + LONGEST_COMMIT;
+            let is_late = now.saturating_duration_since(first.since) >= longest;
             match first.receipt.awaits() {
                 State::Open if !is_late => break,
-                State::Open | State::Settled => {}
+                State::Open => counted.unwritten += first.stanzas,
+                State::Settled => {}
                 State::Lost => {
                     self.loss = Loss::New;
                     self.reads.clear();
@@ -141,7 +149,20 @@ impl Receipts {
     /// When to count again though no receipt has ended.
     fn next(&self) -> Option<Instant> {
         let first = self.reads.front()?;
-        self.after.map(|after| first.since + after + LONGEST_COMMIT)
+        self.longest().map(|longest| first.since + longest)
+    }
+
+    /// The longest time for which stanzas do not count; `None`: there is no journal.
+    fn longest(&self) -> Option<Duration> {
+        let Keeping { writer, after } = self.journal.as_ref()?;
+        let is_settled_otherwise = self.is_stopping || writer.figures().hangs();
+        let commit = if is_settled_otherwise { LONGEST_COMMIT_AT_END } else { LONGEST_COMMIT };
+        Some((*after).min(LONGEST_AFTER) + commit)
+    }
+
+    /// The node stops: it keeps, answers or counts whatever it has taken.
+    pub(super) fn stop(&mut self) {
+        self.is_stopping = true;
     }
 }
 
@@ -161,6 +182,21 @@ impl Incoming {
         }
         if !self.connection.has_ended() {
             self.close(Some(stream::Error::new(Condition::InternalServerError, "")), context);
+        }
+    }
+
+    /// Reports stanzas that count though the journal may not have them.
+    pub(super) fn report_unwritten(&self, stanzas: u32) {
+        let Some(Keeping { writer, .. }) = self.receipts.journal.as_ref().filter(|_| stanzas > 0) else {
+            return;
+        };
+        writer.figures().acknowledged_early(stanzas);
+        if self.environment.log_limits.unwritten.count_line() {
+            log::warn!(
+                target: LOG, address:% = self.connection.address, pair:% = self.first_pair(), stanzas = stanzas;
+                "acknowledged before the journal has written them: it is too slow, and the other server does not wait longer. \
+                 A crash may lose them; check the disk"
+            );
         }
     }
 
@@ -186,6 +222,11 @@ impl Handler<Queued<Settled>> for Incoming {
 /// if an acknowledgement does not come for 30 s (mod_smacks of Prosody).
 const LONGEST_AFTER: Duration = Duration::from_secs(5);
 
-/// A commit takes milliseconds. If a stanza is neither settled nor written after this time, the disk does not answer, and
-/// the stanza counts: the peer would take the stream for lost.
-const LONGEST_COMMIT: Duration = Duration::from_secs(2);
+/// A commit takes milliseconds, and some seconds on a disk that is too slow. If a stanza is neither settled nor written after
+/// this time, it counts, with a warning: servers take a stream for lost after 30 s. That is ten seconds after this and
+/// [`LONGEST_AFTER`].
+const LONGEST_COMMIT: Duration = Duration::from_secs(15);
+
+/// The same when waiting longer is of no use: when the journal is known to hang (an error line tells it), and when the node
+/// stops. It then keeps, answers or counts whatever it has taken, and the streams have to end in time.
+const LONGEST_COMMIT_AT_END: Duration = Duration::from_secs(2);
