@@ -213,6 +213,7 @@
 //! | router, listener | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams |
 //! | node | [`router::FinishSeats`] | router |
 //! | router | [`component::Finish`] | seat_relay |
+//! | node | [`GiveUp`](routing::journal::GiveUp), [`LeaveAll`](routing::journal::LeaveAll), [`Conclude`](routing::journal::Conclude) | promise, mailroom |
 //!
 //! All of them are signals. `node/stop.rs` has the phases.
 //!
