@@ -248,13 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn without_the_broker_nobody_knows_the_other_nodes() {
+    fn without_the_broker_nobody_knows_whether_other_nodes_are_alive() {
         has(
             &written(false),
             &[
                 "nuncio_cluster_nodes{state=\"alive\"} 1",
                 "nuncio_cluster_nodes{state=\"dead\"} 0",
-                "nuncio_cluster_nodes{state=\"unknown\"} 3",
+                "nuncio_cluster_nodes{state=\"left\"} 1",
+                "nuncio_cluster_nodes{state=\"unknown\"} 2",
                 "nuncio_cluster_lease_seconds 0",
                 "nuncio_cluster_broker_up 0",
             ],
