@@ -1,8 +1,10 @@
 //! SIGHUP reloads configuration, keys and certificates; open streams continue unless the new configuration forbids them.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use crate::support::{Component, INBOX, Listener, Network, Node, Peer, Server, Setup, eventually, message};
+use crate::support::{
+    Component, Event, INBOX, Listener, Network, Node, Peer, Server, Setup, eventually, message,
+};
 
 #[test]
 fn a_new_certificate_is_used_for_new_links_and_no_stanza_is_lost() {
@@ -175,6 +177,31 @@ fn components_and_domains_come_and_go() {
 }
 
 #[test]
+fn a_component_whose_name_was_removed_hears_so_also_if_the_name_is_back_before_it_closes() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let reloads = || node.process().lines().iter().filter(|line| line.contains("node reloaded")).count();
+    let mut slow = Component::connect_deaf(node.address(), OUTBOX);
+    let mut without = Setup::of("nuncio.example");
+    without.components.retain(|name| name != OUTBOX);
+    node.reconfigures(&network, &without);
+    match slow.next(Duration::from_secs(20)) {
+        Ok(Event::Element(error)) => assert!(error.child("host-gone").is_some(), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    node.eventually_logs(&["nuncio::node", "reloaded"]);
+    node.reconfigures(&network, &Setup::of("nuncio.example"));
+    // It goes on as long as it sends something.
+    while reloads() < 2 {
+        slow.send(&format!("<message from='a@{OUTBOX}' to='b@{INBOX}'/>"));
+        let _ = slow.next(Duration::from_millis(20));
+    }
+    let line = node.eventually_logs(&["disconnected", OUTBOX]);
+    assert!(line.contains("closed by us: host-gone") && !line.contains("secret"), "{line}");
+    Component::connect(node.address(), OUTBOX);
+}
+
+#[test]
 fn log_level_and_limits_are_applied_and_restarts_are_asked_for() {
     let network = Network::new();
     let quiet = || Setup::of("nuncio.example").environment("RUST_LOG", "");
@@ -238,5 +265,7 @@ fn refused(node: &Node, name: &str) -> String {
 }
 
 const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
+
+const OUTBOX: &str = "outbox.nuncio.example";
 
 const COUNT: usize = 10_000;

@@ -198,6 +198,7 @@ impl Arbiter {
             incarnation: self.own.incarnation(),
             up: self.up,
             lease: self.own.lease(now),
+            refusal: self.own.refusal().map(str::to_owned),
             refills: self.own.refills(),
             claims: self.claims.granted(),
             seats: self.seats.granted(),
@@ -253,6 +254,9 @@ impl Arbiter {
         answer: Result<Answer, EngineError>,
         now: Instant,
     ) {
+        if let Err(EngineError::Refused(reason)) = &answer {
+            self.io.tell(Output::Refused { bucket: purpose.bucket(), reason: reason.clone() });
+        }
         match purpose {
             Purpose::OwnRead | Purpose::OwnWrite { .. } | Purpose::OwnDelete => {
                 let had_lease = self.own.lease(now).is_some();

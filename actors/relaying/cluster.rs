@@ -17,7 +17,7 @@ use std::{
 
 use ::cluster::{
     arbiter::{Arbiter, Config, Output},
-    engine::{Answer, EngineError, Event},
+    engine::{Answer, Bucket, EngineError, Event},
     ferry::{Body, Frame},
     name::{Incarnation, NodeName},
 };
@@ -252,6 +252,7 @@ impl Cluster {
             }
             Output::LeaseHeld { incarnation, until } => self.lease_held(incarnation, until, now),
             Output::LeaseLost => self.lease_lost(),
+            Output::Refused { bucket, reason } => self.refused(bucket, &reason),
             Output::Disagrees { node, about } => {
                 if self.log_limits.disagreements.count_line() {
                     log::error!(target: LOG, node:% = node, reason:% = about; "node disagrees");
@@ -295,6 +296,15 @@ impl Cluster {
         self.peers.lease_held(ferry::LeaseHeld { incarnation, lease });
     }
 
+    fn refused(&self, bucket: Bucket, reason: &str) {
+        if self.log_limits.refusals[bucket as usize].count_line() {
+            log::error!(
+                target: LOG, node:% = self.peers.own(), table = bucket.name(), reason = reason;
+                "message broker refuses a record: `nuncio check` says which setting of the broker is wrong"
+            );
+        }
+    }
+
     fn lease_lost(&mut self) {
         if let Some(run) = self.run.lost() {
             self.tell_lease_lost(run);
@@ -316,6 +326,8 @@ struct LogLimits {
     broker: Arc<LogLimiter>,
     conflicts: Arc<LogLimiter>,
     disagreements: Arc<LogLimiter>,
+    /// For each table.
+    refusals: [Arc<LogLimiter>; 3],
 }
 
 impl LogLimits {
@@ -324,6 +336,9 @@ impl LogLimits {
             broker: LogLimiter::new(LOG, FEW, "more changes of the connection to the message broker"),
             conflicts: LogLimiter::new(LOG, FEW, "more links that other nodes hold are closed here"),
             disagreements: LogLimiter::new(LOG, FEW, "more disagreements between nodes"),
+            refusals: Bucket::ALL.map(|table| {
+                LogLimiter::about(LOG, 1, "the message broker refused more records", table.name())
+            }),
         }
     }
 }

@@ -359,8 +359,7 @@ impl Handler<Queued<Expel>> for Component {
     fn handle(&mut self, expel: Queued<Expel>, context: &mut Context<Self>) {
         expel.into_message();
         if !self.connection.has_ended() {
-            let text = "this name is no longer served here";
-            self.close_with(EndCause::Reload, Condition::HostGone, text, context);
+            self.close_with(EndCause::Reload, Condition::HostGone, ending::NOT_SERVED, context);
         }
     }
 }

@@ -15,8 +15,16 @@ use crate::text::{
 pub(super) fn show(page: &mut Page, cluster: &ClusterReport) {
     page.line(&format!("cluster {}, seen by {}", cluster.cluster, cluster.node));
     page.line(&broker(page, &cluster.broker));
-    if !cluster.has_lease {
-        page.line("this node has no lease: it opens no link before the broker has answered it");
+    match (cluster.has_lease, &cluster.refusal) {
+        (false, None) => {
+            page.line("this node has no lease: it opens no link before the broker has answered it");
+        }
+        (false, Some(reason)) => page.line(&format!(
+            "this node has no lease and opens no link: the broker refuses its record: {reason}; `nuncio check` says what to \
+             correct"
+        )),
+        (true, Some(reason)) => page.line(&format!("the broker refuses the record of this node: {reason}")),
+        (true, None) => {}
     }
     let mut table = Table::new([
         Column::new("node").middle(NAME),
@@ -101,6 +109,7 @@ mod tests {
             node: "node-1".to_owned(),
             broker: BrokerReport { connected: true, since: Time(SystemTime::UNIX_EPOCH), last_error: None },
             has_lease: true,
+            refusal: None,
             nodes: vec![
                 MemberReport {
                     claims: Some(1200),
@@ -137,6 +146,16 @@ mod tests {
         assert!(lines[5].starts_with("node-3  dead       90 s ago"), "{text}");
         assert!(lines[6].starts_with("node-4  left       5 s ago"), "{text}");
         assert!(lines[7].starts_with("node-3: s2s.dialback_secret differs"), "{text}");
+    }
+
+    #[test]
+    fn a_record_that_the_broker_refuses_is_the_reason_for_the_missing_lease() {
+        let mut cluster = cluster();
+        (cluster.has_lease, cluster.refusal) =
+            (false, Some("message size exceeds maximum allowed".to_owned()));
+        let text = shown(&cluster, None);
+        assert!(text.contains("refuses its record: message size exceeds maximum allowed"), "{text}");
+        assert!(!text.contains("has answered it"), "{text}");
     }
 
     #[test]

@@ -35,6 +35,23 @@ pub(super) enum Purpose {
     CleanUp,
 }
 
+impl Purpose {
+    /// The table that the request is for.
+    pub(super) fn bucket(&self) -> Bucket {
+        match self {
+            Self::OwnRead
+            | Self::OwnWrite { .. }
+            | Self::OwnDelete
+            | Self::Alive(_)
+            | Self::Judge(..)
+            | Self::ListNodes
+            | Self::Forget(_) => Bucket::Nodes,
+            Self::Claim(_) | Self::Sweep | Self::SweepDelete => Bucket::Claims,
+            Self::Seat(_) | Self::ListSeats | Self::CleanUp => Bucket::Seats,
+        }
+    }
+}
+
 /// The way out, and the numbers of requests.
 pub(super) struct Io {
     pub(super) outputs: VecDeque<Output>,

@@ -1,6 +1,10 @@
 //! What the arbiter is told at its start, and what comes out of it.
 
-use crate::{Incarnation, NodeName, engine::Request, ferry::codec::Versions};
+use crate::{
+    Incarnation, NodeName,
+    engine::{Bucket, Request},
+    ferry::codec::Versions,
+};
 use std::time::{Duration, Instant};
 use xmpp::{Domain, DomainPair};
 
@@ -113,6 +117,13 @@ pub enum Output {
     /// The lease is over, and with it this run of the node. What was granted stays granted until [`Output::Conflict`] says
     /// otherwise.
     LeaseLost,
+    /// The broker has refused a request, as it may do each time that it comes again.
+    Refused {
+        /// The table.
+        bucket: Bucket,
+        /// What the broker says.
+        reason: String,
+    },
     /// A node has another configuration where all must have the same, or a second process has the name of this node.
     Disagrees {
         /// The other node, or this one.
@@ -206,6 +217,8 @@ pub struct Report {
     pub up: bool,
     /// The rest of the lease; `None`: there is none.
     pub lease: Option<Duration>,
+    /// Why the broker refuses the record of this node, as far as it said so. Without the record there is no lease.
+    pub refusal: Option<String>,
     /// Claims are written again after the broker lost its data.
     pub refills: bool,
     /// Pairs that this node holds.

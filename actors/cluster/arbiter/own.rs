@@ -47,6 +47,8 @@ pub(super) struct Own {
     refill_ends: Option<Instant>,
     /// The table of nodes was read since the start.
     listed: bool,
+    /// Why the broker refuses the record. Forgotten when it has accepted it.
+    refusal: Option<String>,
 }
 
 impl Own {
@@ -69,6 +71,7 @@ impl Own {
             refills: false,
             refill_ends: None,
             listed: false,
+            refusal: None,
         }
     }
 
@@ -88,6 +91,11 @@ impl Own {
     /// Another process has the name of this node.
     pub(super) fn has_rival(&self) -> bool {
         self.rival.is_some()
+    }
+
+    /// Why the broker refuses the record of this node, if it does.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
     }
 
     /// Nothing new is granted, since other nodes may not have written their claims yet.
@@ -239,6 +247,7 @@ impl Own {
             (Purpose::OwnWrite { incarnation }, Ok(Answer::Written { revision })) => {
                 self.known = Known::At(revision);
                 self.joined = true;
+                self.refusal = None;
                 if incarnation != self.incarnation {
                     // The lease was lost meanwhile: this record is of the run before.
                     self.next = now;
@@ -270,7 +279,10 @@ impl Own {
                 self.known = Known::Unknown;
                 self.next = now;
             }
-            (_, Err(_)) => {
+            (_, Err(error)) => {
+                if let EngineError::Refused(reason) = error {
+                    self.refusal = Some(reason);
+                }
                 self.known = Known::Unknown;
                 self.next = now + io.pause(self.beat / 3);
             }

@@ -3,5 +3,6 @@
 mod cluster;
 mod members;
 mod node;
+mod refusals;
 mod rules;
 mod schedules;

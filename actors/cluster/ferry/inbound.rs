@@ -85,11 +85,11 @@ impl Inbound {
     ///
     /// The frame cannot be right. Nothing of it was taken; the session is to be ended.
     pub fn handle(&mut self, frame: Parcels, now: Instant) -> Result<Vec<(u64, Parcel)>, Lie> {
-        let last = check(&frame, self.part)?;
         if self.over.is_some() {
             self.tell_over = true;
             return Ok(Vec::new());
         }
+        let last = check(&frame, self.part)?;
         self.note_seen(frame.seen, now);
         let Parcels { frame, at, wants_answer, first, parcels, .. } = frame;
         if self.latest.is_none_or(|(latest, ..)| latest < frame) {

@@ -13,7 +13,7 @@ use crate::relaying::{
 };
 use status::{
     answer::{Nodes, Refusal},
-    report::{ClusterReport, MemberReport, MemberState, Seconds},
+    report::{ClusterReport, MemberReport, MemberState, Seconds, bounded},
 };
 
 impl Sources {
@@ -70,7 +70,14 @@ fn report_of(shown: Shown, ferries: &[FerryReport]) -> ClusterReport {
     });
     let mut nodes: Vec<MemberReport> = std::iter::once(own).chain(others).collect();
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
-    ClusterReport { cluster, node: node.to_string(), broker, has_lease: report.lease.is_some(), nodes }
+    ClusterReport {
+        cluster,
+        node: node.to_string(),
+        broker,
+        has_lease: report.lease.is_some(),
+        refusal: report.refusal.map(bounded),
+        nodes,
+    }
 }
 
 /// One report of each ferry fits.

@@ -178,6 +178,7 @@ mod tests {
             incarnation: Incarnation(1),
             up,
             lease: up.then_some(Duration::from_millis(8500)),
+            refusal: None,
             refills: false,
             claims: 7,
             seats: 2,

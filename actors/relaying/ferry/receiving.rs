@@ -22,6 +22,7 @@ use crate::{
         journal::{ParcelSettled, Receipt},
         route::{Ingress, Route},
     },
+    observe::log_limit::{FEW, LogLimiter},
     relaying::LOG,
 };
 use mailbox::{Outlet, Refused};
@@ -47,6 +48,8 @@ pub(super) struct Receiving {
     last_receipt: u64,
     /// Nothing more is taken: the node stops. What is lent may be settled until then.
     stops_at: Option<Instant>,
+    /// The limit on lines about what the other node has sent.
+    wrong: Arc<LogLimiter>,
 }
 
 /// A session, named by the header of its frames.
@@ -79,7 +82,6 @@ impl Receiving {
     pub(super) fn new(common: &Common, node: NodeName, receipts: Outlet<ParcelSettled>) -> Self {
         Self {
             own: common.own.clone(),
-            node,
             routes: common.routes.clone(),
             receipts,
             account: Arc::clone(&common.account),
@@ -90,6 +92,13 @@ impl Receiving {
             earlier: None,
             replaced: VecDeque::new(),
             last_receipt: 0,
+            wrong: LogLimiter::about(
+                LOG,
+                FEW,
+                "more frames and stanzas of another node were wrong",
+                node.as_str(),
+            ),
+            node,
             stops_at: None,
         }
     }
@@ -117,7 +126,9 @@ impl Receiving {
         match session.inbound.handle(parcels, now) {
             Ok(parcels) => self.take(parcels, now),
             Err(lie) => {
-                log::error!(target: LOG, node:% = self.node, reason:% = lie; "frame of another node is wrong");
+                if self.wrong.count_line() {
+                    log::error!(target: LOG, node:% = self.node, reason:% = lie; "frame of another node is wrong");
+                }
                 return self.end();
             }
         }
@@ -276,7 +287,7 @@ impl Receiving {
             let (receipt, mark) = Receipt::of_parcel(id, self.receipts.clone(), session.fence.clone());
             let mut amount = Amount::default();
             for batch in parcel.batches {
-                let restored = |bytes| restored(&mut restorer, bytes, &self.node);
+                let restored = |bytes| restored(&mut restorer, bytes, &self.node, &self.wrong);
                 let stanzas: Vec<Stanza> = batch.stanzas.into_iter().filter_map(restored).collect();
                 if stanzas.is_empty() {
                     continue;
@@ -302,9 +313,21 @@ impl Receiving {
 }
 
 /// The stanza with these bytes. Another node has checked them, so they are one.
-fn restored(restorer: &mut Restorer, bytes: Bytes, node: &NodeName) -> Option<Stanza> {
-    let stanza = restorer.restore(bytes);
-    stanza.inspect_err(|error| log::error!(target: LOG, node:% = node, reason:% = error; "stanza of another node dropped")).ok()
+fn restored(
+    restorer: &mut Restorer,
+    bytes: Bytes,
+    node: &NodeName,
+    limit: &Arc<LogLimiter>,
+) -> Option<Stanza> {
+    match restorer.restore(bytes) {
+        Ok(stanza) => Some(stanza),
+        Err(error) => {
+            if limit.count_line() {
+                log::error!(target: LOG, node:% = node, reason:% = error; "stanza of another node dropped");
+            }
+            None
+        }
+    }
 }
 
 /// Bytes that may be unsettled, in windows of this node: pairs with little on the way go beyond the window, and the other

@@ -1,6 +1,9 @@
 //! The way to the other node: relays hand over parcels, and hear when they are settled.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ::cluster::{
     ferry::{Control, Header, Outbound, Over, PARCEL},
@@ -15,6 +18,7 @@ use super::{
 };
 use crate::{
     flow::ferry::{Carry, Event},
+    observe::log_limit::{FEW, LogLimiter},
     relaying::LOG,
 };
 
@@ -42,6 +46,25 @@ pub(super) struct Sending {
     /// Of earlier sessions.
     resent: u64,
     round_trip: Option<Duration>,
+    log_limits: LogLimits,
+}
+
+/// Limits on the lines that another node or a component can cause.
+struct LogLimits {
+    wrong: Arc<LogLimiter>,
+    too_long: Arc<LogLimiter>,
+    ended: Arc<LogLimiter>,
+}
+
+impl LogLimits {
+    fn new(node: &NodeName) -> Self {
+        let limit = |summary| LogLimiter::about(LOG, FEW, summary, node.as_str());
+        Self {
+            wrong: limit("more reports of another node were wrong"),
+            too_long: limit("more stanzas were too long for the message broker"),
+            ended: limit("more ferries ended"),
+        }
+    }
 }
 
 impl Sending {
@@ -53,6 +76,7 @@ impl Sending {
         last_session: u64,
     ) -> Self {
         Self {
+            log_limits: LogLimits::new(&node),
             own,
             node,
             window,
@@ -119,10 +143,12 @@ impl Sending {
         };
         let longest = pieces.iter().map(Piece::longest).max().unwrap_or_default();
         if longest > self.longest {
-            log::error!(
-                target: LOG, node:% = self.node, bytes = longest, limit = self.longest;
-                "stanza too long for the message broker: raise its max_payload above s2s.max_stanza and the max_stanza of each component"
-            );
+            if self.log_limits.too_long.count_line() {
+                log::error!(
+                    target: LOG, node:% = self.node, bytes = longest, limit = self.longest;
+                    "stanza too long for the message broker: raise its max_payload above s2s.max_stanza and the max_stanza of each component"
+                );
+            }
             return self
                 .owners
                 .dismiss(owner, "a stanza is longer than the message broker permits (max_payload)");
@@ -160,7 +186,9 @@ impl Sending {
                 self.pause = Duration::ZERO;
             }
             Err(lie) => {
-                log::error!(target: LOG, node:% = self.node, reason:% = lie; "report of another node is wrong");
+                if self.log_limits.wrong.count_line() {
+                    log::error!(target: LOG, node:% = self.node, reason:% = lie; "report of another node is wrong");
+                }
                 self.end(None, "the other node reports what cannot be");
             }
         }
@@ -271,10 +299,12 @@ impl Sending {
         for unsettled in ended.unsettled {
             self.owners.came_back(unsettled.custody, unsettled.in_doubt);
         }
-        log::info!(
-            target: LOG, node:% = self.node, reason = reason, relays = self.owners.len(), parcels = came_back;
-            "ferry ended"
-        );
+        if self.log_limits.ended.count_line() {
+            log::info!(
+                target: LOG, node:% = self.node, reason = reason, relays = self.owners.len(), parcels = came_back;
+                "ferry ended"
+            );
+        }
         self.owners.end(reason);
         self.sweep_at = None;
     }

@@ -15,6 +15,8 @@ pub struct ClusterReport {
     pub broker: BrokerReport,
     /// Whether the node holds its lease, so that it may claim links.
     pub has_lease: bool,
+    /// Why the broker refuses the record of the node, if it does. Without that record there is no lease.
+    pub refusal: Option<String>,
     /// The nodes, sorted by name.
     pub nodes: Vec<MemberReport>,
 }

@@ -111,6 +111,9 @@ pub(super) fn broken(error: &io::Error) -> String {
     }
 }
 
+/// The text for a component whose name was removed.
+pub(super) const NOT_SERVED: &str = "this name is no longer served here";
+
 #[cfg(test)]
 mod tests {
     use super::*;

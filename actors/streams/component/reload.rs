@@ -5,18 +5,37 @@ use std::sync::Arc;
 use actix::{Context, Handler};
 use xmpp::{component::Names, stream::Condition};
 
-use super::{Adopt, Component, Environment, Forbid, ending::Ended};
+use super::{Adopt, Component, Environment, Forbid, ending::NOT_SERVED};
 use mailbox::Queued;
 use status::report::EndCause;
 
+/// Why a connection cannot go on, although its name is configured.
+enum Outdated {
+    /// The name was removed by an earlier reload, and is there again. Nobody knows whether the secret is the same.
+    Name,
+    /// The secret that the component has shown is no longer that of its name.
+    Secret,
+}
+
+impl Outdated {
+    fn error(&self) -> (Condition, &'static str) {
+        match self {
+            Self::Name => (Condition::HostGone, NOT_SERVED),
+            Self::Secret => (Condition::NotAuthorized, "the secret of this name has changed"),
+        }
+    }
+}
+
 impl Component {
-    /// Whether the secret that the component has shown is no longer that of its name. A name that is gone is
-    /// reported by the router.
-    fn has_old_secret(&self, new: &Environment) -> bool {
-        let Some(name) = self.binding.name() else { return false };
+    /// Why a connection cannot go on under a new configuration. A name that is gone is reported by the router.
+    fn outdated(&self, new: &Environment) -> Option<Outdated> {
+        let name = self.binding.name()?;
         let configured = |names: &Names| names.get(name).filter(|it| it.name == *name).cloned();
-        let (old, new) = (configured(&self.environment.names), configured(&new.names));
-        new.is_some_and(|new| old.is_none_or(|old| old.secret != new.secret))
+        let (old, new) = (configured(&self.environment.names), configured(&new.names)?);
+        match old {
+            None => Some(Outdated::Name),
+            Some(old) => (old.secret != new.secret).then_some(Outdated::Secret),
+        }
     }
 }
 
@@ -37,16 +56,18 @@ impl Handler<Queued<Adopt>> for Component {
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
         let Adopt { environment } = adopt.into_message();
-        let is_outdated = self.has_old_secret(&environment);
+        let outdated = self.outdated(&environment);
         let Environment { ref names, max_stanza, bounds, .. } = *environment;
         self.machine.adopt(Arc::clone(names), max_stanza, bounds);
         self.environment = *environment;
         self.limit_rate();
-        if is_outdated && !self.connection.has_ended() {
-            let text = "the secret of this name has changed";
-            self.close_with(EndCause::Reload, Condition::NotAuthorized, text, context);
-            let outdated = || Ended::new(EndCause::Reload, format!("closed by us: {text}"));
-            self.closing.ended.get_or_insert_with(outdated);
+        if let Some(outdated) = outdated.filter(|_| !self.connection.has_ended()) {
+            // A connection that is being closed keeps its reason.
+            if self.closing.cause.is_none() {
+                let (condition, text) = outdated.error();
+                self.close_with(EndCause::Reload, condition, text, context);
+            }
+            self.closing.ended = self.closing.ended.take().or_else(|| self.closing.cause());
             // A component with the new secret need not wait for the end of this connection.
             self.release(context);
         }

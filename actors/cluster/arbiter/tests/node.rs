@@ -137,8 +137,11 @@ impl Node {
         self.log.push(output.clone());
         let (own, wishes) = (&self.name, &mut self.wishes);
         match output {
-            Output::Request(_) | Output::Disagrees { .. } | Output::Agrees { .. } | Output::Joined { .. } => {
-            }
+            Output::Request(_)
+            | Output::Disagrees { .. }
+            | Output::Agrees { .. }
+            | Output::Joined { .. }
+            | Output::Refused { .. } => {}
             Output::Left => self.process = Process::Gone,
             Output::Granted { pair } => {
                 assert!(wishes.owed.remove(&pair).is_some(), "{own}: {pair} was not asked for");

@@ -95,6 +95,20 @@ fn refuses_parcels_with_impossible_numbers() {
 }
 
 #[test]
+fn a_session_that_a_wrong_frame_has_ended_refuses_no_further_one_and_says_each_time_that_it_is_over() {
+    let now = rules::now();
+    let (_, mut inbound) = ends::<()>(1 << 20, 1 << 20, now);
+    let wrong =
+        || Parcels { frame: 1, at: 0, seen: 9, wants_answer: false, first: 1, parcels: vec![parcel(1, 9)] };
+    assert_eq!(inbound.handle(wrong(), now), Err(Lie::SeenUnsent { seen: 9, sent: 0 }));
+    let over = inbound.end(|_| false);
+    for _ in 0..3 {
+        assert_eq!(inbound.handle(wrong(), now), Ok(vec![]));
+        assert_eq!(inbound.poll(now), Some(over.clone()));
+    }
+}
+
+#[test]
 fn an_end_that_cannot_be_true_leaves_everything_in_doubt() {
     let now = rules::now();
     let (mut outbound, _) = ends(1 << 20, 1 << 20, now);
