@@ -56,7 +56,7 @@ fn a_refusal_of_the_own_record_is_told_and_reported_until_the_record_is_accepted
     let now = clock::now();
     let mut lone = Lone::new(now);
     let refused = Output::Refused { bucket: Bucket::Nodes, reason: REASON.to_owned() };
-    assert_eq!(lone.answers(now), [refused.clone()]);
+    assert_eq!(lone.answers(now), std::slice::from_ref(&refused));
     // The record is read before it is written again: that read succeeds.
     for beats in 1..=3 {
         let now = now + BEAT * beats;
