@@ -83,6 +83,9 @@
 //! | mailroom | [`mailroom::Answered`] | router | signal: one for each batch that is answered |
 //! | mailroom | [`mailroom::Notified`] | router | signal: one for a component at each tick |
 //! | mailroom | [`mailroom::Moved`] | router | signal: those that were on the disk or with a connection at a reload |
+//! | router | [`promise::MoveOut`] | promise | signal: one at a reload |
+//! | promise | [`promise::MovedOut`] | router | signal: one at a reload, and one for each queue that was on the disk or with a session then |
+//! | router | [`mailroom::Precede`] | mailroom | signal: one at a reload |
 //! | component | [`component::PresenceSent`] | mailroom | signal: one for each read |
 //!
 //! ## Other nodes of the cluster
@@ -316,6 +319,7 @@
 //! [`mailroom::HandedOver`]: routing::mailroom::HandedOver
 //! [`mailroom::Moved`]: routing::mailroom::Moved
 //! [`mailroom::Notified`]: routing::mailroom::Notified
+//! [`mailroom::Precede`]: routing::mailroom::Precede
 //! [`mailroom::Release`]: routing::mailroom::Release
 //! [`mailroom::Restore`]: routing::mailroom::Restore
 //! [`mailroom::ShowFigures`]: routing::mailroom::ShowFigures
@@ -351,6 +355,8 @@
 //! [`promise::Expect`]: routing::promise::Expect
 //! [`promise::Fulfilled`]: routing::promise::Fulfilled
 //! [`promise::Linked`]: routing::promise::Linked
+//! [`promise::MoveOut`]: routing::promise::MoveOut
+//! [`promise::MovedOut`]: routing::promise::MovedOut
 //! [`promise::Release`]: routing::promise::Release
 //! [`promise::Restore`]: routing::promise::Restore
 //! [`promise::Retry`]: routing::promise::Retry

@@ -94,6 +94,7 @@ impl Node {
             names: served_by_components(&settings),
             total_bytes: settings.absence_bytes,
             gained: HashMap::new(),
+            heirs: Vec::new(),
         };
         let adopt = router::Adopt { domains, components, service, listed, sessions, mailroom };
         let _ = self.router.signal(adopt);

@@ -335,6 +335,7 @@ impl Routing<'_> {
             unlinked: self.router.outlet(),
             congested: self.router.outlet(),
             closed: self.router.outlet(),
+            moved_out: self.router.outlet(),
             bounces: self.router.outlet(),
             routes: self.router.outlet(),
             recorder: dialer.recorder.clone(),

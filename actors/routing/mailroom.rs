@@ -40,8 +40,8 @@ use self::{
 };
 pub use self::{
     messages::{
-        Adopt, Answered, Bounced, Deliver, Drain, Expect, HandedOver, Moved, Notified, Owners, Release,
-        Restore, Show, Shown, TakeOver,
+        Adopt, Answered, Bounced, Deliver, Drain, Expect, HandedOver, Moved, Notified, Owners, Precede,
+        Release, Restore, Show, Shown, TakeOver,
     },
     reports::{Figures, ShowFigures},
 };
@@ -232,7 +232,7 @@ impl Handler<Queued<Adopt>> for Mailroom {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { components, names, total_bytes, gained } = adopt.into_message();
+        let Adopt { components, names, total_bytes, gained, heirs } = adopt.into_message();
         let before = std::mem::replace(&mut self.names, names);
         self.gained = gained;
         for Gone { name, mut batches, overflow } in self.seats.adopt(components, total_bytes, clock::now()) {
@@ -241,6 +241,7 @@ impl Handler<Queued<Adopt>> for Mailroom {
             self.move_over(batches);
         }
         self.give_up_names(&before);
+        self.await_promise(&heirs);
         self.refill_all();
     }
 }

@@ -38,7 +38,7 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext, Context, Handler};
-use xmpp::DomainPair;
+use xmpp::{DomainPair, Served};
 
 pub(crate) use self::messages::Cluster;
 use self::{
@@ -55,8 +55,8 @@ pub use self::{
     figures::{Figures, ShowFigures},
     journal::Restore,
     messages::{
-        Adopt, Deliver, Drain, Expect, Fulfilled, Linked, Owners, Release, Retried, Retry, Show, Shown,
-        TakeOver, Unlinked,
+        Adopt, Deliver, Drain, Expect, Fulfilled, Linked, MoveOut, MovedOut, Owners, Release, Retried, Retry,
+        Show, Shown, TakeOver, Unlinked,
     },
 };
 use crate::{
@@ -94,6 +94,8 @@ pub struct Promise {
     disk: Option<Disk>,
     /// Sessions that wait for a portion which has to be read from the disk, with the room that they have.
     pulls: HashMap<DomainPair, (Carrier, usize)>,
+    /// The names that the node serves itself, since the last reload. Before the first one, nothing comes for them.
+    local: Served<()>,
     stopping: bool,
     _guard: PanicGuard,
 }
@@ -136,6 +138,7 @@ impl Promise {
             pulls: HashMap::new(),
             schedule,
             refusals: LogLimiter::new(LOG, log_limit::FEW, "more stanzas were refused: queues are full"),
+            local: Served::default(),
             stopping: false,
             _guard: guard,
         }
@@ -150,6 +153,9 @@ impl Promise {
         let pair = batch.pair();
         if self.stopping {
             return self.leave_or_answer(vec![batch]);
+        }
+        if self.is_local(&pair) {
+            return self.move_out(vec![batch], Vec::new());
         }
         if !self.permits(&pair) {
             return self.answer(vec![batch], &AttemptError::Denied, Outcome::Answered);

@@ -347,6 +347,10 @@ impl Handler<Queued<Adopt>> for Router {
             // A session that has just ended does not need it.
             let _ = session.carrier.signal(sessions.clone());
         }
+        // Nothing more is sent to a remote server for a name that this node serves itself.
+        for (_, session) in self.sessions.iter().filter(|(pair, _)| self.local.contains(&pair.remote)) {
+            let _ = session.carrier.signal(outgoing::Forbid);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Components that come and go, or do not read: what is sent to them waits, and arrives in order.
 
 mod away;
+mod gained;
 mod keep;
 mod moves;
 mod overflow;
@@ -32,6 +33,8 @@ struct House {
     core: Core,
     names: Vec<(Domain, Conflict, Absence)>,
     meter: Arc<Meter>,
+    /// How all remote servers behave.
+    remotes: watch::Sender<Behaviour>,
     /// `None`: nothing is written.
     journal: Option<journal::Store>,
 }
@@ -80,8 +83,9 @@ impl House {
 
     fn beside(names: Vec<(Domain, Conflict, Absence)>, beside: Beside) -> Self {
         let journal = beside.journal.clone();
+        let behaviour = watch::Sender::new(Behaviour::default());
         let remotes = Remotes {
-            behaviour: watch::Sender::new(Behaviour::default()),
+            behaviour: behaviour.clone(),
             dials: Arc::default(),
             cut: watch::Sender::new(0),
             arrived: mpsc::channel(1).0,
@@ -99,7 +103,7 @@ impl House {
             RecorderHandle::disabled(),
             beside,
         );
-        Self { core, names, meter: Meter::new("component", CAPACITY, None), journal }
+        Self { core, names, meter: Meter::new("component", CAPACITY, None), remotes: behaviour, journal }
     }
 
     /// Connects a component. `pipe` bytes that it does not read fit into the connection.
@@ -182,6 +186,7 @@ impl House {
             names: served,
             total_bytes: 1 << 20,
             gained: HashMap::new(),
+            heirs: Vec::new(),
         };
         let sessions = outgoing::Adopt {
             policies: crate::dial::remote_policy::RemotePolicies::new(

@@ -25,6 +25,9 @@ impl Mailroom {
             self.send_ahead(name, &component, portion);
             return true;
         }
+        if seat.awaits_promise() {
+            return false;
+        }
         let (has_portion, is_empty) = (!seat.queue.is_empty(), seat.is_empty());
         let State::Supplied(supplied) = &mut seat.state else { return false };
         if !has_portion && !is_empty {
@@ -52,7 +55,7 @@ impl Mailroom {
 
     /// Passes on what crosses the end of a handover: nothing waits in front of it. Gives back what is to wait.
     pub(super) fn pass_on(&self, name: &Domain, batch: Batch) -> Option<Batch> {
-        let seat = self.seats.get(name).filter(|seat| seat.is_empty());
+        let seat = self.seats.get(name).filter(|seat| seat.is_empty() && !seat.awaits_promise());
         let Some(component) = seat.and_then(Seat::handed_over) else { return Some(batch) };
         // A connection that has panicked: it waits for the next one.
         component.signal(SendPortion { batches: vec![batch] }).err()?.into_inner().batches.pop()

@@ -87,6 +87,17 @@ pub struct Adopt {
     pub total_bytes: usize,
     /// The account of each component that has gained names. Set by the router.
     pub gained: HashMap<Domain, Arc<Totals>>,
+    /// Components that have got names which were remote: they get nothing before [`Precede`]. Set by the router.
+    pub heirs: Vec<Domain>,
+}
+
+/// Stanzas that waited at the promise for names that components serve since a reload. They go in front of the queues.
+#[derive(Debug)]
+pub struct Precede {
+    /// In order, for the names of the heirs.
+    pub batches: Vec<Batch>,
+    /// Those of [`Adopt`].
+    pub heirs: Vec<Domain>,
 }
 
 /// Report the queues.

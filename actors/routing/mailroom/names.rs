@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use actix::{Context, Handler};
 use xmpp::{Domain, Served};
 
-use super::{Mailroom, Moved, answers::Reason, seat::Seat};
+use super::{Mailroom, Moved, Precede, answers::Reason, seat::Seat};
 use crate::flow::{account::Outcome, batch::Batch};
+use mailbox::Queued;
 
 impl Mailroom {
     /// The seat of the component that serves a name, with the name under which it is configured.
@@ -52,6 +54,15 @@ impl Mailroom {
         self.answer(gone, &Reason::Removed, Outcome::Answered);
     }
 
+    /// Components have got names that were remote: they get nothing before the promise has given up what waits for these.
+    pub(super) fn await_promise(&mut self, heirs: &[Domain]) {
+        for heir in heirs {
+            if let Some(seat) = self.seats.get_mut(heir) {
+                seat.await_promise();
+            }
+        }
+    }
+
     /// Moves stanzas out of the queues that are for names which their components do not serve any more. `before`: the
     /// component that served each name.
     pub(super) fn give_up_names(&mut self, before: &Served<Domain>) {
@@ -89,6 +100,32 @@ impl Mailroom {
         self.note_unwritten(component);
         others.extend(behind);
         others
+    }
+}
+
+impl Handler<Queued<Precede>> for Mailroom {
+    type Result = ();
+
+    fn handle(&mut self, precede: Queued<Precede>, _: &mut Context<Self>) {
+        let Precede { mut batches, heirs } = precede.into_message();
+        for heir in heirs {
+            let Some(seat) = self.seats.get_mut(&heir) else { continue };
+            let goes_in_front = seat.end_promise();
+            let is_absent = seat.absence(clock::now()).is_some();
+            if goes_in_front {
+                let (mut own, others) = self.split_by_component(&heir, batches);
+                batches = others;
+                if self.stopping && is_absent {
+                    self.leave_or_answer(own);
+                } else {
+                    own.iter_mut().for_each(Batch::release);
+                    self.seats.put_back(&heir, own);
+                }
+            }
+            self.look_after(&heir);
+        }
+        // A later reload has moved their names again.
+        self.move_on(batches);
     }
 }
 

@@ -29,6 +29,9 @@ pub(super) struct Seat {
     pub(super) absent_since: Instant,
     /// Read permits of the connection: it does not read its error answers, so it is not read either.
     unread: Vec<ReadPermit>,
+    /// Reloads that have given remote names to the component, and after which the promise has not given up what waited for
+    /// them: that is older than the queue.
+    awaited_reloads: usize,
 }
 
 /// The connection of a component.
@@ -115,6 +118,7 @@ impl Seat {
             state: State::Absent,
             absent_since: now,
             unread: Vec::new(),
+            awaited_reloads: 0,
         }
     }
 
@@ -157,6 +161,23 @@ impl Seat {
     fn is_beyond_limits(&self) -> bool {
         let Amount { stanzas, bytes } = self.amount();
         stanzas > self.rules.max_stanzas as u64 || bytes > self.rules.max_bytes as u64
+    }
+
+    /// A reload has given remote names to the component: what the promise gives up is awaited.
+    pub(super) fn await_promise(&mut self) {
+        self.awaited_reloads += 1;
+    }
+
+    /// The promise has given up what waited. Gives whether that goes in front of the queue: the connection gets its stanzas
+    /// from there.
+    pub(super) fn end_promise(&mut self) -> bool {
+        self.awaited_reloads = self.awaited_reloads.saturating_sub(1);
+        !matches!(self.state, State::Direct(_))
+    }
+
+    /// Whether what the promise gives up is awaited.
+    pub(super) fn awaits_promise(&self) -> bool {
+        self.awaited_reloads > 0
     }
 
     /// Whether the return of a relay is awaited, so that stanzas of other nodes go ahead of the queue.

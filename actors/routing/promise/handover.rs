@@ -40,7 +40,7 @@ impl Promise {
             );
             let stanzas = usize::try_from(waiting.stanzas).unwrap_or(usize::MAX);
             self.record(pair, Event::now(EventKind::HandedOver).of(stanzas));
-            if !self.permits(pair) {
+            if !self.permits(pair) || self.is_local(pair) {
                 let _ = session.signal(outgoing::Forbid);
             }
             self.yield_link(pair, &session);
@@ -127,6 +127,14 @@ impl Promise {
             self.answer(batches, &failure, Outcome::Answered);
             let waiting = self.take_all(&pair, &failure);
             self.answer(waiting, &failure, Outcome::Answered);
+            return self.remove(&pair);
+        }
+        if self.is_local(&pair) {
+            // What the lost link carried may have arrived at the remote server that had the name.
+            self.answer_in_doubt(open);
+            let mut moved = batches;
+            moved.extend(self.take_to_move(&pair));
+            self.move_out(moved, Vec::new());
             return self.remove(&pair);
         }
         let first = interruption.as_ref().map_or(0, |interruption| interruption.first);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use xmpp::{Domain, DomainPair};
+use xmpp::{Domain, DomainPair, Served};
 
 use crate::{
     dial::attempt::Dial,
@@ -111,6 +111,25 @@ pub struct Adopt {
     pub bounds: Bounds,
 }
 
+/// The node serves these names itself from now on: give up what waits for them. The router sends this at a reload, behind
+/// the last stanza that it sends for them.
+#[derive(Debug)]
+pub struct MoveOut {
+    /// Every local name.
+    pub local: Served<()>,
+    /// The components that have got such names: they get nothing newer before [`MovedOut`].
+    pub heirs: Vec<Domain>,
+}
+
+/// What has waited for names that the node serves itself since a reload.
+#[derive(Debug)]
+pub struct MovedOut {
+    /// In order.
+    pub batches: Vec<Batch>,
+    /// Those of [`MoveOut`]. Empty: the stanzas were on the disk or with a session at the reload.
+    pub heirs: Vec<Domain>,
+}
+
 /// Everything that waited has been given to the session.
 #[derive(Debug)]
 pub struct Fulfilled {
@@ -151,6 +170,8 @@ pub struct Owners {
     pub congested: Outlet<outgoing::Congested>,
     /// Receives the ends of the sessions.
     pub closed: Outlet<outgoing::Closed>,
+    /// Receives stanzas for names that have become local.
+    pub moved_out: Outlet<MovedOut>,
     /// Receives the error answers.
     pub bounces: Outlet<Return>,
     /// Receives error stanzas that remote servers send to the sessions.

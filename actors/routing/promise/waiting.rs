@@ -214,6 +214,16 @@ impl Waiting {
         batches
     }
 
+    /// Takes out what is in the queue of a pair, in order. What is in the journal, and what is held, is behind it.
+    pub(super) fn take_queue(&mut self, pair: &DomainPair) -> Vec<Batch> {
+        self.take(pair, Queue::take_all)
+    }
+
+    /// The pairs of which something is held.
+    pub(super) fn held_pairs(&self) -> impl Iterator<Item = &DomainPair> {
+        self.hold.pairs()
+    }
+
     /// Takes out the first stanzas of a pair, in order, of so many bytes or one at least.
     pub(super) fn take_portion(&mut self, pair: &DomainPair, bytes: usize) -> Vec<Batch> {
         let portion = self.take(pair, |queue| queue.take_first(bytes));

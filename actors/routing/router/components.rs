@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     flow::route::Ingress,
-    routing::mailroom,
+    routing::{mailroom, promise},
     streams::component::{self, BindDecided, Carrier, Component},
 };
 use mailbox::{Mailbox, Queued};
@@ -66,11 +66,19 @@ impl Router {
             gained.insert(component, totals);
         }
         let names: Vec<Domain> = gained.keys().cloned().collect();
-        // If the mailroom is gone, the process ends.
-        let _ = self.mailroom.signal(mailroom::Adopt { gained, ..mailroom });
+        let heirs = heirs_of_remote(&before, &self.local);
+        // If the mailroom or the promise is gone, the process ends.
+        let _ = self.mailroom.signal(mailroom::Adopt { gained, heirs: heirs.clone(), ..mailroom });
+        let local = self.local.iter().map(|(name, _)| (name.clone(), ())).collect();
+        let _ = self.promise.signal(promise::MoveOut { local, heirs: heirs.clone() });
         for name in names {
             let Some(registration) = self.components.get_mut(&name) else { continue };
-            let Some(component) = registration.direct().cloned() else { continue };
+            let Some(component) = registration.direct().cloned() else {
+                if heirs.contains(&name) {
+                    registration.repeat_handover();
+                }
+                continue;
+            };
             registration.set_way(&component, Way::ThroughMailroom);
             let _ = self.mailroom.signal(mailroom::TakeOver { name, component, is_told: true, away: None });
         }
@@ -282,8 +290,12 @@ impl Handler<Queued<mailroom::HandedOver>> for Router {
 
     fn handle(&mut self, handed_over: Queued<mailroom::HandedOver>, _: &mut Context<Self>) {
         let mailroom::HandedOver { name, component } = handed_over.into_message();
-        let registration = self.registration(&name);
-        if registration.is_some_and(|known| known.set_way(&component, Way::Direct)) {
+        let Some(registration) = self.registration(&name) else { return };
+        if registration.takes_repeat(&component) {
+            let _ =
+                self.mailroom.signal(mailroom::Release { name: name.clone(), component: component.clone() });
+            let _ = self.mailroom.signal(mailroom::TakeOver { name, component, is_told: true, away: None });
+        } else if registration.set_way(&component, Way::Direct) {
             let _ = self.mailroom.signal(mailroom::Release { name, component });
         }
     }
@@ -329,6 +341,28 @@ impl Handler<Queued<mailroom::Moved>> for Router {
             let totals = Arc::clone(self.accounts.totals(&domain));
             batch.entry.move_to(&totals);
             self.route(batch, Ingress::Remote);
+        }
+    }
+}
+
+impl Handler<Queued<promise::MovedOut>> for Router {
+    type Result = ();
+
+    /// What is for a component that has waited for it goes in front of its queue. The rest is routed like a new stanza.
+    fn handle(&mut self, moved: Queued<promise::MovedOut>, _: &mut Context<Self>) {
+        let promise::MovedOut { batches, heirs } = moved.into_message();
+        let mut first = Vec::new();
+        for mut batch in batches {
+            let domain = self.counted_as(&batch.to);
+            let totals = Arc::clone(self.accounts.totals(&domain));
+            batch.entry.move_to(&totals);
+            match self.local.get(&batch.to) {
+                Some(Local::Component(component)) if heirs.contains(component) => first.push(batch),
+                Some(Local::Component(_) | Local::Node) | None => self.route(batch, Ingress::Local),
+            }
+        }
+        if !heirs.is_empty() {
+            let _ = self.mailroom.signal(mailroom::Precede { batches: first, heirs });
         }
     }
 }
@@ -406,6 +440,18 @@ fn gainers(before: &Served<Local>, now: &Served<Local>) -> HashSet<Domain> {
         Local::Node => None,
     });
     components.collect()
+}
+
+/// The components that serve names, or some of the domains of a wildcard, that were not local before.
+fn heirs_of_remote(before: &Served<Local>, now: &Served<Local>) -> Vec<Domain> {
+    let gained = now.iter().filter(|(name, _)| before.get(name).is_none());
+    let heirs: HashSet<&Domain> = gained
+        .filter_map(|(_, local)| match local {
+            Local::Component(component) => Some(component),
+            Local::Node => None,
+        })
+        .collect();
+    heirs.into_iter().cloned().collect()
 }
 
 /// The time after the start of the node, and after the end of a connection, by which components are usually connected.

@@ -60,9 +60,19 @@ enum State {
 struct Connection {
     component: Carrier,
     way: Way,
+    /// The handover that is under way began before a reload which put older stanzas in front: another one follows.
+    repeats: bool,
     ping: Ping,
     /// The ping that the component has not answered.
     unanswered: Option<UnansweredPing>,
+}
+
+impl Connection {
+    /// A connection that gets its stanzas from the mailroom first.
+    fn new(component: Carrier) -> Self {
+        let (way, ping) = (Way::ThroughMailroom, Ping::Unsent);
+        Self { component, way, repeats: false, ping, unanswered: None }
+    }
 }
 
 /// Whether the component answers.
@@ -154,6 +164,19 @@ impl Registration {
         current.is_some_and(|current| std::mem::replace(&mut current.way, way) != way)
     }
 
+    /// A reload puts older stanzas in front of those that the mailroom has for the connection, which may have reported the
+    /// end of its handover already.
+    pub(super) fn repeat_handover(&mut self) {
+        if let State::Connected(connection) = &mut self.state {
+            connection.repeats = connection.way == Way::ThroughMailroom;
+        }
+    }
+
+    /// A handover to this connection has ended. Gives whether another one follows.
+    pub(super) fn takes_repeat(&mut self, component: &Carrier) -> bool {
+        self.current(component).is_some_and(|current| std::mem::take(&mut current.repeats))
+    }
+
     /// Whether a connection here serves the name, or is read still.
     pub(super) fn has_seat(&self) -> bool {
         self.being_read.is_some() || self.component().is_some_and(|component| component.here().is_some())
@@ -203,8 +226,7 @@ impl Registration {
             let reason = "replaced by another connection of the component".to_owned();
             self.history.ended(Time::now(), EndCause::Replaced, reason);
         }
-        let (component, way) = (component.clone(), Way::ThroughMailroom);
-        self.state = State::Connected(Connection { component, way, ping: Ping::Unsent, unanswered: None });
+        self.state = State::Connected(Connection::new(component.clone()));
         self.since = Time::now();
         self.history.accepted += 1;
         decision
@@ -225,8 +247,7 @@ impl Registration {
 
     /// The relay takes the place of the connection, which is to another node.
     pub(super) fn relay(&mut self, relay: Carrier) {
-        let (component, way) = (relay, Way::ThroughMailroom);
-        self.state = State::Connected(Connection { component, way, ping: Ping::Unsent, unanswered: None });
+        self.state = State::Connected(Connection::new(relay));
         self.since = Time::now();
     }
 

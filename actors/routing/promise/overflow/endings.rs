@@ -21,6 +21,8 @@ pub(in crate::routing::promise) enum Why {
     Expired(Reason),
     /// There is no link, and they do not wait for one.
     Failed(AttemptError),
+    /// They are not answered: the node serves their name itself since a reload.
+    Moved,
 }
 
 impl Promise {
@@ -62,6 +64,7 @@ impl Promise {
                 self.answer_each(batches, |to| reason.stanza_error(to), Outcome::Expired);
             }
             Why::Failed(failure) => self.answer(batches, &failure, Outcome::Answered),
+            Why::Moved => self.move_out(batches, Vec::new()),
         }
         self.read_endings();
     }

@@ -36,6 +36,11 @@ impl Hold {
         self.of_pairs.contains_key(pair)
     }
 
+    /// The pairs of which something is held.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = &DomainPair> {
+        self.of_pairs.keys()
+    }
+
     pub(super) fn push_back(&mut self, held: Held) {
         *self.of_pairs.entry(held.batch.pair()).or_default() += 1;
         self.batches.push_back(held);
