@@ -103,7 +103,7 @@
 //! | cluster | [`Freeze`](flow::claims::Freeze) | router | signal: one for each lost lease, if `on_engine_loss` is `freeze` |
 //! | cluster | [`claims::SeatAt`], [`claims::Contested`] | router | signal: one for each change of a seat, and for each contest |
 //! | relay, seat_relay | [`ferry::Carry`] | ferry | signal: within the budget of the relay, and what crosses its end |
-//! | ferry | [`ferry::Event`] | relay, seat_relay | signal: one for a parcel at most, and one for each change of the window |
+//! | ferry | [`ferry::Event`] | relay, seat_relay | signal: two for a parcel at most, and one for each change of the window |
 //! | ferry | [`route::Route`] with stanzas of another node | router | kept and offered again; the window of that node bounds them |
 //! | a receipt that is dropped | [`ParcelSettled`](flow::journal::ParcelSettled) | ferry | signal: one for each parcel |
 //! | the task of the broker's events | `Came` | cluster | signal, quiet but for frames: 64 are on the way at most; the next one waits in the channel of the client |

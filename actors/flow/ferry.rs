@@ -70,6 +70,14 @@ pub(crate) enum Event {
         /// Their numbers, in any order.
         numbers: Vec<u64>,
     },
+    /// The message broker does not permit stanzas of this parcel that are longer than so many bytes. They are not carried, and
+    /// never will be; the others of the parcel are, in order, and the parcel is settled with them.
+    TooLong {
+        /// The number of the parcel.
+        number: u64,
+        /// The longest stanza that the message broker permits, in bytes.
+        longest: usize,
+    },
     /// The window of the ferry is used up, or has room again: have no more than this unsettled from now on, if you can.
     Allowed {
         /// Bytes. At least [`ALWAYS_ALLOWED`].
@@ -90,6 +98,20 @@ pub(crate) const ALLOWED_BEYOND_THE_WINDOW: usize = 64 * 1024;
 /// And so many, or a single stanza, when hundreds of relays have used that up, because the other node has as many links on
 /// which nothing can be written.
 pub(crate) const ALWAYS_ALLOWED: usize = 4 * 1024;
+
+impl Parcel {
+    /// Takes out the stanzas that are longer than so many bytes. Gives the length of the longest one of these.
+    pub(crate) fn take_longer_than(&mut self, longest: usize) -> Option<usize> {
+        let lengths = self.batches.iter().flat_map(|batch| &batch.stanzas).map(Bytes::len);
+        let taken = lengths.max().filter(|length| *length > longest)?;
+        for batch in &mut self.batches {
+            batch.stanzas.retain(|stanza| stanza.len() <= longest);
+        }
+        self.batches.retain(|batch| !batch.stanzas.is_empty());
+        self.bytes = self.batches.iter().flat_map(|batch| &batch.stanzas).map(Bytes::len).sum();
+        Some(taken)
+    }
+}
 
 impl Carried {
     /// A copy of a batch.

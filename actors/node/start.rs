@@ -126,6 +126,7 @@ impl Node {
                 congested: router.outlet(),
                 requested: mailroom.outlet(),
                 returned: mailroom.outlet(),
+                bounces: router.outlet(),
                 journal: keeping.clone(),
             },
         });

@@ -87,8 +87,7 @@ impl Ferry {
         mailbox: Mailbox<Self>,
         guard: PanicGuard,
     ) -> Self {
-        let max_frame = common.engine.max_frame();
-        let sending = Sending::new(common.own.clone(), node.clone(), common.window, max_frame, last_session);
+        let sending = Sending::new(common.own.clone(), node.clone(), common.window, last_session);
         let receiving = Receiving::new(&common, node.clone(), mailbox.outlet());
         Self {
             common,
@@ -203,7 +202,9 @@ macro_rules! handle {
 }
 
 handle!(Carry, |ferry, carry, now| {
-    ferry.sending.carry(carry, ferry.run.as_ref(), now);
+    // Each connection to the broker may have another limit.
+    let max_frame = ferry.common.engine.max_frame();
+    ferry.sending.carry(carry, ferry.run.as_ref(), max_frame, now);
 });
 
 handle!(Arrived, |ferry, arrived, now| {
@@ -238,7 +239,7 @@ handle!(LeaseLost, |ferry, _lost, _now| {
 
 handle!(Up, |ferry, _up, now| {
     ferry.is_up = true;
-    ferry.sending.reconnected(now);
+    ferry.sending.reconnected(ferry.common.engine.max_frame(), now);
 });
 
 handle!(Down, |ferry, _down, _now| {

@@ -6,6 +6,7 @@ mod loss;
 pub(super) mod other_node;
 mod schedules;
 mod stop;
+mod too_long;
 
 use self::{
     brought::Brought,

@@ -57,7 +57,7 @@ use crate::{
         journal::Keeping,
         link,
         outbox::{self, Outbox},
-        route::{Ingress, Refuse, Route},
+        route::{Ingress, Refuse, Return, Route},
         trace::Trace,
     },
     observe::{log_limit::LogLimiter, metrics::MetricsHandle},
@@ -168,6 +168,8 @@ pub struct RelayOwners {
     pub requested: Outlet<Requested>,
     /// The mailroom: stanzas that were not settled.
     pub returned: Outlet<Returned>,
+    /// The router: error answers.
+    pub bounces: Outlet<Return>,
     /// Takes what waits for a while; `None`: it is in memory only.
     pub journal: Option<Keeping>,
 }

@@ -8,6 +8,7 @@
 //! Architecture Invariant: plain data and the way to the ferry. The actors report to router, promise and mailroom.
 
 mod supply;
+mod too_long;
 
 use std::{
     collections::BTreeMap,

@@ -30,6 +30,8 @@ pub struct Outbound<C> {
     header: Header,
     /// Bytes that may be unsettled before there is no room.
     window: usize,
+    /// A frame with several parcels has at most so many bytes.
+    frame_bytes: usize,
     began: Instant,
     /// What is not settled.
     slots: Slots<C>,
@@ -81,6 +83,7 @@ impl<C> Outbound<C> {
         Self {
             header,
             window,
+            frame_bytes: FRAME,
             began: now,
             slots: Slots::default(),
             unsettled_bytes: 0,
@@ -108,6 +111,17 @@ impl<C> Outbound<C> {
     pub fn send(&mut self, parcel: Parcel, bytes: usize, custody: C, now: Instant) -> u64 {
         self.unsettled_bytes += bytes;
         self.slots.push(Held { custody, bytes, parcel: Some(parcel), since: now, sent: None })
+    }
+
+    /// The carrier takes frames of at most so many bytes from now on. A parcel that does not fit into one is not divided.
+    pub fn limit_frames(&mut self, bytes: usize) {
+        self.frame_bytes = FRAME.min(bytes);
+    }
+
+    /// An upper bound for the longest frame with a single parcel that may have to be sent, in bytes.
+    pub fn longest_alone(&self) -> usize {
+        let longest = self.slots.parcels().map(encoded_bound).max();
+        longest.map_or(0, |bytes| codec::HEADER + bytes)
     }
 
     /// Whether fewer bytes are unsettled than the window has. [`send`](Self::send) takes more nevertheless.
@@ -318,7 +332,7 @@ impl<C> Outbound<C> {
             let is_next = if first > self.sent { number > self.sent } else { self.lost.contains(&number) };
             let Some(parcel) = self.slots.get(number).and_then(|held| held.parcel.as_ref()) else { break };
             bytes += encoded_bound(parcel);
-            if !is_next || !numbers.is_empty() && bytes > FRAME {
+            if !is_next || !numbers.is_empty() && bytes > self.frame_bytes {
                 break;
             }
             numbers.push(number);

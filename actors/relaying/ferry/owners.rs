@@ -54,8 +54,6 @@ struct Owner {
     parcels: BTreeMap<u64, OnTheWay>,
     /// What it was told last.
     width: Width,
-    /// It was told that its way has ended. It stays here while something of it is on the way, so that no other has its key.
-    is_dismissed: bool,
 }
 
 struct OnTheWay {
@@ -75,16 +73,33 @@ impl Owners {
         self.owners.contains_key(&events.key())
     }
 
-    /// Enters a parcel in so many pieces. `None`: the relay was told that its way has ended.
-    pub(super) fn enter(&mut self, events: Outlet<Event>, number: u64, pieces: usize) -> Option<Key> {
+    /// Enters a parcel in so many pieces.
+    pub(super) fn enter(&mut self, events: Outlet<Event>, number: u64, pieces: usize) -> Key {
         let key = events.key();
         let owner = self.owners.entry(key).or_insert_with(|| Owner::new(events));
-        if owner.is_dismissed {
-            return None;
-        }
         owner.parcels.insert(number, OnTheWay { pieces, is_touched: false });
         owner.set(self.width);
-        Some(key)
+        key
+    }
+
+    /// Enters a parcel of which this part is carried: what is longer than `longest` bytes is not. A parcel without any other
+    /// stanza is settled at once.
+    pub(super) fn enter_part(
+        &mut self,
+        events: Outlet<Event>,
+        number: u64,
+        pieces: usize,
+        longest: usize,
+    ) -> Key {
+        let key = self.enter(events, number, pieces);
+        if let Some(owner) = self.owners.get_mut(&key) {
+            owner.tell(Event::TooLong { number, longest });
+            if pieces == 0 {
+                owner.parcels.remove(&number);
+                owner.tell(Event::Settled { numbers: vec![number] });
+            }
+        }
+        key
     }
 
     /// How much is on the way of all relays.
@@ -131,14 +146,6 @@ impl Owners {
         }
     }
 
-    /// Tells one relay that its way has ended. What it has on the way may arrive all the same.
-    pub(super) fn dismiss(&mut self, events: Outlet<Event>, reason: &str) {
-        let owner = self.owners.entry(events.key()).or_insert_with(|| Owner::new(events));
-        let in_doubt = owner.parcels.keys().copied().collect();
-        owner.tell(Event::Ended { reason: reason.to_owned(), in_doubt });
-        owner.is_dismissed = true;
-    }
-
     /// Tells all relays that the way has ended, and forgets them.
     pub(super) fn end(&mut self, reason: &str) {
         for owner in std::mem::take(self).owners.into_values() {
@@ -151,15 +158,15 @@ impl Owners {
     /// Forgets the relays that have ended.
     pub(super) fn forget_the_gone(&mut self) {
         self.owners.retain(|_, owner| {
-            let is_over = owner.is_dismissed || owner.events.is_gone();
-            !owner.parcels.is_empty() || !is_over
+            // While something of it is on the way, no other relay must get its key.
+            !owner.parcels.is_empty() || !owner.events.is_gone()
         });
     }
 }
 
 impl Owner {
     fn new(events: Outlet<Event>) -> Self {
-        Self { events, parcels: BTreeMap::new(), width: Width::Wide, is_dismissed: false }
+        Self { events, parcels: BTreeMap::new(), width: Width::Wide }
     }
 
     fn set(&mut self, width: Width) {
@@ -169,9 +176,6 @@ impl Owner {
     }
 
     fn tell(&self, event: Event) {
-        if self.is_dismissed {
-            return;
-        }
         // A relay that panicked has lost its stanzas: the account shows them.
         let _ = self.events.signal(event);
     }

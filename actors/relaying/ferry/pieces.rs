@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ::cluster::ferry::{CarriedBatch, PARCEL, Parcel};
+use ::cluster::ferry::{CarriedBatch, Parcel};
 
 use crate::flow::ferry::Carried;
 
@@ -12,14 +12,14 @@ pub(super) struct Piece {
     pub(super) bytes: usize,
 }
 
-/// Splits batches into pieces of at most [`PARCEL`] bytes, or with a single stanza. The order is kept. At least one.
-pub(super) fn split(batches: Vec<Carried>, now: Instant) -> Vec<Piece> {
+/// Splits batches into pieces of at most `most` bytes, or with a single stanza. The order is kept. At least one.
+pub(super) fn split(batches: Vec<Carried>, most: usize, now: Instant) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut piece = Piece { parcel: Parcel::default(), bytes: 0 };
     for batch in batches {
         let mut part = part_of(&batch, now);
         for stanza in batch.stanzas {
-            if piece.bytes > 0 && piece.bytes + stanza.len() > PARCEL {
+            if piece.bytes > 0 && piece.bytes + stanza.len() > most {
                 let rest = CarriedBatch { stanzas: Vec::new(), ..part.clone() };
                 piece.push(std::mem::replace(&mut part, rest));
                 pieces.push(std::mem::replace(&mut piece, Piece { parcel: Parcel::default(), bytes: 0 }));
@@ -50,12 +50,6 @@ impl Piece {
             self.parcel.batches.push(batch);
         }
     }
-
-    /// The length of the longest stanza, in bytes.
-    pub(super) fn longest(&self) -> usize {
-        let stanzas = self.parcel.batches.iter().flat_map(|batch| &batch.stanzas);
-        stanzas.map(bytes::Bytes::len).max().unwrap_or_default()
-    }
 }
 
 fn part_of(batch: &Carried, now: Instant) -> CarriedBatch {
@@ -74,6 +68,7 @@ fn part_of(batch: &Carried, now: Instant) -> CarriedBatch {
 mod tests {
     use std::time::Duration;
 
+    use ::cluster::ferry::PARCEL;
     use bytes::Bytes;
     use xmpp::Domain;
 
@@ -95,7 +90,7 @@ mod tests {
     fn pieces_are_short_or_have_one_stanza_and_keep_order_and_marks() {
         let now = clock::now();
         let lengths = [100, PARCEL - 50, 40, 20, 3 * PARCEL, 1, 2];
-        let pieces = split(vec![carried(&lengths[..3], now), carried(&lengths[3..], now)], now);
+        let pieces = split(vec![carried(&lengths[..3], now), carried(&lengths[3..], now)], PARCEL, now);
         let found: Vec<Vec<usize>> = pieces
             .iter()
             .map(|piece| {
@@ -109,6 +104,6 @@ mod tests {
             assert!(batches.clone().all(|batch| batch.age == Duration::from_secs(2) && batch.returning));
             assert!(batches.clone().all(|batch| (batch.times, batch.may_have_arrived) == (2, true)));
         }
-        assert_eq!(split(Vec::new(), now).len(), 1, "a relay hears of each parcel");
+        assert_eq!(split(Vec::new(), PARCEL, now).len(), 1, "a relay hears of each parcel");
     }
 }

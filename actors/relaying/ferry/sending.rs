@@ -26,8 +26,6 @@ pub(super) struct Sending {
     own: NodeName,
     node: NodeName,
     window: usize,
-    /// The longest stanza that fits into a frame.
-    longest: usize,
     /// The run of the other node, if it is a member.
     peer: Option<Incarnation>,
     /// The number of the last session. Larger than all before, also those with other runs: the other node recognizes by it that this node still runs.
@@ -68,19 +66,12 @@ impl LogLimits {
 }
 
 impl Sending {
-    pub(super) fn new(
-        own: NodeName,
-        node: NodeName,
-        window: usize,
-        max_frame: usize,
-        last_session: u64,
-    ) -> Self {
+    pub(super) fn new(own: NodeName, node: NodeName, window: usize, last_session: u64) -> Self {
         Self {
             log_limits: LogLimits::new(&node),
             own,
             node,
             window,
-            longest: max_frame.saturating_sub(AROUND_A_STANZA),
             peer: None,
             session: last_session,
             outbound: None,
@@ -122,13 +113,19 @@ impl Sending {
         self.outbound.as_ref().is_some_and(|outbound| *answer == outbound.header().answer(self.node.clone()))
     }
 
-    /// Takes a parcel of a relay.
-    pub(super) fn carry(&mut self, Carry { parcel, owner }: Carry, run: Option<&Run>, now: Instant) {
+    /// Takes a parcel of a relay. `max_frame`: the longest frame that the message broker permits now.
+    pub(super) fn carry(
+        &mut self,
+        Carry { mut parcel, owner }: Carry,
+        run: Option<&Run>,
+        max_frame: usize,
+        now: Instant,
+    ) {
         // It crossed the end of its way: it has been told, and has taken back everything.
         if parcel.number > 1 && !self.owners.has(&owner) {
             return;
         }
-        if !self.has_session(run, now) {
+        if !self.has_session(run, max_frame, now) {
             let reason = match run {
                 Some(_) => format!("node {} is not in the cluster", self.node),
                 None => "this node has no lease of the cluster".to_owned(),
@@ -137,26 +134,31 @@ impl Sending {
             let _ = owner.signal(Event::Ended { reason, in_doubt: Vec::new() });
             return;
         }
-        let pieces = match parcel.bytes {
-            ..=PARCEL => vec![Piece::whole(parcel.batches, parcel.bytes, now)],
-            _ => split(parcel.batches, now),
-        };
-        let longest = pieces.iter().map(Piece::longest).max().unwrap_or_default();
-        if longest > self.longest {
-            if self.log_limits.too_long.count_line() {
-                log::error!(
-                    target: LOG, node:% = self.node, bytes = longest, limit = self.longest;
-                    "stanza too long for the message broker: raise its max_payload above s2s.max_stanza and the max_stanza of each component"
-                );
-            }
-            return self
-                .owners
-                .dismiss(owner, "a stanza is longer than the message broker permits (max_payload)");
+        let longest = max_frame.saturating_sub(AROUND_A_STANZA);
+        let too_long = parcel.take_longer_than(longest);
+        if let Some(bytes) = too_long
+            && self.log_limits.too_long.count_line()
+        {
+            log::error!(
+                target: LOG, node:% = self.node, bytes = bytes, limit = longest;
+                "stanza too long for the message broker: raise its max_payload above s2s.max_stanza and the max_stanza of each component"
+            );
         }
-        let Some(key) = self.owners.enter(owner, parcel.number, pieces.len()) else { return };
+        let (number, most) = (parcel.number, PARCEL.min(longest));
+        let pieces = match parcel.bytes {
+            0 if too_long.is_some() => Vec::new(),
+            bytes if bytes <= most => vec![Piece::whole(parcel.batches, bytes, now)],
+            _ => split(parcel.batches, most, now),
+        };
+        let key = match too_long {
+            Some(_) => self.owners.enter_part(owner, number, pieces.len(), longest),
+            None => self.owners.enter(owner, number, pieces.len()),
+        };
+        // The relay is in the table from now on, whatever of the parcel is carried.
+        self.sweep_at.get_or_insert(now + SWEEP);
         let Some(outbound) = &mut self.outbound else { return };
         for piece in pieces {
-            let custody = Custody { owner: key, number: parcel.number };
+            let custody = Custody { owner: key, number };
             outbound.send(piece.parcel, piece.bytes, custody, now);
         }
         let unsettled = outbound.unsettled_bytes();
@@ -165,7 +167,6 @@ impl Sending {
         } else if unsettled >= self.window && self.owners.width() == Width::Wide {
             self.owners.set(Width::Narrow);
         }
-        self.sweep_at.get_or_insert(now + SWEEP);
         self.detach_at.get_or_insert(now + DETACH);
     }
 
@@ -223,11 +224,15 @@ impl Sending {
         self.run_is_over(incarnation, now);
     }
 
-    /// The broker is reachable again.
-    pub(super) fn reconnected(&mut self, now: Instant) {
-        if let Some(outbound) = &mut self.outbound {
-            outbound.reconnected(now);
+    /// The broker is reachable again, and permits frames of this length.
+    pub(super) fn reconnected(&mut self, max_frame: usize, now: Instant) {
+        let Some(outbound) = &mut self.outbound else { return };
+        if outbound.longest_alone() > max_frame {
+            // It would be sent again for ever. The relays that take over hear which stanza it is.
+            return self.end(None, "the message broker permits shorter stanzas than before (max_payload)");
         }
+        outbound.limit_frames(max_frame);
+        outbound.reconnected(now);
     }
 
     /// The next frame, if one is due.
@@ -267,14 +272,16 @@ impl Sending {
     }
 
     /// Whether there is a session with the other node. It may begin here.
-    fn has_session(&mut self, run: Option<&Run>, now: Instant) -> bool {
+    fn has_session(&mut self, run: Option<&Run>, max_frame: usize, now: Instant) -> bool {
         if self.outbound.is_none()
             && let (Some(run), Some(to)) = (run, self.peer)
         {
             self.session += 1;
             let (from, incarnation) = (self.own.clone(), run.incarnation);
             let header = Header { from, incarnation, to, session: self.session };
-            self.outbound = Some(Outbound::new(header, self.window, now));
+            let mut outbound = Outbound::new(header, self.window, now);
+            outbound.limit_frames(max_frame);
+            self.outbound = Some(outbound);
         }
         self.outbound.is_some()
     }

@@ -169,21 +169,3 @@ async fn a_full_router_gets_the_stanzas_later_in_order() {
     write(batches);
     b.relay_has_settled(1, &(1..=20).collect::<Vec<_>>()).await;
 }
-
-#[actix::test]
-async fn a_stanza_that_is_too_long_for_the_broker_ends_the_way_of_its_relay_only() {
-    let world = World::new(1, Faults::none());
-    let [mut a, mut b] = world.nodes(["a", "b"]).await;
-    let way = b.way_to(&mut a).await;
-    let (one, other) = (b.relay(1), b.relay(2));
-    carry(&way, &one, 1, 1);
-    carry_parcel(&way, &one, parcel(2, &[2], 1 << 20));
-    let (reason, in_doubt) = b.relay_ends(1).await;
-    assert!(reason.contains("max_payload"), "{reason}");
-    assert_eq!(in_doubt, [1]);
-    carry(&way, &other, 1, 3);
-    let batches = a.router_gets_stanzas(2).await;
-    assert_eq!(write(batches), [1, 3]);
-    b.relay_has_settled(2, &[1]).await;
-    assert!(b.rest().is_empty());
-}

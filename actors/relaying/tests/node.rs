@@ -8,7 +8,7 @@ use ::cluster::{
     ferry::codec::Versions,
     name::{Incarnation, NodeName},
 };
-use actix::{Actor, Arbiter, Context, Handler};
+use actix::{Actor, ActorContext, Arbiter, Context, Handler};
 use tokio::sync::{
     mpsc::{self, Receiver, Sender},
     oneshot,
@@ -59,10 +59,23 @@ impl Actor for Desk {
 }
 
 /// A stub of a relay.
-struct Relay(u64, Sender<Said>);
+pub(super) struct Relay(u64, Sender<Said>);
+
+/// Stop, as a relay does that was retired.
+#[derive(Debug)]
+pub(super) struct Retire;
 
 impl Actor for Relay {
     type Context = Context<Self>;
+}
+
+impl Handler<Queued<Retire>> for Relay {
+    type Result = ();
+
+    fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
+        retire.into_message();
+        context.stop();
+    }
 }
 
 impl Handler<Queued<Event>> for Relay {
@@ -311,8 +324,13 @@ impl Node {
 
     /// Starts a stub of a relay.
     pub(super) fn relay(&self, number: u64) -> Outlet<Event> {
+        self.relay_that_ends(number).outlet()
+    }
+
+    /// Starts a stub of a relay that a test can retire.
+    pub(super) fn relay_that_ends(&self, number: u64) -> Mailbox<Relay> {
         let (meter, said) = (Meter::new("relay", 4096, None), self.said.clone());
-        mailbox::start_on(&Arbiter::current(), &meter, "relay", move |_| Relay(number, said)).outlet()
+        mailbox::start_on(&Arbiter::current(), &meter, "relay", move |_| Relay(number, said))
     }
 
     /// Waits for the next event of a relay.

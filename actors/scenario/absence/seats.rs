@@ -2,6 +2,7 @@
 
 mod moves;
 mod returns;
+mod too_long;
 mod waits;
 
 use super::*;

@@ -155,6 +155,8 @@ pub(in crate::scenario) struct OtherNode {
 /// The ferry to it.
 pub(in crate::scenario) struct FakeFerry {
     is_settling: bool,
+    /// The longest stanza that the broker permits.
+    longest: usize,
     arrived: mpsc::Sender<Seen>,
     parcels: VecDeque<(Parcel, Outlet<Event>)>,
     /// The relays.
@@ -178,6 +180,7 @@ impl OtherNode {
         let meter = Meter::new("ferry", CAPACITY, None);
         let ferry = mailbox::start_on(&Arbiter::current(), &meter, "ferry", |_| FakeFerry {
             is_settling: true,
+            longest: usize::MAX,
             arrived,
             parcels: VecDeque::new(),
             owners: Vec::new(),
@@ -218,6 +221,11 @@ impl OtherNode {
     /// The window is used up, or has room again.
     pub(in crate::scenario) fn allows(&self, bytes: usize) {
         self.step(move |ferry| ferry.each_owner(|owner| drop(owner.signal(Event::Allowed { bytes }))));
+    }
+
+    /// The broker permits stanzas of so many bytes.
+    pub(in crate::scenario) fn permits(&self, longest: usize) {
+        self.step(move |ferry| ferry.longest = longest);
     }
 
     /// The way ends. So many of the unsettled parcels were written, and nobody has learned of it.
@@ -292,9 +300,12 @@ impl Handler<Queued<Carry>> for FakeFerry {
     type Result = ();
 
     fn handle(&mut self, carry: Queued<Carry>, _: &mut Context<Self>) {
-        let Carry { parcel, owner } = carry.into_message();
+        let Carry { mut parcel, owner } = carry.into_message();
         if parcel.number == 1 {
             self.owners.push(owner.clone());
+        }
+        if parcel.take_longer_than(self.longest).is_some() {
+            let _ = owner.signal(Event::TooLong { number: parcel.number, longest: self.longest });
         }
         self.parcels.push_back((parcel, owner));
         if self.is_settling {

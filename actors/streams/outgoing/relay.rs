@@ -269,6 +269,9 @@ impl Handler<Queued<Event>> for Relay {
                 self.request();
                 self.give_back(context);
             }
+            Event::TooLong { number, longest } => {
+                self.custody.answer_too_long(number, longest, &self.owners.bounces);
+            }
             Event::Allowed { bytes } => {
                 self.custody.set_budget(bytes);
                 self.report_congestion();

@@ -6,7 +6,14 @@ use crate::{
     engine::{Engine, Event, Full, Request},
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 use tokio::sync::mpsc;
 
 type Act = Box<dyn FnOnce(&mut Broker, Instant) + Send>;
@@ -21,12 +28,16 @@ enum Command {
 
 /// A broker in a task. It ends with its last client.
 #[derive(Clone)]
-pub struct Hub(mpsc::Sender<Command>);
+pub struct Hub {
+    commands: mpsc::Sender<Command>,
+    max_frame: Arc<AtomicUsize>,
+}
 
 /// A client of it. A client that is dropped is gone without a word.
 pub struct Client {
     id: ClientId,
     commands: mpsc::Sender<Command>,
+    max_frame: Arc<AtomicUsize>,
 }
 
 impl Hub {
@@ -34,20 +45,26 @@ impl Hub {
     pub fn start(broker: Broker) -> Self {
         let (sender, commands) = mpsc::channel(QUEUE);
         tokio::spawn(run(broker, commands));
-        Self(sender)
+        Self { commands: sender, max_frame: Arc::new(AtomicUsize::new(MAX_FRAME)) }
+    }
+
+    /// Permits frames of so many bytes from now on. Real clients learn it when they connect.
+    pub fn permits(&self, bytes: usize) {
+        self.max_frame.store(bytes, Relaxed);
     }
 
     /// A client that reports to `events`. `None`: the task has ended.
     pub async fn client(&self, name: NodeName, events: mpsc::Sender<Event>) -> Option<Client> {
         let (answer, mut id) = mpsc::channel(1);
-        self.0.send(Command::Attach(name, events, answer)).await.ok()?;
-        Some(Client { id: id.recv().await?, commands: self.0.clone() })
+        self.commands.send(Command::Attach(name, events, answer)).await.ok()?;
+        let (commands, max_frame) = (self.commands.clone(), Arc::clone(&self.max_frame));
+        Some(Client { id: id.recv().await?, commands, max_frame })
     }
 
     /// Does something to the broker: a fault, or a look at its tables.
     pub async fn act(&self, act: impl FnOnce(&mut Broker, Instant) + Send + 'static) {
         // A task that has ended has nobody to act for.
-        let _ = self.0.send(Command::Act(Box::new(act))).await;
+        let _ = self.commands.send(Command::Act(Box::new(act))).await;
     }
 }
 
@@ -64,11 +81,15 @@ impl Engine for Client {
     }
 
     fn publish(&self, to: &NodeName, frame: Bytes) -> Result<(), Full> {
+        if frame.len() > self.max_frame() {
+            // It is lost, as with a real client.
+            return Ok(());
+        }
         self.commands.try_send(Command::Publish(self.id, to.clone(), frame)).map_err(|_| Full)
     }
 
     fn max_frame(&self) -> usize {
-        MAX_FRAME
+        self.max_frame.load(Relaxed)
     }
 }
 

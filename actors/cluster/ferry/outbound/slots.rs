@@ -69,6 +69,11 @@ impl<C> Slots<C> {
         self.slots.get_mut(index)?.as_mut()
     }
 
+    /// What the receiver may not have.
+    pub(super) fn parcels(&self) -> impl Iterator<Item = &Parcel> {
+        self.slots.iter().flatten().filter_map(|held| held.parcel.as_ref())
+    }
+
     /// The receiver has all up to this number: they are not sent again.
     pub(super) fn received(&mut self, number: u64) {
         for number in (self.received + 1).max(self.first)..=number {
