@@ -39,7 +39,7 @@ fn the_demo_of_a_cluster_shows_one_link_for_both_nodes_and_what_happens_when_its
         "through node a",
         "Juliet answers",
         "Node a stops",
-        "node died",
+        "node left",
         "now b claims the pair",
         "authenticated",
         "All messages arrived",

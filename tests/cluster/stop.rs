@@ -1,7 +1,7 @@
 //! A node that stops slowly, and the pairs of which it is the holder.
 
 use super::fixture::Cluster;
-use crate::support::{Node, Server, Setup};
+use crate::support::{Component, Node, Server, Setup, Wire};
 
 #[test]
 fn a_pair_without_a_link_is_free_for_another_node_while_its_holder_still_stops() {
@@ -12,7 +12,7 @@ fn a_pair_without_a_link_is_free_for_another_node_while_its_holder_still_stops()
     near.sends_message("closed.example", "one", "");
     cluster.nodes[0].eventually_logs(&["no link", "> closed.example"]);
     near.closes();
-    stops_slowly(&cluster);
+    let _slow = stops_slowly(&cluster);
     let mut near = cluster.inbox(1);
     near.sends_message("closed.example", "two", "");
     cluster.nodes[1].eventually_logs(&["resolved", "> closed.example"]);
@@ -30,7 +30,7 @@ fn a_pair_with_a_link_is_free_for_another_node_when_its_holder_has_closed_it() {
     near.sends_message(far.name(), "second", "");
     cluster.nodes[1].eventually_logs(&["relaying", "> inbox.other.example"]);
     assert!(cluster.still_stops());
-    slow.closes();
+    drop(slow);
     far.receives_id("second");
     let own_link = ["nuncio::outgoing", "authenticated", "> inbox.other.example"];
     assert!(cluster.nodes[1].process().logged(&own_link), "over a link of its own");
@@ -38,9 +38,10 @@ fn a_pair_with_a_link_is_free_for_another_node_when_its_holder_has_closed_it() {
 }
 
 /// The first node stops, and waits for a component that does not close its stream.
-fn stops_slowly(cluster: &Cluster) -> crate::support::Component {
-    let slow = cluster.nodes[0].outbox();
-    cluster.nodes[0].process().signal("TERM");
+fn stops_slowly(cluster: &Cluster) -> Wire {
+    let node = &cluster.nodes[0];
+    let slow = Component::connect_deaf(node.address(), &node.setup().components[1]);
+    node.process().signal("TERM");
     slow
 }
 
