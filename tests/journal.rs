@@ -249,7 +249,8 @@ fn a_full_disk_refuses_no_message_and_what_waits_is_written_when_there_is_room_a
 #[test]
 fn a_disk_that_has_room_again_when_the_node_stops_keeps_what_waits() {
     let network = Network::new();
-    let watched = Watched::start(&network, with_journal());
+    // A slow disk needs more than the ten seconds of the default.
+    let watched = Watched::start(&network, with_journal().set("shutdown_timeout", "\"60s\""));
     network.publish(REMOTE, network.address());
     let limits = |size: &str| {
         let process = watched.node.process().id().to_string();
