@@ -121,7 +121,7 @@ fn manual_pages_and_completions_contain_every_command() {
 fn a_full_disk_is_an_error_and_a_closed_pipe_is_not() {
     let network = Network::new();
     let directory = network.directory("full");
-    let setup = Setup::of("nuncio.example").set("listen.control", "\"node.sock\"");
+    let setup = Setup::of("nuncio.example").set("listen.control", "\"s\"");
     let _node = Node::start(&network, setup);
     let file = network.directory("nuncio.example").join("nuncio.toml");
     let log = directory.join("node.log");

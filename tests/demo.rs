@@ -64,7 +64,7 @@ fn the_demo_of_a_cluster_shows_one_link_for_both_nodes_and_what_happens_when_its
 #[test]
 fn the_broker_of_the_demo_ends_with_it_however_it_ends() {
     needs("command -v nats-server", "nats-server");
-    for signal in ["INT", "KILL"] {
+    for signal in ["TERM", "KILL"] {
         let network = Network::new();
         let temporary = Temporary::new();
         let process = Process::start(
