@@ -64,14 +64,15 @@ fn the_demo_of_a_cluster_shows_one_link_for_both_nodes_and_what_happens_when_its
 #[test]
 fn the_broker_of_the_demo_ends_with_it_however_it_ends() {
     needs("command -v nats-server", "nats-server");
-    for signal in ["TERM", "KILL"] {
+    for signal in ["INT", "TERM", "KILL"] {
         let network = Network::new();
         let temporary = Temporary::new();
         let process = Process::start(
             "demo",
             &network.directory("demo"),
-            BINARY,
-            &["demo", "--cluster"],
+            // A shell has SIGINT ignored in what it runs in the background, and this test may run there.
+            "env",
+            &["--default-signal=INT", BINARY, "demo", "--cluster"],
             &[("TMPDIR", temporary.path())],
         );
         let line = process.eventually_logs(&["message broker started"]);

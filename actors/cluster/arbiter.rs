@@ -312,7 +312,7 @@ impl Arbiter {
             Purpose::Sweep => self.sweep.next_record(answer),
             Purpose::SweepDelete => self.sweep.deleted(),
             Purpose::Forget(node) => self.members.forgets(&node, &answer, now),
-            Purpose::CleanUp => {}
+            Purpose::CleanUp(_) => {}
         }
     }
 
@@ -348,7 +348,7 @@ impl Arbiter {
             {
                 left -= 1;
                 let op = Op::Delete { key: key.clone(), revision: entry.revision };
-                self.io.ask(Bucket::Seats, op, Purpose::CleanUp, now);
+                self.io.ask(op, Purpose::CleanUp(Bucket::Seats), now);
             }
         }
     }
@@ -395,8 +395,8 @@ impl Arbiter {
         }
         if self.up && now >= self.next_list {
             self.next_list = now + self.beat * LIST_BEATS;
-            self.io.ask(Bucket::Nodes, Op::List, Purpose::ListNodes, now);
-            self.io.ask(Bucket::Seats, Op::List, Purpose::ListSeats, now);
+            self.io.ask(Op::List, Purpose::ListNodes, now);
+            self.io.ask(Op::List, Purpose::ListSeats, now);
         }
         let has_left = self.stopping && self.claims.is_empty() && self.seats.is_empty();
         if has_left && !self.left {

@@ -75,7 +75,7 @@ pub enum Why {
     NotUnderstood,
 }
 
-/// Finds that can be added to those of another node.
+/// What a node found, to which another node's can be added.
 trait Merge {
     /// Writes the name of the node into each entry.
     fn name(&mut self, node: &str);

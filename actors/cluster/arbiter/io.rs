@@ -32,7 +32,7 @@ pub(super) enum Purpose {
     /// Deletes the record of a node that has been dead for long.
     Forget(NodeName),
     /// Deletes the record of a run that is over.
-    CleanUp,
+    CleanUp(Bucket),
 }
 
 impl Purpose {
@@ -47,7 +47,8 @@ impl Purpose {
             | Self::ListNodes
             | Self::Forget(_) => Bucket::Nodes,
             Self::Claim(_) | Self::Sweep | Self::SweepDelete => Bucket::Claims,
-            Self::Seat(_) | Self::ListSeats | Self::CleanUp => Bucket::Seats,
+            Self::Seat(_) | Self::ListSeats => Bucket::Seats,
+            Self::CleanUp(bucket) => *bucket,
         }
     }
 }
@@ -70,7 +71,8 @@ impl Io {
         self.outputs.push_back(output);
     }
 
-    pub(super) fn ask(&mut self, bucket: Bucket, op: Op, purpose: Purpose, now: Instant) {
+    pub(super) fn ask(&mut self, op: Op, purpose: Purpose, now: Instant) {
+        let bucket = purpose.bucket();
         self.last += 1;
         self.open.insert(self.last, (purpose, now));
         self.tell(Output::Request(Request { id: self.last, bucket, op }));

@@ -150,7 +150,7 @@ impl Members {
         }
         match value {
             Some(value) => self.record(&node, revision, value, now, io),
-            None => self.dies(&node, Ending::Left, now, io),
+            None => self.is_gone(&node, Ending::Left, now, io),
         }
     }
 
@@ -168,7 +168,7 @@ impl Members {
         for (key, entry) in entries {
             if cleans && self.is_forgotten(&key, &entry) {
                 let op = Op::Delete { key, revision: entry.revision };
-                io.ask(Bucket::Nodes, op, Purpose::CleanUp, now);
+                io.ask(op, Purpose::CleanUp(Bucket::Nodes), now);
                 continue;
             }
             if let Ok(node) = NodeName::new(&key) {
@@ -285,7 +285,7 @@ impl Members {
         for (node, member) in &mut self.members {
             if member.is_long_dead(now) && !std::mem::replace(&mut member.asking, true) {
                 let op = Op::Delete { key: node.to_string(), revision: member.revision };
-                io.ask(Bucket::Nodes, op, Purpose::Forget(node.clone()), now);
+                io.ask(op, Purpose::Forget(node.clone()), now);
             }
         }
     }
@@ -307,7 +307,6 @@ impl Members {
 
     /// The run of a node is over.
     fn dies(&mut self, node: &NodeName, ending: Ending, now: Instant, io: &mut Io) {
-        self.strangers.remove(node);
         let Some(member) = self.members.get_mut(node) else { return };
         member.asking = false;
         if !member.alive {
@@ -327,7 +326,13 @@ impl Members {
     /// others, and the node has not written it again.
     fn is_missing(&mut self, node: &NodeName, now: Instant, io: &mut Io) {
         let was_lost = self.members.get(node).is_some_and(|member| member.revision == 0);
-        self.dies(node, if was_lost { Ending::Lost } else { Ending::Left }, now, io);
+        self.is_gone(node, if was_lost { Ending::Lost } else { Ending::Left }, now, io);
+    }
+
+    /// There is no record of a node any more.
+    fn is_gone(&mut self, node: &NodeName, ending: Ending, now: Instant, io: &mut Io) {
+        self.strangers.remove(node);
+        self.dies(node, ending, now, io);
     }
 
     fn is_over(&mut self, run: (NodeName, Incarnation)) {
@@ -343,7 +348,7 @@ impl Members {
         }
     }
 
-    /// That node or this one was configured anew: tells again what differs, or that nothing does any more.
+    /// Compares again after a reload of that node or of this one. Tells what differs; if nothing does any more, tells that.
     fn compares_again(&mut self, node: &NodeName, record: &NodeRecord, io: &mut Io) {
         let told = self.told.len();
         self.told.retain(|(of, ..)| of != node);
@@ -408,14 +413,14 @@ impl Members {
             if member.alive && !member.asking && now >= member.seen + self.lease {
                 member.asking = true;
                 let op = Op::Read { key: node.to_string() };
-                io.ask(Bucket::Nodes, op, Purpose::Alive(node.clone()), now);
+                io.ask(op, Purpose::Alive(node.clone()), now);
             }
         }
         for ((node, incarnation), due) in &mut self.questions {
             if due.is_some_and(|at| at <= now) {
                 *due = None;
                 let op = Op::Read { key: node.to_string() };
-                io.ask(Bucket::Nodes, op, Purpose::Judge(node.clone(), *incarnation), now);
+                io.ask(op, Purpose::Judge(node.clone(), *incarnation), now);
             }
         }
     }

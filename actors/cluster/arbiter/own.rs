@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Incarnation, NodeName,
-    engine::{Answer, Bucket, EngineError, Op},
+    engine::{Answer, EngineError, Op},
     record::NodeRecord,
 };
 use std::time::{Duration, Instant};
@@ -186,11 +186,11 @@ impl Own {
             self.begun.get_or_insert(now);
         }
         let op = match self.known {
-            Known::Unknown => return io.ask(Bucket::Nodes, Op::Read { key }, Purpose::OwnRead, now),
+            Known::Unknown => return io.ask(Op::Read { key }, Purpose::OwnRead, now),
             Known::Absent => Op::Create { key, value: self.record().encode() },
             Known::At(revision) => Op::Update { key, value: self.record().encode(), revision },
         };
-        io.ask(Bucket::Nodes, op, Purpose::OwnWrite { incarnation: self.incarnation }, now);
+        io.ask(op, Purpose::OwnWrite { incarnation: self.incarnation }, now);
     }
 
     /// Deletes the record, once nothing of the node is left. Whether it is gone.
@@ -207,12 +207,12 @@ impl Own {
             Known::Absent => {}
             Known::Unknown => {
                 self.asking = true;
-                io.ask(Bucket::Nodes, Op::Read { key }, Purpose::OwnRead, now);
+                io.ask(Op::Read { key }, Purpose::OwnRead, now);
                 return false;
             }
             Known::At(revision) => {
                 self.asking = true;
-                io.ask(Bucket::Nodes, Op::Delete { key, revision }, Purpose::OwnDelete, now);
+                io.ask(Op::Delete { key, revision }, Purpose::OwnDelete, now);
                 return false;
             }
         }

@@ -8,7 +8,7 @@ use super::{
     own::Own,
 };
 use crate::{
-    engine::{Answer, Bucket, EngineError, Entry, Op},
+    engine::{Answer, EngineError, Entry, Op},
     record::ClaimRecord,
 };
 use std::time::{Duration, Instant};
@@ -92,7 +92,7 @@ impl Sweep {
                     let op = Op::Next { after: *after };
                     self.step = Step::Asked;
                     self.left -= 1;
-                    io.ask(Bucket::Claims, op, Purpose::Sweep, now);
+                    io.ask(op, Purpose::Sweep, now);
                 }
                 Step::Judged(key, entry) => {
                     let record = ClaimRecord::decode(&entry.value).ok();
@@ -111,7 +111,7 @@ impl Sweep {
                     let (key, revision) = (key.clone(), entry.revision);
                     if nobodys && !held(&key) {
                         self.step = Step::Deletes(revision);
-                        io.ask(Bucket::Claims, Op::Delete { key, revision }, Purpose::SweepDelete, now);
+                        io.ask(Op::Delete { key, revision }, Purpose::SweepDelete, now);
                     } else {
                         self.step = Step::Wanted(revision);
                     }

@@ -222,7 +222,12 @@ impl Broker {
 
     /// Writes a record as an operator would, with the broker's own tools.
     pub fn writes(&mut self, bucket: Bucket, key: &str, value: Bytes, now: Instant) {
-        let op = Op::Create { key: key.to_owned(), value };
+        let key = key.to_owned();
+        let present = self.tables.all(bucket).into_iter().find(|(other, _)| *other == key);
+        let op = match present {
+            Some((_, entry)) => Op::Update { key, value, revision: entry.revision },
+            None => Op::Create { key, value },
+        };
         if let Some((_, Some(change))) = self.tables.execute(&Request { id: 0, bucket, op }) {
             self.reports(&change, now);
         }

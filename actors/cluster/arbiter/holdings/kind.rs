@@ -3,14 +3,12 @@
 use crate::{
     NodeName,
     arbiter::{Output, io::Purpose},
-    engine::Bucket,
 };
 use std::fmt::Display;
 use xmpp::{Domain, DomainPair};
 
 /// Something of which the cluster has one holder.
 pub(in crate::arbiter) trait Claimed: Clone + Ord + Display {
-    const BUCKET: Bucket;
     fn purpose(self) -> Purpose;
     fn granted(self) -> Output;
     fn held_by(self, node: NodeName) -> Output;
@@ -19,8 +17,6 @@ pub(in crate::arbiter) trait Claimed: Clone + Ord + Display {
 }
 
 impl Claimed for DomainPair {
-    const BUCKET: Bucket = Bucket::Claims;
-
     fn purpose(self) -> Purpose {
         Purpose::Claim(self)
     }
@@ -43,8 +39,6 @@ impl Claimed for DomainPair {
 }
 
 impl Claimed for Domain {
-    const BUCKET: Bucket = Bucket::Seats;
-
     fn purpose(self) -> Purpose {
         Purpose::Seat(self)
     }

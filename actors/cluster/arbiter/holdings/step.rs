@@ -96,7 +96,7 @@ impl<K: Claimed> Holdings<K> {
             }
             holding.asked = Some(asked);
             self.open += 1;
-            scene.io.ask(K::BUCKET, op, what.clone().purpose(), scene.now);
+            scene.io.ask(op, what.clone().purpose(), scene.now);
         }
     }
 

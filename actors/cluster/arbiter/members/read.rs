@@ -21,16 +21,16 @@ pub(in crate::arbiter) struct Reading {
 impl Members {
     /// The record of a node was read since it had not changed for the time of a lease.
     pub(in crate::arbiter) fn read(&mut self, node: &NodeName, reading: Reading, now: Instant, io: &mut Io) {
-        match reading.answer {
-            Ok(Answer::Entry(Some(entry))) => match self.members.get_mut(node) {
-                Some(member) if member.revision == entry.revision => {
-                    member.asking = false;
-                    // A change that arrived after the request was sent makes the answer worthless.
-                    if member.seen + self.lease <= reading.sent {
-                        self.dies(node, Ending::Silent, now, io);
+        match &reading.answer {
+            Ok(Answer::Entry(Some(entry))) => match self.members.get(node) {
+                Some(member) if member.revision == entry.revision => self.is_silent(node, &reading, now, io),
+                _ => {
+                    self.record(node, entry.revision, &entry.value, now, io);
+                    // The record may say nothing about the run: it cannot be read, or an earlier run has written it late.
+                    if self.members.get(node).is_some_and(|member| member.asking) {
+                        self.is_silent(node, &reading, now, io);
                     }
                 }
-                _ => self.record(node, entry.revision, &entry.value, now, io),
             },
             Ok(Answer::Entry(None)) if !reading.refills => self.is_missing(node, now, io),
             _ => {
@@ -40,6 +40,16 @@ impl Members {
                     member.seen = member.seen.max((now + pause).checked_sub(self.lease).unwrap_or(now));
                 }
             }
+        }
+    }
+
+    /// The record of a node shows no sign of life of its run. A change that arrived after the read was sent makes that
+    /// worthless.
+    fn is_silent(&mut self, node: &NodeName, reading: &Reading, now: Instant, io: &mut Io) {
+        let Some(member) = self.members.get_mut(node) else { return };
+        member.asking = false;
+        if member.seen + self.lease <= reading.sent {
+            self.dies(node, Ending::Silent, now, io);
         }
     }
 

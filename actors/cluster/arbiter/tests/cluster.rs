@@ -32,7 +32,7 @@ pub(super) struct Cluster {
     pub(super) longest_overlap: Duration,
     /// How much clocks may be fast or slow, in a thousand.
     pub(super) skew: u64,
-    /// Processes that stopped in good order and left nothing.
+    /// Processes that stopped in order and left nothing.
     pub(super) left: usize,
     /// Names that two processes had at the same time.
     twins: BTreeSet<NodeName>,
@@ -131,7 +131,7 @@ impl Cluster {
         self.nodes[index].lease = None;
     }
 
-    /// The process stops in good order.
+    /// The process stops in order.
     pub(super) fn stops(&mut self, index: usize) {
         let now = self.now;
         let node = &mut self.nodes[index];

@@ -406,6 +406,20 @@ fn the_sweep_deletes_claims_of_runs_that_are_over() {
 }
 
 #[test]
+fn a_node_whose_record_cannot_be_read_any_more_is_dead_after_its_lease() {
+    let mut cluster = joined(2);
+    let dead = cluster.kills(1);
+    let now = cluster.now;
+    cluster.broker.writes(Bucket::Nodes, dead.as_str(), r#"{"form":9}"#.into(), now);
+    cluster.passes(LEASE * 3);
+    let log = &cluster.nodes[0].log;
+    let died = |output: &Output| matches!(output, Output::Died { node, .. } if *node == dead);
+    assert!(log.iter().any(died), "{log:?}");
+    let report = cluster.nodes[0].arbiter.report(cluster.now);
+    assert_eq!(report.disagreements, [(dead, Disagreement::Form)]);
+}
+
+#[test]
 fn a_key_with_a_foreign_value_is_unknown_and_stays() {
     let mut cluster = joined(1);
     let pair = pair("b.example");
