@@ -16,6 +16,7 @@ mod replicas;
 mod shipped;
 mod stop;
 mod streams;
+mod too_long;
 
 pub(crate) use self::holder::{of_holders_that_are_killed, of_holders_that_stop};
 pub(crate) use self::links::of_cold_domains;

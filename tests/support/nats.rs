@@ -162,6 +162,11 @@ impl Broker {
         }
     }
 
+    /// Adds to the configuration of the servers. It holds from their next start on; later values replace earlier ones.
+    pub(crate) fn adds_to_configuration(&mut self, text: &str) {
+        self.servers.iter_mut().for_each(|server| server.configuration.push_str(text));
+    }
+
     /// Removes what the servers have stored. They must not run.
     pub(crate) fn loses_its_data(&mut self) {
         for server in &self.servers {
