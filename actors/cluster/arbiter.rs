@@ -271,12 +271,8 @@ impl Arbiter {
             Purpose::Claim(pair) => self.claims.answered(&pair, answer, now, &self.own, &mut self.io),
             Purpose::Seat(name) => self.seats.answered(&name, answer, now, &self.own, &mut self.io),
             Purpose::Alive(node) => {
-                self.members.read(
-                    &node,
-                    Reading { answer, sent, refills: self.own.refills() },
-                    now,
-                    &mut self.io,
-                );
+                let reading = Reading { answer, sent, refills: self.own.refills() };
+                self.members.read(&node, &reading, now, &mut self.io);
                 self.judged(now);
             }
             Purpose::Judge(node, incarnation) => {

@@ -20,15 +20,15 @@ pub(in crate::arbiter) struct Reading {
 
 impl Members {
     /// The record of a node was read since it had not changed for the time of a lease.
-    pub(in crate::arbiter) fn read(&mut self, node: &NodeName, reading: Reading, now: Instant, io: &mut Io) {
+    pub(in crate::arbiter) fn read(&mut self, node: &NodeName, reading: &Reading, now: Instant, io: &mut Io) {
         match &reading.answer {
             Ok(Answer::Entry(Some(entry))) => match self.members.get(node) {
-                Some(member) if member.revision == entry.revision => self.is_silent(node, &reading, now, io),
+                Some(member) if member.revision == entry.revision => self.is_silent(node, reading, now, io),
                 _ => {
                     self.record(node, entry.revision, &entry.value, now, io);
                     // The record may say nothing about the run: it cannot be read, or an earlier run has written it late.
                     if self.members.get(node).is_some_and(|member| member.asking) {
-                        self.is_silent(node, &reading, now, io);
+                        self.is_silent(node, reading, now, io);
                     }
                 }
             },
