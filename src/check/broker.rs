@@ -173,6 +173,14 @@ fn explain(fault: &Fault, server: &HostPort, cluster: &Cluster) -> (&'static str
             );
             ("cluster.replicas", Severity::Warning, Message::with_help(text, help))
         }
+        Fault::Setting { bucket, setting, found, wanted } => {
+            let table = format!("KV_nuncio_{}_{}", cluster.name, bucket.name());
+            let setting = setting.as_str();
+            let text =
+                format!("the table {table} of the broker has {setting} = {found}, and nodes need {wanted}");
+            let help = format!("delete it with `nats stream rm {table}`: the nodes write it again");
+            ("cluster.name", Severity::Flaw, Message::with_help(text, help))
+        }
         Fault::Record { key, reason } => {
             let text = format!("the record of the node {key} at the broker cannot be read: {reason}");
             ("cluster.name", Severity::Warning, text.into())

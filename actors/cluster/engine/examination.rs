@@ -63,6 +63,17 @@ pub enum Fault {
         /// Its copies.
         copies: usize,
     },
+    /// A table was made with another setting than a node makes it with.
+    Setting {
+        /// The table.
+        bucket: Bucket,
+        /// The setting.
+        setting: Setting,
+        /// Its value.
+        found: String,
+        /// The value that nodes give it.
+        wanted: String,
+    },
     /// The record of a node cannot be read.
     Record {
         /// Its key.
@@ -70,6 +81,37 @@ pub enum Fault {
         /// Why not.
         reason: String,
     },
+}
+
+/// A setting of a table on which the cluster depends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// The subjects whose messages it keeps.
+    Subjects,
+    /// The longest record in bytes.
+    RecordSize,
+    /// How many records of a key it keeps.
+    History,
+    /// How long it keeps a record, in nanoseconds.
+    Age,
+    /// How many records it keeps.
+    Records,
+    /// How many bytes it keeps.
+    Bytes,
+}
+
+impl Setting {
+    /// Its name at the broker.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Subjects => "subjects",
+            Self::RecordSize => "max_msg_size",
+            Self::History => "max_msgs_per_subject",
+            Self::Age => "max_age",
+            Self::Records => "max_msgs",
+            Self::Bytes => "max_bytes",
+        }
+    }
 }
 
 /// What a server was asked for.

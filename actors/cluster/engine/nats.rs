@@ -6,6 +6,7 @@
 
 mod connection;
 pub mod examine;
+mod settings;
 mod subjects;
 mod tables;
 mod watch;

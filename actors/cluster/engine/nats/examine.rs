@@ -8,7 +8,9 @@ mod wire;
 use super::{
     Settings,
     connection::PROBE,
+    settings::{Difference, differences},
     subjects::{Need, Subjects, Task},
+    tables,
 };
 use crate::{
     NodeName,
@@ -18,7 +20,7 @@ use crate::{
     },
     record::NodeRecord,
 };
-use async_nats::ServerAddr;
+use async_nats::{ServerAddr, jetstream::stream::Config};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use std::time::Duration;
@@ -68,15 +70,18 @@ async fn look(
         if trial.is_forbidden {
             continue;
         }
-        match copies(&wire.message(&trial.reply).await?.payload)? {
-            None => missing = true,
-            Some(copies) if copies < settings.replicas => {
-                found.faults.push(Fault::FewCopies { bucket, copies });
-            }
-            Some(_) if bucket == Bucket::Nodes && !forbidden(Task::Read(bucket)) => {
-                read_members(&mut wire, subjects, &inbox, found).await?;
-            }
-            Some(_) => {}
+        let Some(table) = table(&wire.message(&trial.reply).await?.payload)? else {
+            missing = true;
+            continue;
+        };
+        let wanted = tables::config(subjects.stream(bucket), &subjects.keys(bucket), settings.replicas);
+        for Difference { setting, found: value, wanted } in differences(&table, &wanted) {
+            found.faults.push(Fault::Setting { bucket, setting, found: value, wanted });
+        }
+        if table.num_replicas < settings.replicas {
+            found.faults.push(Fault::FewCopies { bucket, copies: table.num_replicas });
+        } else if bucket == Bucket::Nodes && !forbidden(Task::Read(bucket)) {
+            read_members(&mut wire, subjects, &inbox, found).await?;
         }
     }
     if let Some(servers) = servers(&greeting).filter(|servers| missing && *servers < settings.replicas) {
@@ -185,8 +190,8 @@ fn refuses(error: &str, access: Access, subject: &str) -> bool {
         && error.contains(&format!("\"{subject}\""))
 }
 
-/// The copies that a table has, from the answer to a question for it; `None`: there is no such table.
-fn copies(answer: &[u8]) -> Result<Option<usize>, Fault> {
+/// The settings of a table, from the answer to a question for it; `None`: there is no such table.
+fn table(answer: &[u8]) -> Result<Option<Config>, Fault> {
     #[derive(Deserialize)]
     struct Answer {
         error: Option<ApiError>,
@@ -198,10 +203,6 @@ fn copies(answer: &[u8]) -> Result<Option<usize>, Fault> {
         #[serde(default)]
         description: String,
     }
-    #[derive(Deserialize)]
-    struct Config {
-        num_replicas: usize,
-    }
     if answer.is_empty() {
         // Nobody answers such questions.
         return Err(Fault::NoJetStream);
@@ -211,7 +212,7 @@ fn copies(answer: &[u8]) -> Result<Option<usize>, Fault> {
         (Some(error), _) if error.err_code == NOT_FOUND => Ok(None),
         (Some(error), _) if NOT_ENABLED.contains(&error.err_code) => Err(Fault::NoJetStream),
         (Some(error), _) => Err(Fault::JetStream(error.description)),
-        (None, Some(config)) => Ok(Some(config.num_replicas)),
+        (None, Some(config)) => Ok(Some(config)),
         (None, None) => Err(Fault::NotNats),
     }
 }

@@ -229,7 +229,8 @@ impl Record {
     }
 }
 
-fn config(name: String, prefix: &str, replicas: usize) -> Config {
+/// The settings of a table.
+pub(super) fn config(name: String, prefix: &str, replicas: usize) -> Config {
     Config {
         name,
         subjects: vec![format!("{prefix}>")],

@@ -4,12 +4,13 @@ use super::*;
 use crate::{
     Incarnation,
     engine::{
-        examination::{Examination, Fault},
-        nats::{address, examine::examine, subjects::Subjects},
+        examination::{Examination, Fault, Setting},
+        nats::{address, examine::examine, subjects::Subjects, tables::config},
     },
     ferry::codec::Versions,
     record::NodeRecord,
 };
+use async_nats::jetstream::stream::Config;
 
 #[tokio::test]
 async fn an_examination_creates_no_table() {
@@ -56,6 +57,22 @@ async fn tables_with_fewer_copies_than_demanded_are_found() {
     let found = examined(&server, 3).await;
     let few = |fault: &Fault| matches!(fault, Fault::FewCopies { copies: 1, .. });
     assert!(found.faults.len() == 3 && found.faults.iter().all(few), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_table_that_permits_only_short_records_is_found_and_the_client_says_that_they_are_refused() {
+    let server = Server::start().await;
+    let context = async_nats::jetstream::new(async_nats::connect(server.address()).await.unwrap());
+    let subjects = Subjects { cluster: node("example") };
+    let (name, keys) = (subjects.stream(Bucket::Nodes), subjects.keys(Bucket::Nodes));
+    let config = config(name, &keys, 1);
+    context.create_stream(Config { max_message_size: 64, ..config }).await.unwrap();
+    let peer = Peer::up("b", &server).await;
+    let answer = peer.create(Bucket::Nodes, "b", &"x".repeat(65)).await;
+    assert!(matches!(&answer, Err(EngineError::Refused(_))), "{answer:?}");
+    let found = examined(&server, 1).await;
+    let is_it = |fault: &Fault| matches!(fault, Fault::Setting { bucket: Bucket::Nodes, setting: Setting::RecordSize, found, .. } if found == "64");
+    assert!(found.faults.len() == 1 && found.faults.iter().all(is_it), "{found:?}");
 }
 
 async fn examined(server: &Server, replicas: usize) -> Examination {
