@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use actors::settings::{Cluster, Login, OnEngineLoss};
+use actors::settings::{Cluster, HostPort, Login, OnEngineLoss};
 
 /// A configuration of a node of a cluster with these further keys.
 fn node(keys: &str) -> String {

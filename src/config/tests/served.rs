@@ -27,7 +27,7 @@ fn secrets_are_read_from_the_first_line_of_their_files() {
         )
         .unwrap();
     assert_eq!(config.settings.components[0].secret, "from a file");
-    assert_eq!(super::key(&config.settings.remote.policy), super::key_from("key"));
+    assert_eq!(super::values::key(&config.settings.remote.policy), super::values::key_from("key"));
 }
 
 #[test]
