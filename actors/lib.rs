@@ -441,5 +441,8 @@ pub mod attempt {
 /// What `nuncio check` asks the message broker of a cluster.
 pub mod cluster_check {
     pub use crate::node::broker_check::{Examined, Running, ShortPayload, check};
-    pub use ::cluster::engine::examination::{Access, Fault, Stage};
+    pub use ::cluster::engine::{
+        Bucket,
+        examination::{Fault, Forbidden, Stage},
+    };
 }

@@ -9,7 +9,7 @@ use crate::config::{
 };
 use actors::{
     ClusterError,
-    cluster_check::{self, Access, Examined, Fault, Running, ShortPayload, Stage},
+    cluster_check::{self, Bucket, Examined, Fault, Forbidden, Running, ShortPayload, Stage},
     settings::{Cluster, HostPort, Settings},
 };
 
@@ -46,13 +46,15 @@ pub(super) fn check(source: &Source, settings: &Settings, is_this_node: impl Fn(
             }
         }
         if let Some(ShortPayload { limit, needed }) = short_payload {
-            let text = format!(
-                "{}: max_payload is {limit} bytes, and the stanzas that this node accepts need {needed}: longer ones do not \
-                 reach other nodes",
-                at(server)
+            let message = Message::of_name(
+                format!("max_payload is {limit} bytes at "),
+                at(server),
+                format!(
+                    ", and the stanzas that this node accepts need {needed}: longer ones do not reach other nodes"
+                ),
             );
             let help = format!("set max_payload of nats-server to {needed} or more, or lower max_stanza");
-            add_at(source, number, Severity::Flaw, Message::with_help(text, help));
+            add_at(source, number, Severity::Flaw, message.and_help(help));
         }
     }
     let mut running: Vec<&Running> = checked.iter().flat_map(|examined| &examined.running).collect();
@@ -76,105 +78,93 @@ fn compare(source: &Source, node: &Running, cluster: &Cluster, is_this_node: &im
         return;
     }
     if *has_other_secret {
-        let text = format!("s2s.dialback_secret differs from that of the running node {name}");
+        let message = Message::of_name(
+            "s2s.dialback_secret differs from that of these running nodes: ",
+            name.as_str(),
+            "",
+        );
         let help = "set the same value on all nodes: each one verifies the dialback keys of the others";
-        add(source, "cluster.name", Severity::Warning, Message::with_help(text, help));
+        add(source, "cluster.name", Severity::Warning, message.and_help(help));
     }
     if *has_other_names {
-        let text = format!("the domains and components differ from those of the running node {name}");
+        let before = "the domains and components differ from those of these running nodes: ";
         let help = "set the same [[domain]] and [[component]] names on all nodes: a domain that only some serve is not \
                     reached from the others";
-        add(source, "cluster.name", Severity::Warning, Message::with_help(text, help));
+        add(
+            source,
+            "cluster.name",
+            Severity::Warning,
+            Message::of_name(before, name.as_str(), "").and_help(help),
+        );
     }
 }
 
-/// The key that a fault is about, how bad it is, and what to do.
+/// The key that a fault is about, how bad it is, and what to do. The same fault of several servers gives messages that
+/// differ in the name of the server only, so that they are shown as one.
 fn explain(fault: &Fault, server: &HostPort, cluster: &Cluster) -> (&'static str, Severity, Message) {
-    let at = at(server);
+    let about = |before: &str, after: &str| Message::of_name(before, at(server), after);
     match fault {
         Fault::Unreachable(error) => {
-            let text = format!("{at} cannot be reached: {error}");
-            (SERVERS, Severity::Warning, Message::with_help(text, START))
+            let message = about("", &format!(" cannot be reached: {error}"));
+            (SERVERS, Severity::Warning, message.and_help(START))
         }
         Fault::NotNats => {
-            let text = format!("{at} is not a nats-server: it speaks another protocol");
-            (
-                SERVERS,
-                Severity::Flaw,
-                Message::with_help(text, "set the address at which nats-server listens"),
-            )
+            let message = about("no nats-server listens at ", ": another protocol is spoken there");
+            let help = "set the address at which nats-server listens";
+            (SERVERS, Severity::Flaw, message.and_help(help))
         }
         Fault::Silent(stage) => {
-            let text = format!("{at} does not answer in time: {}", asked(*stage));
-            (SERVERS, Severity::Warning, Message::with_help(text, remedy(*stage)))
+            let message = about("no answer in time from ", &format!(": {}", missing(*stage)));
+            (SERVERS, Severity::Warning, message.and_help(remedy(*stage)))
         }
         Fault::Tls => {
-            let text = format!("{at} demands TLS, and this version connects to the broker without TLS");
+            let message =
+                about("TLS is demanded at ", ", and this version connects to the broker without TLS");
             let help = "run a nats-server on this machine, which listens on 127.0.0.1 without TLS and connects to the \
                         other servers with TLS";
-            (SERVERS, Severity::Flaw, Message::with_help(text, help))
+            (SERVERS, Severity::Flaw, message.and_help(help))
         }
-        Fault::Login => login(&at, cluster),
+        Fault::Login => login(about, cluster),
         Fault::Refused(error) => {
-            let text = format!("{at} ends the connection: {error}");
-            (SERVERS, Severity::Flaw, Message::with_help(text, "the log of nats-server has the reason"))
+            let message = about("the connection is ended by ", &format!(": {error}"));
+            (SERVERS, Severity::Flaw, message.and_help("the log of nats-server has the reason"))
         }
         Fault::TooOld(version) => {
-            let text = format!("{at} has version {version} of nats-server, and a node needs 2.9 or newer");
-            (SERVERS, Severity::Flaw, Message::with_help(text, "install a newer nats-server"))
+            let before = format!("version {version} of nats-server runs at ");
+            let message = about(&before, ", and a node needs 2.9 or newer");
+            (SERVERS, Severity::Flaw, message.and_help("install a newer nats-server"))
         }
         Fault::NoJetStream => {
-            let text =
-                format!("{at} has no JetStream for this node: it cannot keep the tables of the cluster");
+            let message =
+                about("no JetStream for this node at ", ": the tables of the cluster cannot be kept there");
             let help = "add `jetstream { store_dir: \"/var/lib/nats/jetstream\" }` to the configuration of nats-server";
-            (SERVERS, Severity::Flaw, Message::with_help(text, help))
+            (SERVERS, Severity::Flaw, message.and_help(help))
         }
         Fault::JetStream(reason) => {
-            let text = format!("{at} cannot serve the tables of the cluster: {reason}");
-            (SERVERS, Severity::Warning, Message::with_help(text, remedy(Stage::Tables)))
+            let message = about("the tables of the cluster are not served at ", &format!(": {reason}"));
+            (SERVERS, Severity::Warning, message.and_help(remedy(Stage::Tables)))
         }
-        Fault::Forbidden { access, pattern } => {
-            let (user, key) = match &cluster.login {
-                Some(login) => (format!("the user {}", login.user), "cluster.user"),
-                None => ("a client without a user".to_owned(), SERVERS),
-            };
-            let (action, list) = match access {
-                Access::Publish => ("publish to", "publish"),
-                Access::Subscribe => ("subscribe to", "subscribe"),
-            };
-            let text = format!("{at}: {user} may not {action} {pattern}");
-            let help = format!(
-                "add it to `{list}` in the permissions of nats-server; config/cluster/nats.conf has all that a node needs"
-            );
-            (key, Severity::Flaw, Message::with_help(text, help))
-        }
+        Fault::Forbidden(forbidden) => permissions(about, forbidden, cluster),
         Fault::TooFewServers(servers) => {
-            let count = match servers {
-                1 => "is not connected to other servers".to_owned(),
-                servers => format!("knows {servers} servers of its cluster"),
-            };
-            let text = format!("is {}, and the nats-server at {at} {count}", cluster.replicas);
-            let help = "start the other servers, check `routes` in their configurations, or set replicas = 1";
-            ("cluster.replicas", Severity::Flaw, Message::with_help(text, help))
+            let servers = if *servers == 1 { "one server".to_owned() } else { format!("{servers} servers") };
+            let before = format!("is {}, but the broker has only {servers}, as seen at ", cluster.replicas);
+            let help = "start the other servers of the broker; `routes` in their configuration connects them. For a broker of \
+                        one server set replicas = 1";
+            ("cluster.replicas", Severity::Flaw, about(&before, "").and_help(help))
         }
         Fault::FewCopies { bucket, copies } => {
-            let text = format!(
-                "is {}, but the broker has {} of the table {}, which was made with another value",
-                cluster.replicas,
-                if *copies == 1 { "one copy".to_owned() } else { format!("{copies} copies") },
-                bucket.name()
-            );
+            let copies = if *copies == 1 { "one copy".to_owned() } else { format!("{copies} copies") };
+            let before = format!("is {}, but the broker keeps only {copies} of ", cluster.replicas);
+            let message = Message::of_name(before, table(*bucket, cluster), "");
             let help = format!(
-                "`nats stream update KV_nuncio_{}_{} --replicas {}` changes it; so does stopping all nodes and removing the \
-                 data of the broker",
-                cluster.name,
-                bucket.name(),
+                "the tables were made with another value. For each of them run `nats stream update TABLE --replicas {}`; or \
+                 stop all nodes, run `nats stream rm TABLE` for each, and start the nodes, which make them again",
                 cluster.replicas
             );
-            ("cluster.replicas", Severity::Warning, Message::with_help(text, help))
+            ("cluster.replicas", Severity::Warning, message.and_help(help))
         }
         Fault::Setting { bucket, setting, found, wanted } => {
-            let table = format!("KV_nuncio_{}_{}", cluster.name, bucket.name());
+            let table = table(*bucket, cluster);
             let setting = setting.as_str();
             let text =
                 format!("the table {table} of the broker has {setting} = {found}, and nodes need {wanted}");
@@ -188,28 +178,62 @@ fn explain(fault: &Fault, server: &HostPort, cluster: &Cluster) -> (&'static str
     }
 }
 
-fn login(at: &str, cluster: &Cluster) -> (&'static str, Severity, Message) {
+/// The permissions that the user lacks, in one message.
+fn permissions(
+    about: impl Fn(&str, &str) -> Message,
+    Forbidden { publish, subscribe, is_all }: &Forbidden,
+    cluster: &Cluster,
+) -> (&'static str, Severity, Message) {
+    let (user, key) = match &cluster.login {
+        Some(login) => (format!("the user {}", login.user), "cluster.user"),
+        None => ("a client without a user".to_owned(), SERVERS),
+    };
+    if *is_all {
+        let name = &cluster.name;
+        let before = format!("{user} has no permission for any subject of the cluster \"{name}\" at ");
+        let help = format!(
+            "cluster.name is a part of each subject (nuncio.{name}.node.*, $KV.nuncio_{name}_nodes.* and {} more): do the \
+             permissions of nats-server have another name? Write the same name there and here; config/cluster/nats.conf has \
+             all subjects, for the name \"example\"",
+            publish.len() + subscribe.len() - 2
+        );
+        return ("cluster.name", Severity::Flaw, about(&before, "").and_help(help));
+    }
+    let lists = [("publish", publish), ("subscribe", subscribe)];
+    let lists = || lists.iter().filter(|(_, subjects)| !subjects.is_empty());
+    let denied: Vec<String> =
+        lists().map(|(action, subjects)| format!("may not {action} to {}", subjects.join(", "))).collect();
+    let places: Vec<String> = lists().map(|(list, _)| format!("`{list}`")).collect();
+    let help = format!(
+        "add to {} in the permissions of nats-server what is missing; config/cluster/nats.conf has all that a node needs",
+        places.join(" and ")
+    );
+    let after = format!(": {user} {}", denied.join("; it "));
+    (key, Severity::Flaw, about("at ", &after).and_help(help))
+}
+
+fn login(about: impl Fn(&str, &str) -> Message, cluster: &Cluster) -> (&'static str, Severity, Message) {
     match &cluster.login {
         Some(login) => {
-            let text =
-                format!("{at} refuses the user {} with the password in cluster.password_file", login.user);
+            let before =
+                format!("the user {} with the password in cluster.password_file is refused by ", login.user);
             let help = "set the user and the password that the configuration of nats-server has";
-            ("cluster.user", Severity::Flaw, Message::with_help(text, help))
+            ("cluster.user", Severity::Flaw, about(&before, "").and_help(help))
         }
         None => {
-            let text = format!("{at} demands a user, and cluster.user is not set");
-            let help = "set cluster.user and cluster.password_file";
-            (SERVERS, Severity::Flaw, Message::with_help(text, help))
+            let message = about("a user is demanded by ", ", and cluster.user is not set");
+            (SERVERS, Severity::Flaw, message.and_help("set cluster.user and cluster.password_file"))
         }
     }
 }
 
-fn asked(stage: Stage) -> &'static str {
+/// What did not come.
+fn missing(stage: Stage) -> &'static str {
     match stage {
         Stage::Connection => "the connection is not accepted",
-        Stage::Greeting => "it accepts the connection and says nothing",
-        Stage::Login => "it says nothing about the login",
-        Stage::Permissions => "it says nothing about the permissions of the user",
+        Stage::Greeting => "the connection is accepted, and no greeting follows",
+        Stage::Login => "the login is not answered",
+        Stage::Permissions => "requests that need permissions are not answered",
         Stage::Tables => "JetStream is enabled, and does not answer",
     }
 }
@@ -220,8 +244,17 @@ fn remedy(stage: Stage) -> &'static str {
             "most of the servers of the broker must run and be connected: the log of nats-server tells whether \
              JetStream has a leader"
         }
-        _ => START,
+        Stage::Login | Stage::Permissions => {
+            "nats-server hangs, as it does when its disk is full: free the disk, end the server with SIGKILL, and start it \
+             again"
+        }
+        Stage::Connection | Stage::Greeting => START,
     }
+}
+
+/// The name of a table at the broker.
+fn table(bucket: Bucket, cluster: &Cluster) -> String {
+    format!("KV_nuncio_{}_{}", cluster.name, bucket.name())
 }
 
 fn at(HostPort { host, port }: &HostPort) -> String {

@@ -48,15 +48,17 @@ pub(super) fn render(group: &Group, source: &Source, colours: Colours) -> String
     if finding.is_of_file() && finding.severity == Severity::Note {
         return renderer(colours).render(&[snippets::Group::with_title(title)]) + "\n\n";
     }
-    let lines = || places.iter().map(|place| source.line(place.start));
+    let lines: Vec<&[Range<usize>]> =
+        places.chunk_by(|one, next| source.line(one.start) == source.line(next.start)).collect();
+    let numbers = || lines.iter().flat_map(|places| places.first()).map(|place| source.line(place.start));
     let (group, margin) = if finding.is_of_file() {
         (title.element(Origin::path(file)), 0)
     } else {
-        let snippets = places.iter().take(SNIPPETS).map(|place| snippet(place, source).path(file.clone()));
-        let margin = lines().take(SNIPPETS).max().unwrap_or_default().to_string().len();
+        let snippets = lines.iter().take(SNIPPETS).map(|places| snippet(places, source).path(file.clone()));
+        let margin = numbers().take(SNIPPETS).max().unwrap_or_default().to_string().len();
         (title.elements(snippets), margin)
     };
-    let more: Vec<String> = lines().skip(SNIPPETS).map(|line| line.to_string()).collect();
+    let more: Vec<String> = numbers().skip(SNIPPETS).map(|line| line.to_string()).collect();
     let group = match more.as_slice() {
         [] => group,
         more => {
@@ -82,10 +84,30 @@ fn renderer(colours: Colours) -> Renderer {
     renderer.term_width(wrap::columns().unwrap_or(UNLIMITED))
 }
 
-/// The line of a place, with the wrong part underlined.
-fn snippet(place: &Range<usize>, source: &Source) -> Snippet<'static, Annotation<'static>> {
-    let line = source.line(place.start);
+/// The line of some places, with the wrong parts underlined.
+fn snippet(places: &[Range<usize>], source: &Source) -> Snippet<'static, Annotation<'static>> {
+    let line = source.line(places.first().map_or(0, |place| place.start));
     let (start, text) = source.line_text(line);
+    let shown = without_secret(text);
+    // The renderer shows tabs and control characters itself; others would hide in its output.
+    let mut snippet = escaped_but_tabs(shown);
+    if shown.len() < text.len() {
+        snippet.push('…');
+    }
+    let annotations: Vec<_> = places
+        .iter()
+        .map(|place| {
+            let (from, to) = part(place, start, text);
+            // In the line as it is shown.
+            let at = |to: usize| escaped_but_tabs(&shown[..to.min(shown.len())]).len();
+            AnnotationKind::Primary.span(at(from)..at(to.max(from)))
+        })
+        .collect();
+    Snippet::source(snippet).line_start(line).annotations(annotations)
+}
+
+/// The part of a line that a place is. The line begins at `start`.
+fn part(place: &Range<usize>, start: usize, text: &str) -> (usize, usize) {
     let clamp = |offset: usize| {
         let mut at = offset.saturating_sub(start).min(text.len());
         while !text.is_char_boundary(at) {
@@ -95,26 +117,8 @@ fn snippet(place: &Range<usize>, source: &Source) -> Snippet<'static, Annotation
     };
     let (from, to) = (clamp(place.start), clamp(place.end));
     // The finding is about the section, so its whole header is underlined.
-    let header = from == to && text.trim_start().starts_with('[');
-    let (from, to) = if header { (0, text.trim_end().len()) } else { (from, to) };
-    let shown = without_secret(text);
-    let cut = shown.len() < text.len();
-    let (from, to) = (from.min(shown.len()), to.min(shown.len()));
-    let mut snippet = String::new();
-    let mut push = |part: &str| {
-        // The renderer shows tabs and control characters itself; others would hide in its output.
-        snippet.push_str(&escaped_but_tabs(part));
-        snippet.len()
-    };
-    push(shown.get(..from).unwrap_or_default());
-    let begin = push("");
-    let end = push(shown.get(from..to).unwrap_or_default());
-    push(shown.get(to..).unwrap_or_default());
-    if cut {
-        snippet.push('…');
-    }
-    let annotation = AnnotationKind::Primary.span(begin..end.max(begin));
-    Snippet::source(snippet).line_start(line).annotation(annotation)
+    let is_header = from == to && text.trim_start().starts_with('[');
+    if is_header { (0, text.trim_end().len()) } else { (from, to) }
 }
 
 /// The line up to the value of a secret: operators send the output of `check` to others.
@@ -182,6 +186,16 @@ mod tests {
         for place in ["n.toml:1:1", "n.toml:2:1", "n.toml:3:1", "n.toml:4:1", "the same on line 5, 6\n"] {
             assert!(shown.contains(place), "no {place} in {shown}");
         }
+    }
+
+    #[test]
+    fn several_places_in_one_line_are_underlined_in_it() {
+        let source = Source::new(Path::new("n.toml"), "a = [1, 2]\n");
+        for span in [5..6, 8..9] {
+            source.add(Severity::Warning, span, "x", "is bad");
+        }
+        let shown = all_rendered(&source);
+        assert!(shown.contains("1 | a = [1, 2]\n  |      ^  ^\n"), "{shown}");
     }
 
     #[test]

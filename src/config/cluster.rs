@@ -38,12 +38,13 @@ pub(super) fn read(section: Section<'_>, has_dialback_secret: bool) -> Option<Cl
         section.problem("window", "must be at least 256 KiB");
     }
     for server in servers.iter().filter(|server| !is_this_machine(&server.host)) {
-        let text = format!(
-            "the connection to {}:{} is in clear text: whoever can read it reads stanzas and the password",
-            server.host, server.port
+        let message = Message::of_name(
+            "no TLS to the broker at ",
+            format!("{}:{}", server.host, server.port),
+            ": whoever can read the connection reads stanzas and the password",
         );
         let help = "run a nats-server on this machine, and connect the servers of the broker with TLS";
-        section.warning("servers", Message::with_help(text, help));
+        section.warning("servers", message.and_help(help));
     }
     let login = match (user, password) {
         (Some(user), Some(password)) => Some(Login { user, password }),

@@ -39,10 +39,10 @@ fn a_server_of_the_broker_that_does_not_serve_is_shown_at_its_place() {
             "warning: cluster.servers: {closed}:4222 cannot be reached: Connection refused (os error 111)\n --> n.toml:11:1"
         ),
         format!(
-            "warning: cluster.servers: {silent}:4222 does not answer in time: it accepts the connection and says nothing\n --> n.toml:12:1"
+            "warning: cluster.servers: no answer in time from {silent}:4222: the connection is accepted, and no greeting follows\n --> n.toml:12:1"
         ),
         format!(
-            "error: cluster.servers: {other}:4222 is not a nats-server: it speaks another protocol\n  --> n.toml:13:1"
+            "error: cluster.servers: no nats-server listens at {other}:4222: another protocol is spoken there\n  --> n.toml:13:1"
         ),
     ] {
         let said = said.replace("\n  --> ", "\n --> ");
@@ -55,19 +55,74 @@ fn a_server_of_the_broker_that_does_not_serve_is_shown_at_its_place() {
 }
 
 #[test]
+fn what_is_wrong_at_several_servers_is_said_once_with_their_addresses() {
+    let desk = Desk::new();
+    let [one, two, three] = [0; 3].map(|_| desk.network.address());
+    let screen = desk.passes(&toml(&format!("[\"nats://{one}\", \"nats://{two}\"]"), ""), &[]);
+    let said = format!(
+        "warning: cluster.servers: {one}:4222, {two}:4222 cannot be reached: Connection refused (os error 111)\n"
+    );
+    assert!(screen.contains(&said), "no {said} in\n{screen}");
+    assert_eq!(screen.matches("servers = ").count(), 1, "the line is shown once:\n{screen}");
+    assert_eq!(screen.matches("help: start nats-server there").count(), 1, "{screen}");
+    let screen = desk
+        .passes(&toml(&format!("[\n\"nats://{one}\",\n\"nats://{two}\",\n\"nats://{three}\",\n]"), ""), &[]);
+    assert_eq!(screen.matches("cannot be reached").count(), 1, "{screen}");
+    for line in ["n.toml:11:1", "n.toml:12:1", "n.toml:13:1"] {
+        assert!(screen.contains(line), "no {line} in\n{screen}");
+    }
+}
+
+#[test]
+fn a_name_of_the_cluster_that_the_permissions_do_not_have_is_one_error() {
+    let desk = Desk::new();
+    let broker =
+        Broker::configured(&desk.network, 1, |place| format!("{}{}", place.plain(), permissions("")));
+    let toml = toml(&broker.addresses(), &login(&desk, "secret"));
+    let screen = desk.fails(&toml.replace("name = \"example\"", "name = \"prod\""), &[]);
+    let said = format!(
+        "error: cluster.name: the user nuncio-a has no permission for any subject of the cluster \"prod\" at {}:4222\n",
+        broker.address()
+    );
+    assert!(screen.contains(&said) && screen.contains("name = \"prod\"\n"), "no {said} in\n{screen}");
+    assert_eq!(screen.matches("error: ").count(), 1, "{screen}");
+}
+
+#[test]
+fn several_missing_permissions_are_one_error() {
+    let desk = Desk::new();
+    let shipped = permissions("");
+    let broker = Broker::configured(&desk.network, 1, |place| {
+        let less = ["$JS.API.STREAM.PURGE.KV_nuncio_example_claims", "$KV.nuncio_example_seats.*"];
+        let less = less.iter().fold(shipped.clone(), |text, entry| without(&text, entry, 0));
+        format!("{}{}", place.plain(), without(&less, "nuncio.example.node.*", 1))
+    });
+    let screen = desk.fails(&toml(&broker.addresses(), &login(&desk, "secret")), &[]);
+    let said = format!(
+        "error: cluster.user: at {}:4222: the user nuncio-a may not publish to \
+         $JS.API.STREAM.PURGE.KV_nuncio_example_claims, $KV.nuncio_example_seats.*; it may not subscribe to \
+         nuncio.example.node.*\n",
+        broker.address()
+    );
+    assert!(screen.contains(&said), "no {said} in\n{screen}");
+    assert_eq!(screen.matches(" may not ").count(), 2, "{screen}");
+}
+
+#[test]
 fn a_wrong_user_or_password_is_an_error() {
     let desk = Desk::new();
     let broker =
         Broker::configured(&desk.network, 1, |place| format!("{}{}", place.plain(), permissions("")));
     let screen = desk.fails(&toml(&broker.addresses(), &login(&desk, "wrong")), &[]);
     let said = format!(
-        "error: cluster.user: {}:4222 refuses the user nuncio-a with the password in cluster.password_file\n",
+        "error: cluster.user: the user nuncio-a with the password in cluster.password_file is refused by {}:4222\n",
         broker.address()
     );
     assert!(screen.contains(&said) && screen.contains("user = \"nuncio-a\"\n"), "{screen}");
     assert!(!screen.contains("wrong"), "the password is not shown: {screen}");
     let screen = desk.fails(&toml(&broker.addresses(), ""), &[]);
-    assert!(screen.contains("demands a user, and cluster.user is not set"), "{screen}");
+    let said = format!("a user is demanded by {}:4222, and cluster.user is not set\n", broker.address());
+    assert!(screen.contains(&said), "{screen}");
 }
 
 #[test]
@@ -76,7 +131,7 @@ fn a_broker_without_jetstream_is_an_error() {
     let broker =
         Broker::configured(&desk.network, 1, |place| format!("listen: \"{}:4222\"\n", place.address()));
     let screen = desk.fails(&toml(&broker.addresses(), ""), &[]);
-    assert!(screen.contains(":4222 has no JetStream for this node"), "{screen}");
+    assert!(screen.contains("cluster.servers: no JetStream for this node at "), "{screen}");
     assert!(screen.contains("help: add `jetstream {"), "{screen}");
 }
 
@@ -86,10 +141,11 @@ fn a_broker_that_takes_shorter_messages_than_the_longest_stanza_is_an_error() {
     let broker =
         Broker::configured(&desk.network, 1, |place| format!("{}max_payload: 262144\n", place.plain()));
     let screen = desk.fails(&toml(&broker.addresses(), ""), &[]);
-    assert!(
-        screen.contains("max_payload is 262144 bytes, and the stanzas that this node accepts need 532480"),
-        "{screen}"
+    let said = format!(
+        "max_payload is 262144 bytes at {}:4222, and the stanzas that this node accepts need 532480",
+        broker.address()
     );
+    assert!(screen.contains(&said), "{screen}");
     let component =
         "[[component]]\nname = \"echo.localhost\"\nsecret = \"sixteen letters!\"\nmax_stanza = \"2 MiB\"\n";
     let screen = desk.fails(&format!("{}{component}", toml(&broker.addresses(), "")), &[]);
@@ -102,7 +158,7 @@ fn more_copies_than_servers_are_an_error() {
     let broker = Broker::start(&desk.network);
     let screen = desk.fails(&toml(&broker.addresses(), "replicas = 3\n"), &[]);
     let said = format!(
-        "error: cluster.replicas: is 3, and the nats-server at {}:4222 is not connected to other servers\n",
+        "error: cluster.replicas: is 3, but the broker has only one server, as seen at {}:4222\n",
         broker.address()
     );
     assert!(screen.contains(&said) && screen.contains("replicas = 3\n"), "{screen}");
@@ -120,10 +176,10 @@ fn a_broker_that_is_too_old_or_demands_tls_is_an_error() {
     let screen = desk.fails(&toml(&format!("[\"nats://{old}\", \"nats://{tls}\"]"), ""), &[]);
     for said in [
         format!(
-            "error: cluster.servers: {old}:4222 has version 2.8.4 of nats-server, and a node needs 2.9 or newer"
+            "error: cluster.servers: version 2.8.4 of nats-server runs at {old}:4222, and a node needs 2.9 or newer"
         ),
-        format!("error: cluster.servers: {old}:4222 ends the connection: Stale Connection"),
-        format!("error: cluster.servers: {tls}:4222 demands TLS"),
+        format!("error: cluster.servers: the connection is ended by {old}:4222: Stale Connection"),
+        format!("error: cluster.servers: TLS is demanded at {tls}:4222"),
     ] {
         assert!(screen.contains(&said), "no {said} in\n{screen}");
     }
@@ -149,7 +205,7 @@ fn each_missing_permission_is_named() {
                 _ => "publish to",
             };
             let said = format!(
-                "error: cluster.user: {}:4222: the user nuncio-a may not {action} {entry}\n",
+                "error: cluster.user: at {}:4222: the user nuncio-a may not {action} {entry}\n",
                 broker.address()
             );
             assert!(screen.contains(&said), "no {said} in\n{screen}");
@@ -182,11 +238,11 @@ fn a_running_node_with_the_same_name_or_other_settings_is_a_warning() {
     // By the first beat its record is there.
     let screen = within(SOON, "the node is found", || {
         let screen = desk.ends_somehow(&toml(&broker.addresses(), ""), &[]);
-        screen.contains("running node b").then_some(screen)
+        screen.contains("running nodes: b").then_some(screen)
     });
     for said in [
-        "warning: cluster.name: s2s.dialback_secret differs from that of the running node b\n",
-        "warning: cluster.name: the domains and components differ from those of the running node b\n",
+        "warning: cluster.name: s2s.dialback_secret differs from that of these running nodes: b\n",
+        "warning: cluster.name: the domains and components differ from those of these running nodes: b\n",
     ] {
         assert!(screen.contains(said), "no {said} in\n{screen}");
     }
@@ -206,9 +262,13 @@ fn a_running_node_with_the_same_name_or_other_settings_is_a_warning() {
     // The tables were made with one copy.
     let screen = desk.passes(&toml(&broker.addresses(), "replicas = 3\n"), &[]);
     assert!(
-        screen.contains("cluster.replicas: is 3, but the broker has one copy of the table nodes"),
+        screen.contains(
+            "warning: cluster.replicas: is 3, but the broker keeps only one copy of KV_nuncio_example_nodes, \
+             KV_nuncio_example_claims, KV_nuncio_example_seats\n"
+        ),
         "{screen}"
     );
+    assert_eq!(screen.matches("cluster.replicas").count(), 1, "{screen}");
     assert!(!node.process().logged(&["broker unreachable"]), "the node is not disturbed");
 }
 

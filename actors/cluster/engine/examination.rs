@@ -47,13 +47,8 @@ pub enum Fault {
     NoJetStream,
     /// JetStream is enabled, and does not work.
     JetStream(String),
-    /// The user lacks a permission.
-    Forbidden {
-        /// What the user may not do.
-        access: Access,
-        /// The subject, as the configuration of the broker has it.
-        pattern: String,
-    },
+    /// The user lacks permissions.
+    Forbidden(Forbidden),
     /// There are fewer servers than copies of each table are demanded.
     TooFewServers(usize),
     /// A table has fewer copies than are demanded.
@@ -81,6 +76,17 @@ pub enum Fault {
         /// Why not.
         reason: String,
     },
+}
+
+/// The permissions that a user lacks, as the configuration of the broker has them.
+#[derive(Debug, Default)]
+pub struct Forbidden {
+    /// Subjects to which the user may not send messages.
+    pub publish: Vec<String>,
+    /// Subjects of which the user receives no messages.
+    pub subscribe: Vec<String>,
+    /// These are all that a node needs.
+    pub is_all: bool,
 }
 
 /// A setting of a table on which the cluster depends.

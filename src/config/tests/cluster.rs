@@ -80,9 +80,17 @@ fn addresses_that_this_version_cannot_use_are_refused_with_the_reason() {
     assert_refuses(
         "servers = [\"nats://192.0.2.1\"]",
         &[
-            "n.toml:8: warning: cluster.servers: the connection to 192.0.2.1:4222 is in clear text: whoever can read it \
+            "n.toml:8: warning: cluster.servers: no TLS to the broker at 192.0.2.1:4222: whoever can read the connection \
              reads stanzas and the password; run a nats-server on this machine, and connect the servers of the broker \
              with TLS",
+        ],
+    );
+    assert_refuses(
+        "servers = [\"nats://192.0.2.1\", \"nats://192.0.2.2\"]",
+        &[
+            "n.toml:8: warning: cluster.servers: no TLS to the broker at 192.0.2.1:4222, 192.0.2.2:4222: whoever can read \
+             the connection reads stanzas and the password; run a nats-server on this machine, and connect the servers of \
+             the broker with TLS",
         ],
     );
 }

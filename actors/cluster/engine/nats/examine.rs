@@ -16,7 +16,7 @@ use crate::{
     NodeName,
     engine::{
         Bucket,
-        examination::{Access, Examination, Fault, Member, Stage},
+        examination::{Access, Examination, Fault, Forbidden, Member, Stage},
     },
     record::NodeRecord,
 };
@@ -58,8 +58,14 @@ async fn look(
     let inbox = format!("{}.check-{}-{}", subjects.inbox(own), std::process::id(), nanoseconds());
     let trials = try_permissions(&mut wire, subjects, own, &inbox).await?;
     let forbidden = |task| trials.iter().any(|trial| trial.need.task == task && trial.is_forbidden);
-    for Trial { need: Need { access, pattern, .. }, .. } in trials.iter().filter(|trial| trial.is_forbidden) {
-        found.faults.push(Fault::Forbidden { access: *access, pattern: pattern.clone() });
+    let of = |wanted| {
+        let refused = trials.iter().filter(move |trial| trial.is_forbidden && trial.need.access == wanted);
+        refused.map(|trial| trial.need.pattern.clone()).collect()
+    };
+    if trials.iter().any(|trial| trial.is_forbidden) {
+        let (publish, subscribe) = (of(Access::Publish), of(Access::Subscribe));
+        let is_all = trials.iter().all(|trial| trial.is_forbidden);
+        found.faults.push(Fault::Forbidden(Forbidden { publish, subscribe, is_all }));
     }
     if forbidden(Task::Answers) {
         return Ok(());
@@ -169,10 +175,18 @@ async fn try_members(
     wire.settle(Stage::Permissions).await?;
     let errors = wire.take_errors();
     let refused = |subject: &&String| errors.iter().any(|error| refuses(error, Access::Publish, subject));
-    for pattern in names.iter().filter(refused) {
-        let is_known = |fault: &Fault| matches!(fault, Fault::Forbidden { access: Access::Publish, pattern } if *pattern == subjects.node("*"));
-        if !found.faults.iter().any(is_known) {
-            found.faults.push(Fault::Forbidden { access: Access::Publish, pattern: pattern.clone() });
+    let mut refused: Vec<String> = names.iter().filter(refused).cloned().collect();
+    let lacks = found.faults.iter_mut().find_map(|fault| match fault {
+        Fault::Forbidden(forbidden) => Some(forbidden),
+        _ => None,
+    });
+    match lacks {
+        Some(lacks) if lacks.publish.contains(&subjects.node("*")) => {}
+        Some(lacks) => lacks.publish.append(&mut refused),
+        None if refused.is_empty() => {}
+        None => {
+            let forbidden = Forbidden { publish: refused, ..Forbidden::default() };
+            found.faults.push(Fault::Forbidden(forbidden));
         }
     }
     Ok(())
