@@ -100,6 +100,7 @@
 //! | promise | [`outgoing::Yield`] | outgoing | signal: one |
 //! | router | [`claims::Seat`], [`claims::Unseat`], [`claims::Contest`] | cluster | signal: one of each for a connection; a contest is repeated every two seconds, for ten |
 //! | cluster | [`claims::Seated`], [`claims::SeatTaken`], [`claims::SeatUnknown`] | router | signal: two for a request at most |
+//! | cluster | [`claims::SeatDelayed`] | router | signal: one for a request |
 //! | cluster | [`Freeze`](flow::claims::Freeze) | router | signal: one for each lost lease, if `on_engine_loss` is `freeze` |
 //! | cluster | [`claims::SeatAt`], [`claims::Contested`] | router | signal: one for each change of a seat, and for each contest |
 //! | relay, seat_relay | [`ferry::Carry`] | ferry | signal: within the budget of the relay, and what crosses its end |
@@ -257,6 +258,7 @@
 //! [`claims::Renounce`]: flow::claims::Renounce
 //! [`claims::Seat`]: flow::claims::Seat
 //! [`claims::SeatAt`]: flow::claims::SeatAt
+//! [`claims::SeatDelayed`]: flow::claims::SeatDelayed
 //! [`claims::SeatTaken`]: flow::claims::SeatTaken
 //! [`claims::SeatUnknown`]: flow::claims::SeatUnknown
 //! [`claims::Seated`]: flow::claims::Seated

@@ -131,6 +131,11 @@ impl Arbiter {
         self.act(now);
     }
 
+    /// The time in which a claim or a seat is answered.
+    pub fn answers_within(&self) -> Duration {
+        self.beat * holdings::ANSWER_BEATS
+    }
+
     /// The component is no longer connected here. There is no answer.
     pub fn unseat(&mut self, name: &Domain, now: Instant) {
         self.seats.release(name);

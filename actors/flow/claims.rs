@@ -6,6 +6,8 @@
 //!
 //! Each claim has a number, which the answers repeat: an answer to an earlier claim of the same pair may still be on its way.
 
+use std::{fmt, time::Duration};
+
 use cluster::name::NodeName;
 use xmpp::{Domain, DomainPair};
 
@@ -90,7 +92,7 @@ pub(crate) struct Conflict {
 }
 
 /// A component is connected to this node, or is about to be: get its seat. Answered by one of [`Seated`], [`SeatTaken`] and
-/// [`SeatUnknown`]. Here and below a component is named by the first of its names, under which it is configured.
+/// [`SeatUnknown`], with [`SeatDelayed`] before it if that takes a while. Here and below a component is named by the first of its names, under which it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seat {
     /// The name.
@@ -129,6 +131,44 @@ pub(crate) struct SeatTaken {
     pub(crate) name: Domain,
     /// The other node.
     pub(crate) node: NodeName,
+}
+
+/// The seat was asked for, and there is no answer after a moment: the component waits. [`Seated`], [`SeatTaken`] or
+/// [`SeatUnknown`] follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SeatDelayed {
+    /// The name.
+    pub(crate) name: Domain,
+    /// Why there is no answer.
+    pub(crate) why: Delay,
+    /// It follows in this time at the latest.
+    pub(crate) within: Duration,
+}
+
+/// Why the cluster takes time to say which node has a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delay {
+    /// The engine is not connected.
+    NoEngine,
+    /// This node has no lease.
+    NoLease,
+    /// The engine has no data: it is new, or has lost them. The nodes write what they have.
+    Refill,
+    /// The engine has not answered.
+    NoAnswer,
+}
+
+impl fmt::Display for Delay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoEngine => "the message broker is not connected",
+            Self::NoLease => "this node has no lease",
+            Self::Refill => {
+                "the tables at the message broker are new, and the nodes write to them what they have"
+            }
+            Self::NoAnswer => "the message broker has not answered",
+        })
+    }
 }
 
 /// Nobody can say which node has the seat. It is asked for as soon as somebody can: [`Seated`] or [`SeatTaken`] follows then.

@@ -218,6 +218,7 @@ impl Connected {
                 seated: router.outlet(),
                 seat_taken: router.outlet(),
                 seat_unknown: router.outlet(),
+                seat_delayed: router.outlet(),
                 seat_at: router.outlet(),
                 contested: router.outlet(),
                 freeze: freezes.then(|| router.outlet()),

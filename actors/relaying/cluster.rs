@@ -187,7 +187,8 @@ impl Cluster {
         while let Some(output) = self.arbiter.poll() {
             self.perform(output, now);
         }
-        let next = self.seats.next_retry().into_iter().fold(self.arbiter.next_tick(), Instant::min);
+        self.tell_delays(now);
+        let next = self.seats.next_look().into_iter().fold(self.arbiter.next_tick(), Instant::min);
         // At least a millisecond: the arbiter must not keep this thread busy, whatever it waits for.
         let next = next.max(now + SHORTEST_WAIT);
         self.timer.set(Some(next), context, |cluster, context| {

@@ -129,7 +129,7 @@ fn components(now: &Now) -> (Table, Vec<Style>) {
     }
     let style = |component: &ComponentNow| match component.state {
         ComponentState::NeverConnected | ComponentState::NotConnected => Style::Alarm,
-        ComponentState::PingUnanswered => Style::Warning,
+        ComponentState::WaitsForCluster | ComponentState::PingUnanswered => Style::Warning,
         ComponentState::Connected => Style::Plain,
     };
     (table.one_line_each(), now.components.iter().map(style).collect())

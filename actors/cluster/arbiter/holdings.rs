@@ -285,7 +285,7 @@ impl<K: Claimed> Holdings<K> {
 }
 
 /// A wish is answered after three beats at the latest: longer than a refill, and than the restart of a broker.
-const ANSWER_BEATS: u32 = 3;
+pub(super) const ANSWER_BEATS: u32 = 3;
 
 /// A request without an answer may be executed in the time of a lease after that. What is executed later still is deleted
 /// by the sweep.

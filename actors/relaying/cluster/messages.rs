@@ -7,7 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     flow::claims::{
-        Conflict, Contested, Freeze, Granted, HeldBy, SeatAt, SeatTaken, SeatUnknown, Seated, Unknown,
+        Conflict, Contested, Freeze, Granted, HeldBy, SeatAt, SeatDelayed, SeatTaken, SeatUnknown, Seated,
+        Unknown,
     },
     relaying::ferry::FerryReport,
 };
@@ -26,6 +27,7 @@ pub(crate) struct Receivers {
     pub(crate) seated: Outlet<Seated>,
     pub(crate) seat_taken: Outlet<SeatTaken>,
     pub(crate) seat_unknown: Outlet<SeatUnknown>,
+    pub(crate) seat_delayed: Outlet<SeatDelayed>,
     pub(crate) seat_at: Outlet<SeatAt>,
     pub(crate) contested: Outlet<Contested>,
     /// Of a node that closes its links when it has lost its lease: the router.

@@ -15,7 +15,7 @@ use xmpp::Domain;
 
 use super::{Cluster, tell};
 use crate::{
-    flow::claims::{Contest, Contested, Seat, SeatUnknown, Unseat},
+    flow::claims::{Contest, Contested, Delay, Seat, SeatDelayed, SeatUnknown, Unseat},
     relaying::LOG,
 };
 use mailbox::Queued;
@@ -25,16 +25,34 @@ use mailbox::Queued;
 pub(super) struct Seats(HashMap<Domain, Wanted>);
 
 enum Wanted {
-    /// The arbiter was asked, or has granted it.
-    Asked,
+    /// The arbiter was asked, and the router waits.
+    Asked {
+        since: Instant,
+        /// The router knows that the answer takes a while.
+        is_told: bool,
+    },
+    /// The arbiter was asked again, for a component that is connected.
+    AskedAgain,
+    /// The arbiter has granted it.
+    Granted,
     /// Nobody could say who has it. It is asked for again then.
     Again(Instant),
 }
 
 impl Seats {
+    /// The router wants it. It repeats that while it contests the seat.
+    fn asked(&mut self, name: &Domain, now: Instant) {
+        match self.0.get(name) {
+            Some(Wanted::Asked { .. }) => {}
+            Some(Wanted::AskedAgain | Wanted::Again(_) | Wanted::Granted) | None => {
+                self.0.insert(name.clone(), Wanted::Asked { since: now, is_told: false });
+            }
+        }
+    }
+
     pub(super) fn granted(&mut self, name: &Domain) {
         if let Some(wanted) = self.0.get_mut(name) {
-            *wanted = Wanted::Asked;
+            *wanted = Wanted::Granted;
         }
     }
 
@@ -47,18 +65,35 @@ impl Seats {
     pub(super) fn retry(&mut self, arbiter: &mut Arbiter, now: Instant) {
         for (name, wanted) in &mut self.0 {
             if matches!(wanted, Wanted::Again(at) if *at <= now) {
-                *wanted = Wanted::Asked;
+                *wanted = Wanted::AskedAgain;
                 arbiter.seat(name, now);
             }
         }
     }
 
-    pub(super) fn next_retry(&self) -> Option<Instant> {
+    /// When something is asked for again, or is found to take a while.
+    pub(super) fn next_look(&self) -> Option<Instant> {
         let times = self.0.values().filter_map(|wanted| match wanted {
             Wanted::Again(at) => Some(*at),
-            Wanted::Asked => None,
+            Wanted::Asked { since, is_told: false } => Some(*since + MOMENT),
+            Wanted::Asked { is_told: true, .. } | Wanted::AskedAgain | Wanted::Granted => None,
         });
         times.min()
+    }
+
+    /// Those that were asked for a moment ago and have no answer, each once. With the times at which they were asked for.
+    fn delayed(&mut self, now: Instant) -> Vec<(Domain, Instant)> {
+        let mut delayed = Vec::new();
+        for (name, wanted) in &mut self.0 {
+            if let Wanted::Asked { since, is_told } = wanted
+                && !*is_told
+                && *since + MOMENT <= now
+            {
+                *is_told = true;
+                delayed.push((name.clone(), *since));
+            }
+        }
+        delayed
     }
 }
 
@@ -68,6 +103,24 @@ impl Cluster {
         *wanted = Wanted::Again(now + ASK_AGAIN);
         log::debug!(target: LOG, name:% = name, reason = why; "seat unknown");
         tell(&self.receivers.seat_unknown, SeatUnknown { name });
+    }
+
+    /// Tells the router which components wait, and why.
+    pub(super) fn tell_delays(&mut self, now: Instant) {
+        let delayed = self.seats.delayed(now);
+        if delayed.is_empty() {
+            return;
+        }
+        let why = match self.arbiter.report(now) {
+            report if !report.up => Delay::NoEngine,
+            report if report.lease.is_none() => Delay::NoLease,
+            report if report.refills => Delay::Refill,
+            _ => Delay::NoAnswer,
+        };
+        for (name, since) in delayed {
+            let within = (since + self.arbiter.answers_within()).saturating_duration_since(now);
+            tell(&self.receivers.seat_delayed, SeatDelayed { name, why, within });
+        }
     }
 
     /// Tells another node that its seat is wanted here. `None`: it cannot be told. A frame may be lost: the router tells it
@@ -99,7 +152,7 @@ impl Handler<Queued<Seat>> for Cluster {
 
     fn handle(&mut self, seat: Queued<Seat>, context: &mut Context<Self>) {
         let (Seat { name }, now) = (seat.into_message(), clock::now());
-        self.seats.0.insert(name.clone(), Wanted::Asked);
+        self.seats.asked(&name, now);
         self.arbiter.seat(&name, now);
         self.act(now, context);
     }
@@ -124,12 +177,15 @@ impl Handler<Queued<Contest>> for Cluster {
         let (Contest { name, node }, now) = (contest.into_message(), clock::now());
         if self.contest(&name, &node).is_none() {
             // That node is gone, or the broker does not answer: the arbiter finds out, or gives up in time.
-            self.seats.0.insert(name.clone(), Wanted::Asked);
+            self.seats.asked(&name, now);
             self.arbiter.seat(&name, now);
             self.act(now, context);
         }
     }
 }
+
+/// A broker that is well answers much sooner.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// When a seat is asked for again of which nobody could say who has it: a beat.
 const ASK_AGAIN: Duration = Duration::from_secs(3);

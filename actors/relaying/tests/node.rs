@@ -21,7 +21,8 @@ use crate::{
         account::Totals,
         batch::Batch,
         claims::{
-            Claims, Conflict, Contested, Granted, HeldBy, SeatAt, SeatTaken, SeatUnknown, Seated, Unknown,
+            Claims, Conflict, Contested, Granted, HeldBy, SeatAt, SeatDelayed, SeatTaken, SeatUnknown,
+            Seated, Unknown,
         },
         ferry::{Event, Ferry},
         route::{Ingress, Route},
@@ -44,6 +45,7 @@ pub(super) enum Said {
     Seated(Seated),
     SeatTaken(SeatTaken),
     SeatUnknown(SeatUnknown),
+    SeatDelayed(SeatDelayed),
     SeatAt(SeatAt),
     Contested(Contested),
     Route(Route),
@@ -100,7 +102,7 @@ macro_rules! report {
     )*};
 }
 
-report!(Granted HeldBy Unknown Conflict Seated SeatTaken SeatUnknown SeatAt Contested Route);
+report!(Granted HeldBy Unknown Conflict Seated SeatTaken SeatUnknown SeatDelayed SeatAt Contested Route);
 
 /// The broker of a scenario.
 pub(super) struct World {
@@ -178,6 +180,7 @@ impl World {
             seated: promise.outlet(),
             seat_taken: promise.outlet(),
             seat_unknown: promise.outlet(),
+            seat_delayed: promise.outlet(),
             seat_at: promise.outlet(),
             contested: promise.outlet(),
             freeze: None,

@@ -5,7 +5,7 @@ use xmpp::Domain;
 
 use super::*;
 use crate::flow::{
-    claims::{Contest, Contested, Seat, SeatAt, SeatTaken, SeatUnknown, Seated, Unseat},
+    claims::{Contest, Contested, Delay, Seat, SeatAt, SeatDelayed, SeatTaken, SeatUnknown, Seated, Unseat},
     ferry::Ferry,
 };
 
@@ -107,6 +107,11 @@ async fn a_contest_without_the_broker_is_answered_and_the_seat_is_asked_for_when
     });
     assert_eq!(unknown.await, SeatUnknown { name: name() });
     assert!(clock::since(begun) < Duration::from_secs(10));
+    let delayed = a.hears("that the component waits", |said| match said {
+        Said::SeatDelayed(delayed) => Ok(delayed),
+        other => Err(other),
+    });
+    assert_eq!(delayed.await.why, Delay::NoEngine);
     world.hub.act(|broker, now| broker.starts(now)).await;
     let taken = a.hears("that the seat is taken", |said| match said {
         Said::SeatTaken(taken) => Ok(taken),
@@ -128,5 +133,56 @@ async fn a_seat_of_which_nobody_knows_is_asked_for_again() {
     });
     assert_eq!(unknown.await, SeatUnknown { name: name() });
     world.hub.act(|broker, now| broker.starts(now)).await;
+    a.has_the_seat().await;
+}
+
+#[actix::test]
+async fn a_component_that_waits_for_the_broker_is_reported_once_with_the_reason_and_the_longest_time() {
+    let world = World::new(1, Faults::none());
+    let [mut a, _b] = world.nodes(["a", "b"]).await;
+    a.wants_the_seat();
+    a.has_the_seat().await;
+    a.claims.unseat.signal(Unseat { name: name() }).unwrap();
+    world.hub.act(|broker, now| broker.stops(now)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    a.wants_the_seat();
+    let begun = clock::now();
+    let delayed = a.hears("that the component waits", |said| match said {
+        Said::SeatDelayed(delayed) => Ok(delayed),
+        other => Err(other),
+    });
+    let SeatDelayed { name: of, why, within } = delayed.await;
+    assert_eq!((of, why), (name(), Delay::NoEngine), "and not for the first seat, which was granted at once");
+    let (asked, longest) = (clock::since(begun), begun + Duration::from_secs(10));
+    assert!(asked < Duration::from_secs(2), "{asked:?}");
+    assert!(clock::now() + within <= longest, "{within:?}");
+    let next = a.hears("that nobody knows", |said| match said {
+        Said::SeatUnknown(_) => Ok(None),
+        Said::SeatDelayed(again) => Ok(Some(again)),
+        other => Err(other),
+    });
+    assert_eq!(next.await, None);
+}
+
+#[actix::test]
+async fn a_component_that_waits_until_lost_data_is_written_again_is_reported_with_that_reason() {
+    let world = World::new(1, Faults::none());
+    let [mut a, _b] = world.nodes(["a", "b"]).await;
+    world.hub.act(|broker, now| broker.loses_data(now)).await;
+    // Until a beat finds that its record is gone.
+    let why = loop {
+        a.wants_the_seat();
+        let said = a.hears("an answer", |said| match said {
+            Said::Seated(_) => Ok(None),
+            Said::SeatDelayed(SeatDelayed { why, .. }) => Ok(Some(why)),
+            other => Err(other),
+        });
+        match said.await {
+            Some(why) => break why,
+            None => a.claims.unseat.signal(Unseat { name: name() }).unwrap(),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(why, Delay::Refill);
     a.has_the_seat().await;
 }

@@ -7,13 +7,15 @@ use xmpp::Domain;
 
 use crate::{flow::claims::Contest, streams::component::Component};
 use mailbox::Mailbox;
-use status::address::Host;
+use status::{address::Host, report::Time};
 
 /// A connection that wants to serve a name.
 pub(super) struct Claimant {
     pub(super) component: Mailbox<Component>,
     pub(super) address: Host,
     pub(super) stage: Stage,
+    /// Since when the answer of the cluster is late.
+    pub(super) delayed: Option<Time>,
 }
 
 /// How far it is.

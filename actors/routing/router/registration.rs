@@ -373,7 +373,9 @@ impl Registration {
 
     pub(super) fn report(&self, name: &Domain) -> report::ComponentReport {
         let ping_unanswered = self.unanswered();
+        let waits = self.claimant.as_ref().and_then(|it| it.delayed).filter(|_| !self.is_connected());
         let (state, since_event) = match &self.state {
+            _ if waits.is_some() => (ComponentState::WaitsForCluster, SinceEvent::Asked),
             State::NeverSeen { is_added: false, .. } => {
                 (ComponentState::NeverConnected, SinceEvent::NodeStarted)
             }
@@ -393,7 +395,7 @@ impl Registration {
             connected: self.is_connected(),
             node: self.component().and_then(Carrier::node).map(ToString::to_string),
             state,
-            since: self.since,
+            since: waits.unwrap_or(self.since),
             since_event,
             ping_unanswered,
             last_end,

@@ -1,7 +1,7 @@
 //! Seats: in a cluster, a component is connected to one node at a time. A connection gets the seat of its name before it
 //! serves the name. While a component is connected to another node, a relay takes the place of the connection.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{AsyncContext, Context, Handler};
 use cluster::name::NodeName;
@@ -13,14 +13,18 @@ use super::{
 };
 use crate::{
     flow::{
-        claims::{Contest, Contested, Seat, SeatAt, SeatTaken, SeatUnknown, Seated, Unseat},
+        claims::{Contest, Contested, Seat, SeatAt, SeatDelayed, SeatTaken, SeatUnknown, Seated, Unseat},
         ferry::Ferry,
     },
+    observe::log_limit::{FEW, LogLimiter},
     routing::mailroom,
     streams::component::{self, BindDecided, Carrier, Component, SeatRelay},
 };
 use mailbox::{Mailbox, Queued};
-use status::{address::Host, report::EndCause};
+use status::{
+    address::Host,
+    report::{EndCause, Time},
+};
 
 /// The seats of the cluster, as far as this node knows.
 pub(super) struct Seating {
@@ -29,11 +33,20 @@ pub(super) struct Seating {
     elsewhere: HashMap<Domain, Ferry>,
     /// The node stops: no relay is started any more.
     is_finishing: bool,
+    /// Limits on the lines about components for which the cluster does not answer in time: many may connect at once.
+    delayed: Arc<LogLimiter>,
+    unknown: Arc<LogLimiter>,
 }
 
 impl Seating {
     pub(super) fn new(seats: Seats) -> Self {
-        Self { seats, elsewhere: HashMap::new(), is_finishing: false }
+        let delayed = LogLimiter::new(component::LOG, FEW, "more components wait for the cluster");
+        let unknown = LogLimiter::new(
+            component::LOG,
+            FEW,
+            "more components connected without an answer of the cluster",
+        );
+        Self { seats, elsewhere: HashMap::new(), is_finishing: false, delayed, unknown }
     }
 }
 
@@ -83,8 +96,12 @@ impl Router {
                     }
                 };
                 let is_asking = stage == Stage::Asking;
-                registration.claimant =
-                    Some(Claimant { component: component.clone(), address: address.clone(), stage });
+                registration.claimant = Some(Claimant {
+                    component: component.clone(),
+                    address: address.clone(),
+                    stage,
+                    delayed: None,
+                });
                 if is_asking {
                     // The answer of the cluster decides.
                     return true;
@@ -206,13 +223,34 @@ impl Handler<Queued<SeatUnknown>> for Router {
     fn handle(&mut self, unknown: Queued<SeatUnknown>, _: &mut Context<Self>) {
         let SeatUnknown { name } = unknown.into_message();
         if self.components.get(&name).is_some_and(|registration| registration.claimant.is_some()) {
-            log::warn!(
-                target: component::LOG, name:% = name;
-                "the cluster cannot say whether the component is connected to another node: it may connect here"
-            );
+            if self.seats.as_ref().is_some_and(|seating| seating.unknown.count_line()) {
+                log::warn!(
+                    target: component::LOG, name:% = name;
+                    "the cluster cannot say whether the component is connected to another node: it may connect here"
+                );
+            }
             self.end_relay(&name);
         }
         self.seated(&name);
+    }
+}
+
+impl Handler<Queued<SeatDelayed>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, delayed: Queued<SeatDelayed>, _: &mut Context<Self>) {
+        let SeatDelayed { name, why, within } = delayed.into_message();
+        let Some(seating) = &self.seats else { return };
+        let claimant = self.components.get_mut(&name).and_then(|it| it.claimant.as_mut());
+        let Some(claimant) = claimant else { return };
+        claimant.delayed = Some(Time::now());
+        if seating.delayed.count_line() {
+            log::warn!(
+                target: component::LOG, name:% = name, address:% = claimant.address, reason:% = why,
+                within:% = format_args!("{}s", within.as_secs_f64().ceil());
+                "the component waits for the cluster, which is asked whether it is connected to another node"
+            );
+        }
     }
 }
 
@@ -225,7 +263,7 @@ impl Handler<Queued<SeatTaken>> for Router {
         let Some(registration) = self.components.get_mut(&name) else { return };
         if let Some(claimant) = &mut registration.claimant {
             let _ = seating.seats.claims.contest.signal(Contest { name, node: node.clone() });
-            claimant.stage = Stage::contesting(node, clock::now());
+            (claimant.stage, claimant.delayed) = (Stage::contesting(node, clock::now()), None);
             // It asks again in a moment.
             let _ = claimant.component.signal(BindDecided::Pending);
         } else if let Some(connection) = registration.component().filter(|it| it.here().is_some()).cloned() {

@@ -8,9 +8,10 @@ mod waits;
 use super::*;
 use crate::{
     flow::{
-        claims::{Claims, Contested, SeatAt, SeatTaken, SeatUnknown, Seated},
+        claims::{Claims, Contested, Delay, SeatAt, SeatDelayed, SeatTaken, SeatUnknown, Seated},
         outbox::BUDGET,
     },
+    routing::router,
     scenario::{
         component_client::shows_secret,
         nodes::{
@@ -19,6 +20,8 @@ use crate::{
         },
     },
 };
+use status::report::ComponentState;
+use tokio::sync::oneshot;
 
 /// A node of a cluster with two components, of which one is connected here.
 struct Seats {
@@ -95,6 +98,12 @@ impl Seats {
         std::iter::from_fn(|| self.arrived.try_recv().ok()).map(|seen| seen.id).collect()
     }
 
+    async fn state(&self, name: &str) -> ComponentState {
+        let (answer, shown) = oneshot::channel();
+        self.house.core.router.signal(router::ShowComponents { of: Some(domain(name)), answer }).unwrap();
+        shown.await.unwrap()[0].state
+    }
+
     async fn relayed(&self) -> u64 {
         self.house.account().await.settled(Outcome::Relayed).stanzas
     }
@@ -131,6 +140,24 @@ async fn a_component_connects_while_nobody_can_say_whether_it_is_elsewhere() {
     // The cluster has an answer in the end.
     seats.is_granted(BOT);
     moment().await;
+    assert!(bot.closes().await.is_empty());
+}
+
+#[actix::test]
+async fn a_component_that_waits_for_an_answer_of_the_cluster_is_shown_as_waiting() {
+    tokio::time::pause();
+    let seats = Seats::new();
+    let waiting = async {
+        moment().await;
+        assert_eq!(seats.state(BOT).await, ComponentState::NeverConnected, "an answer may come in a moment");
+        let (why, within) = (Delay::NoEngine, Duration::from_secs(8));
+        seats.house.core.router.signal(SeatDelayed { name: domain(BOT), why, within }).unwrap();
+        assert_eq!(seats.state(BOT).await, ComponentState::WaitsForCluster);
+        seats.is_granted(BOT);
+    };
+    let (bot, ()) = tokio::join!(seats.house.connect(BOT, WIDE), waiting);
+    moment().await;
+    assert_eq!(seats.state(BOT).await, ComponentState::Connected);
     assert!(bot.closes().await.is_empty());
 }
 

@@ -29,7 +29,8 @@ impl Merge for ComponentReport {
         if let Some(link) = &mut self.link {
             link.node = Some(node.to_owned());
         }
-        if self.connected && self.node.is_none() {
+        let is_here = self.connected || self.state == ComponentState::WaitsForCluster;
+        if is_here && self.node.is_none() {
             self.node = Some(node.to_owned());
         }
     }
@@ -54,12 +55,13 @@ impl Merge for ComponentReport {
 }
 
 impl ComponentReport {
-    /// The node with its connection knows most of it, then one that knows that node, then the last one to which it was
-    /// connected.
+    /// The node with its connection knows most of it, then one that knows that node, then one at which it waits, then the
+    /// last one to which it was connected.
     fn knows_more_than(&self, other: &Self) -> bool {
         let rank = |component: &Self| match component.state {
-            _ if component.link.is_some() => 3,
-            ComponentState::Connected | ComponentState::PingUnanswered => 2,
+            _ if component.link.is_some() => 4,
+            ComponentState::Connected | ComponentState::PingUnanswered => 3,
+            ComponentState::WaitsForCluster => 2,
             ComponentState::NotConnected => 1,
             ComponentState::NeverConnected => 0,
         };
@@ -173,6 +175,37 @@ mod tests {
         }
         let components = merged(vec![connected("echo", None)], vec![connected("echo", Some("a"))]);
         assert_eq!((&components[0]["node"], &components[0]["link"]["node"]), (&"a".into(), &"a".into()));
+    }
+
+    #[test]
+    fn a_component_is_connected_since_the_time_that_its_node_knows() {
+        let (relayed, here) = (
+            ComponentReport { since: before(2), ..connected("echo", Some("b")) },
+            ComponentReport { since: before(70), ..connected("echo", None) },
+        );
+        let since = here.since;
+        for reports in [[relayed.clone(), here.clone()], [here, relayed]] {
+            let [own, theirs] = reports;
+            let components = merged(vec![own], vec![theirs]);
+            assert_eq!(components[0]["since"], serde_json::to_value(since).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_component_that_waits_for_the_cluster_is_shown_at_the_node_to_which_it_connects() {
+        let waits = || ComponentReport {
+            state: ComponentState::WaitsForCluster,
+            since: before(4),
+            since_event: SinceEvent::Asked,
+            ..absent("echo", 0)
+        };
+        let components = merged(vec![absent("echo", 1)], vec![waits()]);
+        assert_eq!(
+            (&components[0]["state"], &components[0]["node"]),
+            (&"waits-for-cluster".into(), &"b".into())
+        );
+        let components = merged(vec![connected("echo", None)], vec![waits()]);
+        assert_eq!((&components[0]["state"], &components[0]["node"]), (&"connected".into(), &"a".into()));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct ComponentReport {
     pub names: Vec<String>,
     /// Whether the component is connected.
     pub connected: bool,
-    /// The node of the cluster to which it is connected; `None`: this one, or none.
+    /// The node of the cluster to which it is connected, or at which it waits; `None`: this one, or none.
     #[serde(default)]
     pub node: Option<String>,
     /// The same, and whether it answers, or was connected before.
@@ -68,6 +68,8 @@ pub enum ComponentState {
     NeverConnected,
     /// Its last connection has ended.
     NotConnected,
+    /// It has shown its secret. The cluster has not said yet whether it is connected to another node.
+    WaitsForCluster,
     /// It is connected.
     Connected,
     /// It is connected, and has sent nothing since it was pinged.
@@ -82,6 +84,8 @@ pub enum SinceEvent {
     NodeStarted,
     /// A reload added the component. It has not connected since.
     AddedByReload,
+    /// The cluster was asked whether it is connected to another node.
+    Asked,
     /// It connected.
     Connected,
     /// Its connection ended.
@@ -129,6 +133,7 @@ impl ComponentState {
         match (self, ping) {
             (Self::NeverConnected, _) => "never connected".to_owned(),
             (Self::NotConnected, _) => "not connected".to_owned(),
+            (Self::WaitsForCluster, _) => "waits for the cluster".to_owned(),
             (Self::PingUnanswered, Some(ping)) => {
                 format!("connected, ping unanswered for {}", Seconds(ping.since.before(now)))
             }
@@ -141,6 +146,7 @@ impl ComponentState {
         match self {
             Self::NeverConnected => "never connected",
             Self::NotConnected => "not connected",
+            Self::WaitsForCluster => "waits for the cluster",
             Self::Connected => "connected",
             Self::PingUnanswered => "ping unanswered",
         }
@@ -153,7 +159,7 @@ impl SinceEvent {
         match self {
             Self::NodeStarted => "start of the node, ",
             Self::AddedByReload => "added by a reload, ",
-            Self::Connected | Self::Disconnected => "",
+            Self::Asked | Self::Connected | Self::Disconnected => "",
         }
     }
 }

@@ -61,6 +61,12 @@ fn state(component: &ComponentReport, now: Time) -> String {
             format!("component never connected, the node started {time} ago")
         }
         (ComponentState::NotConnected, _) => format!("component not connected for {time}"),
+        (ComponentState::WaitsForCluster, _) => {
+            let at = component.node.as_ref().map_or_else(String::new, |node| format!(" at node {node}"));
+            format!(
+                "component waits{at} for {time} for the cluster, which is asked whether it is connected to another node"
+            )
+        }
         (ComponentState::Connected | ComponentState::PingUnanswered, _) => {
             format!("component connected for {time}")
         }

@@ -184,6 +184,16 @@ fn an_absent_component_comes_with_what_waits_for_it() {
         "{}",
         component(&elsewhere, now)
     );
+    let waits = ComponentReport {
+        state: ComponentState::WaitsForCluster,
+        since_event: SinceEvent::Asked,
+        node: Some("b".to_owned()),
+        ..absent.clone()
+    };
+    let told = component(&waits, now);
+    let expected =
+        "echo.example.org: component waits at node b for 12 s for the cluster, which is asked whether";
+    assert!(told.starts_with(expected), "{told}");
     let never = ComponentReport {
         state: ComponentState::NeverConnected,
         since_event: SinceEvent::NodeStarted,

@@ -61,7 +61,7 @@ pub(crate) fn components(page: &mut Page, components: &[ComponentReport], is_of_
 /// The time of the last change of the state, or of what made the node wait for the component.
 fn since_event(page: &Page, component: &ComponentReport) -> Cell {
     match component.since_event {
-        SinceEvent::Connected | SinceEvent::Disconnected => since(page, component.since),
+        SinceEvent::Asked | SinceEvent::Connected | SinceEvent::Disconnected => since(page, component.since),
         event => {
             let (time, age) = (page.time_with_age(component.since), page.age(component.since));
             Cell::with_short(format!("{}{time}", event.in_words()), format!("{}{age} ago", event.in_words()))
