@@ -14,7 +14,7 @@ use tokio::sync::{
 use xmpp::{Domain, DomainPair};
 
 use super::{
-    round::{Patience, Round, silent, unanswered},
+    round::{Patience, Round},
     session_line,
 };
 use crate::{
@@ -168,7 +168,7 @@ impl Sources {
         let mut round = Round::begin(self.patience.of_actors);
         let (answer, expected) = oneshot::channel();
         let _ = servers.signal(listener::ExpectProbe { address, answer });
-        round.wait("listener", expected).await.ok_or_else(|| silent("listener"))?;
+        round.wait("listener", expected).await.ok_or_else(|| round.refusal("listener"))?;
         Ok(self.document(round, Expected { address }))
     }
 
@@ -180,7 +180,7 @@ impl Sources {
         let (answer, retried) = oneshot::channel();
         let _ = self.promise.signal(promise::Retry { remote: remote.clone(), answer });
         let Some(retried) = round.wait("promise", retried).await else {
-            return Err(unanswered("promise"));
+            return Err(round.refused("promise"));
         };
         let links = self.links(Some(&remote), 1, round).await;
         let memory = round.wait("recorder", memory).await.flatten();

@@ -7,7 +7,7 @@ use xmpp::Domain;
 
 use super::{
     commands::{ANSWERS, Sources, prepare},
-    round::{Round, unanswered},
+    round::Round,
 };
 use crate::{
     routing::{mailroom, router},
@@ -72,7 +72,7 @@ impl Sources {
         let (token, down) = drain::tokens();
         let (answer, told) = oneshot::channel();
         let _ = self.router.signal(router::DismissComponent { name: name.clone(), token, answer });
-        let Some(connected) = round.wait("router", told).await else { return Err(unanswered("router")) };
+        let Some(connected) = round.wait("router", told).await else { return Err(round.refused("router")) };
         let down = !connected || down.within(self.patience.of_closing).await;
         if connected {
             log::info!(
@@ -140,7 +140,7 @@ impl Sources {
         let (answer, shown) = oneshot::channel();
         let _ = self.router.signal_quietly(router::ShowComponents { of: of.cloned(), answer });
         let Some(mut components) = round.wait("router", shown).await else {
-            return Err(unanswered("router"));
+            return Err(round.refused("router"));
         };
         // From here on the component is called by the first of its names.
         let of = match (of, components.first()) {

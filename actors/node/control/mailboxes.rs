@@ -2,10 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{
-    commands::Sources,
-    round::{Round, silent},
-};
+use super::{commands::Sources, round::Round};
 use mailbox::monitor::{self, Figures, KindStats};
 use status::{
     answer::{Mailboxes, Refusal},
@@ -18,7 +15,7 @@ impl Sources {
         let mut round = Round::begin(self.patience.of_actors);
         let (answer, kinds) = oneshot::channel();
         let _ = self.monitor.signal_quietly(monitor::Look { answer });
-        let kinds = round.wait("monitor", kinds).await.ok_or_else(|| silent("monitor"))?;
+        let kinds = round.wait("monitor", kinds).await.ok_or_else(|| round.refusal("monitor"))?;
         let mailboxes = kinds.into_iter().map(report).collect();
         Ok(self.document(round, Mailboxes { mailboxes }))
     }

@@ -3,10 +3,7 @@
 use ::cluster::name::NodeName;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    commands::Sources,
-    round::{Round, silent},
-};
+use super::{commands::Sources, round::Round};
 use crate::relaying::{
     cluster::{Show, Shown},
     ferry::FerryReport,
@@ -27,7 +24,7 @@ impl Sources {
         let (report, shown) = oneshot::channel();
         let (ferries, mut came) = mpsc::channel(FERRIES);
         let _ = cluster.signal_quietly(Show { report, ferries });
-        let shown = round.wait("cluster", shown).await.ok_or_else(|| silent("cluster"))?;
+        let shown = round.wait("cluster", shown).await.ok_or_else(|| round.refusal("cluster"))?;
         let mut reports = Vec::new();
         while let Some(report) = round.next("ferry", &mut came).await {
             reports.push(report);

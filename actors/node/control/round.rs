@@ -10,23 +10,26 @@ use tokio::{
 use status::{
     answer::Refusal,
     finding::{Refused, Why},
+    report::Seconds,
 };
 
 /// One round of questions to the actors: its deadline, and the actors that have not answered.
 pub(super) struct Round {
     deadline: Instant,
+    /// The time from its begin to the deadline.
+    within: Duration,
     pub(super) unanswered: Vec<&'static str>,
 }
 
 impl Round {
     /// Begins a round of this time, which runs from now.
     pub(super) fn begin(within: Duration) -> Self {
-        Self { deadline: (clock::now() + within).into(), unanswered: Vec::new() }
+        Self { deadline: (clock::now() + within).into(), within, unanswered: Vec::new() }
     }
 
     /// Begins a further round of the same command.
     pub(super) fn goes_on(&mut self, within: Duration) {
-        self.deadline = (clock::now() + within).into();
+        (self.deadline, self.within) = ((clock::now() + within).into(), within);
     }
 
     /// Waits for an answer of the actor `part`.
@@ -55,17 +58,17 @@ impl Round {
             self.unanswered.push(part);
         }
     }
-}
 
-/// The error of a command whose actor did not answer.
-pub(super) fn silent(part: &str) -> Refusal {
-    Refusal::new(unanswered(part).error)
-}
+    /// The refusal of a command that other nodes are asked too, and whose actor `part` did not answer.
+    pub(super) fn refused(&self, part: &str) -> Refused {
+        let within = Seconds(self.within);
+        Refused::new(Why::Silent, format!("the {part} did not answer within {within}: try again"))
+    }
 
-/// The same, of a command that other nodes are asked too.
-pub(super) fn unanswered(part: &str) -> Refused {
-    let within = Patience::FOR_OPERATOR.of_actors.as_secs();
-    Refused::new(Why::Silent, format!("the {part} did not answer within {within} s: try again"))
+    /// The same, of a command that asks this node only.
+    pub(super) fn refusal(&self, part: &str) -> Refusal {
+        Refusal::new(self.refused(part).error)
+    }
 }
 
 /// How long an answer may take.
@@ -85,4 +88,18 @@ impl Patience {
     /// Of a command at another node, which waits for three seconds.
     pub(super) const FOR_OTHER_NODE: Self =
         Self { of_actors: Duration::from_millis(2_000), of_closing: Duration::from_millis(1_000) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_the_time_that_was_waited_here() {
+        for (patience, time) in [(Patience::FOR_OPERATOR, "3 s"), (Patience::FOR_OTHER_NODE, "2 s")] {
+            let round = Round::begin(patience.of_actors);
+            let expected = format!("the router did not answer within {time}: try again");
+            assert_eq!(round.refused("router").error, expected);
+        }
+    }
 }

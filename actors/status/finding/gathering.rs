@@ -122,7 +122,10 @@ fn merge(
                 Ok(finding)
             }
             (Some(Ok(finding)), Err(_)) | (Some(Err(_)), Ok(finding)) => Ok(finding),
-            (Some(Err(first)), Err(other)) => Err(if first.why == Why::Silent { other } else { first }),
+            (Some(Err(first)), Err(other)) if first.why == Why::Silent && other.why != Why::Silent => {
+                Err(other)
+            }
+            (Some(Err(first)), Err(_)) => Err(first),
         });
     }
     let mut merged =
@@ -297,6 +300,17 @@ pub(super) mod tests {
             gathering.add("b".to_owned(), refused(theirs));
             assert_eq!(parsed(&gathering.document(Head::now()))["error"], shown);
         }
+    }
+
+    #[test]
+    fn of_several_nodes_that_are_overloaded_the_asked_one_is_shown() {
+        let silent = |error: &str| Found {
+            result: Err(Refused::new(Why::Silent, error)),
+            unanswered: vec!["router".to_owned()],
+        };
+        let mut gathering = asked(request(), silent("here"));
+        gathering.add("b".to_owned(), silent("there"));
+        assert_eq!(parsed(&gathering.document(Head::now()))["error"], "here");
     }
 
     #[test]
