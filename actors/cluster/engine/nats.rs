@@ -104,7 +104,7 @@ pub fn connect(
         frames: frame_queue,
         events,
         max_frame: max_frame.clone(),
-        told: None,
+        reasons: vec![None; servers.len()],
     };
     tokio::spawn(driver.run(settings, servers, own));
     Ok(Nats { requests, frames, max_frame })
@@ -157,8 +157,8 @@ struct Driver {
     frames: mpsc::Receiver<(NodeName, Bytes)>,
     events: mpsc::Sender<Event>,
     max_frame: Arc<AtomicUsize>,
-    /// The reason that was reported last.
-    told: Option<String>,
+    /// Why each server does not serve, as it was reported last.
+    reasons: Vec<Option<String>>,
 }
 
 /// Why the task ends: the client was dropped, or nobody takes its events.
@@ -177,20 +177,20 @@ impl Driver {
         own: &NodeName,
     ) -> Result<(), Dropped> {
         let mut failures = 0;
-        for server in servers.iter().cycle() {
+        for (number, server) in servers.iter().enumerate().cycle() {
             let opening = Connection::open(settings, server, own);
             let opening = tokio::time::timeout(OPEN, opening);
             let reason = match self.refuses_while(opening).await? {
                 Ok(Ok(connection)) => {
                     failures = 0;
-                    self.told = None;
+                    self.reasons.fill(None);
                     self.max_frame.store(connection.max_frame(), Ordering::Relaxed);
                     connection.serve(self).await?
                 }
                 Ok(Err(reason)) => reason,
                 Err(_) => "the server does not answer".to_owned(),
             };
-            self.reports(format!("{}: {reason}", host(server))).await?;
+            self.reports(servers, number, reason).await?;
             failures += 1;
             if failures >= servers.len() {
                 let pause = FIRST_PAUSE
@@ -201,13 +201,28 @@ impl Driver {
         Ok(())
     }
 
-    /// Reports a reason once.
-    async fn reports(&mut self, reason: String) -> Result<(), Dropped> {
-        if self.told.as_ref() != Some(&reason) {
-            self.told = Some(reason.clone());
-            self.tells(Event::Down { reason }).await?;
+    /// Reports why a server does not serve, if that has changed, with the reasons of the others.
+    async fn reports(
+        &mut self,
+        servers: &[ServerAddr],
+        number: usize,
+        reason: String,
+    ) -> Result<(), Dropped> {
+        let Some(known) = self.reasons.get_mut(number).filter(|known| known.as_ref() != Some(&reason)) else {
+            return Ok(());
+        };
+        *known = Some(reason);
+        let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+        for (server, reason) in servers.iter().zip(&self.reasons) {
+            let Some(reason) = reason else { continue };
+            match groups.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, hosts)) => hosts.push(host(server)),
+                None => groups.push((reason, vec![host(server)])),
+            }
         }
-        Ok(())
+        let groups: Vec<String> =
+            groups.into_iter().map(|(reason, hosts)| format!("{}: {reason}", hosts.join(", "))).collect();
+        self.tells(Event::Down { reason: groups.join("; ") }).await
     }
 
     async fn tells(&self, event: Event) -> Result<(), Dropped> {

@@ -9,7 +9,10 @@ use async_nats::{
     HeaderMap,
     jetstream::{
         Context, ErrorCode,
-        context::{CreateStreamErrorKind, GetStreamErrorKind, PublishError, PublishErrorKind},
+        context::{
+            CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, PublishError, PublishErrorKind,
+            RequestError, RequestErrorKind,
+        },
         message::{PublishMessage, StreamMessage},
         stream::{Config, DiscardPolicy, LastRawMessageErrorKind, PurgeErrorKind, StorageType, Stream},
     },
@@ -166,7 +169,7 @@ impl Table {
                     stream
                 }
                 GetStreamErrorKind::JetStream(error) => return Err(error.to_string()),
-                _ => return Err(format!("{error}; is JetStream enabled, and may the user use it?")),
+                _ => return Err(explain_get(&error)),
             },
         };
         Ok(Self { stream, prefix, purges: purges(bucket) })
@@ -276,16 +279,30 @@ fn refused(error: &impl std::fmt::Display) -> Failure {
     Failure::Engine(EngineError::Refused(error.to_string()))
 }
 
+/// Why the server does not say whether a table exists.
+fn explain_get(error: &GetStreamError) -> String {
+    let request = error.source().and_then(|source| source.downcast_ref::<RequestError>());
+    match request.map(RequestError::kind) {
+        Some(RequestErrorKind::NoResponders) => {
+            "JetStream is not enabled; add `jetstream` to the configuration of nats-server".to_owned()
+        }
+        Some(RequestErrorKind::TimedOut) => NO_ANSWER.to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 fn explain_create(error: &async_nats::jetstream::context::CreateStreamError, bucket: Bucket) -> String {
     let why = match error.kind() {
         CreateStreamErrorKind::JetStream(error) => error.to_string(),
         CreateStreamErrorKind::TimedOut => {
-            "the server does not answer; with replicas = 3, are three servers there?".to_owned()
+            format!("{NO_ANSWER}; cluster.replicas = 3 needs three servers")
         }
         _ => error.to_string(),
     };
     format!("the table of {} cannot be created: {why}", bucket.name())
 }
+
+const NO_ANSWER: &str = "JetStream does not answer: most of the servers of the broker must be connected, and their disks must have room";
 
 const UNREACHABLE: Failure = Failure::Engine(EngineError::Unreachable);
 

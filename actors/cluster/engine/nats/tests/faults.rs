@@ -129,3 +129,29 @@ async fn says_why_a_server_cannot_be_used() {
     let reason = Peer::start("a", vec![without.address()], |_| {}).down().await;
     assert!(reason.contains("JetStream"), "{reason}");
 }
+
+#[tokio::test]
+async fn why_no_server_can_be_used_is_reported_once_for_each() {
+    let listeners = [
+        tokio::net::TcpListener::bind("127.0.0.1:0").await,
+        tokio::net::TcpListener::bind("127.0.0.1:0").await,
+    ]
+    .map(Result::unwrap);
+    let servers: Vec<String> =
+        listeners.iter().map(|listener| format!("nats://{}", listener.local_addr().unwrap())).collect();
+    let peer = Peer::start("a", servers.clone(), |_| {});
+    for _ in 0..4 {
+        for listener in &listeners {
+            drop(listener.accept().await.unwrap());
+        }
+    }
+    let both = peer.event(|event| match event {
+        Event::Down { reason } => servers.iter().all(|server| reason.contains(server)).then_some(()),
+        _ => None,
+    });
+    both.await;
+    let mut events = peer.events.borrow_mut();
+    let later = std::iter::from_fn(|| events.try_recv().ok());
+    let again: Vec<Event> = later.filter(|event| matches!(event, Event::Down { .. })).collect();
+    assert_eq!((peer.read.borrow().len(), again), (1, vec![]), "one of the first server alone came before");
+}
