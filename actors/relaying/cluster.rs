@@ -4,6 +4,8 @@
 //! learns what the broker is.
 
 mod commands;
+mod decisions;
+mod log_limits;
 mod messages;
 mod own_run;
 mod peers;
@@ -11,28 +13,22 @@ mod seats;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use ::cluster::{
-    arbiter::{Arbiter, Config, Output},
-    engine::{Answer, Bucket, EngineError, Event},
+    arbiter::{Arbiter, Config},
+    engine::Event,
     ferry::{Body, Frame},
-    name::{Incarnation, NodeName},
 };
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::mpsc;
 use xmpp::DomainPair;
 
+use self::{log_limits::LogLimits, own_run::OwnRun, peers::Peers, seats::Seats};
 pub(crate) use self::{
     messages::{Leave, Receivers, Reconfigure, Show, Shown, StopReceiving},
     peers::{MOST as MOST_NODES, Starter as Peering},
-};
-use self::{
-    own_run::{Held, OwnRun},
-    peers::Peers,
-    seats::Seats,
 };
 use super::{
     LOG, SharedEngine,
@@ -40,14 +36,9 @@ use super::{
     ferry,
     questions::{Question, Questions},
 };
-use crate::{
-    flow::{
-        claims::{
-            Claim, Claims, Conflict, Freeze, Granted, HeldBy, Renounce, SeatAt, SeatTaken, Seated, Unknown,
-        },
-        outbox::Timer,
-    },
-    observe::log_limit::{FEW, LogLimiter},
+use crate::flow::{
+    claims::{Claim, Claims, Renounce},
+    outbox::Timer,
 };
 use mailbox::{Mailbox, Queued, drain, panic_guard::PanicGuard};
 use status::report::{BrokerReport, Time, bounded};
@@ -195,151 +186,6 @@ impl Cluster {
             cluster.arbiter.tick(now);
             cluster.act(now, context);
         });
-    }
-
-    fn perform(&mut self, output: Output, now: Instant) {
-        if !matches!(output, Output::Request(_)) {
-            log::debug!(target: LOG, decision:? = output; "decided");
-        }
-        match output {
-            Output::Request(request) => {
-                let id = request.id;
-                if self.engine.request(request).is_err() {
-                    let answer: Result<Answer, EngineError> = Err(EngineError::Unreachable);
-                    self.arbiter.handle(Event::Answered { id, answer }, now);
-                }
-            }
-            Output::Granted { pair } => {
-                if let Some(&number) = self.claims.get(&pair) {
-                    tell(&self.receivers.granted, Granted { pair, number });
-                }
-            }
-            Output::HeldBy { pair, node } => self.held_by(pair, &node),
-            Output::Unknown { pair, why } => {
-                if let Some(number) = self.claims.remove(&pair) {
-                    tell(&self.receivers.unknown, Unknown { pair, number, why });
-                }
-            }
-            Output::Conflict { pair, node } => {
-                if let Some(number) = self.claims.remove(&pair) {
-                    if self.log_limits.conflicts.count_line() {
-                        log::warn!(target: LOG, pair:% = pair, node:% = node; "link held by another node: it is closed here");
-                    }
-                    tell(&self.receivers.conflict, Conflict { pair, number, node });
-                }
-            }
-            Output::Seated { name } => {
-                self.seats.granted(&name);
-                tell(&self.receivers.seated, Seated { name });
-            }
-            Output::SeatTaken { name, node } | Output::SeatConflict { name, node } => {
-                self.seats.lost(&name);
-                tell(&self.receivers.seat_taken, SeatTaken { name, node });
-            }
-            Output::SeatUnknown { name, why } => self.seat_unknown(name, &why, now),
-            Output::SeatAt { name, node } => {
-                let seat = node.and_then(|node| self.peers.way(&node));
-                tell(&self.receivers.seat_at, SeatAt { name, seat });
-            }
-            Output::Joined { node, incarnation, version } => {
-                // Without a version that both have, what is for the node waits here.
-                if version.is_some() {
-                    self.peers.joined(&node, incarnation);
-                }
-            }
-            Output::Died { node, incarnation, last_seen, ending } => {
-                self.peers.died(&node, incarnation, last_seen, ending);
-            }
-            Output::LeaseHeld { incarnation, until } => self.lease_held(incarnation, until, now),
-            Output::LeaseLost => self.lease_lost(),
-            Output::Refused { bucket, reason } => self.refused(bucket, &reason),
-            Output::Disagrees { node, about } => {
-                if self.log_limits.disagreements.count_line() {
-                    log::error!(target: LOG, node:% = node, reason:% = about; "node disagrees");
-                }
-            }
-            Output::Agrees { node } => {
-                log::info!(target: LOG, node:% = node; "node agrees again");
-            }
-            Output::Left => self.leaving = None,
-        }
-    }
-
-    fn held_by(&mut self, pair: DomainPair, node: &NodeName) {
-        let Some(number) = self.claims.remove(&pair) else { return };
-        match self.peers.way(node) {
-            Some(ferry) => tell(&self.receivers.held_by, HeldBy { pair, number, ferry }),
-            None => {
-                let why = format!(
-                    "node {node} has the link, and more nodes than this one can talk to are in the cluster"
-                );
-                tell(&self.receivers.unknown, Unknown { pair, number, why });
-            }
-        }
-    }
-
-    fn lease_held(&mut self, incarnation: Incarnation, until: Instant, now: Instant) {
-        let lease = match self.run.held(incarnation, until, now) {
-            Held::Extended => return,
-            Held::Began { lease, ended } => {
-                if let Some(run) = ended {
-                    self.tell_lease_lost(run);
-                }
-                lease
-            }
-        };
-        log::info!(target: LOG, run:% = incarnation; "lease held");
-        if !std::mem::replace(&mut self.joined, true) {
-            let (node, nodes) = (self.peers.own(), self.peers.members().len() + 1);
-            log::info!(target: LOG, cluster = self.name.as_str(), node:% = node, nodes = nodes; "cluster joined");
-        }
-        self.peers.lease_held(ferry::LeaseHeld { incarnation, lease });
-    }
-
-    fn refused(&self, bucket: Bucket, reason: &str) {
-        if self.log_limits.refusals[bucket as usize].count_line() {
-            log::error!(
-                target: LOG, node:% = self.peers.own(), table = bucket.name(), reason = reason;
-                "message broker refuses a record: `nuncio check` says which setting of the broker is wrong"
-            );
-        }
-    }
-
-    fn lease_lost(&mut self) {
-        if let Some(run) = self.run.lost() {
-            self.tell_lease_lost(run);
-        }
-    }
-
-    fn tell_lease_lost(&mut self, run: Incarnation) {
-        log::warn!(target: LOG, run:% = run; "lease lost: what other nodes have lent goes back to them");
-        self.peers.lease_lost();
-        if let Some(freeze) = &self.receivers.freeze {
-            log::warn!(target: LOG, "links are closed, as cluster.on_engine_loss = \"freeze\" says");
-            tell(freeze, Freeze);
-        }
-    }
-}
-
-/// Limits on the lines that a broker or a node can cause which come and go all the time.
-struct LogLimits {
-    broker: Arc<LogLimiter>,
-    conflicts: Arc<LogLimiter>,
-    disagreements: Arc<LogLimiter>,
-    /// For each table.
-    refusals: [Arc<LogLimiter>; 3],
-}
-
-impl LogLimits {
-    fn new() -> Self {
-        Self {
-            broker: LogLimiter::new(LOG, FEW, "more changes of the connection to the message broker"),
-            conflicts: LogLimiter::new(LOG, FEW, "more links that other nodes hold are closed here"),
-            disagreements: LogLimiter::new(LOG, FEW, "more disagreements between nodes"),
-            refusals: Bucket::ALL.map(|table| {
-                LogLimiter::about(LOG, 1, "the message broker refused more records", table.name())
-            }),
-        }
     }
 }
 
