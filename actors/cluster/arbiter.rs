@@ -3,6 +3,8 @@
 //! A machine without input and output: events of the broker and times go in, requests and decisions come out of
 //! [`Arbiter::poll`]. The rules:
 //!
+//! - The name of a node belongs to the run that has its record. Another run takes it when that one has certainly ended, or does
+//!   not renew the record.
 //! - A node renews its record with each beat. It holds its *lease* for four beats, counted from before the last renewal
 //!   that succeeded. The others take it for dead when the record has not changed for five beats of their own clock, and a
 //!   read after that time shows it unchanged. So the lease of a node is over before anybody takes its place.
@@ -26,6 +28,8 @@ mod tests;
 use crate::{
     Incarnation,
     engine::{Bucket, EngineError, Event, Op},
+    names::Names,
+    record::{Load, Process},
 };
 use holdings::Holdings;
 use io::{Io, Purpose};
@@ -36,7 +40,7 @@ use std::time::{Duration, Instant};
 use sweep::Sweep;
 use xmpp::{Domain, DomainPair};
 
-pub use output::{Config, Disagreement, Ending, MemberReport, Output, Report};
+pub use output::{Config, Disagreement, Ending, MemberReport, Namesake, Output, Report};
 
 /// The machine. See the page of the module.
 pub struct Arbiter {
@@ -61,12 +65,17 @@ pub struct Arbiter {
 
 impl Arbiter {
     /// An arbiter for a node that has just started. `random` gives the numbers of its runs and the pauses between
-    /// attempts.
-    pub fn new(config: Config, now: Instant, random: impl FnMut() -> u64 + Send + 'static) -> Self {
+    /// attempts, and `has_ended` tells whether a process has certainly ended: one of this machine.
+    pub fn new(
+        config: Config,
+        now: Instant,
+        random: impl FnMut() -> u64 + Send + 'static,
+        has_ended: impl Fn(&Process) -> bool + Send + 'static,
+    ) -> Self {
         let beat = config.lease / BEATS_TO_DEATH;
         let mut io = Io::new(beat * REQUEST_BEATS, random);
         let members = Members::new(&config);
-        let own = Own::new(config, beat, now, &mut io);
+        let own = Own::new(config, beat, Box::new(has_ended), now, &mut io);
         Self {
             beat,
             up: false,
@@ -101,6 +110,7 @@ impl Arbiter {
                 }
             }
             Event::Changed { bucket: Bucket::Nodes, key, revision, value } => {
+                self.own.changed(&key, now);
                 self.members.changed(&key, revision, value.as_ref(), now, &mut self.io);
                 self.judged(now);
             }
@@ -138,7 +148,7 @@ impl Arbiter {
     }
 
     /// The domains or components that this node serves, or its secret, changed (a reload). The next beat tells the others.
-    pub fn reconfigure(&mut self, secret: String, names: String, now: Instant) {
+    pub fn reconfigure(&mut self, secret: String, names: Names, now: Instant) {
         self.members.reconfigure(&secret, &names, &mut self.io);
         self.own.reconfigure(secret, names, now);
         self.act(now);
@@ -191,14 +201,16 @@ impl Arbiter {
     /// What an operator sees.
     pub fn report(&self, now: Instant) -> Report {
         let mut disagreements = self.members.disagreements();
-        if self.own.has_rival() {
-            disagreements.push((self.own.name().clone(), Disagreement::SameName));
+        if let Some(namesake) = self.own.certain_namesake() {
+            let about = Disagreement::SameName(Box::new(namesake.clone()));
+            disagreements.push((self.own.name().clone(), about));
         }
         Report {
             incarnation: self.own.incarnation(),
             up: self.up,
             lease: self.own.lease(now),
             refusal: self.own.refusal().map(str::to_owned),
+            namesake: self.own.namesake().cloned(),
             refills: self.own.refills(),
             claims: self.claims.granted(),
             seats: self.seats.granted(),
@@ -296,7 +308,8 @@ impl Arbiter {
         if has_left && !self.left {
             self.left = self.own.leaves(self.up, now, &mut self.io);
         } else if !has_left {
-            self.own.act(self.up, now, &mut self.io);
+            let load = Load { links: self.claims.granted() as u64, components: self.seats.granted() as u64 };
+            self.own.act(self.up, load, now, &mut self.io);
         }
         let mut scene = holdings::Scene {
             now,

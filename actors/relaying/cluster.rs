@@ -20,6 +20,7 @@ use ::cluster::{
     arbiter::{Arbiter, Config},
     engine::Event,
     ferry::{Body, Frame},
+    record::Process,
 };
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::mpsc;
@@ -54,6 +55,8 @@ pub(crate) struct Setup {
     pub(crate) events: mpsc::Receiver<Event>,
     /// Gives random numbers.
     pub(crate) random: Box<dyn FnMut() -> u64 + Send>,
+    /// Tells whether a process has certainly ended.
+    pub(crate) has_ended: Box<dyn Fn(&Process) -> bool + Send>,
     /// Starts the ferries.
     pub(crate) ferries: Peering,
     pub(crate) receivers: Receivers,
@@ -61,7 +64,8 @@ pub(crate) struct Setup {
     pub(crate) desk: mpsc::Sender<Question>,
 }
 
-/// The actor.
+/// The actor. What it gives the arbiter are times of [`clock::with_suspension`]: to the other nodes, a node whose machine is
+/// suspended is away.
 pub(crate) struct Cluster {
     /// The name of the cluster.
     name: String,
@@ -90,13 +94,14 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// The actor of a node that has just started.
     pub(crate) fn new(setup: Setup, mailbox: Mailbox<Self>, guard: PanicGuard) -> Self {
-        let Setup { cluster, config, engine, events, mut random, ferries, receivers, desk } = setup;
+        let Setup { cluster, config, engine, events, mut random, has_ended, ferries, receivers, desk } =
+            setup;
         let questions = Questions::new(config.own.clone(), engine.clone(), desk, random());
         Self {
             questions,
             name: cluster,
             broker: BrokerReport { connected: false, since: Time::now(), last_error: None },
-            arbiter: Arbiter::new(config, clock::now(), random),
+            arbiter: Arbiter::new(config, clock::with_suspension(), random, has_ended),
             engine,
             events: Some(events),
             mailbox,
@@ -180,9 +185,9 @@ impl Cluster {
         }
         let next = self.seats.next_retry().into_iter().fold(self.arbiter.next_tick(), Instant::min);
         // At least a millisecond: the arbiter must not keep this thread busy, whatever it waits for.
-        let next = next.max(now + SHORTEST_WAIT);
-        self.timer.set(Some(next), context, |cluster, context| {
-            let now = clock::now();
+        let wait = next.saturating_duration_since(now).max(SHORTEST_WAIT);
+        self.timer.set(Some(clock::now() + wait), context, |cluster, context| {
+            let now = clock::with_suspension();
             cluster.arbiter.tick(now);
             cluster.act(now, context);
         });
@@ -203,7 +208,7 @@ impl Actor for Cluster {
             events::start(events, self.mailbox.outlet());
         }
         context.run_interval(REMIND, |cluster, _| cluster.remind());
-        self.act(clock::now(), context);
+        self.act(clock::with_suspension(), context);
     }
 }
 
@@ -211,11 +216,11 @@ impl Handler<Queued<Came>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, came: Queued<Came>, context: &mut Context<Self>) {
-        let now = clock::now();
+        let now = clock::with_suspension();
         let Came { what, permit } = came.into_message();
         match what {
             What::Frame(frame) => self.arrived(frame, permit),
-            What::Question(frame) => self.question_came(frame, now),
+            What::Question(frame) => self.question_came(frame),
             What::Event(event) => {
                 self.came(event, now);
                 self.act(now, context);
@@ -228,7 +233,7 @@ impl Handler<Queued<Claim>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, claim: Queued<Claim>, context: &mut Context<Self>) {
-        let (Claim { pair, number }, now) = (claim.into_message(), clock::now());
+        let (Claim { pair, number }, now) = (claim.into_message(), clock::with_suspension());
         self.claims.insert(pair.clone(), number);
         self.arbiter.claim(&pair, now);
         self.act(now, context);
@@ -239,7 +244,7 @@ impl Handler<Queued<Renounce>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, renounce: Queued<Renounce>, context: &mut Context<Self>) {
-        let (Renounce { pair, number }, now) = (renounce.into_message(), clock::now());
+        let (Renounce { pair, number }, now) = (renounce.into_message(), clock::with_suspension());
         // An answer that ended the claim may have crossed it, and another claim may have followed.
         if self.claims.get(&pair) == Some(&number) {
             self.claims.remove(&pair);
@@ -253,7 +258,7 @@ impl Handler<Queued<Reconfigure>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, reconfigure: Queued<Reconfigure>, context: &mut Context<Self>) {
-        let (Reconfigure { secret, names }, now) = (reconfigure.into_message(), clock::now());
+        let (Reconfigure { secret, names }, now) = (reconfigure.into_message(), clock::with_suspension());
         self.arbiter.reconfigure(secret, names, now);
         self.act(now, context);
     }
@@ -272,7 +277,7 @@ impl Handler<Queued<Leave>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, leave: Queued<Leave>, context: &mut Context<Self>) {
-        let now = clock::now();
+        let now = clock::with_suspension();
         self.leaving = Some(leave.into_message().token);
         self.claims.clear();
         self.arbiter.stop(now);

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Incarnation, NodeName,
     engine::{Bucket, Entry, Op},
+    names::Names,
     record::NodeRecord,
 };
 use agreement::Agreement;
@@ -107,7 +108,7 @@ impl Members {
         self.members.values_mut().for_each(|member| member.revision = 0);
     }
 
-    pub(super) fn reconfigure(&mut self, secret: &str, names: &str, io: &mut Io) {
+    pub(super) fn reconfigure(&mut self, secret: &str, names: &Names, io: &mut Io) {
         self.agreement.reconfigure(secret, names);
         for (node, member) in self.members.iter().filter(|(_, member)| member.alive) {
             self.agreement.compares_again(node, &member.record, io);
@@ -222,6 +223,7 @@ impl Members {
             versions: member.record.versions,
             last_seen: now.saturating_duration_since(member.changed),
             refills: member.record.refills,
+            load: member.record.load,
         };
         self.members.iter().map(report).collect()
     }

@@ -1,9 +1,9 @@
 //! What the actor does with each decision of the arbiter.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::cluster::{
-    arbiter::Output,
+    arbiter::{Namesake, Output},
     engine::{Answer, Bucket, EngineError, Event},
     name::{Incarnation, NodeName},
 };
@@ -67,12 +67,13 @@ impl Cluster {
                     self.peers.joined(&node, incarnation);
                 }
             }
-            Output::Died { node, incarnation, last_seen, ending } => {
-                self.peers.died(&node, incarnation, last_seen, ending);
+            Output::Died { node, incarnation, last_seen, ending, load } => {
+                self.peers.died(&node, incarnation, last_seen, ending, load);
             }
             Output::LeaseHeld { incarnation, until } => self.lease_held(incarnation, until, now),
             Output::LeaseLost => self.lease_lost(),
             Output::Refused { bucket, reason } => self.refused(bucket, &reason),
+            Output::Waits { namesake, within } => self.waits(&namesake, within),
             Output::Disagrees { node, about } => {
                 if self.log_limits.disagreements.count_line() {
                     log::error!(target: LOG, node:% = node, reason:% = about; "node disagrees");
@@ -98,8 +99,19 @@ impl Cluster {
         }
     }
 
+    fn waits(&self, namesake: &Namesake, within: Duration) {
+        let node = self.peers.own();
+        let (earlier, within) = (format_args!("{namesake}"), format_args!("{:.1}s", within.as_secs_f64()));
+        log::info!(
+            target: LOG, node:% = node, earlier:% = earlier, within:% = within;
+            "waiting: the record of this node is of an earlier run, of which is not known whether it has ended"
+        );
+    }
+
     fn lease_held(&mut self, incarnation: Incarnation, until: Instant, now: Instant) {
-        let lease = match self.run.held(incarnation, until, now) {
+        let plain = clock::now();
+        let until = plain + until.saturating_duration_since(now);
+        let lease = match self.run.held(incarnation, until, plain) {
             Held::Extended => return,
             Held::Began { lease, ended } => {
                 if let Some(run) = ended {

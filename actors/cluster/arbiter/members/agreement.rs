@@ -5,16 +5,17 @@ use crate::{
     Incarnation, NodeName,
     arbiter::{Config, Disagreement, Output, io::Io},
     ferry::codec::Versions,
+    names::Names,
     record::NodeRecord,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct Agreement {
     secret: String,
-    names: String,
+    names: Names,
     versions: Versions,
-    /// Disagreements that were told.
-    told: BTreeSet<(NodeName, Incarnation, Disagreement)>,
+    /// Disagreements that were told, by their short names.
+    told: BTreeSet<(NodeName, Incarnation, &'static str)>,
     /// Nodes that are no members, since their record cannot be read or since there are too many nodes.
     strangers: BTreeMap<NodeName, Disagreement>,
 }
@@ -30,7 +31,7 @@ impl Agreement {
         }
     }
 
-    pub(super) fn reconfigure(&mut self, secret: &str, names: &str) {
+    pub(super) fn reconfigure(&mut self, secret: &str, names: &Names) {
         secret.clone_into(&mut self.secret);
         names.clone_into(&mut self.names);
     }
@@ -59,12 +60,11 @@ impl Agreement {
 
     pub(super) fn differences(&self, record: &NodeRecord) -> Vec<Disagreement> {
         let versions = Disagreement::Versions { theirs: record.versions, own: self.versions };
-        let differs = [
-            (self.version(record).is_none(), versions),
-            (record.secret != self.secret, Disagreement::Secret),
-            (record.names != self.names, Disagreement::Names),
-        ];
-        differs.into_iter().filter_map(|(differs, about)| differs.then_some(about)).collect()
+        let versions = self.version(record).is_none().then_some(versions);
+        let secret = (record.secret != self.secret).then_some(Disagreement::Secret);
+        let names = self.names.difference(&record.names);
+        let names = names.map(|difference| Disagreement::Names(Box::new(difference)));
+        [versions, secret, names].into_iter().flatten().collect()
     }
 
     /// A node is no member, for a reason that is told.
@@ -76,7 +76,7 @@ impl Agreement {
         io: &mut Io,
     ) {
         if self.strangers.len() < OVER || self.strangers.contains_key(node) {
-            self.strangers.insert(node.clone(), about);
+            self.strangers.insert(node.clone(), about.clone());
         }
         self.disagrees(node, run, about, io);
     }
@@ -88,14 +88,14 @@ impl Agreement {
 
     /// The nodes that are no members, and why.
     pub(super) fn strangers(&self) -> impl Iterator<Item = (NodeName, Disagreement)> {
-        self.strangers.iter().map(|(node, about)| (node.clone(), *about))
+        self.strangers.iter().map(|(node, about)| (node.clone(), about.clone()))
     }
 
     fn disagrees(&mut self, node: &NodeName, incarnation: Incarnation, about: Disagreement, io: &mut Io) {
         if self.told.len() >= OVER {
             self.told.clear();
         }
-        if self.told.insert((node.clone(), incarnation, about)) {
+        if self.told.insert((node.clone(), incarnation, about.as_str())) {
             io.tell(Output::Disagrees { node: node.clone(), about });
         }
     }

@@ -161,10 +161,10 @@ impl Members {
         }
         (member.alive, member.has_left) = (false, ending == Ending::Left);
         member.beats_after_death = 0;
-        let incarnation = member.record.incarnation;
+        let (incarnation, load) = (member.record.incarnation, member.record.load);
         let last_seen = now.saturating_duration_since(member.changed);
         self.is_over((node.clone(), incarnation));
-        io.tell(Output::Died { node: node.clone(), incarnation, last_seen, ending });
+        io.tell(Output::Died { node: node.clone(), incarnation, last_seen, ending, load });
     }
 
     /// The record of a node is not there. It is deleted when the node stops in order; but the broker may have lost it, with all

@@ -62,7 +62,7 @@ impl Seen {
                 Output::Conflict { .. } => self.conflicts += 1,
                 Output::SeatConflict { .. } => self.seat_conflicts += 1,
                 Output::Unknown { .. } => self.unknown += 1,
-                Output::Disagrees { about: Disagreement::SameName, .. } => self.same_name += 1,
+                Output::Disagrees { about: Disagreement::SameName(_), .. } => self.same_name += 1,
                 _ => {}
             }
         }
@@ -104,6 +104,7 @@ fn one(seed: &Seed, seen: &mut Seen) {
         loses_data: cluster.random().is_multiple_of(3),
         has_impostor: cluster.random().is_multiple_of(5),
     };
+    cluster.is_scattered = cluster.random().is_multiple_of(2);
     let count = 2 + (seed.0 % 3) as usize;
     for index in 0..count {
         cluster.adds(&format!("n{index}"), |_| {});
