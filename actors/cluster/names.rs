@@ -8,7 +8,7 @@ mod sketch;
 #[cfg(test)]
 mod tests;
 
-use crate::record::fingerprint;
+use crate::record::{fingerprint, printable};
 use serde::{Deserialize, Serialize};
 use sketch::Sketch;
 use std::{collections::BTreeSet, fmt, sync::Arc};
@@ -119,7 +119,7 @@ impl Few {
         let more = names.len().saturating_sub(FEW);
         names.truncate(FEW);
         // Another node has written them.
-        let names = names.into_iter().map(|name| name.chars().take(LONGEST_SHOWN).collect()).collect();
+        let names = names.iter().map(|name| printable(name, LONGEST_SHOWN)).collect();
         Self { names, more }
     }
 

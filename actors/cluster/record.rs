@@ -102,9 +102,15 @@ pub fn fingerprint(text: &str) -> String {
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, pid, since, .. } = self;
-        // Another node has written them: they may be long.
-        write!(f, "process {pid} on host {host:.64}, started at {since:.32}")
+        // Another node has written them.
+        let (host, since) = (printable(host, 64), printable(since, 32));
+        write!(f, "process {pid} on host {host}, started at {since}")
     }
+}
+
+/// The beginning of a text of another node, without control characters.
+pub(crate) fn printable(text: &str, limit: usize) -> String {
+    text.chars().filter(|character| !character.is_control()).take(limit).collect()
 }
 
 impl NodeRecord {

@@ -57,14 +57,14 @@ fn how_many_links_and_components_a_node_has_shows_at_the_others_and_in_the_line_
     let _ends = commanded.links(&other);
     let there = &commanded.places[1];
     eventually("a beat of node a has them", || {
-        let nodes = there.json(&["nodes"])["cluster"]["nodes"].clone();
+        let nodes = there.json(&["nodes"])["nodes"].clone();
         let a = nodes.as_array().unwrap().iter().find(|node| node["name"] == "a").cloned().unwrap();
         (a["claims"] == 1 && a["components"] == 1).then_some(())
     });
     commanded.cluster.kills(0);
     let b = &commanded.cluster.nodes[1];
     b.eventually_logs(&["WARN", "node died", "node=a", "claims=1", "components=1"]);
-    let nodes = there.json(&["nodes"])["cluster"]["nodes"].clone();
+    let nodes = there.json(&["nodes"])["nodes"].clone();
     let a = nodes.as_array().unwrap().iter().find(|node| node["name"] == "a").cloned().unwrap();
     assert!(a["state"] == "dead" && a["claims"].is_null(), "{a}");
 }

@@ -50,6 +50,14 @@ fn a_record_without_what_was_added_later_is_read() {
 }
 
 #[test]
+fn the_text_about_a_process_is_short_and_has_no_control_characters() {
+    let process =
+        Process { host: "h\u{1b}[2J\n".repeat(500), pid: 7, place: String::new(), since: "t".repeat(500) };
+    let text = process.to_string();
+    assert!(text.starts_with("process 7 on host h[2Jh[2J") && text.len() < 150, "{text}");
+}
+
+#[test]
 fn fingerprints_differ_and_are_not_the_plain_hash() {
     assert_ne!(fingerprint("a"), fingerprint("b"));
     assert!(!key("a").starts_with(&fingerprint("a")));
