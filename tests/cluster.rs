@@ -12,6 +12,7 @@ mod holder;
 mod links;
 mod metrics;
 mod moves;
+mod namesakes;
 mod replicas;
 mod shipped;
 mod stop;

@@ -13,7 +13,13 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod suspension;
+
 use std::time::{Duration, Instant, SystemTime};
+
+#[cfg(feature = "test-util")]
+pub use suspension::suspend;
+pub use suspension::suspended;
 
 /// The current monotonic time.
 pub fn now() -> Instant {
@@ -23,6 +29,12 @@ pub fn now() -> Instant {
 /// The time that has passed since `then`; zero if `then` is in the future.
 pub fn since(then: Instant) -> Duration {
     now().saturating_duration_since(then)
+}
+
+/// The current monotonic time of a clock that runs on while the machine is suspended, as [`now`] does not. For what other
+/// machines measure too: to them, a machine that is suspended has been away for that time.
+pub fn with_suspension() -> Instant {
+    now() + suspended()
 }
 
 /// The current calendar time, for reports, time stamps and the validity of certificates.

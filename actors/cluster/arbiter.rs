@@ -3,6 +3,8 @@
 //! A machine without input and output: events of the broker and times go in, requests and decisions come out of
 //! [`Arbiter::poll`]. The rules:
 //!
+//! - The name of a node belongs to the run that has its record. Another run takes it when that one has certainly ended, or does
+//!   not renew the record.
 //! - A node renews its record with each beat. It holds its *lease* for four beats, counted from before the last renewal
 //!   that succeeded. The others take it for dead when the record has not changed for five beats of their own clock, and a
 //!   read after that time shows it unchanged. So the lease of a node is over before anybody takes its place.
@@ -11,6 +13,7 @@
 //!   finds another revision and fails.
 //! - When the broker has lost its data, each node writes again what it holds, and grants nothing new for two beats.
 
+mod answers;
 mod holdings;
 mod io;
 mod members;
@@ -24,19 +27,20 @@ mod tests;
 
 use crate::{
     Incarnation,
-    engine::{Answer, Bucket, EngineError, Entry, Event, Op},
-    record::ClaimRecord,
+    engine::{Bucket, EngineError, Event, Op},
+    names::Names,
+    record::{Load, Process},
 };
 use holdings::Holdings;
 use io::{Io, Purpose};
-use members::{Members, Reading, Standing};
+use members::Members;
 use own::Own;
 use seating::Seating;
 use std::time::{Duration, Instant};
 use sweep::Sweep;
 use xmpp::{Domain, DomainPair};
 
-pub use output::{Config, Disagreement, Ending, MemberReport, Output, Report};
+pub use output::{Config, Disagreement, Ending, MemberReport, Namesake, Output, Report};
 
 /// The machine. See the page of the module.
 pub struct Arbiter {
@@ -61,12 +65,17 @@ pub struct Arbiter {
 
 impl Arbiter {
     /// An arbiter for a node that has just started. `random` gives the numbers of its runs and the pauses between
-    /// attempts.
-    pub fn new(config: Config, now: Instant, random: impl FnMut() -> u64 + Send + 'static) -> Self {
+    /// attempts, and `has_ended` tells whether a process has certainly ended: one of this machine.
+    pub fn new(
+        config: Config,
+        now: Instant,
+        random: impl FnMut() -> u64 + Send + 'static,
+        has_ended: impl Fn(&Process) -> bool + Send + 'static,
+    ) -> Self {
         let beat = config.lease / BEATS_TO_DEATH;
         let mut io = Io::new(beat * REQUEST_BEATS, random);
         let members = Members::new(&config);
-        let own = Own::new(config, beat, now, &mut io);
+        let own = Own::new(config, beat, Box::new(has_ended), now, &mut io);
         Self {
             beat,
             up: false,
@@ -101,6 +110,7 @@ impl Arbiter {
                 }
             }
             Event::Changed { bucket: Bucket::Nodes, key, revision, value } => {
+                self.own.changed(&key, now);
                 self.members.changed(&key, revision, value.as_ref(), now, &mut self.io);
                 self.judged(now);
             }
@@ -143,7 +153,7 @@ impl Arbiter {
     }
 
     /// The domains or components that this node serves, or its secret, changed (a reload). The next beat tells the others.
-    pub fn reconfigure(&mut self, secret: String, names: String, now: Instant) {
+    pub fn reconfigure(&mut self, secret: String, names: Names, now: Instant) {
         self.members.reconfigure(&secret, &names, &mut self.io);
         self.own.reconfigure(secret, names, now);
         self.act(now);
@@ -196,14 +206,16 @@ impl Arbiter {
     /// What an operator sees.
     pub fn report(&self, now: Instant) -> Report {
         let mut disagreements = self.members.disagreements();
-        if self.own.has_rival() {
-            disagreements.push((self.own.name().clone(), Disagreement::SameName));
+        if let Some(namesake) = self.own.certain_namesake() {
+            let about = Disagreement::SameName(Box::new(namesake.clone()));
+            disagreements.push((self.own.name().clone(), about));
         }
         Report {
             incarnation: self.own.incarnation(),
             up: self.up,
             lease: self.own.lease(now),
             refusal: self.own.refusal().map(str::to_owned),
+            namesake: self.own.namesake().cloned(),
             refills: self.own.refills(),
             claims: self.claims.granted(),
             seats: self.seats.granted(),
@@ -250,108 +262,6 @@ impl Arbiter {
         self.seating.forget_revisions();
         self.claims.doubt_all();
         self.seats.doubt_all();
-    }
-
-    fn answered(
-        &mut self,
-        purpose: Purpose,
-        sent: Instant,
-        answer: Result<Answer, EngineError>,
-        now: Instant,
-    ) {
-        if let Err(EngineError::Refused(reason)) = &answer {
-            self.io.tell(Output::Refused { bucket: purpose.bucket(), reason: reason.clone() });
-        }
-        match purpose {
-            Purpose::OwnRead | Purpose::OwnWrite { .. } | Purpose::OwnDelete => {
-                let had_lease = self.own.lease(now).is_some();
-                if self.own.answered(purpose, sent, answer, now, &mut self.io) {
-                    self.data_lost();
-                }
-                if self.own.lease(now).is_some() != had_lease {
-                    self.claims.look_again();
-                    self.seats.look_again();
-                }
-            }
-            Purpose::Claim(pair) => self.claims.answered(&pair, answer, now, &self.own, &mut self.io),
-            Purpose::Seat(name) => self.seats.answered(&name, answer, now, &self.own, &mut self.io),
-            Purpose::Alive(node) => {
-                let reading = Reading { answer, sent, refills: self.own.refills() };
-                self.members.read(&node, &reading, now, &mut self.io);
-                self.judged(now);
-            }
-            Purpose::Judge(node, incarnation) => {
-                let reading = Reading { answer, sent, refills: self.own.refills() };
-                self.members.read_to_judge((node, incarnation), reading, now, &mut self.io);
-                self.judged(now);
-            }
-            Purpose::ListNodes => {
-                if let Ok(Answer::Entries(entries)) = answer {
-                    let cleans = self.may_clean(now);
-                    let refills = self.members.listed(entries, cleans, sent, now, &mut self.io);
-                    let waited = self.own.refills();
-                    self.own.listed(refills, now);
-                    self.judged(now);
-                    if waited && !self.own.refills() {
-                        self.claims.look_again();
-                        self.seats.look_again();
-                    }
-                } else {
-                    self.next_list = now + self.io.pause(self.beat / 3);
-                }
-            }
-            Purpose::ListSeats => {
-                if let Ok(Answer::Entries(entries)) = answer {
-                    for (key, entry) in &entries {
-                        self.disowns(key, entry);
-                    }
-                    self.clean_seats(&entries, now);
-                    self.seating.listed(entries, sent, self.own.refills(), now);
-                    self.view_seats(now);
-                }
-            }
-            Purpose::Sweep => self.sweep.next_record(answer),
-            Purpose::SweepDelete => self.sweep.deleted(),
-            Purpose::Forget(node) => self.members.forgets(&node, &answer, now),
-            Purpose::CleanUp(_) => {}
-        }
-    }
-
-    /// A seat of this node that it does not want is deleted. A late request wrote it, or the broker came back with older data.
-    fn disowns(&mut self, key: &str, entry: &Entry) {
-        if !self.seats.knows(key)
-            && let Ok(record) = ClaimRecord::decode(&entry.value)
-            && record.node == *self.own.name()
-            && let Ok(name) = Domain::named(&record.what)
-        {
-            self.seats.disowns(&name);
-        }
-    }
-
-    /// Whether records that nobody needs may be deleted now: what this node knows of others is certain.
-    fn may_clean(&self, now: Instant) -> bool {
-        self.up && !self.stopping && self.own.lease(now).is_some() && !self.own.refills()
-    }
-
-    /// Deletes seats of runs that are over. They do no harm, since whoever wants such a seat replaces the record; but nobody
-    /// else would ever delete them.
-    fn clean_seats(&mut self, entries: &[(String, Entry)], now: Instant) {
-        if !self.may_clean(now) {
-            return;
-        }
-        let mut left = CLEANED_PER_LIST;
-        for (key, entry) in entries {
-            let Ok(record) = ClaimRecord::decode(&entry.value) else { continue };
-            if left > 0
-                && record.node != *self.own.name()
-                && !self.seats.knows(key)
-                && self.members.judge(&record.node, record.incarnation, now) == Standing::Over
-            {
-                left -= 1;
-                let op = Op::Delete { key: key.clone(), revision: entry.revision };
-                self.io.ask(op, Purpose::CleanUp(Bucket::Seats), now);
-            }
-        }
     }
 
     /// More is known about other nodes: decisions that waited for it are taken.
@@ -403,7 +313,8 @@ impl Arbiter {
         if has_left && !self.left {
             self.left = self.own.leaves(self.up, now, &mut self.io);
         } else if !has_left {
-            self.own.act(self.up, now, &mut self.io);
+            let load = Load { links: self.claims.granted() as u64, components: self.seats.granted() as u64 };
+            self.own.act(self.up, load, now, &mut self.io);
         }
         let mut scene = holdings::Scene {
             now,
@@ -433,9 +344,6 @@ const REQUEST_BEATS: u32 = 2;
 
 /// The tables of nodes and seats are read as a whole every ten beats (30 s), in case a change was not reported.
 const LIST_BEATS: u32 = 10;
-
-/// Seats of runs that are over and are deleted when the table was read: all of them within minutes.
-const CLEANED_PER_LIST: usize = 256;
 
 /// Claims that are compared with the broker in each beat: 10 a second, so 36,000 an hour.
 const AUDITED_PER_BEAT: usize = 32;

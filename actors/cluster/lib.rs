@@ -3,6 +3,7 @@
 //! - [`name`]: the name of a node, and the number of one of its runs.
 //! - [`engine`]: what a node needs of a message broker, and the clients of brokers.
 //! - [`record`]: what the nodes keep at the broker.
+//! - [`names`]: the domains and components that nodes serve, and which of them differ.
 //! - [`arbiter`]: who is a member, who holds which pair of domains, where components are connected.
 //! - [`ferry`]: stanzas on their way to another node.
 //! - [`question`]: questions of an operator to the other nodes.
@@ -13,6 +14,7 @@ pub mod arbiter;
 pub mod engine;
 pub mod ferry;
 pub mod name;
+pub mod names;
 pub mod question;
 pub mod record;
 

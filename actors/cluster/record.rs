@@ -4,10 +4,15 @@
 //! another node or an operator wrote is checked: a value that is too long, damaged or of another form is an error, never a
 //! panic.
 
-use crate::{Incarnation, NodeName, ferry::codec::Versions};
+use crate::{
+    Incarnation, NodeName,
+    ferry::codec::Versions,
+    names::{Shown, Summary},
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
+use std::fmt;
 
 /// The record of a node, which it renews with each beat.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +27,34 @@ pub struct NodeRecord {
     pub refills: bool,
     /// The fingerprint of the secret for dialback: [`fingerprint`].
     pub secret: String,
-    /// The fingerprint of the domains and components that the node serves.
-    pub names: String,
+    /// The domains and components that the node serves.
+    pub names: Summary,
+    /// The process that runs the node; `None`: an earlier version wrote the record.
+    pub process: Option<Process>,
+    /// What the node has; `None`: an earlier version wrote the record.
+    pub load: Option<Load>,
+}
+
+/// The process that runs a node: what an operator needs to find it, and what tells on the same machine whether it has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// The name of its machine.
+    pub host: String,
+    /// Its number.
+    pub pid: u32,
+    /// Where that number means this process: the run of the machine, and the name space of processes. Empty: not known.
+    pub place: String,
+    /// When it was started, as RFC 3339 has it.
+    pub since: String,
+}
+
+/// What a node has, as it stood at its last beat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Load {
+    /// Pairs of domains whose link it makes.
+    pub links: u64,
+    /// Components that are connected to it.
+    pub components: u64,
 }
 
 /// The record of a claim, or of the seat of a component.
@@ -68,6 +99,20 @@ pub fn fingerprint(text: &str) -> String {
     hex(&Sha256::new().chain_update(b"nuncio cluster fingerprint\0").chain_update(text).finalize()[..8])
 }
 
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, pid, since, .. } = self;
+        // Another node has written them.
+        let (host, since) = (printable(host, 64), printable(since, 32));
+        write!(f, "process {pid} on host {host}, started at {since}")
+    }
+}
+
+/// The beginning of a text of another node, without control characters.
+pub(crate) fn printable(text: &str, limit: usize) -> String {
+    text.chars().filter(|character| !character.is_control()).take(limit).collect()
+}
+
 impl NodeRecord {
     /// The value for the broker.
     pub fn encode(&self) -> Bytes {
@@ -79,7 +124,11 @@ impl NodeRecord {
             oldest_version: self.versions.oldest,
             refills: self.refills,
             secret: self.secret.clone(),
-            names: self.names.clone(),
+            names: self.names.fingerprint.clone(),
+            names_count: self.names.count,
+            served: self.names.shown.clone(),
+            process: self.process.clone(),
+            load: self.load,
         })
     }
 
@@ -96,7 +145,9 @@ impl NodeRecord {
             versions: Versions { oldest: form.oldest_version, newest: form.version },
             refills: form.refills,
             secret: form.secret,
-            names: form.names,
+            names: Summary { fingerprint: form.names, count: form.names_count, shown: form.served },
+            process: form.process,
+            load: form.load,
         })
     }
 }
@@ -163,6 +214,14 @@ struct NodeForm {
     refills: bool,
     secret: String,
     names: String,
+    #[serde(default)]
+    names_count: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    served: Option<Shown>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<Process>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    load: Option<Load>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -210,7 +269,7 @@ const DIGITS: [u8; 16] = *b"0123456789abcdef";
 /// The version of the form of the records.
 const FORM: u32 = 1;
 
-/// Two domains have at most 2 × 1,023 bytes; JSON may double them.
+/// Two domains have at most 2 × 1,023 bytes; JSON may double them. The names of a node take less than that too.
 const LONGEST: usize = 8 * 1024;
 
 #[cfg(test)]

@@ -12,16 +12,19 @@ use std::{
             Ordering::{Relaxed, SeqCst},
         },
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use cluster::name::NodeName;
 
 /// The time until which no other node takes this one for dead. Once it is over, it stays over: the node begins a new
-/// incarnation, with a new lease.
+/// incarnation, with a new lease. Instants are those of [`clock::now`]; the time for which the machine is suspended, which
+/// that clock does not have, passes too.
 #[derive(Debug)]
 pub(crate) struct Lease {
     since: Instant,
+    /// The suspension by then.
+    suspended: Duration,
     /// Nanoseconds after `since`.
     until: AtomicU64,
 }
@@ -48,7 +51,7 @@ pub(crate) struct Mark {
 impl Lease {
     /// A lease that ends at `until`.
     pub(crate) fn new(now: Instant, until: Instant) -> Self {
-        let lease = Self { since: now, until: AtomicU64::new(0) };
+        let lease = Self { since: now, suspended: clock::suspended(), until: AtomicU64::new(0) };
         lease.until.store(lease.nanos(until), SeqCst);
         lease
     }
@@ -70,7 +73,9 @@ impl Lease {
     }
 
     fn nanos(&self, time: Instant) -> u64 {
-        u64::try_from(time.saturating_duration_since(self.since).as_nanos()).unwrap_or(u64::MAX)
+        let suspended = clock::suspended().saturating_sub(self.suspended);
+        let passed = time.saturating_duration_since(self.since) + suspended;
+        u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -111,8 +116,6 @@ impl Mark {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn fence(lease: &Arc<Lease>) -> Fence {
@@ -129,6 +132,20 @@ mod tests {
         assert!(lease.is_held(now + 4 * second));
         assert!(!lease.extend(now + 5 * second, now + 9 * second));
         assert!(!lease.is_held(now + 6 * second));
+    }
+
+    #[test]
+    fn a_lease_ends_while_the_machine_is_suspended() {
+        let (now, second) = (clock::now(), Duration::from_secs(1));
+        let lease = Arc::new(Lease::new(now, now + 12 * second));
+        let (fence, mark) = (fence(&lease), Mark::default());
+        clock::suspend(11 * second);
+        assert!(fence.admits(&mark, now));
+        assert!(lease.extend(now, now + 12 * second), "counted from now");
+        clock::suspend(11 * second);
+        assert!(fence.admits(&mark, now));
+        clock::suspend(second);
+        assert!(!fence.admits(&mark, now) && !lease.extend(now, now + 12 * second));
     }
 
     #[test]

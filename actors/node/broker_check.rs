@@ -3,9 +3,11 @@
 use ::cluster::{
     engine::examination::{Fault, Member},
     name::NodeName,
+    names::Difference,
+    record::Process,
 };
 
-use super::cluster::{ClusterError, examine, names, secret};
+use super::cluster::{ClusterError, examine, has_ended, names, secret};
 use crate::{
     relaying::ferry::AROUND_A_STANZA,
     settings::{Cluster, HostPort, Settings},
@@ -40,8 +42,10 @@ pub struct Running {
     pub name: NodeName,
     /// It has another secret for dialback.
     pub has_other_secret: bool,
-    /// It serves other domains or components.
-    pub has_other_names: bool,
+    /// It serves other domains or components: which.
+    pub other_names: Option<Difference>,
+    /// Its process.
+    pub process: Option<Process>,
 }
 
 /// Looks at all servers, beside each other. Empty if the node is alone.
@@ -65,14 +69,16 @@ pub async fn check(settings: &Settings) -> Result<Vec<Examined>, ClusterError> {
     Ok(examined.collect())
 }
 
-/// The nodes that have written their record within the lease.
+/// The nodes that have written their record within the lease, but for those whose process has certainly ended.
 fn running(settings: &Settings, cluster: &Cluster, members: &[Member]) -> Vec<Running> {
     let (secret, names) = (secret(settings), names(settings));
-    let alive = members.iter().filter(|member| member.age < cluster.lease);
+    let has_ended = |member: &&Member| member.record.process.as_ref().is_some_and(has_ended);
+    let alive = members.iter().filter(|member| member.age < cluster.lease && !has_ended(member));
     let alive = alive.map(|Member { name, record, .. }| Running {
         name: name.clone(),
         has_other_secret: record.secret != secret,
-        has_other_names: record.names != names,
+        other_names: names.difference(&record.names),
+        process: record.process.clone(),
     });
     alive.collect()
 }

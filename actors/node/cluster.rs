@@ -1,5 +1,7 @@
 //! Starts the actor of the cluster with the client of its message broker.
 
+mod process;
+
 use std::{fmt, sync::Arc};
 
 use ::cluster::{
@@ -7,7 +9,8 @@ use ::cluster::{
     engine::{Event, examination::Examination},
     ferry::codec::Versions,
     name::NodeName,
-    record::fingerprint,
+    names::Names,
+    record::Process,
 };
 use actix::ArbiterHandle;
 use tokio::sync::mpsc;
@@ -205,10 +208,12 @@ impl Connected {
                 lease: joined.lease,
                 secret: secret(settings),
                 names: names(settings),
+                process: process::own(),
             },
             engine,
             events,
             random: Box::new(random),
+            has_ended: Box::new(process::has_ended),
             ferries: Peering { common, workers, meter: ferries, panic },
             receivers: Receivers {
                 granted: promise.outlet(),
@@ -235,15 +240,24 @@ pub(super) fn secret(settings: &Settings) -> String {
     settings.remote.policy.secret.fingerprint()
 }
 
-/// The fingerprint of the domains and components that the node serves.
-pub(super) fn names(settings: &Settings) -> String {
+/// The domains and components that the node serves.
+pub(super) fn names(settings: &Settings) -> Names {
     let domains = settings.domains.iter().map(|domain| format!("domain {}", domain.name));
     let of_components = settings.components.iter().flat_map(|component| {
-        component.names.iter().map(|name| format!("component {} {name}", component.name))
+        component.names.iter().map(|name| {
+            if *name == component.name {
+                format!("component {name}")
+            } else {
+                format!("name {name} of component {}", component.name)
+            }
+        })
     });
-    let mut all: Vec<String> = domains.chain(of_components).collect();
-    all.sort();
-    fingerprint(&all.join("\n"))
+    Names::new(domains.chain(of_components))
+}
+
+/// Whether a process that has a record of its own has certainly ended.
+pub(super) fn has_ended(process: &Process) -> bool {
+    process::has_ended(process)
 }
 
 /// 64 random bits. Without random bytes the runs of a node have successive numbers, which differ too.

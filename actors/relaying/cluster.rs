@@ -4,6 +4,8 @@
 //! learns what the broker is.
 
 mod commands;
+mod decisions;
+mod log_limits;
 mod messages;
 mod own_run;
 mod peers;
@@ -11,28 +13,23 @@ mod seats;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use ::cluster::{
-    arbiter::{Arbiter, Config, Output},
-    engine::{Answer, Bucket, EngineError, Event},
+    arbiter::{Arbiter, Config},
+    engine::Event,
     ferry::{Body, Frame},
-    name::{Incarnation, NodeName},
+    record::Process,
 };
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::mpsc;
 use xmpp::DomainPair;
 
+use self::{log_limits::LogLimits, own_run::OwnRun, peers::Peers, seats::Seats};
 pub(crate) use self::{
     messages::{Leave, Receivers, Reconfigure, Show, Shown, StopReceiving},
     peers::{MOST as MOST_NODES, Starter as Peering},
-};
-use self::{
-    own_run::{Held, OwnRun},
-    peers::Peers,
-    seats::Seats,
 };
 use super::{
     LOG, SharedEngine,
@@ -40,14 +37,9 @@ use super::{
     ferry,
     questions::{Question, Questions},
 };
-use crate::{
-    flow::{
-        claims::{
-            Claim, Claims, Conflict, Freeze, Granted, HeldBy, Renounce, SeatAt, SeatTaken, Seated, Unknown,
-        },
-        outbox::Timer,
-    },
-    observe::log_limit::{FEW, LogLimiter},
+use crate::flow::{
+    claims::{Claim, Claims, Renounce},
+    outbox::Timer,
 };
 use mailbox::{Mailbox, Queued, drain, panic_guard::PanicGuard};
 use status::report::{BrokerReport, Time, bounded};
@@ -63,6 +55,8 @@ pub(crate) struct Setup {
     pub(crate) events: mpsc::Receiver<Event>,
     /// Gives random numbers.
     pub(crate) random: Box<dyn FnMut() -> u64 + Send>,
+    /// Tells whether a process has certainly ended.
+    pub(crate) has_ended: Box<dyn Fn(&Process) -> bool + Send>,
     /// Starts the ferries.
     pub(crate) ferries: Peering,
     pub(crate) receivers: Receivers,
@@ -70,7 +64,8 @@ pub(crate) struct Setup {
     pub(crate) desk: mpsc::Sender<Question>,
 }
 
-/// The actor.
+/// The actor. What it gives the arbiter are times of [`clock::with_suspension`]: to the other nodes, a node whose machine is
+/// suspended is away.
 pub(crate) struct Cluster {
     /// The name of the cluster.
     name: String,
@@ -99,13 +94,14 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// The actor of a node that has just started.
     pub(crate) fn new(setup: Setup, mailbox: Mailbox<Self>, guard: PanicGuard) -> Self {
-        let Setup { cluster, config, engine, events, mut random, ferries, receivers, desk } = setup;
+        let Setup { cluster, config, engine, events, mut random, has_ended, ferries, receivers, desk } =
+            setup;
         let questions = Questions::new(config.own.clone(), engine.clone(), desk, random());
         Self {
             questions,
             name: cluster,
             broker: BrokerReport { connected: false, since: Time::now(), last_error: None },
-            arbiter: Arbiter::new(config, clock::now(), random),
+            arbiter: Arbiter::new(config, clock::with_suspension(), random, has_ended),
             engine,
             events: Some(events),
             mailbox,
@@ -190,157 +186,12 @@ impl Cluster {
         self.tell_delays(now);
         let next = self.seats.next_look().into_iter().fold(self.arbiter.next_tick(), Instant::min);
         // At least a millisecond: the arbiter must not keep this thread busy, whatever it waits for.
-        let next = next.max(now + SHORTEST_WAIT);
-        self.timer.set(Some(next), context, |cluster, context| {
-            let now = clock::now();
+        let wait = next.saturating_duration_since(now).max(SHORTEST_WAIT);
+        self.timer.set(Some(clock::now() + wait), context, |cluster, context| {
+            let now = clock::with_suspension();
             cluster.arbiter.tick(now);
             cluster.act(now, context);
         });
-    }
-
-    fn perform(&mut self, output: Output, now: Instant) {
-        if !matches!(output, Output::Request(_)) {
-            log::debug!(target: LOG, decision:? = output; "decided");
-        }
-        match output {
-            Output::Request(request) => {
-                let id = request.id;
-                if self.engine.request(request).is_err() {
-                    let answer: Result<Answer, EngineError> = Err(EngineError::Unreachable);
-                    self.arbiter.handle(Event::Answered { id, answer }, now);
-                }
-            }
-            Output::Granted { pair } => {
-                if let Some(&number) = self.claims.get(&pair) {
-                    tell(&self.receivers.granted, Granted { pair, number });
-                }
-            }
-            Output::HeldBy { pair, node } => self.held_by(pair, &node),
-            Output::Unknown { pair, why } => {
-                if let Some(number) = self.claims.remove(&pair) {
-                    tell(&self.receivers.unknown, Unknown { pair, number, why });
-                }
-            }
-            Output::Conflict { pair, node } => {
-                if let Some(number) = self.claims.remove(&pair) {
-                    if self.log_limits.conflicts.count_line() {
-                        log::warn!(target: LOG, pair:% = pair, node:% = node; "link held by another node: it is closed here");
-                    }
-                    tell(&self.receivers.conflict, Conflict { pair, number, node });
-                }
-            }
-            Output::Seated { name } => {
-                self.seats.granted(&name);
-                tell(&self.receivers.seated, Seated { name });
-            }
-            Output::SeatTaken { name, node } | Output::SeatConflict { name, node } => {
-                self.seats.lost(&name);
-                tell(&self.receivers.seat_taken, SeatTaken { name, node });
-            }
-            Output::SeatUnknown { name, why } => self.seat_unknown(name, &why, now),
-            Output::SeatAt { name, node } => {
-                let seat = node.and_then(|node| self.peers.way(&node));
-                tell(&self.receivers.seat_at, SeatAt { name, seat });
-            }
-            Output::Joined { node, incarnation, version } => {
-                // Without a version that both have, what is for the node waits here.
-                if version.is_some() {
-                    self.peers.joined(&node, incarnation);
-                }
-            }
-            Output::Died { node, incarnation, last_seen, ending } => {
-                self.peers.died(&node, incarnation, last_seen, ending);
-            }
-            Output::LeaseHeld { incarnation, until } => self.lease_held(incarnation, until, now),
-            Output::LeaseLost => self.lease_lost(),
-            Output::Refused { bucket, reason } => self.refused(bucket, &reason),
-            Output::Disagrees { node, about } => {
-                if self.log_limits.disagreements.count_line() {
-                    log::error!(target: LOG, node:% = node, reason:% = about; "node disagrees");
-                }
-            }
-            Output::Agrees { node } => {
-                log::info!(target: LOG, node:% = node; "node agrees again");
-            }
-            Output::Left => self.leaving = None,
-        }
-    }
-
-    fn held_by(&mut self, pair: DomainPair, node: &NodeName) {
-        let Some(number) = self.claims.remove(&pair) else { return };
-        match self.peers.way(node) {
-            Some(ferry) => tell(&self.receivers.held_by, HeldBy { pair, number, ferry }),
-            None => {
-                let why = format!(
-                    "node {node} has the link, and more nodes than this one can talk to are in the cluster"
-                );
-                tell(&self.receivers.unknown, Unknown { pair, number, why });
-            }
-        }
-    }
-
-    fn lease_held(&mut self, incarnation: Incarnation, until: Instant, now: Instant) {
-        let lease = match self.run.held(incarnation, until, now) {
-            Held::Extended => return,
-            Held::Began { lease, ended } => {
-                if let Some(run) = ended {
-                    self.tell_lease_lost(run);
-                }
-                lease
-            }
-        };
-        log::info!(target: LOG, run:% = incarnation; "lease held");
-        if !std::mem::replace(&mut self.joined, true) {
-            let (node, nodes) = (self.peers.own(), self.peers.members().len() + 1);
-            log::info!(target: LOG, cluster = self.name.as_str(), node:% = node, nodes = nodes; "cluster joined");
-        }
-        self.peers.lease_held(ferry::LeaseHeld { incarnation, lease });
-    }
-
-    fn refused(&self, bucket: Bucket, reason: &str) {
-        if self.log_limits.refusals[bucket as usize].count_line() {
-            log::error!(
-                target: LOG, node:% = self.peers.own(), table = bucket.name(), reason = reason;
-                "message broker refuses a record: `nuncio check` says which setting of the broker is wrong"
-            );
-        }
-    }
-
-    fn lease_lost(&mut self) {
-        if let Some(run) = self.run.lost() {
-            self.tell_lease_lost(run);
-        }
-    }
-
-    fn tell_lease_lost(&mut self, run: Incarnation) {
-        log::warn!(target: LOG, run:% = run; "lease lost: what other nodes have lent goes back to them");
-        self.peers.lease_lost();
-        if let Some(freeze) = &self.receivers.freeze {
-            log::warn!(target: LOG, "links are closed, as cluster.on_engine_loss = \"freeze\" says");
-            tell(freeze, Freeze);
-        }
-    }
-}
-
-/// Limits on the lines that a broker or a node can cause which come and go all the time.
-struct LogLimits {
-    broker: Arc<LogLimiter>,
-    conflicts: Arc<LogLimiter>,
-    disagreements: Arc<LogLimiter>,
-    /// For each table.
-    refusals: [Arc<LogLimiter>; 3],
-}
-
-impl LogLimits {
-    fn new() -> Self {
-        Self {
-            broker: LogLimiter::new(LOG, FEW, "more changes of the connection to the message broker"),
-            conflicts: LogLimiter::new(LOG, FEW, "more links that other nodes hold are closed here"),
-            disagreements: LogLimiter::new(LOG, FEW, "more disagreements between nodes"),
-            refusals: Bucket::ALL.map(|table| {
-                LogLimiter::about(LOG, 1, "the message broker refused more records", table.name())
-            }),
-        }
     }
 }
 
@@ -358,7 +209,7 @@ impl Actor for Cluster {
             events::start(events, self.mailbox.outlet());
         }
         context.run_interval(REMIND, |cluster, _| cluster.remind());
-        self.act(clock::now(), context);
+        self.act(clock::with_suspension(), context);
     }
 }
 
@@ -366,11 +217,11 @@ impl Handler<Queued<Came>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, came: Queued<Came>, context: &mut Context<Self>) {
-        let now = clock::now();
+        let now = clock::with_suspension();
         let Came { what, permit } = came.into_message();
         match what {
             What::Frame(frame) => self.arrived(frame, permit),
-            What::Question(frame) => self.question_came(frame, now),
+            What::Question(frame) => self.question_came(frame),
             What::Event(event) => {
                 self.came(event, now);
                 self.act(now, context);
@@ -383,7 +234,7 @@ impl Handler<Queued<Claim>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, claim: Queued<Claim>, context: &mut Context<Self>) {
-        let (Claim { pair, number }, now) = (claim.into_message(), clock::now());
+        let (Claim { pair, number }, now) = (claim.into_message(), clock::with_suspension());
         self.claims.insert(pair.clone(), number);
         self.arbiter.claim(&pair, now);
         self.act(now, context);
@@ -394,7 +245,7 @@ impl Handler<Queued<Renounce>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, renounce: Queued<Renounce>, context: &mut Context<Self>) {
-        let (Renounce { pair, number }, now) = (renounce.into_message(), clock::now());
+        let (Renounce { pair, number }, now) = (renounce.into_message(), clock::with_suspension());
         // An answer that ended the claim may have crossed it, and another claim may have followed.
         if self.claims.get(&pair) == Some(&number) {
             self.claims.remove(&pair);
@@ -408,7 +259,7 @@ impl Handler<Queued<Reconfigure>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, reconfigure: Queued<Reconfigure>, context: &mut Context<Self>) {
-        let (Reconfigure { secret, names }, now) = (reconfigure.into_message(), clock::now());
+        let (Reconfigure { secret, names }, now) = (reconfigure.into_message(), clock::with_suspension());
         self.arbiter.reconfigure(secret, names, now);
         self.act(now, context);
     }
@@ -427,7 +278,7 @@ impl Handler<Queued<Leave>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, leave: Queued<Leave>, context: &mut Context<Self>) {
-        let now = clock::now();
+        let now = clock::with_suspension();
         self.leaving = Some(leave.into_message().token);
         self.claims.clear();
         self.arbiter.stop(now);

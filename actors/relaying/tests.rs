@@ -10,6 +10,7 @@ mod schedules;
 mod seats;
 mod stanzas;
 mod strangers;
+mod suspension;
 mod too_long;
 
 use std::time::Duration;

@@ -67,10 +67,12 @@ pub(super) fn check(source: &Source, settings: &Settings, is_this_node: impl Fn(
 
 /// Adds findings about another node.
 fn compare(source: &Source, node: &Running, cluster: &Cluster, is_this_node: &impl Fn(&Cluster) -> bool) {
-    let Running { name, has_other_secret, has_other_names } = node;
+    let Running { name, has_other_secret, other_names, process } = node;
     if *name == cluster.node {
         if !is_this_node(cluster) {
-            let text = format!("another node runs under the name {name} in the cluster {}", cluster.name);
+            let process = process.as_ref().map_or_else(String::new, |process| format!(": {process}"));
+            let text =
+                format!("another node runs under the name {name} in the cluster {}{process}", cluster.name);
             let help = "give each node a name of its own. If it was this node, which has just been killed, check again when \
                         cluster.lease is over";
             add(source, "cluster.node", Severity::Warning, Message::with_help(text, help));
@@ -86,7 +88,7 @@ fn compare(source: &Source, node: &Running, cluster: &Cluster, is_this_node: &im
         let help = "set the same value on all nodes: each one verifies the dialback keys of the others";
         add(source, "cluster.name", Severity::Warning, message.and_help(help));
     }
-    if *has_other_names {
+    if let Some(difference) = other_names {
         let before = "the domains and components differ from those of these running nodes: ";
         let help = "set the same [[domain]] and [[component]] names on all nodes: a domain that only some serve is not \
                     reached from the others";
@@ -94,7 +96,7 @@ fn compare(source: &Source, node: &Running, cluster: &Cluster, is_this_node: &im
             source,
             "cluster.name",
             Severity::Warning,
-            Message::of_name(before, name.as_str(), "").and_help(help),
+            Message::of_name(before, name.as_str(), format!(": {difference}")).and_help(help),
         );
     }
 }

@@ -16,6 +16,12 @@ pub(super) fn show(page: &mut Page, cluster: &ClusterReport) {
     page.line(&format!("cluster {}, seen by {}", cluster.cluster, cluster.node));
     page.line(&broker(page, &cluster.broker));
     match (cluster.has_lease, &cluster.refusal) {
+        (false, None) if cluster.waits_for.is_some() => {
+            let other = cluster.waits_for.as_deref().unwrap_or_default();
+            page.line(&format!(
+                "this node has no lease and opens no link: its record is that of {other}; it waits until that one has ended"
+            ));
+        }
         (false, None) => {
             page.line("this node has no lease: it opens no link before the broker has answered it");
         }
@@ -110,6 +116,7 @@ mod tests {
             broker: BrokerReport { connected: true, since: Time(SystemTime::UNIX_EPOCH), last_error: None },
             has_lease: true,
             refusal: None,
+            waits_for: None,
             nodes: vec![
                 MemberReport {
                     claims: Some(1200),
@@ -118,6 +125,8 @@ mod tests {
                 },
                 MemberReport {
                     last_seen: seconds(2),
+                    claims: Some(31),
+                    components: Some(0),
                     relays: 7,
                     unsettled_bytes: 3482,
                     ..member("node-2", MemberState::Alive)
@@ -140,7 +149,7 @@ mod tests {
         assert!(lines[1].starts_with("broker connected since "), "{text}");
         assert!(lines[3].starts_with("node-1  this node  -          1200   2           -"), "{text}");
         assert!(
-            lines[4].starts_with("node-2  alive      2 s ago    -      -           7       3.4 KiB"),
+            lines[4].starts_with("node-2  alive      2 s ago    31     0           7       3.4 KiB"),
             "{text}"
         );
         assert!(lines[5].starts_with("node-3  dead       90 s ago"), "{text}");
@@ -155,6 +164,19 @@ mod tests {
             (false, Some("message size exceeds maximum allowed".to_owned()));
         let text = shown(&cluster, None);
         assert!(text.contains("refuses its record: message size exceeds maximum allowed"), "{text}");
+        assert!(!text.contains("has answered it"), "{text}");
+    }
+
+    #[test]
+    fn another_process_with_the_name_of_the_node_is_the_reason_for_the_missing_lease() {
+        let mut cluster = cluster();
+        cluster.has_lease = false;
+        cluster.waits_for = Some("process 7 on host h".to_owned());
+        let text = shown(&cluster, None);
+        assert!(
+            text.contains("opens no link: its record is that of process 7 on host h; it waits"),
+            "{text}"
+        );
         assert!(!text.contains("has answered it"), "{text}");
     }
 

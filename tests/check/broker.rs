@@ -242,7 +242,8 @@ fn a_running_node_with_the_same_name_or_other_settings_is_a_warning() {
     });
     for said in [
         "warning: cluster.name: s2s.dialback_secret differs from that of these running nodes: b\n",
-        "warning: cluster.name: the domains and components differ from those of these running nodes: b\n",
+        "warning: cluster.name: the domains and components differ from those of these running nodes: b: only this node has ",
+        "; only that node has ",
     ] {
         assert!(screen.contains(said), "no {said} in\n{screen}");
     }
@@ -250,7 +251,9 @@ fn a_running_node_with_the_same_name_or_other_settings_is_a_warning() {
     let same = toml(&broker.addresses(), "").replace("node = \"a\"", "node = \"b\"");
     let screen = desk.passes(&same, &[]);
     assert!(
-        screen.contains("warning: cluster.node: another node runs under the name b in the cluster example\n"),
+        screen.contains(
+            "warning: cluster.node: another node runs under the name b in the cluster example: process "
+        ),
         "{screen}"
     );
     assert!(!screen.contains("differ"), "{screen}");

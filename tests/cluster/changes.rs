@@ -17,7 +17,10 @@ fn another_dialback_secret_on_one_node_is_an_error_on_both_until_the_other_has_i
 
 #[test]
 fn another_component_on_one_node_is_an_error_on_both_until_the_other_has_it_too() {
-    disagrees_until_both_have(|setup| setup.component(&format!("new.{DOMAIN}")), &["domains", "components"]);
+    disagrees_until_both_have(
+        |setup| setup.component(&format!("new.{DOMAIN}")),
+        &["domains", "components", "component new.nuncio.example"],
+    );
 }
 
 /// Node `b` gets other settings, and then node `a`, while stanzas go through both.

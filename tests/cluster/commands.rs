@@ -51,6 +51,25 @@ fn the_command_nodes_shows_members_links_and_components() {
 }
 
 #[test]
+fn how_many_links_and_components_a_node_has_shows_at_the_others_and_in_the_line_about_its_death() {
+    let commanded = Commanded::start(|setup| setup);
+    let other = Node::start(&commanded.cluster.network, Setup::of("other.example"));
+    let _ends = commanded.links(&other);
+    let there = &commanded.places[1];
+    eventually("a beat of node a has them", || {
+        let nodes = there.json(&["nodes"])["nodes"].clone();
+        let a = nodes.as_array().unwrap().iter().find(|node| node["name"] == "a").cloned().unwrap();
+        (a["claims"] == 1 && a["components"] == 1).then_some(())
+    });
+    commanded.cluster.kills(0);
+    let b = &commanded.cluster.nodes[1];
+    b.eventually_logs(&["WARN", "node died", "node=a", "claims=1", "components=1"]);
+    let nodes = there.json(&["nodes"])["nodes"].clone();
+    let a = nodes.as_array().unwrap().iter().find(|node| node["name"] == "a").cloned().unwrap();
+    assert!(a["state"] == "dead" && a["claims"].is_null(), "{a}");
+}
+
+#[test]
 fn links_and_components_of_another_node_are_shown_and_closed() {
     let commanded = Commanded::start(|setup| setup);
     let other = Node::start(&commanded.cluster.network, Setup::of("other.example"));

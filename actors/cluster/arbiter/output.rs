@@ -4,8 +4,13 @@ use crate::{
     Incarnation, NodeName,
     engine::{Bucket, Request},
     ferry::codec::Versions,
+    names::{Difference, Names},
+    record::{Load, Process},
 };
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 use xmpp::{Domain, DomainPair};
 
 /// What the arbiter must know of its node.
@@ -19,8 +24,10 @@ pub struct Config {
     pub lease: Duration,
     /// The fingerprint of the secret for dialback ([`crate::record::fingerprint`]).
     pub secret: String,
-    /// The fingerprint of the domains and components that this node serves.
-    pub names: String,
+    /// The domains and components that this node serves.
+    pub names: Names,
+    /// The process that runs this node.
+    pub process: Process,
 }
 
 /// A request or a decision.
@@ -106,6 +113,8 @@ pub enum Output {
         last_seen: Duration,
         /// How it ended.
         ending: Ending,
+        /// What it had at its last beat.
+        load: Option<Load>,
     },
     /// This node holds its lease until this time.
     LeaseHeld {
@@ -124,16 +133,24 @@ pub enum Output {
         /// What the broker says.
         reason: String,
     },
-    /// A node has another configuration where all must have the same, or a second process has the name of this node.
+    /// The record of this node is of an earlier run, of which is not known whether it has ended. If it does not renew the record
+    /// within this time, this run takes its place.
+    Waits {
+        /// The earlier run.
+        namesake: Namesake,
+        /// The time.
+        within: Duration,
+    },
+    /// A node has another configuration where all must have the same, or another process has the name of this node.
     Disagrees {
         /// The other node, or this one.
         node: NodeName,
         /// What the operator reads.
         about: Disagreement,
     },
-    /// What differed between that node and this one does so no more.
+    /// What differed between that node and this one does so no more, or no other process has the name of this node any more.
     Agrees {
-        /// The other node.
+        /// The other node, or this one.
         node: NodeName,
     },
     /// After `Arbiter::stop`: nothing of this node is left at the broker.
@@ -158,7 +175,7 @@ pub enum Ending {
 }
 
 /// What differs between two nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Disagreement {
     /// The secret for dialback.
     #[error(
@@ -166,8 +183,8 @@ pub enum Disagreement {
     )]
     Secret,
     /// The domains and components.
-    #[error("it serves other domains or components; configure the same ones on all nodes")]
-    Names,
+    #[error("it serves other domains or components: {0}; configure the same ones on all nodes")]
+    Names(Box<Difference>),
     /// The versions of frames.
     #[error(
         "it reads frames of {theirs}, and this node those of {own}: what is for it waits; update the older node"
@@ -181,9 +198,12 @@ pub enum Disagreement {
     /// There are more nodes than a cluster can have.
     #[error("the cluster has more than {0} other nodes: this one is ignored; remove nodes")]
     TooMany(usize),
-    /// The record of this node belongs to another process.
-    #[error("another process runs with the name of this node; give each node its own cluster.node")]
-    SameName,
+    /// The record of this node belongs to another process, which renews it.
+    #[error(
+        "another process has the name of this node: {0}. This one has no lease and opens no link until that one has ended; \
+         stop one of them, or give each node its own cluster.node"
+    )]
+    SameName(Box<Namesake>),
     /// The record of the node cannot be read.
     #[error(
         "its record at the message broker has a form that this version of the program cannot read; update the older node"
@@ -196,15 +216,34 @@ impl Disagreement {
     pub const NAMES: [&'static str; 6] = ["secret", "names", "versions", "too-many", "same-name", "form"];
 
     /// A short name, for metrics.
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Secret => "secret",
-            Self::Names => "names",
+            Self::Names(_) => "names",
             Self::Versions { .. } => "versions",
             Self::TooMany(_) => "too-many",
-            Self::SameName => "same-name",
+            Self::SameName(_) => "same-name",
             Self::Form => "form",
         }
+    }
+}
+
+/// Another run that has the record of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namesake {
+    /// The run; `None`: its record cannot be read.
+    pub run: Option<Incarnation>,
+    /// The process; `None`: it is of an earlier version, or its record cannot be read.
+    pub process: Option<Process>,
+}
+
+impl fmt::Display for Namesake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.process {
+            Some(process) => write!(f, "{process}")?,
+            None => f.write_str("a process that does not tell its host")?,
+        }
+        self.run.map_or(Ok(()), |run| write!(f, " (run {run})"))
     }
 }
 
@@ -219,6 +258,8 @@ pub struct Report {
     pub lease: Option<Duration>,
     /// Why the broker refuses the record of this node, as far as it said so. Without the record there is no lease.
     pub refusal: Option<String>,
+    /// Why this node has no lease though the broker answers: another run has its record.
+    pub namesake: Option<Namesake>,
     /// Claims are written again after the broker lost its data.
     pub refills: bool,
     /// Pairs that this node holds.
@@ -251,4 +292,6 @@ pub struct MemberReport {
     pub last_seen: Duration,
     /// It writes its claims again after the broker lost its data.
     pub refills: bool,
+    /// What it had at its last beat.
+    pub load: Option<Load>,
 }

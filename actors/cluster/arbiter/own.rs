@@ -1,14 +1,18 @@
 //! The record and the lease of this node.
 
+mod namesake;
+
 use super::{
-    Config, Disagreement, Output,
+    Config, Output,
     io::{Io, Purpose},
 };
 use crate::{
     Incarnation, NodeName,
     engine::{Answer, EngineError, Op},
-    record::NodeRecord,
+    names::Names,
+    record::{Load, NodeRecord, Process},
 };
+use namesake::Rival;
 use std::time::{Duration, Instant};
 
 /// What is known about the record of this node at the broker.
@@ -17,12 +21,6 @@ enum Known {
     Unknown,
     Absent,
     At(u64),
-}
-
-/// Another process has written the record of this node.
-struct Rival {
-    revision: u64,
-    since: Instant,
 }
 
 pub(super) struct Own {
@@ -40,7 +38,9 @@ pub(super) struct Own {
     begun: Option<Instant>,
     /// This process has written the record at least once.
     joined: bool,
+    /// Another run that has the record.
     rival: Option<Rival>,
+    has_ended: Box<dyn Fn(&Process) -> bool + Send>,
     /// The node stops: of what is found under its name, only what this process wrote is deleted.
     leaving: bool,
     refills: bool,
@@ -52,7 +52,13 @@ pub(super) struct Own {
 }
 
 impl Own {
-    pub(super) fn new(config: Config, beat: Duration, now: Instant, io: &mut Io) -> Self {
+    pub(super) fn new(
+        config: Config,
+        beat: Duration,
+        has_ended: Box<dyn Fn(&Process) -> bool + Send>,
+        now: Instant,
+        io: &mut Io,
+    ) -> Self {
         let incarnation = Incarnation(io.random());
         Self {
             config,
@@ -67,6 +73,7 @@ impl Own {
             begun: None,
             joined: false,
             rival: None,
+            has_ended,
             leaving: false,
             refills: false,
             refill_ends: None,
@@ -88,11 +95,6 @@ impl Own {
         self.lease.and_then(|until| until.checked_duration_since(now)).filter(|rest| !rest.is_zero())
     }
 
-    /// Another process has the name of this node.
-    pub(super) fn has_rival(&self) -> bool {
-        self.rival.is_some()
-    }
-
     /// Why the broker refuses the record of this node, if it does.
     pub(super) fn refusal(&self) -> Option<&str> {
         self.refusal.as_deref()
@@ -103,7 +105,7 @@ impl Own {
         self.refills || self.refill_ends.is_some() || !self.listed
     }
 
-    pub(super) fn reconfigure(&mut self, secret: String, names: String, now: Instant) {
+    pub(super) fn reconfigure(&mut self, secret: String, names: Names, now: Instant) {
         self.config.secret = secret;
         self.config.names = names;
         self.next = self.next.min(now);
@@ -112,6 +114,7 @@ impl Own {
     pub(super) fn is_up(&mut self, now: Instant) {
         self.known = Known::Unknown;
         self.next = now;
+        self.rival_could_not_beat(now);
     }
 
     pub(super) fn is_down(&mut self) {
@@ -122,6 +125,7 @@ impl Own {
         self.refills = true;
         self.refill_ends = None;
         self.known = Known::Unknown;
+        self.rival_is_lost();
     }
 
     /// The table of nodes was read; `refills`: a node there writes its claims again.
@@ -176,7 +180,7 @@ impl Own {
     }
 
     /// Reads or renews the record if that is due.
-    pub(super) fn act(&mut self, up: bool, now: Instant, io: &mut Io) {
+    pub(super) fn act(&mut self, up: bool, load: Load, now: Instant, io: &mut Io) {
         if !up || self.asking || now < self.next {
             return;
         }
@@ -187,8 +191,8 @@ impl Own {
         }
         let op = match self.known {
             Known::Unknown => return io.ask(Op::Read { key }, Purpose::OwnRead, now),
-            Known::Absent => Op::Create { key, value: self.record().encode() },
-            Known::At(revision) => Op::Update { key, value: self.record().encode(), revision },
+            Known::Absent => Op::Create { key, value: self.record(load).encode() },
+            Known::At(revision) => Op::Update { key, value: self.record(load).encode(), revision },
         };
         io.ask(op, Purpose::OwnWrite { incarnation: self.incarnation }, now);
     }
@@ -221,7 +225,7 @@ impl Own {
         true
     }
 
-    fn record(&mut self) -> NodeRecord {
+    fn record(&mut self, load: Load) -> NodeRecord {
         self.number += 1;
         NodeRecord {
             incarnation: self.incarnation,
@@ -229,7 +233,9 @@ impl Own {
             versions: self.config.versions,
             refills: self.refills,
             secret: self.config.secret.clone(),
-            names: self.config.names.clone(),
+            names: self.config.names.summary().clone(),
+            process: Some(self.config.process.clone()),
+            load: Some(load),
         }
     }
 
@@ -264,14 +270,15 @@ impl Own {
                 }
             }
             (Purpose::OwnRead, Ok(Answer::Entry(None))) => {
-                self.known = Known::Absent;
-                self.next = now;
-                self.rival = None;
+                if self.is_free(now) {
+                    self.known = Known::Absent;
+                    self.next = now;
+                    self.forgets_rival(io);
+                }
                 return self.joined && !self.refills;
             }
             (Purpose::OwnRead, Ok(Answer::Entry(Some(entry)))) => {
-                let run = NodeRecord::decode(&entry.value).ok().map(|record| record.incarnation);
-                self.found(run, entry.revision, now, io);
+                self.found(&entry.value, entry.revision, now, io);
             }
             (Purpose::OwnDelete, Ok(Answer::Deleted)) => self.known = Known::Absent,
             (_, Ok(_)) => {
@@ -285,43 +292,10 @@ impl Own {
                 }
                 self.known = Known::Unknown;
                 self.next = now + io.pause(self.beat / 3);
+                self.rival_could_not_beat(now);
             }
         }
         false
-    }
-
-    /// The record is there. It is replaced at once if this process wrote it, or if it is of the process before. If another
-    /// process has taken it since, this one waits until it is dead: the one that started last has the name.
-    fn found(&mut self, run: Option<Incarnation>, revision: u64, now: Instant, io: &mut Io) {
-        self.next = now;
-        if self.leaving && run.is_none_or(|run| !self.runs.contains(&run)) {
-            self.rival = Some(Rival { revision, since: now });
-            return;
-        }
-        if !self.joined || run.is_none_or(|run| self.runs.contains(&run)) {
-            self.known = Known::At(revision);
-            self.rival = None;
-            return;
-        }
-        match &mut self.rival {
-            Some(rival) if rival.revision == revision => {
-                if now >= rival.since + self.config.lease {
-                    self.known = Known::At(revision);
-                    self.rival = None;
-                    return;
-                }
-            }
-            Some(rival) => *rival = Rival { revision, since: now },
-            None => {
-                self.rival = Some(Rival { revision, since: now });
-                io.tell(Output::Disagrees { node: self.config.own.clone(), about: Disagreement::SameName });
-                if self.lease.is_some() {
-                    self.lose(now, io);
-                }
-            }
-        }
-        self.known = Known::Unknown;
-        self.next = now + self.beat;
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod members;
+mod namesakes;
 mod node;
 mod refusals;
 mod rules;

@@ -1,6 +1,7 @@
 //! Records go to the broker and back; foreign values are errors.
 
 use super::*;
+use crate::names::Names;
 use proptest::prelude::*;
 
 fn node(name: &str) -> NodeName {
@@ -41,6 +42,22 @@ fn unknown_fields_of_the_same_form_are_ignored() {
 }
 
 #[test]
+fn a_record_without_what_was_added_later_is_read() {
+    let value =
+        br#"{"form":1,"incarnation":"ff","beat":7,"version":1,"oldest_version":1,"secret":"s","names":"n"}"#;
+    let record = NodeRecord::decode(value).unwrap();
+    assert_eq!((record.process, record.load, record.names.shown), (None, None, None));
+}
+
+#[test]
+fn the_text_about_a_process_is_short_and_has_no_control_characters() {
+    let process =
+        Process { host: "h\u{1b}[2J\n".repeat(500), pid: 7, place: String::new(), since: "t".repeat(500) };
+    let text = process.to_string();
+    assert!(text.starts_with("process 7 on host h[2Jh[2J") && text.len() < 150, "{text}");
+}
+
+#[test]
 fn fingerprints_differ_and_are_not_the_plain_hash() {
     assert_ne!(fingerprint("a"), fingerprint("b"));
     assert!(!key("a").starts_with(&fingerprint("a")));
@@ -51,8 +68,10 @@ proptest! {
     fn records_come_back_unchanged(what in ".{0,300}", run: u64, number: u64, beat: u64, oldest: u8, newest: u8, refills: bool) {
         let claim = ClaimRecord { what, node: node("a-1"), incarnation: Incarnation(run), number };
         prop_assert_eq!(ClaimRecord::decode(&claim.encode()).unwrap(), claim);
-        let (secret, names) = (fingerprint("s"), fingerprint("n"));
-        let record = NodeRecord { incarnation: Incarnation(run), beat, versions: Versions { oldest, newest }, refills, secret, names };
+        let (secret, names) = (fingerprint("s"), Names::new(["domain n".to_owned()]).summary().clone());
+        let process = refills.then(|| Process { host: "h".to_owned(), pid: 7, place: "p".to_owned(), since: "t".to_owned() });
+        let load = refills.then_some(Load { links: run, components: number });
+        let record = NodeRecord { incarnation: Incarnation(run), beat, versions: Versions { oldest, newest }, refills, secret, names, process, load };
         prop_assert_eq!(NodeRecord::decode(&record.encode()).unwrap(), record);
     }
 

@@ -55,7 +55,10 @@ fn report_of(shown: Shown, ferries: &[FerryReport]) -> ClusterReport {
             (true, false) => MemberState::Dead,
         };
         let ferry = ferry_to(&member.node);
+        let load = member.load.filter(|_| matches!(state, MemberState::Alive | MemberState::Unknown));
         MemberReport {
+            claims: load.map(|load| load.links),
+            components: load.map(|load| load.components),
             last_seen: Some(Seconds(member.last_seen)),
             round_trip: ferry.and_then(|ferry| ferry.round_trip).map(Seconds),
             relays: ferry.map_or(0, |ferry| ferry.relays as u64),
@@ -73,6 +76,7 @@ fn report_of(shown: Shown, ferries: &[FerryReport]) -> ClusterReport {
         broker,
         has_lease: report.lease.is_some(),
         refusal: report.refusal.map(bounded),
+        waits_for: report.namesake.map(|namesake| bounded(namesake.to_string())),
         nodes,
     }
 }

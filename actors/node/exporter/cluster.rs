@@ -170,6 +170,7 @@ mod tests {
             versions: Versions::OWN,
             last_seen: Duration::ZERO,
             refills: false,
+            load: None,
         }
     }
 
@@ -179,11 +180,12 @@ mod tests {
             up,
             lease: up.then_some(Duration::from_millis(8500)),
             refusal: None,
+            namesake: None,
             refills: false,
             claims: 7,
             seats: 2,
             members: vec![member("b", true, false), member("c", false, false), member("d", false, true)],
-            disagreements: vec![(name("b"), Disagreement::Names)],
+            disagreements: vec![(name("b"), Disagreement::Secret)],
         };
         let broker = BrokerReport { connected: up, since: Time::now(), last_error: None };
         let shown = Shown { cluster: "eu".to_owned(), node: name("a"), broker, report };
@@ -231,8 +233,8 @@ mod tests {
                 "nuncio_cluster_nodes{state=\"unknown\"} 0",
                 "nuncio_cluster_lease_seconds 8.5",
                 "nuncio_cluster_broker_up 1",
-                "nuncio_cluster_disagreements{about=\"names\"} 1",
-                "nuncio_cluster_disagreements{about=\"secret\"} 0",
+                "nuncio_cluster_disagreements{about=\"names\"} 0",
+                "nuncio_cluster_disagreements{about=\"secret\"} 1",
                 "nuncio_claims 7",
                 "nuncio_seats 2",
                 "nuncio_relays{node=\"b\"} 5",

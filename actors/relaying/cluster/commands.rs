@@ -1,7 +1,5 @@
 //! Commands of an operator: show the cluster, and ask the other nodes.
 
-use std::time::Instant;
-
 use ::cluster::question;
 use actix::{Context, Handler};
 
@@ -12,8 +10,8 @@ use mailbox::Queued;
 impl Cluster {
     /// Another node asks, or answers. This one answers members only, and not while it has no lease: then it may have hung, and
     /// the question may be an old one.
-    pub(super) fn question_came(&mut self, frame: question::Frame, now: Instant) {
-        let may_answer = self.run.is_held(now) && self.peers.incarnation(&frame.from).is_some();
+    pub(super) fn question_came(&mut self, frame: question::Frame) {
+        let may_answer = self.run.is_held(clock::now()) && self.peers.incarnation(&frame.from).is_some();
         self.questions.came(frame, may_answer);
     }
 }
@@ -27,7 +25,7 @@ impl Handler<Queued<Show>> for Cluster {
             cluster: self.name.clone(),
             node: self.peers.own(),
             broker: self.broker.clone(),
-            report: self.arbiter.report(clock::now()),
+            report: self.arbiter.report(clock::with_suspension()),
         };
         // The command may have ended.
         let _ = report.send(shown);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::cluster::{arbiter, name::NodeName};
+use ::cluster::{arbiter, name::NodeName, names::Names};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -34,11 +34,12 @@ pub(crate) struct Receivers {
     pub(crate) freeze: Option<Outlet<Freeze>>,
 }
 
-/// The secret for dialback or the names that this node serves have changed. Both are fingerprints.
+/// The secret for dialback or the names that this node serves have changed.
 #[derive(Debug)]
 pub(crate) struct Reconfigure {
+    /// The fingerprint of the secret.
     pub(crate) secret: String,
-    pub(crate) names: String,
+    pub(crate) names: Names,
 }
 
 /// The node stops: take nothing more of other nodes, and give back what is not settled in time.

@@ -6,6 +6,7 @@ use ::cluster::{
     arbiter::Ending,
     engine::Event,
     name::{Incarnation, NodeName},
+    record::Load,
 };
 use tokio::sync::mpsc;
 
@@ -135,11 +136,12 @@ impl Peers {
         incarnation: Incarnation,
         last_seen: Duration,
         ending: Ending,
+        load: Option<Load>,
     ) {
         if self.members.get(node) == Some(&incarnation) {
             self.members.remove(node);
             if self.changes.count_line() {
-                self.log_end(node, incarnation, last_seen, ending);
+                self.log_end(node, incarnation, last_seen, ending, load.unwrap_or_default());
             }
         }
         if let Some(ferry) = self.known(node) {
@@ -147,7 +149,7 @@ impl Peers {
         }
     }
 
-    fn log_end(&self, node: &NodeName, run: Incarnation, last_seen: Duration, ending: Ending) {
+    fn log_end(&self, node: &NodeName, run: Incarnation, last_seen: Duration, ending: Ending, load: Load) {
         let nodes = self.members.len() + 1;
         if ending == Ending::Left {
             return log::info!(target: LOG, node:% = node, run:% = run, nodes = nodes; "node left");
@@ -160,8 +162,8 @@ impl Peers {
             );
         }
         log::warn!(
-            target: LOG, node:% = node, run:% = run, last_seen:% = format_args!("{seconds}s"), reason:% = ending,
-            nodes = nodes;
+            target: LOG, node:% = node, run:% = run, last_seen:% = format_args!("{seconds}s"), claims = load.links,
+            components = load.components, reason:% = ending, nodes = nodes;
             "node died"
         );
     }

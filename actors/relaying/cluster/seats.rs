@@ -151,7 +151,7 @@ impl Handler<Queued<Seat>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, seat: Queued<Seat>, context: &mut Context<Self>) {
-        let (Seat { name }, now) = (seat.into_message(), clock::now());
+        let (Seat { name }, now) = (seat.into_message(), clock::with_suspension());
         self.seats.asked(&name, now);
         self.arbiter.seat(&name, now);
         self.act(now, context);
@@ -162,7 +162,7 @@ impl Handler<Queued<Unseat>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, unseat: Queued<Unseat>, context: &mut Context<Self>) {
-        let (Unseat { name }, now) = (unseat.into_message(), clock::now());
+        let (Unseat { name }, now) = (unseat.into_message(), clock::with_suspension());
         if self.seats.0.remove(&name).is_some() {
             self.arbiter.unseat(&name, now);
             self.act(now, context);
@@ -174,7 +174,7 @@ impl Handler<Queued<Contest>> for Cluster {
     type Result = ();
 
     fn handle(&mut self, contest: Queued<Contest>, context: &mut Context<Self>) {
-        let (Contest { name, node }, now) = (contest.into_message(), clock::now());
+        let (Contest { name, node }, now) = (contest.into_message(), clock::with_suspension());
         if self.contest(&name, &node).is_none() {
             // That node is gone, or the broker does not answer: the arbiter finds out, or gives up in time.
             self.seats.asked(&name, now);

@@ -7,6 +7,8 @@ use ::cluster::{
     engine::fake::{Broker, ClientId, Faults, Hub, random},
     ferry::codec::Versions,
     name::{Incarnation, NodeName},
+    names::Names,
+    record,
 };
 use actix::{Actor, ActorContext, Arbiter, Context, Handler};
 use tokio::sync::{
@@ -113,6 +115,8 @@ pub(super) struct World {
     pub(super) secret: String,
     /// The versions of frames of each node.
     pub(super) versions: Versions,
+    /// A node that is started sees that the one before with its name has ended.
+    pub(super) sees_processes: bool,
 }
 
 impl World {
@@ -123,6 +127,7 @@ impl World {
             window: 8 << 20,
             secret: String::new(),
             versions: Versions::OWN,
+            sees_processes: true,
         }
     }
 
@@ -203,7 +208,13 @@ impl World {
             versions: self.versions,
             lease: Duration::from_secs(15),
             secret: self.secret.clone(),
-            names: String::new(),
+            names: Names::new([]),
+            process: record::Process {
+                host: "host".to_owned(),
+                pid: 1,
+                place: "place".to_owned(),
+                since: String::new(),
+            },
         };
         let mut seed = name
             .bytes()
@@ -216,6 +227,10 @@ impl World {
             engine,
             events,
             random,
+            has_ended: {
+                let sees = self.sees_processes;
+                Box::new(move |_| sees)
+            },
             ferries,
             receivers,
             desk: to_desk,

@@ -17,6 +17,9 @@ pub struct ClusterReport {
     pub has_lease: bool,
     /// Why the broker refuses the record of the node, if it does. Without that record there is no lease.
     pub refusal: Option<String>,
+    /// The other run that has the record of the node, if there is one: another process with its name, or the run before. Until
+    /// it has ended, the node has no lease.
+    pub waits_for: Option<String>,
     /// The nodes, sorted by name.
     pub nodes: Vec<MemberReport>,
 }
@@ -41,9 +44,9 @@ pub struct MemberReport {
     pub state: MemberState,
     /// The time since its last sign of life. `None` for the node that answers.
     pub last_seen: Option<Seconds>,
-    /// The pairs of domains whose link it makes. `None`: only the node itself knows.
+    /// The pairs of domains whose link it makes, at its last sign of life. `None`: it does not run.
     pub claims: Option<u64>,
-    /// The components that are connected to it. `None`: only the node itself knows.
+    /// The components that are connected to it, at its last sign of life. `None`: it does not run.
     pub components: Option<u64>,
     /// The pairs of domains and the components for which this node sends stanzas through it.
     pub relays: u64,

@@ -90,7 +90,7 @@ impl Members {
             Ok(record) if record.incarnation == *incarnation => self.news = true,
             Ok(_) => self.is_over(run),
             Err(_) => {
-                self.is_stranger(node, *incarnation, Disagreement::Form, io);
+                self.agreement.is_stranger(node, *incarnation, Disagreement::Form, io);
                 self.asks_again(run, now, io);
             }
         }

@@ -9,9 +9,15 @@ use crate::{
         fake::{Broker, Faults, random},
     },
     ferry::codec::Versions,
+    names::Names,
+    record,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 use xmpp::{Domain, DomainPair};
@@ -38,6 +44,19 @@ pub(super) struct Cluster {
     twins: BTreeSet<NodeName>,
     /// The broker has lost data: two nodes may have confirmed claims for a moment.
     pub(super) data_was_lost: bool,
+    /// Each process is on a machine of its own: no other one can see whether it has ended.
+    pub(super) is_scattered: bool,
+    /// Which processes have ended.
+    ended: Arc<Vec<AtomicBool>>,
+    processes: u32,
+}
+
+/// Processes of a test at most.
+const PROCESSES: usize = 512;
+
+/// The names that nodes serve.
+pub(super) fn names(text: &str) -> Names {
+    Names::new([text.to_owned()])
 }
 
 pub(super) fn name(text: &str) -> NodeName {
@@ -67,6 +86,9 @@ impl Cluster {
             left: 0,
             twins: BTreeSet::new(),
             data_was_lost: false,
+            is_scattered: false,
+            ended: Arc::new((0..PROCESSES).map(|_| AtomicBool::new(false)).collect()),
+            processes: 0,
         };
         for index in 0..count {
             let node = cluster.started(&format!("n{index}"), |_| {});
@@ -76,21 +98,36 @@ impl Cluster {
     }
 
     fn started(&mut self, node: &str, change: impl FnOnce(&mut Config)) -> Node {
+        let pid = self.processes;
+        self.processes += 1;
+        let machine = if self.is_scattered { pid } else { 0 };
+        let place = format!("machine {machine}");
+        let process = record::Process {
+            host: "host".to_owned(),
+            pid,
+            place: place.clone(),
+            since: "2026-12-01T15:00:00Z".to_owned(),
+        };
         let mut config = Config {
             own: name(node),
             versions: Versions::OWN,
             lease: LEASE,
             secret: "secret".to_owned(),
-            names: "names".to_owned(),
+            names: names("names"),
+            process,
         };
         change(&mut config);
         let mut seed = self.random();
         let off = (self.random() % (2 * self.skew + 1)) as f64 - self.skew as f64;
         let clock = Clock { since: self.now, rate: 1.0 + off / 1000.0 };
+        let ended = Arc::clone(&self.ended);
+        let has_ended =
+            move |other: &record::Process| other.place == place && ended[other.pid as usize].load(Relaxed);
         Node {
             name: config.own.clone(),
             client: self.broker.attach(config.own.clone(), self.now),
-            arbiter: Arbiter::new(config, self.now, move || random(&mut seed)),
+            arbiter: Arbiter::new(config, self.now, move || random(&mut seed), has_ended),
+            pid,
             clock,
             process: Process::Runs,
             hangs: false,
@@ -111,22 +148,27 @@ impl Cluster {
         self.nodes.len() - 1
     }
 
+    fn ends(&mut self, index: usize) {
+        self.broker.detach(self.nodes[index].client);
+        self.ended[self.nodes[index].pid as usize].store(true, Relaxed);
+    }
+
     /// The process is killed and started again.
     pub(super) fn restarts(&mut self, index: usize) {
-        self.broker.detach(self.nodes[index].client);
+        self.ends(index);
         let node = self.nodes[index].name.to_string();
         self.nodes[index] = self.started(&node, |_| {});
     }
 
     /// The process is killed and stays away.
     pub(super) fn kills(&mut self, index: usize) -> NodeName {
-        self.broker.detach(self.nodes[index].client);
+        self.ends(index);
         self.nodes.remove(index).name
     }
 
     /// The process is killed, until it is started again.
     pub(super) fn dies(&mut self, index: usize) {
-        self.broker.detach(self.nodes[index].client);
+        self.ends(index);
         self.nodes[index].process = Process::Gone;
         self.nodes[index].lease = None;
     }
@@ -257,6 +299,7 @@ impl Cluster {
             }
             if node.process == Process::Gone {
                 self.broker.detach(node.client);
+                self.ended[node.pid as usize].store(true, Relaxed);
             }
         }
         if changes {

@@ -1,9 +1,10 @@
 //! How the others see that a node has ended, and what nodes must have in common, one by one.
 
-use super::cluster::{BEAT, Cluster, LEASE, name};
+use super::cluster::{BEAT, Cluster, LEASE, domain, name, names, pair};
 use crate::{
     arbiter::{Disagreement, Ending, MemberReport, Output},
     engine::{Bucket, fake::Faults},
+    record::Load,
 };
 
 /// Two nodes that have joined.
@@ -109,16 +110,20 @@ fn nodes_that_live_through_a_loss_of_data_neither_leave_nor_die() {
 fn a_reload_that_changes_the_names_is_told_on_both_nodes_until_they_are_the_same_again() {
     let mut cluster = two();
     for time in 1..3 {
-        for (names, differs) in [("others", true), ("names", false)] {
+        for (text, differs) in [("others", true), ("names", false)] {
             let now = cluster.now;
-            cluster.nodes[1].arbiter.reconfigure("secret".to_owned(), names.to_owned(), now);
+            cluster.nodes[1].arbiter.reconfigure("secret".to_owned(), names(text), now);
             cluster.passes(BEAT * 2);
             for (index, node) in ["n1", "n0"].into_iter().enumerate() {
-                let told = Output::Disagrees { node: name(node), about: Disagreement::Names };
+                let difference = [names("names"), names("others")];
+                let [here, there] = if index == 0 { [0, 1] } else { [1, 0] };
+                let difference = difference[here].difference(difference[there].summary()).unwrap();
+                let about = Disagreement::Names(Box::new(difference));
+                let told = Output::Disagrees { node: name(node), about: about.clone() };
                 let count = cluster.nodes[index].log.iter().filter(|output| **output == told).count();
                 assert_eq!(count, time, "at the node that is not {node}");
                 let report = cluster.nodes[index].arbiter.report(cluster.now);
-                let reported = differs.then(|| (name(node), Disagreement::Names));
+                let reported = differs.then(|| (name(node), about));
                 assert_eq!(report.disagreements, Vec::from_iter(reported));
             }
         }
@@ -126,13 +131,17 @@ fn a_reload_that_changes_the_names_is_told_on_both_nodes_until_they_are_the_same
 }
 
 #[test]
-fn a_second_process_with_the_name_of_a_node_is_reported_until_it_has_ended() {
+fn what_a_node_has_shows_in_its_record_and_when_it_dies() {
     let mut cluster = two();
-    let second = cluster.adds("n0", |_| {});
-    cluster.passes(BEAT * 4);
-    let same_name = [(name("n0"), Disagreement::SameName)];
-    assert_eq!(cluster.nodes[0].arbiter.report(cluster.now).disagreements, same_name);
-    cluster.kills(second);
-    cluster.passes(LEASE + BEAT * 3);
-    assert!(cluster.nodes[0].arbiter.report(cluster.now).disagreements.is_empty());
+    for remote in ["b.example", "c.example"] {
+        cluster.wants(1, &pair(remote));
+    }
+    cluster.connects(1, &domain("x.a.example"));
+    cluster.passes(BEAT * 2);
+    let load = Some(Load { links: 2, components: 1 });
+    assert_eq!(other(&cluster).load, load);
+    cluster.kills(1);
+    cluster.passes(LEASE + BEAT);
+    let died = |output: &Output| matches!(output, Output::Died { load: told, .. } if *told == load);
+    assert!(cluster.nodes[0].log.iter().any(died), "{:?}", cluster.nodes[0].log);
 }

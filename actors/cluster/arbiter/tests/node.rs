@@ -15,6 +15,7 @@ use xmpp::{Domain, DomainPair};
 pub(super) struct Node {
     pub(super) name: NodeName,
     pub(super) arbiter: Arbiter,
+    pub(super) pid: u32,
     pub(super) clock: Clock,
     pub(super) client: ClientId,
     pub(super) process: Process,
@@ -138,6 +139,7 @@ impl Node {
         let (own, wishes) = (&self.name, &mut self.wishes);
         match output {
             Output::Request(_)
+            | Output::Waits { .. }
             | Output::Disagrees { .. }
             | Output::Agrees { .. }
             | Output::Joined { .. }

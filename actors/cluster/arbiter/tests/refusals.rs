@@ -1,10 +1,11 @@
 //! A broker that refuses the record of the node, for example since its table permits only short records.
 
-use super::cluster::{BEAT, LEASE, name};
+use super::cluster::{BEAT, LEASE, name, names};
 use crate::{
     arbiter::{Arbiter, Config, Output},
     engine::{Answer, Bucket, EngineError, Event, Op},
     ferry::codec::Versions,
+    record::Process,
 };
 use std::time::Instant;
 
@@ -21,9 +22,10 @@ impl Lone {
             versions: Versions::OWN,
             lease: LEASE,
             secret: "secret".to_owned(),
-            names: "names".to_owned(),
+            names: names("names"),
+            process: Process { host: String::new(), pid: 1, place: String::new(), since: String::new() },
         };
-        let mut arbiter = Arbiter::new(config, now, || 7);
+        let mut arbiter = Arbiter::new(config, now, || 7, |_| false);
         arbiter.handle(Event::Up { generation: [1; 3], created: false }, now);
         Self { arbiter, refuses: true }
     }

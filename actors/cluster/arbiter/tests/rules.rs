@@ -1,6 +1,6 @@
 //! The rules one by one, with two or three nodes.
 
-use super::cluster::{BEAT, Cluster, LEASE, domain, name, pair};
+use super::cluster::{BEAT, Cluster, LEASE, domain, name, names, pair};
 use crate::{
     Incarnation,
     arbiter::{Disagreement, Output, members::MOST},
@@ -229,10 +229,12 @@ fn a_short_restart_of_the_broker_is_not_noticed_by_a_claim() {
 fn nodes_that_do_not_fit_together_are_told_apart() {
     let mut cluster = joined(1);
     cluster.adds("n1", |config| config.secret = "another".to_owned());
-    cluster.adds("n2", |config| config.names = "others".to_owned());
+    cluster.adds("n2", |config| config.names = names("others"));
     cluster.passes(BEAT * 2);
     let disagrees = |node: &str, about| Output::Disagrees { node: name(node), about };
-    for output in [disagrees("n1", Disagreement::Secret), disagrees("n2", Disagreement::Names)] {
+    let others = Box::new(names("names").difference(names("others").summary()).unwrap());
+    assert_eq!(others.to_string(), "only this node has names; only that node has others");
+    for output in [disagrees("n1", Disagreement::Secret), disagrees("n2", Disagreement::Names(others))] {
         assert_eq!(cluster.nodes[0].log.iter().filter(|other| **other == output).count(), 1, "{output:?}");
     }
 }
@@ -240,17 +242,15 @@ fn nodes_that_do_not_fit_together_are_told_apart() {
 #[test]
 fn nodes_that_are_configured_anew_one_after_the_other_disagree_until_the_last_one_is() {
     let mut cluster = joined(2);
-    let told = |cluster: &Cluster, node: usize, output: &Output| {
-        cluster.nodes[node].log.iter().filter(|other| *other == output).count()
+    let told = |cluster: &Cluster, node: usize, wanted: &dyn Fn(&Output) -> bool| {
+        cluster.nodes[node].log.iter().filter(|output| wanted(output)).count()
     };
-    let (disagrees, agrees) = (
-        |node: &str| Output::Disagrees { node: name(node), about: Disagreement::Names },
-        |node: &str| Output::Agrees { node: name(node) },
-    );
-    for (round, names) in ["more names", "other names"].into_iter().enumerate() {
+    let disagrees = |other: &'static str| move |output: &Output| matches!(output, Output::Disagrees { node, about: Disagreement::Names(_) } if *node == name(other));
+    let agrees = |other: &'static str| move |output: &Output| matches!(output, Output::Agrees { node } if *node == name(other));
+    for (round, text) in ["more names", "other names"].into_iter().enumerate() {
         for (node, times) in [(1, [round + 1, round]), (0, [round + 1, round + 1])] {
             let now = cluster.now;
-            cluster.nodes[node].arbiter.reconfigure("secret".to_owned(), names.to_owned(), now);
+            cluster.nodes[node].arbiter.reconfigure("secret".to_owned(), names(text), now);
             cluster.passes(BEAT * 2);
             for (node, other) in [(0, "n1"), (1, "n0")] {
                 assert_eq!(told(&cluster, node, &disagrees(other)), times[0], "{round} {node}");
@@ -258,50 +258,6 @@ fn nodes_that_are_configured_anew_one_after_the_other_disagree_until_the_last_on
             }
         }
     }
-}
-
-#[test]
-fn of_two_processes_with_one_name_the_later_one_is_the_node() {
-    let mut cluster = joined(2);
-    let second = cluster.adds("n0", |_| {});
-    cluster.passes(BEAT * 4);
-    let same = Output::Disagrees { node: name("n0"), about: Disagreement::SameName };
-    assert!(cluster.nodes[0].log.contains(&same) && !cluster.nodes[second].log.contains(&same));
-    assert!(cluster.nodes[0].lease.is_none() && cluster.nodes[second].lease.is_some());
-    cluster.kills(second);
-    cluster.passes(LEASE + BEAT * 3);
-    assert!(cluster.nodes[0].lease.is_some(), "the first one has its name again");
-}
-
-#[test]
-fn a_process_that_stops_before_it_has_its_name_deletes_nothing_of_the_one_that_has_it() {
-    let mut cluster = joined(2);
-    cluster.broker.faults.request_lost = 1000;
-    let second = cluster.adds("n0", |_| {});
-    cluster.passes(Duration::from_secs(1));
-    cluster.stops(second);
-    cluster.broker.faults.request_lost = 0;
-    cluster.passes(BEAT * 2);
-    assert!(cluster.nodes[second].log.contains(&Output::Left), "{:?}", cluster.nodes[second].log);
-    assert_eq!(cluster.broker.records(Bucket::Nodes).len(), 2);
-    assert!(!cluster.nodes[1].log.iter().any(|output| matches!(output, Output::Died { .. })));
-}
-
-/// It has the claims of the process that took its place, which it can only know from the broker.
-#[test]
-fn a_process_that_has_its_name_again_trusts_none_of_its_claims() {
-    let mut cluster = joined(2);
-    let pair = pair("b.example");
-    cluster.wants(0, &pair);
-    cluster.passes(moment());
-    let second = cluster.adds("n0", |_| {});
-    cluster.passes(BEAT * 2);
-    assert!(cluster.nodes[0].lease.is_none());
-    assert!(!cluster.nodes[0].arbiter.claims.confirms(&pair), "it was confirmed in the run before");
-    cluster.kills(second);
-    cluster.passes(LEASE + BEAT * 4);
-    let now = cluster.now;
-    assert!(cluster.nodes[0].arbiter.confirms(&pair, now));
 }
 
 #[test]
@@ -356,7 +312,9 @@ fn names_that_a_writer_of_the_table_invents_take_bounded_memory() {
         versions: Versions::OWN,
         refills: false,
         secret: "secret".to_owned(),
-        names: "names".to_owned(),
+        names: names("names").summary().clone(),
+        process: None,
+        load: None,
     };
     let now = cluster.now;
     for number in 0..3 * MOST as u64 {

@@ -8,6 +8,7 @@ use crate::{
         nats::{address, examine::examine, subjects::Subjects, tables::config},
     },
     ferry::codec::Versions,
+    names::Names,
     record::NodeRecord,
 };
 use async_nats::jetstream::stream::Config;
@@ -88,7 +89,9 @@ fn record() -> NodeRecord {
         versions: Versions::OWN,
         refills: false,
         secret: "secret".to_owned(),
-        names: "names".to_owned(),
+        names: Names::new(["names".to_owned()]).summary().clone(),
+        process: None,
+        load: None,
     }
 }
 
