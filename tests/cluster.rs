@@ -8,6 +8,7 @@ mod commands;
 mod components;
 mod dialback;
 mod fixture;
+mod freeze;
 mod holder;
 mod links;
 mod metrics;

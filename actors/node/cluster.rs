@@ -220,7 +220,7 @@ impl Connected {
                 seat_unknown: router.outlet(),
                 seat_at: router.outlet(),
                 contested: router.outlet(),
-                freeze: freezes.then(|| router.outlet()),
+                freeze: freezes.then(|| [promise.outlet(), router.outlet()]),
             },
             desk: to_desk,
         };
