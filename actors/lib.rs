@@ -101,7 +101,8 @@
 //! | router | [`claims::Seat`], [`claims::Unseat`], [`claims::Contest`] | cluster | signal: one of each for a connection; a contest is repeated every two seconds, for ten |
 //! | cluster | [`claims::Seated`], [`claims::SeatTaken`], [`claims::SeatUnknown`] | router | signal: two for a request at most |
 //! | cluster | [`claims::SeatDelayed`] | router | signal: one for a request |
-//! | cluster | [`Freeze`](flow::claims::Freeze) | router | signal: one for each lost lease, if `on_engine_loss` is `freeze` |
+//! | cluster | [`Freeze`](flow::claims::Freeze) | promise, then router | signal: one to each for each lost lease, if `on_engine_loss` is `freeze` |
+//! | promise, router | `Dismiss` of outgoing | outgoing | signal: one from each for such a lease |
 //! | cluster | [`claims::SeatAt`], [`claims::Contested`] | router | signal: one for each change of a seat, and for each contest |
 //! | relay, seat_relay | [`ferry::Carry`] | ferry | signal: within the budget of the relay, and what crosses its end |
 //! | ferry | [`ferry::Event`] | relay, seat_relay | signal: two for a parcel at most, and one for each change of the window |

@@ -149,12 +149,16 @@ pub fn encode_answer<'a>(
 }
 
 impl Collector {
-    /// Adds a part. Gives the whole answer with the last one. A part that comes twice, or that belongs to another answer, has
-    /// no effect.
+    /// Adds a part. Gives the whole answer with the last one. A part that comes twice, or that belongs to an answer with
+    /// another number of parts, has no effect.
     pub fn add(&mut self, Part { index, parts, text }: Part) -> Option<Vec<u8>> {
+        let parts = parts.min(MOST_PARTS) as usize;
         if self.parts.is_empty() {
-            self.missing = parts.min(MOST_PARTS) as usize;
-            self.parts = vec![None; self.missing];
+            self.missing = parts;
+            self.parts = vec![None; parts];
+        }
+        if parts != self.parts.len() {
+            return None;
         }
         let place = self.parts.get_mut(index as usize).filter(|place| place.is_none())?;
         *place = Some(text);
@@ -320,11 +324,13 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_contradict_each_other_make_no_answer() {
+    fn parts_of_answers_of_different_length_are_not_mixed() {
         let part = |index, parts, text: &'static [u8]| Part { index, parts, text: Bytes::from_static(text) };
         let mut collector = Collector::default();
         assert_eq!(collector.add(part(0, 2, b"a")), None);
-        assert_eq!(collector.add(part(5, 9, b"b")), None);
-        assert_eq!(collector.add(part(1, 1, b"c")), Some(b"ac".to_vec()));
+        for (index, parts) in [(5, 9), (1, 9), (1, 1), (0, 0)] {
+            assert_eq!(collector.add(part(index, parts, b"b")), None);
+        }
+        assert_eq!(collector.add(part(1, 2, b"c")), Some(b"ac".to_vec()));
     }
 }

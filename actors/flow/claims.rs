@@ -187,9 +187,13 @@ pub(crate) struct SeatAt {
     pub(crate) seat: Option<Ferry>,
 }
 
-/// This node has lost its lease, and `on_engine_loss` says that it then has no links: close them.
+/// This node has lost its lease, and `on_engine_loss` says that it then has no links: close them, and claim each pair again
+/// before an attempt. The promise gets it first: what the links give back then finds no claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Freeze;
+
+/// Why these links are closed.
+pub(crate) const NO_LEASE: &str = "this node has lost its lease, and cluster.on_engine_loss is freeze";
 
 /// A component wants to serve this name at another node: ask the connection here for an answer, or have it give way, as for a
 /// second connection to this node.

@@ -226,7 +226,7 @@ impl Connected {
                 seat_delayed: router.outlet(),
                 seat_at: router.outlet(),
                 contested: router.outlet(),
-                freeze: freezes.then(|| router.outlet()),
+                freeze: freezes.then(|| [promise.outlet(), router.outlet()]),
             },
             desk: to_desk,
         };

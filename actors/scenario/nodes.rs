@@ -2,6 +2,7 @@
 
 pub(super) mod brought;
 mod claims;
+mod freeze;
 mod loss;
 pub(super) mod other_node;
 mod schedules;
@@ -20,7 +21,7 @@ use crate::{
     fixture::Beside,
     flow::{
         account::Outcome,
-        claims::{Claims, Conflict},
+        claims::{Claims, Conflict, Freeze},
     },
 };
 
@@ -81,6 +82,12 @@ impl Cluster {
     fn conflicts(&self, remote: &str, number: u64) {
         let node = cluster::name::NodeName::new("b").unwrap();
         self.node.promise.signal(Conflict { pair: pair(remote), number, node }).unwrap();
+    }
+
+    /// This node has lost its lease, and has no links without one.
+    fn freezes(&self) {
+        self.node.promise.signal(Freeze).unwrap();
+        self.node.router.signal(Freeze).unwrap();
     }
 
     async fn relayed(&self) -> u64 {

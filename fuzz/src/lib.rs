@@ -5,6 +5,8 @@
 
 mod acks;
 #[cfg(feature = "node")]
+mod arbiter;
+#[cfg(feature = "node")]
 mod certificate;
 mod component;
 #[cfg(feature = "node")]
@@ -15,6 +17,8 @@ mod established;
 mod ferry;
 mod fixture;
 mod initiating;
+#[cfg(feature = "node")]
+mod questions;
 mod reader;
 mod receiving;
 
@@ -55,6 +59,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "configuration", run: configuration::run },
     #[cfg(feature = "node")]
     Target { name: "ferry-frames", run: ferry::run },
+    #[cfg(feature = "node")]
+    Target { name: "questions", run: questions::run },
+    #[cfg(feature = "node")]
+    Target { name: "cluster-records", run: arbiter::run },
 ];
 
 /// The target of this name.

@@ -98,20 +98,3 @@ fn through_a_broker_that_ends(cluster: &mut Cluster, end: impl Fn(&mut Broker)) 
     assert!(!near.has_received(), "nothing is answered");
     assert_eq!(cluster.sum("difference"), 0);
 }
-
-#[test]
-fn a_node_that_freezes_closes_its_links_when_its_lease_is_over() {
-    let mut cluster =
-        Cluster::with(Network::new(), |setup| setup.set("cluster.on_engine_loss", "\"freeze\""));
-    let other = Node::start(&cluster.network, Setup::of("other.example"));
-    let mut far = other.inbox();
-    let mut near = cluster.inbox(0);
-    near.sends_message(far.name(), "first", "");
-    far.receives_id("first");
-    cluster.broker.dies();
-    cluster.nodes[0].eventually_logs(&["lease lost"]);
-    cluster.nodes[0].eventually_logs(&["nuncio::outgoing", "closed", "> inbox.other.example"]);
-    near.sends_message(far.name(), "second", "");
-    cluster.broker.starts_again();
-    far.receives_id("second");
-}

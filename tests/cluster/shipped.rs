@@ -78,6 +78,8 @@ fn adapted(network: &Network, place: &Place<'_>) -> String {
         ("server_name: nats-a".to_owned(), format!("server_name: nats-{letter}")),
         ("\"127.0.0.1:4222\"".to_owned(), format!("\"{address}:4222\"")),
         ("\"0.0.0.0:6222\"".to_owned(), format!("\"{address}:6222\"")),
+        // Else servers learn each other's addresses, which certificates do not name outside of this test.
+        ("advertise: \"a.internal.example:6222\"".to_owned(), format!("advertise: \"{address}:6222\"")),
         ("/var/lib/nats".to_owned(), place.directory.display().to_string()),
         ("/etc/nats/a.crt".to_owned(), files.certificate.display().to_string()),
         ("/etc/nats/a.key".to_owned(), files.key.display().to_string()),

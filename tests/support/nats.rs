@@ -135,6 +135,13 @@ impl Broker {
         self.servers[server].dies();
     }
 
+    /// Removes what one server has stored. It must not run.
+    pub(crate) fn wipes(&mut self, server: usize) {
+        let server = &self.servers[server];
+        assert!(server.process.is_none(), "the server has to be stopped first");
+        let _ = fs::remove_dir_all(server.directory.join("store"));
+    }
+
     /// The server that leads a table. It says so when it is elected.
     pub(crate) fn leader_of(&self, table: &str) -> usize {
         let said = |server: &NatsServer| {
@@ -169,10 +176,7 @@ impl Broker {
 
     /// Removes what the servers have stored. They must not run.
     pub(crate) fn loses_its_data(&mut self) {
-        for server in &self.servers {
-            assert!(server.process.is_none(), "the server has to be stopped first");
-            let _ = fs::remove_dir_all(server.directory.join("store"));
-        }
+        (0..self.servers.len()).for_each(|server| self.wipes(server));
     }
 }
 
@@ -194,6 +198,11 @@ impl NatsServer {
 
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Stops its process without ending it, or lets it go on.
+    pub(crate) fn hangs(&self, hangs: bool) {
+        self.process().signal(if hangs { "STOP" } else { "CONT" });
     }
 
     /// What it has logged.
@@ -220,7 +229,7 @@ pub(crate) fn program() -> String {
 }
 
 /// The port for nodes.
-const PORT: u16 = 4222;
+pub(super) const PORT: u16 = 4222;
 
 /// The port of the connections between servers.
 const ROUTES: u16 = 6222;

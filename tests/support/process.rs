@@ -57,7 +57,8 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("setpriv (package util-linux) does not start: {error}"));
         let output = Arc::<Output>::default();
-        let file = File::create(directory.join("output.log")).unwrap();
+        // A server that is started again writes on.
+        let file = File::options().create(true).append(true).open(directory.join("output.log")).unwrap();
         let readers = [
             keep(child.stdout.take().unwrap(), &output, file.try_clone().unwrap()),
             keep(child.stderr.take().unwrap(), &output, file),

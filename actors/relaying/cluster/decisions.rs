@@ -148,7 +148,7 @@ impl Cluster {
         self.peers.lease_lost();
         if let Some(freeze) = &self.receivers.freeze {
             log::warn!(target: LOG, "links are closed, as cluster.on_engine_loss = \"freeze\" says");
-            tell(freeze, Freeze);
+            freeze.iter().for_each(|receiver| tell(receiver, Freeze));
         }
     }
 }

@@ -30,8 +30,8 @@ pub(crate) struct Receivers {
     pub(crate) seat_delayed: Outlet<SeatDelayed>,
     pub(crate) seat_at: Outlet<SeatAt>,
     pub(crate) contested: Outlet<Contested>,
-    /// Of a node that closes its links when it has lost its lease: the router.
-    pub(crate) freeze: Option<Outlet<Freeze>>,
+    /// Of a node that closes its links when it has lost its lease: the promise, and then the router.
+    pub(crate) freeze: Option<[Outlet<Freeze>; 2]>,
 }
 
 /// The secret for dialback or the names that this node serves have changed.

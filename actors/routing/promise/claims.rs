@@ -14,13 +14,13 @@ use super::{LOG, Promise, State};
 use crate::{
     dial::error::AttemptError,
     flow::{
-        claims::{Claim, Claims, Conflict, Granted, HeldBy, Renounce, Unknown},
+        claims::{Claim, Claims, Conflict, Freeze, Granted, HeldBy, NO_LEASE, Renounce, Unknown},
         ferry::Ferry,
     },
     routing::capacity,
-    streams::outgoing::{Carrier, Handled, Outgoing, Relay, Yield},
+    streams::outgoing::{Carrier, Dismiss, Handled, Outgoing, Relay, Yield},
 };
-use mailbox::{Mailbox, Queued};
+use mailbox::{Mailbox, Queued, drain};
 
 /// The claims of this node.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ enum Answer {
     Awaited,
     /// This node makes the link.
     Granted,
+    /// This node had the claim when it lost its lease, and has no links without one: the next attempt claims again.
+    Frozen,
     /// This node had the claim. Now this node has it.
     Lost(NodeName),
 }
@@ -117,15 +119,25 @@ impl Promise {
     fn lost_to(&self, pair: &DomainPair) -> Option<&NodeName> {
         match &self.claiming.as_ref()?.held.get(pair)?.state {
             Answer::Lost(node) => Some(node),
-            Answer::Awaited | Answer::Granted => None,
+            Answer::Awaited | Answer::Granted | Answer::Frozen => None,
         }
     }
 
-    /// Has a new session closed whose pair another node has got in the meantime. What waits follows it.
+    /// Has a new session closed that this node must not have: another node has got its pair in the meantime, or the lease is
+    /// lost and there are no links without it. What waits claims the pair again.
     pub(super) fn yield_link(&self, pair: &DomainPair, session: &Carrier) {
-        if let Some((session, node)) = session.here().zip(self.lost_to(pair)) {
+        let Some(session) = session.here() else { return };
+        // A session that has ended needs nothing.
+        if let Some(node) = self.lost_to(pair) {
             let _ = session.signal(Yield { node: node.clone() });
+        } else if self.is_frozen(pair) {
+            dismiss(session);
         }
+    }
+
+    fn is_frozen(&self, pair: &DomainPair) -> bool {
+        let held = self.claiming.as_ref().and_then(|claiming| claiming.held.get(pair));
+        held.is_some_and(|held| matches!(held.state, Answer::Frozen))
     }
 
     /// The claim of a pair is answered. Gives the state in which it waited, if it still does.
@@ -221,4 +233,26 @@ impl Handler<Queued<Conflict>> for Promise {
             let _ = session.signal(Yield { node });
         }
     }
+}
+
+impl Handler<Queued<Freeze>> for Promise {
+    type Result = ();
+
+    /// The router closes the links that it knows. This actor has those of which it still hands over the queue, and the
+    /// attempts, which are closed when they have a link.
+    fn handle(&mut self, freeze: Queued<Freeze>, _: &mut Context<Self>) {
+        freeze.into_message();
+        let Some(claiming) = &mut self.claiming else { return };
+        for held in claiming.held.values_mut().filter(|held| matches!(held.state, Answer::Granted)) {
+            held.state = Answer::Frozen;
+            if let Some(session) = &held.session {
+                dismiss(session);
+            }
+        }
+    }
+}
+
+fn dismiss(session: &Mailbox<Outgoing>) {
+    // A session that has ended needs nothing: its stanzas claim the pair again.
+    let _ = session.signal(Dismiss { reason: NO_LEASE, token: drain::tokens().0 });
 }

@@ -5,7 +5,7 @@ use xmpp::{Domain, DomainPair};
 
 use super::{Dismiss, DomainStatus, Router, ShowDomain, ShowSessions};
 use crate::{
-    flow::claims::Freeze,
+    flow::claims::{Freeze, NO_LEASE},
     streams::outgoing::{self, Outgoing},
 };
 use mailbox::{Mailbox, Queued, drain};
@@ -96,5 +96,3 @@ impl Handler<Queued<Dismiss>> for Router {
 }
 
 const BY_OPERATOR: &str = "closed by an operator";
-
-const NO_LEASE: &str = "this node has lost its lease, and cluster.on_engine_loss is freeze";
