@@ -3,6 +3,7 @@
 //! - [`name`]: the name of a node, and the number of one of its runs.
 //! - [`engine`]: what a node needs of a message broker, and the clients of brokers.
 //! - [`record`]: what the nodes keep at the broker.
+//! - [`text`]: fingerprints, and texts that other nodes have written.
 //! - [`names`]: the domains and components that nodes serve, and which of them differ.
 //! - [`arbiter`]: who is a member, who holds which pair of domains, where components are connected.
 //! - [`ferry`]: stanzas on their way to another node.
@@ -17,5 +18,6 @@ pub mod name;
 pub mod names;
 pub mod question;
 pub mod record;
+pub mod text;
 
 pub use name::{Incarnation, NodeName};

@@ -8,7 +8,7 @@ mod sketch;
 #[cfg(test)]
 mod tests;
 
-use crate::record::{fingerprint, printable};
+use crate::text::{fingerprint, printable};
 use serde::{Deserialize, Serialize};
 use sketch::Sketch;
 use std::{collections::BTreeSet, fmt, sync::Arc};

@@ -8,6 +8,7 @@ use crate::{
     Incarnation, NodeName,
     ferry::codec::Versions,
     names::{Shown, Summary},
+    text::{hex, printable},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -25,7 +26,7 @@ pub struct NodeRecord {
     pub versions: Versions,
     /// The node writes its claims again, since the broker lost them.
     pub refills: bool,
-    /// The fingerprint of the secret for dialback: [`fingerprint`].
+    /// The fingerprint of the secret for dialback: [`crate::text::fingerprint`].
     pub secret: String,
     /// The domains and components that the node serves.
     pub names: Summary,
@@ -93,12 +94,6 @@ pub fn key(what: &str) -> String {
     hex(&Sha256::digest(what)[..16])
 }
 
-/// A fingerprint by which nodes compare what they must have in common. Of a secret it reveals nothing that helps: the input
-/// has a prefix, and only 8 bytes are shown.
-pub fn fingerprint(text: &str) -> String {
-    hex(&Sha256::new().chain_update(b"nuncio cluster fingerprint\0").chain_update(text).finalize()[..8])
-}
-
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, pid, since, .. } = self;
@@ -106,11 +101,6 @@ impl fmt::Display for Process {
         let (host, since) = (printable(host, 64), printable(since, 32));
         write!(f, "process {pid} on host {host}, started at {since}")
     }
-}
-
-/// The beginning of a text of another node, without control characters.
-pub(crate) fn printable(text: &str, limit: usize) -> String {
-    text.chars().filter(|character| !character.is_control()).take(limit).collect()
 }
 
 impl NodeRecord {
@@ -258,13 +248,6 @@ fn incarnation(text: &str) -> Result<Incarnation, RecordError> {
     let number = u64::from_str_radix(text, 16).map_err(|_| RecordError::Node)?;
     Ok(Incarnation(number))
 }
-
-fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
-}
-
-const DIGITS: [u8; 16] = *b"0123456789abcdef";
 
 /// The version of the form of the records.
 const FORM: u32 = 1;

@@ -22,7 +22,7 @@ pub struct Config {
     pub versions: Versions,
     /// After this time without a beat a node is dead. A beat is a fifth of it.
     pub lease: Duration,
-    /// The fingerprint of the secret for dialback ([`crate::record::fingerprint`]).
+    /// The fingerprint of the secret for dialback ([`crate::text::fingerprint`]).
     pub secret: String,
     /// The domains and components that this node serves.
     pub names: Names,

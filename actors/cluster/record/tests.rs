@@ -1,7 +1,7 @@
 //! Records go to the broker and back; foreign values are errors.
 
 use super::*;
-use crate::names::Names;
+use crate::{names::Names, text::fingerprint};
 use proptest::prelude::*;
 
 fn node(name: &str) -> NodeName {

@@ -2,7 +2,7 @@
 
 use std::{fs, process};
 
-use ::cluster::record::{Process, fingerprint};
+use ::cluster::{record::Process, text::fingerprint};
 use rustix::{
     io::Errno,
     process::{Pid, test_kill_process},

@@ -311,6 +311,7 @@ impl Cluster {
     /// A node to which another one relays wants the pair too. If it relays it itself, it ends the relay of the other.
     fn carries(&mut self) {
         let now = self.now;
+        let mut ended = Vec::new();
         for index in 0..self.nodes.len() {
             if !self.nodes[index].serves() {
                 continue;
@@ -330,13 +331,17 @@ impl Cluster {
                     continue;
                 }
                 if relays.contains_key(&pair) {
-                    let node = &mut self.nodes[index];
-                    node.ends_relay(&pair, node.clock.shows(now));
+                    ended.push((index, pair));
                 } else if again.iter().all(|(_, other)| *other != pair) {
                     holder.wishes.wants.insert(pair.clone());
                     holder.claims(&pair, now_there);
                 }
             }
+        }
+        // Of two nodes that relay to each other, each ends the relay of the other.
+        for (index, pair) in ended {
+            let node = &mut self.nodes[index];
+            node.ends_relay(&pair, node.clock.shows(now));
         }
     }
 
