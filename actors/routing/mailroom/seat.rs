@@ -4,10 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     flow::batch::ReadPermit,
-    routing::{
-        overflow::Overflow,
-        queue::Queue,
-    },
+    routing::{overflow::Overflow, queue::Queue},
     settings::Absence,
     streams::component::Carrier,
 };

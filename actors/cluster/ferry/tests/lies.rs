@@ -56,7 +56,11 @@ fn refuses_reports_that_cannot_be_true() {
         change(&mut report);
         assert_eq!(outbound.handle(&report, now), Err(lie), "{name}");
         assert_eq!(outbound.unsettled(), 10, "{name}: nothing was applied");
-        assert_eq!(outbound.handle(&honest(), now), Ok(settled(vec![1, 2])), "{name}: the truth still counts");
+        assert_eq!(
+            outbound.handle(&honest(), now),
+            Ok(settled(vec![1, 2])),
+            "{name}: the truth still counts"
+        );
         // Repetition is no lie: the network may repeat frames.
         assert_eq!(outbound.handle(&honest(), now), Ok(settled(vec![])), "{name}");
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ferry::{Unsettled, FRAME, Final, FrameError, codec, unknown_session};
+use crate::ferry::{FRAME, Final, FrameError, Unsettled, codec, unknown_session};
 
 #[expect(clippy::disallowed_methods, reason = "the machines get the time; any will do")]
 pub(super) fn now() -> Instant {
@@ -325,11 +325,10 @@ fn any_body() -> impl Strategy<Value = Body> {
             Body::Control(Control { received, highest, missing, room, settlements, echo })
         },
     );
-    let over = (any::<u64>(), ranges(), returned(), ranges()).prop_map(
-        |(received, settled, returned, in_doubt)| {
+    let over =
+        (any::<u64>(), ranges(), returned(), ranges()).prop_map(|(received, settled, returned, in_doubt)| {
             Body::Over(Over::Known(Final { received, settled, returned, in_doubt }))
-        },
-    );
+        });
     let contest = Body::Contest(Domain::new("a.example").expect("a domain"));
     prop_oneof![parcels, control, over, Just(Body::Over(Over::Unknown)), Just(contest)]
 }

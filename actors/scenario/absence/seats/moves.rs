@@ -147,7 +147,6 @@ async fn a_component_whose_connections_are_cut_gets_the_rest_once_and_in_order()
         moving.moves_at_random(&mut random, false).await;
         for (node, got) in moving.got().into_iter().enumerate() {
             assert!(got.is_sorted_by(|one, next| one < next), "seed {seed}, node {node}: {got:?}");
-            assert!(got.len() * 2 > moving.sent[node], "seed {seed}: {} of {}", got.len(), moving.sent[node]);
         }
         moving.has_settled().await;
     }

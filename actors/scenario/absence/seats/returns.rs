@@ -110,14 +110,16 @@ async fn a_relay_whose_stanzas_come_back_is_followed_by_another_after_a_pause_as
     seats.b.settles(false);
     other.sends(BOT, 0..3).await;
     moment().await;
-    let mut times = 0;
     let begun = clock::now();
+    let mut times = Vec::new();
     while clock::since(begun) < Duration::from_secs(10) {
-        times += usize::from(seats.b.unsettled().await.0 > 0);
-        seats.b.gives_back(0);
+        if seats.b.unsettled().await.0 > 0 {
+            times.push(clock::since(begun).as_millis());
+            seats.b.gives_back(0);
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!((10..=15).contains(&times), "{times}: pauses double up to a second");
+    assert!((10..=15).contains(&times.len()), "pauses double up to a second: {times:?}");
     other.sends(BOT, 3..5).await;
     seats.b.settles(true);
     passes(2).await;
@@ -139,7 +141,6 @@ async fn a_component_counts_as_connected_between_two_relays() {
     moment().await;
     for _ in 0..4 {
         seats.b.gives_back(0);
-        other.sends(BOT, 3..3).await;
         passes(1).await;
     }
     seats.b.settles(true);
@@ -187,7 +188,9 @@ async fn stanzas_of_this_node_and_of_others_share_the_portions_of_a_slow_compone
     // The outbox is full, and both wait in the mailroom.
     let filling = "x".repeat(LONG);
     let long = |sender: &str, id: usize| {
-        format!("<message from='a@{sender}' to='b@{BOT}' type='chat' id='{id}'><n>{id}</n>{filling}</message>")
+        format!(
+            "<message from='a@{sender}' to='b@{BOT}' type='chat' id='{id}'><n>{id}</n>{filling}</message>"
+        )
     };
     for id in 0..3 * BUDGET / LONG {
         other.writes(&long(OTHER, id)).await;
@@ -224,11 +227,12 @@ async fn what_another_node_has_lent_is_answered_when_its_time_is_over() {
     }
     moment().await;
     let mut brought = Brought::by("b");
-    brought.brings(&seats.house.core.router, OTHER, BOT, Kind::Message, BROUGHT..BROUGHT + 2);
+    brought.brings(&seats.house.core.router, OTHER, BOT, Kind::Request, BROUGHT..BROUGHT + 2);
     let begun = clock::now();
     let (number, condition, _) = other.is_answered().await;
     assert_eq!((number, condition.as_str()), (BROUGHT, "resource-constraint"));
-    assert!(clock::since(begun) <= ABSENCE.message + Duration::from_secs(1));
+    other.is_answered().await;
+    assert!(clock::since(begun) <= Duration::from_secs(11), "{:?}", clock::since(begun));
     moment().await;
     assert_eq!((brought.settled(), brought.given_back()), (vec![1], vec![]));
 }
