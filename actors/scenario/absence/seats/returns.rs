@@ -237,5 +237,28 @@ async fn what_another_node_has_lent_is_answered_when_its_time_is_over() {
     assert_eq!((brought.settled(), brought.given_back()), (vec![1], vec![]));
 }
 
+/// What may have arrived is settled for the other node: this one sends it again.
+#[actix::test]
+async fn what_a_lost_connection_may_have_carried_is_sent_again_here_and_the_rest_goes_back() {
+    tokio::time::pause();
+    let mut seats = Seats::with(Conflict::Refuse, &Absence { redeliver: true, ..ABSENCE });
+    let slow = seats.connect_with(BOT, 1024).await;
+    let mut brought = Brought::by("b");
+    brought.brings(&seats.house.core.router, OTHER, BOT, Kind::Message, 0..MANY);
+    moment().await;
+    drop(slow);
+    moment().await;
+    let given_back = brought.given_back();
+    let [(1, stanzas)] = &given_back[..] else { panic!("{given_back:?}") };
+    let (first, last) = stanzas[0];
+    assert_eq!((stanzas.len(), last), (1, MANY as u64 - 1));
+    let mut bot = seats.connect(BOT).await;
+    let again = bot.receives_some().await;
+    let first = usize::try_from(first).unwrap();
+    assert_eq!(again, (again[0]..first).collect::<Vec<_>>());
+    assert!(brought.settled().is_empty() && brought.given_back().is_empty());
+    seats.house.has_settled().await;
+}
+
 /// Much more than one chunk that is written at once.
 const MANY: usize = 3_000;
