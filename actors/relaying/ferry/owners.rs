@@ -141,14 +141,14 @@ impl Owners {
         let mut settled: HashMap<Key, Vec<u64>> = HashMap::new();
         for custody in reported.settled {
             let (owner, number) = (custody.owner, custody.number);
-            if self.end_piece(custody, Ranges::new()) {
+            if self.end_piece(custody, &Ranges::new()) {
                 settled.entry(owner).or_default().push(number);
             }
         }
         for GivenBack { custody, stanzas } in reported.returned {
             let (owner, number) = (custody.owner, custody.number);
             let given_back = custody.numbers_of(stanzas);
-            if self.end_piece(custody, given_back) {
+            if self.end_piece(custody, &given_back) {
                 settled.entry(owner).or_default().push(number);
             }
         }
@@ -161,12 +161,12 @@ impl Owners {
 
     /// A piece is settled, but for these stanzas of its parcel. True: so is the whole parcel. If something of it was given back,
     /// its relay is told.
-    fn end_piece(&mut self, Custody { owner, number, stanzas }: Custody, given_back: Ranges) -> bool {
+    fn end_piece(&mut self, Custody { owner, number, stanzas }: Custody, given_back: &Ranges) -> bool {
         let Some(of) = self.owners.get_mut(&owner) else { return false };
         let Some(parcel) = of.parcels.get_mut(&number) else { return false };
         parcel.pieces -= 1;
         parcel.is_touched |= stanzas.clone().any(|stanza| !given_back.contains(stanza));
-        parcel.given_back.merge(&given_back);
+        parcel.given_back.merge(given_back);
         if parcel.pieces > 0 {
             return false;
         }
