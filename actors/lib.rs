@@ -107,7 +107,7 @@
 //! | relay, seat_relay | [`ferry::Carry`] | ferry | signal: within the budget of the relay, and what crosses its end |
 //! | ferry | [`ferry::Event`] | relay, seat_relay | signal: two for a parcel at most, and one for each change of the window |
 //! | ferry | [`route::Route`] with stanzas of another node | router | kept and offered again; the window of that node bounds them |
-//! | a receipt that is dropped | [`ParcelSettled`](flow::journal::ParcelSettled) | ferry | signal: one for each parcel |
+//! | a receipt that is dropped, or gives stanzas back | [`ParcelChanged`](flow::journal::ParcelChanged) | ferry | signal: one for each parcel, and one for each batch of it that is given back |
 //! | the task of the broker's events | `Came` | cluster | signal, quiet but for frames: 64 are on the way at most; the next one waits in the channel of the client |
 //! | cluster | `Arrived` | ferry | signal: one for a frame, which is among these 64 |
 //! | cluster | `Joined`, `Died`, `LeaseHeld`, `LeaseLost`, `Up`, `Down` | ferry | signal: one for each change |
@@ -121,7 +121,8 @@
 //!
 //! A parcel of a relay is in the custody of this node until the other one has settled it: the relay keeps the stanzas, the
 //! ferry copies of the bytes. The other node gives each parcel a receipt with a fence, which its stanzas share. When the
-//! receipt is dropped, the parcel is settled. When the lease of that node or the session is over, the stanzas must not be
+//! receipt is dropped, the parcel is settled. Stanzas for a component that is not connected there any more come back, and what
+//! comes later of the same relay too. When the lease of that node or the session is over, the stanzas must not be
 //! written there any more, and what is not settled comes back (`relaying/ferry.rs`, crate [`::cluster`]).
 //!
 //! ## Links and connections

@@ -11,15 +11,18 @@
 //!                          ◀─ Control: received 2, highest 4, missing 3 ──
 //!                          ── Parcels 3 ────────────────▶ handle: parcels 3 and 4
 //!    handle: custody 2     ◀─ Control: settled 2 ──────── settle(2)
-//!    end: custody 1, 3, 4  ◀─ Over: settled 2 ─────────── end
+//!    handle: custody 4     ◀─ Control: returned 4 ─────── give_back(4)
+//!    end: custody 1, 3     ◀─ Over: settled 2 ─────────── end
 //! ```
 //!
 //! - A parcel has a number, which begins at 1 in each session. The receiver takes each number once, in order.
 //! - A parcel is in the custody of the sender until it is *settled*: the receiver needs nothing from the sender any more.
 //!   Settlements come in any order. The receiver repeats them until the sender says that it has seen them.
+//! - What the receiver cannot deliver it *gives back* instead, a whole parcel or some of its stanzas: these were not
+//!   delivered and will not be. The sender has room for them, as they are in its custody.
 //! - A parcel that the receiver does not report is sent again: at once if a frame sent later has arrived, otherwise after
 //!   a time that doubles.
-//! - [`Outbound::end`] gives back what is not settled. If the receiver has ended the session, its [`Over`] says what may have
+//! - [`Outbound::end`] gives back what is left. If the receiver has ended the session, its [`Over`] says what may have
 //!   been delivered in part; otherwise that is all that was sent.
 //!
 //! A session is named by the runs of both nodes and a number, which a sender raises with each session. A frame of a session
@@ -33,6 +36,7 @@ mod inbound;
 mod lie;
 mod outbound;
 mod ranges;
+mod returned;
 #[cfg(test)]
 mod tests;
 
@@ -41,8 +45,9 @@ pub use self::{
     frame::{Body, CarriedBatch, Control, Echo, Final, Frame, Header, Over, Parcel, Parcels, Settlements},
     inbound::Inbound,
     lie::Lie,
-    outbound::{Ended, Outbound, Unsettled},
+    outbound::{Ended, GivenBack, Outbound, Reported, Unsettled},
     ranges::Ranges,
+    returned::Returned,
 };
 
 use bytes::Bytes;

@@ -7,6 +7,7 @@ use std::{
     vec,
 };
 
+use cluster::ferry::Ranges;
 use journal::record::Flags;
 use tokio::sync::OwnedSemaphorePermit;
 use xmpp::{Domain, DomainPair, Stanza, stanza};
@@ -228,6 +229,27 @@ impl Batch {
         }
         self.receipt = Receipt::default();
         self.entry.journal(written);
+    }
+
+    /// Takes over stanzas that another node has lent: they are settled there.
+    pub(crate) fn keep_lent(&mut self) {
+        self.receipt = Receipt::default();
+        self.places = Places::default();
+    }
+
+    /// Gives stanzas that another node has lent back to it: they are not delivered here, and it decides about them.
+    pub(crate) fn give_back(mut self) {
+        let (mut numbers, amount) = (Some(Ranges::new()), self.amount());
+        for (_, place) in self.take_stanzas() {
+            numbers = match (place, numbers) {
+                (Place::Lent(number), Some(mut numbers)) => {
+                    numbers.insert(number, number);
+                    Some(numbers)
+                }
+                _ => None,
+            };
+        }
+        self.receipt.give_back(numbers, amount);
     }
 
     /// Copies the bytes of the stanzas, so that they keep no other memory.

@@ -5,12 +5,13 @@
 //! bytes only, and neither entries in the account nor places in the journal.
 //!
 //! A [`Parcel`] is settled when every stanza of it is written to a link or a component (and acknowledged, where the peer
-//! acknowledges), answered, dropped by a rule, or in the journal of the other node.
+//! acknowledges), answered, dropped by a rule, or in the journal of the other node. The other node gives back the stanzas of
+//! a component that is not connected to it any more.
 
 use std::time::Instant;
 
 use bytes::Bytes;
-use cluster::name::NodeName;
+use cluster::{ferry::Ranges, name::NodeName};
 use xmpp::Domain;
 
 use crate::flow::batch::{Batch, Sends};
@@ -69,6 +70,14 @@ pub(crate) enum Event {
     Settled {
         /// Their numbers, in any order.
         numbers: Vec<u64>,
+    },
+    /// The other node gives these stanzas of a parcel back; its other stanzas are settled. What was given to it later comes back
+    /// too.
+    GivenBack {
+        /// The number of the parcel.
+        number: u64,
+        /// Its stanzas, counted from 0 over all batches, without those that were too long.
+        stanzas: Ranges,
     },
     /// The message broker does not permit stanzas of this parcel that are longer than so many bytes. They are not carried, and
     /// never will be; the others of the parcel are, in order, and the parcel is settled with them.

@@ -36,7 +36,7 @@ pub(crate) use self::{
     figures::{COMMIT_BOUNDS, Figures, Shown},
     on_the_way::OnTheWay,
     places::{Iter as PlacesOf, Place, Places},
-    receipt::{ParcelSettled, Receipt, Settled, State, Watch},
+    receipt::{Change, ParcelChanged, Receipt, Settled, State, Watch},
 };
 use mailbox::Outlet;
 use status::report::Time;

@@ -29,7 +29,7 @@ pub(crate) use self::sending::AROUND_A_STANZA;
 use self::{receiving::Receiving, sending::Sending};
 use super::SharedEngine;
 use crate::flow::{
-    account::Totals, fence::Lease, ferry::Carry, journal::ParcelSettled, outbox::Timer, route::Route,
+    account::Totals, fence::Lease, ferry::Carry, journal::ParcelChanged, outbox::Timer, route::Route,
 };
 use mailbox::{Mailbox, Outlet, Queued, drain, panic_guard::PanicGuard};
 
@@ -212,8 +212,8 @@ handle!(Arrived, |ferry, arrived, now| {
     drop(arrived.permit);
 });
 
-handle!(ParcelSettled, |ferry, settled, now| {
-    let over = ferry.receiving.settled(&settled, now);
+handle!(ParcelChanged, |ferry, changed, now| {
+    let over = ferry.receiving.changed(changed, now);
     ferry.unsent.extend(over);
 });
 

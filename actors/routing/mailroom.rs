@@ -13,6 +13,7 @@ mod answers;
 mod delay;
 mod handover;
 mod journal;
+mod lent;
 mod messages;
 mod names;
 mod notices;
@@ -117,6 +118,9 @@ impl Mailroom {
     }
 
     fn deliver(&mut self, mut batch: Batch) {
+        if batch.receipt.is_of_a_parcel() {
+            return self.deliver_lent(batch);
+        }
         let now = clock::now();
         let Some((name, seat)) = self.seat_of(&batch.to) else {
             return self.answer(vec![batch], &Reason::Removed, Outcome::Answered);
@@ -143,7 +147,6 @@ impl Mailroom {
                 );
             }
         }
-        let Some(batch) = self.keep_ahead(&name, batch) else { return };
         if let Some(batch) = self.pass_on(&name, batch) {
             self.append(&name, batch);
         }
@@ -216,8 +219,7 @@ impl Handler<Queued<Drain>> for Mailroom {
         let Drain { token } = drain.into_message();
         self.stopping = true;
         for name in self.seats.absent() {
-            let mut waiting = self.seats.take_ahead(&name);
-            waiting.extend(self.seats.take_all(&name));
+            let mut waiting = self.seats.take_all(&name);
             if let Some(taken) = self.seats.take_overflow(&name) {
                 waiting.extend(self.end(&name, taken, Reason::Stopping, Outcome::Answered));
             }
@@ -235,7 +237,9 @@ impl Handler<Queued<Adopt>> for Mailroom {
         let Adopt { components, names, total_bytes, gained, heirs } = adopt.into_message();
         let before = std::mem::replace(&mut self.names, names);
         self.gained = gained;
-        for Gone { name, mut batches, overflow } in self.seats.adopt(components, total_bytes, clock::now()) {
+        let gone = self.seats.adopt(components, total_bytes, clock::now());
+        for Gone { name, mut batches, lent, overflow } in gone {
+            lent::give_back(lent);
             self.presences.remove(&name);
             batches.extend(self.end(&name, overflow, Reason::Removed, Outcome::Answered));
             self.move_over(batches);

@@ -188,11 +188,6 @@ impl Queue {
         self.take_where(|_, item| item.kept.stanza.is_request())
     }
 
-    /// Takes out the stanzas that other nodes keep until they are settled here.
-    pub(super) fn take_lent(&mut self) -> Vec<Batch> {
-        self.take_where(|_, item| item.kept.receipt.is_of_a_parcel())
-    }
-
     /// Takes out the stanzas whose time to wait is over.
     pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Batch> {
         if self.earliest_expiry.is_none_or(|earliest| earliest > now) {

@@ -10,6 +10,7 @@ mod local;
 mod messages;
 mod refusal;
 mod registration;
+mod relay_pauses;
 mod restore;
 mod seating;
 mod sessions;
@@ -150,12 +151,10 @@ impl Router {
         self.reserve_places(&mut batch);
         match self.local.get(&batch.to) {
             Some(Local::Component(name)) => {
-                if let Some(node) = batch.receipt.node()
-                    && self.may_know_less(name, node)
+                if let Some((node, begins)) = batch.receipt.lender()
+                    && !self.components.get_mut(name).is_some_and(|it| it.takes_from(node, begins))
                 {
-                    let name = name.clone();
-                    self.end_relay(&name);
-                    return self.keep(batch);
+                    return batch.give_back();
                 }
                 let direct = self.components.get(name).and_then(Registration::direct);
                 let Some(component) = direct else { return self.keep(batch) };
@@ -181,13 +180,19 @@ impl Router {
         }
     }
 
-    /// Gives the stanzas their places in the journal: they are in the order in which the router takes them.
+    /// Gives the stanzas their places in the journal: they are in the order in which the router takes them. What another node
+    /// has lent for a component is never in the journal of this one.
     fn reserve_places(&self, batch: &mut Batch) {
         if let Some(journal) = &self.journal
-            && batch.places.is_none()
+            && (batch.places.is_none() || batch.places.are_lent() && !self.serves(&batch.to))
         {
             batch.places = Places::From(journal.reserve(batch.stanzas.len()));
         }
+    }
+
+    /// Whether a component of the configuration serves a domain.
+    fn serves(&self, domain: &Domain) -> bool {
+        matches!(self.local.get(domain), Some(Local::Component(_)))
     }
 
     /// Sends a batch to a remote domain: to the session of its pair, or to the promise.
@@ -228,7 +233,7 @@ impl Router {
         }
     }
 
-    /// Sends a batch to the mailroom, which keeps it until the component asks for it.
+    /// Sends a batch to the mailroom, which keeps it until the component asks for it, or gives it back.
     fn keep(&mut self, batch: Batch) {
         let sent = if is_bounded_elsewhere(&batch) {
             self.mailroom.signal(mailroom::Deliver { batch })

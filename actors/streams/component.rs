@@ -423,6 +423,8 @@ impl Drop for Component {
 
 pub(crate) const LOG: &str = "nuncio::component";
 
+pub(crate) use self::seat_relay::LOG as RELAY_LOG;
+
 /// How often it is checked whether reading is paused because stanzas of the component have no place, so that its end has to
 /// be watched for.
 const WATCH_PAUSES: Duration = Duration::from_secs(1);

@@ -15,6 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cluster::ferry::Ranges;
+
 use self::supply::{Asks, Supply};
 use crate::flow::{
     account::Outcome,
@@ -32,8 +34,12 @@ pub(super) struct Custody {
     ferry: Ferry,
     /// The relay itself.
     owner: Outlet<Event>,
-    /// Given to the ferry and not settled, by number.
+    /// Given to the ferry and not settled, by number. What the other node has given back stays here until the relay ends.
     unsettled: BTreeMap<u64, Unsettled>,
+    /// Those that the other node may settle still.
+    open: usize,
+    /// The first that it has given back, wholly or in part. Nothing that it got later is delivered there.
+    first_given_back: Option<u64>,
     /// The last number.
     number: u64,
     /// Bytes that are not settled.
@@ -62,6 +68,7 @@ pub(super) struct Custody {
 struct Unsettled {
     bytes: usize,
     batches: Vec<Batch>,
+    is_given_back: bool,
 }
 
 /// What a relay gives back at its end, in order.
@@ -84,6 +91,8 @@ impl Custody {
             ferry,
             owner,
             unsettled: BTreeMap::new(),
+            open: 0,
+            first_given_back: None,
             number: 0,
             bytes: 0,
             budget: BUDGET,
@@ -153,7 +162,8 @@ impl Custody {
         let parcel =
             Parcel { number: self.number, bytes, batches: batches.iter().map(Carried::of).collect() };
         self.bytes += bytes;
-        self.unsettled.insert(self.number, Unsettled { bytes, batches });
+        self.unsettled.insert(self.number, Unsettled { bytes, batches, is_given_back: false });
+        self.open += 1;
         let carry = Carry { parcel, owner: self.owner.clone() };
         self.ferry.carry.signal(carry).map_err(|_| FerryGone)
     }
@@ -162,12 +172,33 @@ impl Custody {
     pub(super) fn settle(&mut self, numbers: &[u64]) {
         for number in numbers {
             let Some(parcel) = self.unsettled.remove(number) else { continue };
+            self.open = self.open.saturating_sub(1);
             self.bytes -= parcel.bytes;
             for mut batch in parcel.batches {
                 self.settled += batch.stanzas.len() as u64;
                 batch.entry.settle_rest(Outcome::Relayed);
             }
         }
+    }
+
+    /// The other node gives these stanzas of a parcel back, and has settled its others.
+    pub(super) fn give_back(&mut self, number: u64, stanzas: &Ranges) {
+        let Some(parcel) = self.unsettled.get_mut(&number).filter(|parcel| !parcel.is_given_back) else {
+            return;
+        };
+        parcel.is_given_back = true;
+        self.open = self.open.saturating_sub(1);
+        self.first_given_back = Some(self.first_given_back.map_or(number, |first| first.min(number)));
+        let mut next = 0;
+        for batch in &mut parcel.batches {
+            let mut settled = batch.extract(|_| {
+                next += 1;
+                !stanzas.contains(next - 1)
+            });
+            self.settled += settled.stanzas.len() as u64;
+            settled.entry.settle_rest(Outcome::Relayed);
+        }
+        parcel.batches.retain(|batch| !batch.stanzas.is_empty());
     }
 
     /// Sets the bytes that may be unsettled.
@@ -216,9 +247,9 @@ impl Custody {
         !std::mem::replace(&mut self.has_ended, true)
     }
 
-    /// Whether nothing is unsettled.
+    /// Whether the other node has settled everything, or given it back.
     pub(super) fn is_settled(&self) -> bool {
-        self.unsettled.is_empty()
+        self.open == 0
     }
 
     /// Whether the other node has settled anything.
@@ -237,9 +268,16 @@ impl Custody {
         batches.map(Batch::amount).fold(Amount::default(), Amount::plus)
     }
 
-    /// Takes everything out at the end of the way, in order. What is in front of a parcel in doubt may have arrived as well.
+    /// Takes out what the other node has given back, when nothing else is unsettled, in order.
+    pub(super) fn take_given_back(&mut self) -> Vec<Batch> {
+        self.take_back(&[]).unwritten
+    }
+
+    /// Takes everything out at the end of the way, in order. What is in front of a parcel in doubt may have arrived as well; what
+    /// is behind one that was given back has not.
     pub(super) fn take_back(&mut self, in_doubt: &[u64]) -> Remains {
-        let last = in_doubt.iter().max().copied();
+        let delivered = in_doubt.iter().filter(|number| self.first_given_back.is_none_or(|it| **number < it));
+        let last = delivered.max().copied();
         let mut remains = Remains::default();
         for (number, parcel) in std::mem::take(&mut self.unsettled) {
             let is_doubtful = last.is_some_and(|last| number <= last);
@@ -252,7 +290,7 @@ impl Custody {
                 }
             }
         }
-        self.bytes = 0;
+        (self.bytes, self.open) = (0, 0);
         remains
     }
 
@@ -263,16 +301,16 @@ impl Custody {
         leftovers
     }
 
-    /// The node stops, and the other node has not settled everything: it may settle the rest. Gives what is to be left in the
-    /// journal, if there `is_journal`. The rest is uncertain.
-    pub(super) fn give_up(&mut self, is_journal: bool) -> Vec<Batch> {
+    /// The node stops, and the other node has not settled everything: it may settle the rest. Gives what was given back, and as
+    /// doubtful what is to be left in the journal, if there `is_journal`. The rest is uncertain.
+    pub(super) fn give_up(&mut self, is_journal: bool) -> Remains {
         let numbers: Vec<u64> = self.unsettled.keys().copied().collect();
-        let mut batches = self.take_back(&numbers).doubtful;
-        let mut kept: Vec<Batch> =
+        let Remains { doubtful: mut batches, unwritten } = self.take_back(&numbers);
+        let mut doubtful: Vec<Batch> =
             batches.iter_mut().map(|batch| batch.extract(|it| is_journal && is_worth_keeping(it))).collect();
-        kept.retain(|batch| !batch.stanzas.is_empty());
+        doubtful.retain(|batch| !batch.stanzas.is_empty());
         batches.iter_mut().for_each(|batch| batch.entry.settle_rest(Outcome::Uncertain));
-        kept
+        Remains { doubtful, unwritten }
     }
 
     /// Gives the journal what was accepted at `until` or earlier and is not settled. Gives the time at which the first of

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use cluster::{
-    ferry::{Body, CarriedBatch, Frame, Header, Inbound, Outbound, Over, Parcel, codec, decode},
+    ferry::{Body, CarriedBatch, Frame, Header, Inbound, Outbound, Over, Parcel, Reported, codec, decode},
     name::{Incarnation, NodeName},
 };
 
@@ -63,7 +63,7 @@ impl Session {
                 may_have_arrived: false,
                 stanzas: vec![Bytes::from_static(b"<iq/>")],
             };
-            assert_eq!(outbound.send(Parcel { batches: vec![batch] }, 5, number, now), number);
+            assert_eq!(outbound.send(Parcel { begins: number == 1, batches: vec![batch] }, 5, number, now), number);
             if number <= SENT {
                 outbound.poll(now).expect("a frame");
             }
@@ -77,15 +77,17 @@ impl Session {
                 for (number, _) in self.inbound.handle(parcels, self.now).unwrap_or_default() {
                     self.delivered += 1;
                     assert_eq!(number, self.delivered);
-                    if number % 3 != 0 {
-                        self.inbound.settle(number, self.now);
+                    match number % 4 {
+                        0 => {}
+                        1 => self.inbound.give_back(number, None, self.now),
+                        _ => self.inbound.settle(number, self.now),
                     }
                 }
             }
             Body::Control(control) => {
                 let Some(outbound) = &mut self.outbound else { return };
-                let settled = outbound.handle(&control, self.now).unwrap_or_default();
-                self.returns(settled);
+                let reported = outbound.handle(&control, self.now).unwrap_or_default();
+                self.reports(reported);
             }
             Body::Over(over) => self.end(Some(&over)),
             Body::Contest(_) => {}
@@ -103,6 +105,11 @@ impl Session {
         assert!(frames <= 2 + SENT, "{frames} frames after one");
     }
 
+    fn reports(&mut self, reported: Reported<u64>) {
+        self.returns(reported.settled);
+        self.returns(reported.returned.into_iter().map(|back| back.custody).collect());
+    }
+
     /// Each parcel comes back once.
     fn returns(&mut self, settled: Vec<u64>) {
         for number in settled {
@@ -113,7 +120,7 @@ impl Session {
     fn end(&mut self, over: Option<&Over>) {
         let Some(outbound) = self.outbound.take() else { return };
         let ended = outbound.end(over);
-        self.returns(ended.settled);
+        self.reports(ended.reported);
         let unsettled: Vec<_> = ended.unsettled.into_iter().map(|unsettled| unsettled.custody).collect();
         assert!(unsettled.is_sorted());
         self.returns(unsettled);

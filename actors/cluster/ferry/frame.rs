@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use xmpp::Domain;
 
-use super::ranges::Ranges;
+use super::{ranges::Ranges, returned::Returned};
 use crate::name::{Incarnation, NodeName};
 
 /// A message from one node to another.
@@ -63,6 +63,8 @@ pub struct Parcels {
 /// Batches of one pair or one component, which are settled together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parcel {
+    /// It has the first stanzas of a relay: nothing earlier of the same pair or component is on its way.
+    pub begins: bool,
     /// The batches, in order.
     pub batches: Vec<CarriedBatch>,
 }
@@ -103,7 +105,8 @@ pub struct Control {
     pub echo: Option<Echo>,
 }
 
-/// A part of the settled numbers. The receiver numbers the parts from 1, and repeats them until the sender has seen them.
+/// A part of what has become of parcels. The receiver numbers the parts from 1, and repeats them until the sender has seen
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlements {
     /// The number of the first part in this frame.
@@ -112,6 +115,8 @@ pub struct Settlements {
     pub last: u64,
     /// The settled numbers of these parts.
     pub settled: Ranges,
+    /// What comes back to the sender.
+    pub returned: Returned,
 }
 
 /// Identifies a frame with parcels, so that its sender knows what was sent before it, and measures the round trip.
@@ -141,7 +146,9 @@ pub struct Final {
     pub received: u64,
     /// All that is settled.
     pub settled: Ranges,
-    /// What is not settled, and may have been delivered in part.
+    /// What comes back, as far as the sender has not seen it before.
+    pub returned: Returned,
+    /// What is neither, and may have been delivered in part.
     pub in_doubt: Ranges,
 }
 
@@ -160,7 +167,8 @@ impl Header {
 impl Over {
     /// The end of a session of which nothing was taken.
     pub fn nothing() -> Self {
-        Self::Known(Final { received: 0, settled: Ranges::new(), in_doubt: Ranges::new() })
+        let returned = Returned::default();
+        Self::Known(Final { received: 0, settled: Ranges::new(), returned, in_doubt: Ranges::new() })
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     frame::{Control, Echo, Final, Header, Over, Parcel, Parcels, Settlements},
     lie::Lie,
     ranges::Ranges,
+    returned::Returned,
 };
 
 /// The receiving end of a session.
@@ -31,10 +32,10 @@ pub struct Inbound {
     unsettled_bytes: usize,
     /// All settled numbers.
     settled: Ranges,
-    /// Settled, and in no report.
-    fresh: Ranges,
+    /// In no report yet.
+    fresh: Part,
     /// Parts that were reported, and that the sender has not seen, with their numbers.
-    unseen: VecDeque<(u64, Ranges)>,
+    unseen: VecDeque<(u64, Part)>,
     /// The number of the last part.
     part: u64,
     /// The sender has seen the parts up to this number.
@@ -50,6 +51,24 @@ pub struct Inbound {
     tell_over: bool,
 }
 
+/// A part of what has become of parcels.
+#[derive(Debug, Default)]
+struct Part {
+    settled: Ranges,
+    returned: Returned,
+}
+
+impl Part {
+    fn is_empty(&self) -> bool {
+        self.settled.is_empty() && self.returned.is_empty()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.settled.merge(&other.settled);
+        self.returned.merge(&other.returned);
+    }
+}
+
 impl Inbound {
     /// Begins a session with its first frame, whose header is `header`; `answers` is that of the answers.
     pub fn new(answers: Header, limit: usize) -> Self {
@@ -62,7 +81,7 @@ impl Inbound {
             unsettled: BTreeMap::new(),
             unsettled_bytes: 0,
             settled: Ranges::new(),
-            fresh: Ranges::new(),
+            fresh: Part::default(),
             unseen: VecDeque::new(),
             part: 0,
             seen: 0,
@@ -114,14 +133,21 @@ impl Inbound {
 
     /// A parcel that was given out is settled. A number that was not, or was settled before, has no effect.
     pub fn settle(&mut self, number: u64, now: Instant) {
-        let Some(bytes) = self.unsettled.remove(&number) else { return };
-        self.unsettled_bytes -= bytes;
-        self.settled.insert(number, number);
-        self.fresh.insert(number, number);
-        self.report_within(REPORT_SETTLED, now);
+        if self.take_unsettled(number, now) {
+            self.settled.insert(number, number);
+            self.fresh.settled.insert(number, number);
+        }
     }
 
-    /// The parcels that were given out and are not settled.
+    /// A parcel that was given out goes back to the sender. `stanzas`: those of it that were not delivered, while all others
+    /// are settled; `None`: nothing of it was delivered.
+    pub fn give_back(&mut self, number: u64, stanzas: Option<Ranges>, now: Instant) {
+        if self.take_unsettled(number, now) {
+            self.fresh.returned.insert(number, stanzas);
+        }
+    }
+
+    /// The parcels that were given out, and are neither settled nor given back.
     pub fn unsettled(&self) -> usize {
         self.unsettled.len()
     }
@@ -176,11 +202,11 @@ impl Inbound {
         }
         let doubtful =
             self.unsettled.keys().filter(|number| in_doubt(**number)).map(|&number| (number, number));
-        let known = Final {
-            received: self.received,
-            settled: std::mem::take(&mut self.settled),
-            in_doubt: doubtful.collect(),
-        };
+        let in_doubt = doubtful.collect();
+        let mut returned = std::mem::take(&mut self.fresh.returned);
+        self.unseen.iter().for_each(|(_, part)| returned.merge(&part.returned));
+        let known =
+            Final { received: self.received, settled: std::mem::take(&mut self.settled), returned, in_doubt };
         let over = codec::encode_over(&self.header, &Over::Known(known));
         self.over = Some(over.clone());
         self.early.clear();
@@ -224,6 +250,14 @@ impl Inbound {
         next
     }
 
+    /// Ends the custody of a parcel that was given out. False: it was not, or has ended before.
+    fn take_unsettled(&mut self, number: u64, now: Instant) -> bool {
+        let Some(bytes) = self.unsettled.remove(&number) else { return false };
+        self.unsettled_bytes -= bytes;
+        self.report_within(REPORT_SETTLED, now);
+        true
+    }
+
     fn highest(&self) -> u64 {
         self.early.last_key_value().map_or(self.received, |(&number, _)| number)
     }
@@ -243,7 +277,7 @@ impl Inbound {
         self.report_at = Some(self.report_at.map_or(at, |before| before.min(at)));
     }
 
-    /// What is reported as settled: what is new, and with a repetition all that the sender has not seen.
+    /// What has become of parcels: what is new, and with a repetition all that the sender has not seen.
     fn settlements(&mut self, repeats: bool) -> Settlements {
         let before = self.part;
         let fresh = std::mem::take(&mut self.fresh);
@@ -257,14 +291,12 @@ impl Inbound {
         {
             next.merge(&oldest);
         }
-        let mut settlements = Settlements { first: self.part + 1, last: self.part, settled: Ranges::new() };
-        for (number, settled) in
-            self.unseen.iter().rev().take_while(|(number, _)| repeats || *number > before)
-        {
-            settlements.first = if repeats { self.seen + 1 } else { *number };
-            settlements.settled.merge(settled);
+        let (mut first, mut all) = (self.part + 1, Part::default());
+        for (number, part) in self.unseen.iter().rev().take_while(|(number, _)| repeats || *number > before) {
+            first = if repeats { self.seen + 1 } else { *number };
+            all.merge(part);
         }
-        settlements
+        Settlements { first, last: self.part, settled: all.settled, returned: all.returned }
     }
 
     /// The sender has seen the settlements up to this part.
@@ -302,7 +334,7 @@ fn check(frame: &Parcels, part: u64) -> Result<u64, Lie> {
 /// When parcels are reported as received. Far shorter than the time after which the sender sends them again.
 const REPORT_RECEIVED: Duration = Duration::from_millis(20);
 
-/// When parcels are reported as settled: many are, one shortly after the other.
+/// When parcels are reported as settled or given back: many are, one shortly after the other.
 const REPORT_SETTLED: Duration = Duration::from_millis(2);
 
 /// When settlements are repeated that the sender has not seen. The time doubles up to the longest.

@@ -22,8 +22,8 @@ pub enum Lie {
         /// The highest number received.
         highest: u64,
     },
-    /// A parcel is settled that was not received.
-    #[error("it has settled parcel {settled}, and has received those up to {received}")]
+    /// A parcel is settled or given back that was not received.
+    #[error("it has settled or given back parcel {settled}, and has received those up to {received}")]
     SettledUnreceived {
         /// What is said to be settled.
         settled: u64,

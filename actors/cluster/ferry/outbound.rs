@@ -22,6 +22,7 @@ use super::{
     frame::{Control, Echo, Header, Over, Parcel},
     lie::Lie,
     ranges::Ranges,
+    returned::Returned,
 };
 
 /// The sending end of a session. `C` is what the sender keeps for a parcel and gets back.
@@ -58,16 +59,41 @@ pub struct Outbound<C> {
     resent: u64,
 }
 
+/// What a report of the receiver says about parcels for the first time.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reported<C> {
+    /// What is settled, in order.
+    pub settled: Vec<C>,
+    /// What comes back.
+    pub returned: Vec<GivenBack<C>>,
+}
+
+impl<C> Default for Reported<C> {
+    fn default() -> Self {
+        Self { settled: Vec::new(), returned: Vec::new() }
+    }
+}
+
+/// A parcel that the receiver gives back.
+#[derive(Debug, PartialEq, Eq)]
+pub struct GivenBack<C> {
+    /// What the sender kept for it.
+    pub custody: C,
+    /// The stanzas that were not delivered, counted from 0 over all batches; all others are settled. `None`: nothing of it was
+    /// delivered.
+    pub stanzas: Option<Ranges>,
+}
+
 /// What a session leaves.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ended<C> {
-    /// What the end reports as settled, in order.
-    pub settled: Vec<C>,
-    /// What is not settled, in order.
+    /// What the end reports.
+    pub reported: Reported<C>,
+    /// The rest, in order.
     pub unsettled: Vec<Unsettled<C>>,
 }
 
-/// A parcel that comes back.
+/// A parcel of which the receiver has said neither.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unsettled<C> {
     /// What the sender kept for it.
@@ -154,12 +180,12 @@ impl<C> Outbound<C> {
         self.resent
     }
 
-    /// Handles a report of the receiver. Gives what it has settled, in order of their numbers.
+    /// Handles a report of the receiver. Gives what it has settled and gives back.
     ///
     /// # Errors
     ///
     /// The report cannot be true. Nothing of it was applied; the session is to be ended.
-    pub fn handle(&mut self, control: &Control, now: Instant) -> Result<Vec<C>, Lie> {
+    pub fn handle(&mut self, control: &Control, now: Instant) -> Result<Reported<C>, Lie> {
         check(control, self.sent, self.frame)?;
         if let Some(echo) = control.echo {
             self.round_trip.measure(self.began, echo, now);
@@ -176,9 +202,10 @@ impl<C> Outbound<C> {
             self.find_lost(control, now);
         }
         let settled = self.settle(&control.settlements.settled);
+        let returned = self.take_back(&control.settlements.returned);
         self.note_seen(control, now);
         self.ask_later(now);
-        Ok(settled)
+        Ok(Reported { settled, returned })
     }
 
     /// The next frame, if there is one by now. The sender takes frames until there is none, unless its carrier is down.
@@ -243,23 +270,25 @@ impl<C> Outbound<C> {
     }
 
     /// Ends the session. `over`: what the receiver says about it, if it has ended it.
-    pub fn end(self, over: Option<&Over>) -> Ended<C> {
+    pub fn end(mut self, over: Option<&Over>) -> Ended<C> {
         let known = match over {
             Some(Over::Known(known)) if known.received <= self.sent => Some(known),
             _ => None,
         };
-        let mut ended = Ended { settled: Vec::new(), unsettled: Vec::new() };
+        let returned = known.filter(|known| known.returned.highest().is_none_or(|it| it <= known.received));
+        let returned = returned.map(|known| self.take_back(&known.returned)).unwrap_or_default();
+        let (mut settled, mut unsettled) = (Vec::new(), Vec::new());
         for (number, Held { custody, sent, .. }) in self.slots.into_all() {
             let is_settled =
                 known.is_some_and(|known| number <= known.received && known.settled.contains(number));
             if is_settled {
-                ended.settled.push(custody);
+                settled.push(custody);
             } else {
                 let in_doubt = known.map_or_else(|| sent.is_some(), |known| known.in_doubt.contains(number));
-                ended.unsettled.push(Unsettled { custody, in_doubt });
+                unsettled.push(Unsettled { custody, in_doubt });
             }
         }
-        ended
+        Ended { reported: Reported { settled, returned }, unsettled }
     }
 
     /// Finds what was sent before a frame that has arrived, has not arrived itself, and for which the receiver has room.
@@ -288,6 +317,19 @@ impl<C> Outbound<C> {
             }
         }
         custodies
+    }
+
+    fn take_back(&mut self, returned: &Returned) -> Vec<GivenBack<C>> {
+        let whole = returned.whole.iter().map(|(first, last)| (first, last, None));
+        let parts = returned.parts.iter().map(|(&number, stanzas)| (number, number, Some(stanzas)));
+        let mut back = Vec::new();
+        for (first, last, stanzas) in whole.chain(parts) {
+            for held in self.slots.take(first, last) {
+                self.unsettled_bytes -= held.bytes;
+                back.push(GivenBack { custody: held.custody, stanzas: stanzas.cloned() });
+            }
+        }
+        back
     }
 
     fn note_seen(&mut self, control: &Control, now: Instant) {

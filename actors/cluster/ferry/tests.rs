@@ -11,8 +11,8 @@ use bytes::Bytes;
 use xmpp::Domain;
 
 use super::{
-    Body, CarriedBatch, Control, Frame, Header, Inbound, Outbound, Over, Parcel, Parcels, Ranges,
-    Settlements, decode,
+    Body, CarriedBatch, Control, Frame, GivenBack, Header, Inbound, Outbound, Over, Parcel, Parcels, Ranges,
+    Reported, Returned, Settlements, decode,
 };
 use crate::name::{Incarnation, NodeName};
 
@@ -56,7 +56,8 @@ fn ends<C>(window: usize, limit: usize, now: Instant) -> (Outbound<C>, Inbound) 
 
 /// A parcel with one stanza, which begins with its number and has about this length.
 fn parcel(number: u64, length: usize) -> Parcel {
-    Parcel { batches: vec![batch(vec![Bytes::from(format!("<iq>{number}{}</iq>", " ".repeat(length)))])] }
+    let stanza = Bytes::from(format!("<iq>{number}{}</iq>", " ".repeat(length)));
+    Parcel { begins: number == 1, batches: vec![batch(vec![stanza])] }
 }
 
 fn batch(stanzas: Vec<Bytes>) -> CarriedBatch {
@@ -70,6 +71,11 @@ fn batch(stanzas: Vec<Bytes>) -> CarriedBatch {
         may_have_arrived: false,
         stanzas,
     }
+}
+
+/// A report of settled parcels only.
+fn settled<C>(settled: Vec<C>) -> Reported<C> {
+    Reported { settled, returned: Vec::new() }
 }
 
 fn body(frame: &Bytes) -> Body {

@@ -4,8 +4,9 @@
 //! committed it. The stream watches the receipt, and gets a message at its end only if it waits for that. A clone that is
 //! dropped by a panic was not settled: the receipt is lost, and the stream must not acknowledge what it stands for.
 //!
-//! All stanzas of a parcel from another node share a receipt as well. The ferry gets a message at its end, or when it is
-//! lost. Such a receipt has a fence: the other node may take back what is not settled.
+//! All stanzas of a parcel from another node share a receipt as well. The ferry gets a message at its end, when it is lost, and
+//! when stanzas are given back, always before the end. Such a receipt has a fence: the other node may take back what is not
+//! settled.
 
 use std::{
     fmt::Debug,
@@ -17,25 +18,42 @@ use std::{
     time::Instant,
 };
 
-use cluster::name::NodeName;
+use cluster::{ferry::Ranges, name::NodeName};
 use xmpp::Stanza;
 
 use super::is_worth_keeping;
 use crate::flow::fence::{Fence, Mark};
 use mailbox::Outlet;
+use status::amount::Amount;
 
 /// The receipt that the stream waits for has ended.
 #[derive(Debug)]
 pub(crate) struct Settled;
 
-/// The receipt of a parcel that came from another node has ended.
+/// What becomes of a parcel from another node has changed.
 #[derive(Debug)]
-pub(crate) struct ParcelSettled {
+pub(crate) struct ParcelChanged {
     /// The number of the parcel in its session.
     pub(crate) number: u64,
-    /// An actor of this node panicked while it had a stanza of the parcel: it is not settled. The session has to end, so that
-    /// the other node gets it back.
-    pub(crate) is_lost: bool,
+    /// How.
+    pub(crate) change: Change,
+}
+
+/// How what becomes of a parcel has changed.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// Its receipt has ended: what was not given back is settled.
+    Ended,
+    /// An actor of this node panicked while it had a stanza of the parcel, or nobody knows which of its stanzas are to be given
+    /// back: it is not settled. The session has to end, so that the other node gets it back.
+    Lost,
+    /// These stanzas go back to the other node. They were not delivered here, and will not be.
+    GivenBack {
+        /// Their numbers in the parcel.
+        stanzas: Ranges,
+        /// How much that is.
+        amount: Amount,
+    },
 }
 
 /// Held for a stanza until it is settled or in the journal. Empty for a stanza of an incoming stream without a journal.
@@ -91,10 +109,11 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Parcel {
     number: u64,
-    ferry: Outlet<ParcelSettled>,
+    begins: bool,
+    ferry: Outlet<ParcelChanged>,
     fence: Fence,
     mark: Mark,
-    /// The ferry has its message.
+    /// The ferry knows of the end.
     has_ended: AtomicBool,
 }
 
@@ -108,10 +127,17 @@ impl Receipt {
         Self::Read(Held(Arc::new(Read { stream, progress: Arc::default() })))
     }
 
-    /// A receipt for the stanzas of a parcel from another node. The mark tells whether one of them may have been delivered.
-    pub(crate) fn of_parcel(number: u64, ferry: Outlet<ParcelSettled>, fence: Fence) -> (Self, Mark) {
+    /// A receipt for the stanzas of a parcel from another node; `begins`: it is the first of a relay. The mark tells whether one
+    /// of the stanzas may have been delivered.
+    pub(crate) fn of_parcel(
+        number: u64,
+        begins: bool,
+        ferry: Outlet<ParcelChanged>,
+        fence: Fence,
+    ) -> (Self, Mark) {
         let mark = Mark::default();
-        let parcel = Parcel { number, ferry, fence, mark: mark.clone(), has_ended: AtomicBool::new(false) };
+        let has_ended = AtomicBool::new(false);
+        let parcel = Parcel { number, begins, ferry, fence, mark: mark.clone(), has_ended };
         (Self::Parcel(Held(Arc::new(parcel))), mark)
     }
 
@@ -148,6 +174,24 @@ impl Receipt {
         match self {
             Self::Parcel(parcel) => Some(parcel.0.fence.node()),
             Self::None | Self::Read(_) => None,
+        }
+    }
+
+    /// The node that keeps the stanza until it is settled, and whether nothing earlier of the same relay is on its way.
+    pub(crate) fn lender(&self) -> Option<(&NodeName, bool)> {
+        match self {
+            Self::Parcel(parcel) => Some((parcel.0.fence.node(), parcel.0.begins)),
+            Self::None | Self::Read(_) => None,
+        }
+    }
+
+    /// Gives stanzas with these numbers back to the node that has lent them. `None`: their numbers are not known, and the
+    /// session has to end.
+    pub(crate) fn give_back(&self, stanzas: Option<Ranges>, amount: Amount) {
+        let Self::Parcel(parcel) = self else { return };
+        match stanzas {
+            Some(stanzas) => parcel.0.tell(Change::GivenBack { stanzas, amount }),
+            None => parcel.0.lose(),
         }
     }
 
@@ -197,12 +241,16 @@ impl Read {
 }
 
 impl Parcel {
-    /// Tells the ferry once.
-    fn end(&self, is_lost: bool) {
+    /// Tells the ferry of the end, once.
+    fn end(&self, change: Change) {
         if !self.has_ended.swap(true, SeqCst) {
-            // The ferry may have ended.
-            let _ = self.ferry.signal(ParcelSettled { number: self.number, is_lost });
+            self.tell(change);
         }
+    }
+
+    fn tell(&self, change: Change) {
+        // The ferry may have ended.
+        let _ = self.ferry.signal(ParcelChanged { number: self.number, change });
     }
 }
 
@@ -214,7 +262,7 @@ impl Common for Read {
 
 impl Common for Parcel {
     fn lose(&self) {
-        self.end(true);
+        self.end(Change::Lost);
     }
 }
 
@@ -241,7 +289,7 @@ impl Drop for Read {
 
 impl Drop for Parcel {
     fn drop(&mut self) {
-        self.end(false);
+        self.end(Change::Ended);
     }
 }
 
@@ -312,12 +360,11 @@ mod tests {
         type Context = actix::Context<Self>;
     }
 
-    impl actix::Handler<mailbox::Queued<ParcelSettled>> for Ferry {
+    impl actix::Handler<mailbox::Queued<ParcelChanged>> for Ferry {
         type Result = ();
 
-        fn handle(&mut self, settled: mailbox::Queued<ParcelSettled>, _: &mut actix::Context<Self>) {
-            let ParcelSettled { is_lost, .. } = settled.into_message();
-            self.0.try_send(is_lost).unwrap();
+        fn handle(&mut self, changed: mailbox::Queued<ParcelChanged>, _: &mut actix::Context<Self>) {
+            self.0.try_send(matches!(changed.into_message().change, Change::Lost)).unwrap();
         }
     }
 
@@ -329,7 +376,7 @@ mod tests {
         let now = clock::now();
         let lease = Arc::new(Lease::new(now, now + Duration::from_secs(3600)));
         let fence = Fence::new(lease, NodeName::new("b").unwrap());
-        let parcel = |number| Receipt::of_parcel(number, ferry.outlet(), fence.clone()).0;
+        let parcel = |number| Receipt::of_parcel(number, false, ferry.outlet(), fence.clone()).0;
         drop(parcel(1));
         assert_eq!(hears.recv().await, Some(false));
         let first = parcel(2);

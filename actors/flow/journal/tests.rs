@@ -159,7 +159,7 @@ async fn a_settled_stanza_takes_its_record_with_it() {
     assert_eq!(told(&listener).await.1, [2, 3]);
     first.take_stanzas().for_each(|(_, place)| match place {
         Place::Written(handle) => handle.leave(),
-        Place::None | Place::Reserved(_) => panic!("{place:?}"),
+        Place::None | Place::Reserved(_) | Place::Lent(_) => panic!("{place:?}"),
     });
     assert_eq!(told(&listener).await.1, [2, 3], "a record that was left stays in the file");
 }

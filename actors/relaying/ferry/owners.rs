@@ -1,6 +1,11 @@
 //! The relays that have something on the way, and what each may have on the way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
+
+use ::cluster::ferry::{GivenBack, Ranges, Reported};
 
 use crate::flow::{
     ferry::{ALLOWED_BEYOND_THE_WINDOW, ALWAYS_ALLOWED, Event},
@@ -12,10 +17,12 @@ use mailbox::Outlet;
 pub(super) type Key = usize;
 
 /// What the sending machine keeps for a piece of a relay's parcel.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Custody {
     pub(super) owner: Key,
     pub(super) number: u64,
+    /// The stanzas of the parcel that are in the piece.
+    pub(super) stanzas: Range<u64>,
 }
 
 /// The relays of a session.
@@ -50,6 +57,8 @@ impl Width {
 
 struct Owner {
     events: Outlet<Event>,
+    /// A piece of it was on the way in this session.
+    has_carried: bool,
     /// The parcels on the way.
     parcels: BTreeMap<u64, OnTheWay>,
     /// What it was told last.
@@ -57,10 +66,12 @@ struct Owner {
 }
 
 struct OnTheWay {
-    /// Pieces that are not settled.
+    /// Pieces that are neither settled nor given back.
     pieces: usize,
-    /// A piece was settled, or may have been delivered.
+    /// A stanza was settled, or may have been delivered.
     is_touched: bool,
+    /// The stanzas that the other node has given back.
+    given_back: Ranges,
 }
 
 impl Owners {
@@ -73,11 +84,17 @@ impl Owners {
         self.owners.contains_key(&events.key())
     }
 
+    /// Whether a piece of the relay was on the way in this session.
+    pub(super) fn has_carried(&self, events: &Outlet<Event>) -> bool {
+        self.owners.get(&events.key()).is_some_and(|owner| owner.has_carried)
+    }
+
     /// Enters a parcel in so many pieces.
     pub(super) fn enter(&mut self, events: Outlet<Event>, number: u64, pieces: usize) -> Key {
         let key = events.key();
         let owner = self.owners.entry(key).or_insert_with(|| Owner::new(events));
-        owner.parcels.insert(number, OnTheWay { pieces, is_touched: false });
+        owner.has_carried |= pieces > 0;
+        owner.parcels.insert(number, OnTheWay { pieces, is_touched: false, given_back: Ranges::new() });
         owner.set(self.width);
         key
     }
@@ -119,28 +136,50 @@ impl Owners {
         }
     }
 
-    /// Tells the relays which of their parcels are settled.
-    pub(super) fn settle(&mut self, settled: Vec<Custody>) {
-        let mut numbers: HashMap<Key, Vec<u64>> = HashMap::new();
-        for Custody { owner, number } in settled {
-            let Some(of) = self.owners.get_mut(&owner) else { continue };
-            let Some(parcel) = of.parcels.get_mut(&number) else { continue };
-            parcel.pieces -= 1;
-            parcel.is_touched = true;
-            if parcel.pieces == 0 {
-                of.parcels.remove(&number);
-                numbers.entry(owner).or_default().push(number);
+    /// Tells the relays which of their parcels are settled, and what the other node gives back.
+    pub(super) fn report(&mut self, reported: Reported<Custody>) {
+        let mut settled: HashMap<Key, Vec<u64>> = HashMap::new();
+        for custody in reported.settled {
+            let (owner, number) = (custody.owner, custody.number);
+            if self.end_piece(custody, &Ranges::new()) {
+                settled.entry(owner).or_default().push(number);
             }
         }
-        for (key, numbers) in numbers {
+        for GivenBack { custody, stanzas } in reported.returned {
+            let (owner, number) = (custody.owner, custody.number);
+            let given_back = custody.numbers_of(stanzas);
+            if self.end_piece(custody, &given_back) {
+                settled.entry(owner).or_default().push(number);
+            }
+        }
+        for (key, numbers) in settled {
             if let Some(owner) = self.owners.get(&key) {
                 owner.tell(Event::Settled { numbers });
             }
         }
     }
 
-    /// A piece comes back. Its relay learns that at the end.
-    pub(super) fn came_back(&mut self, Custody { owner, number }: Custody, in_doubt: bool) {
+    /// A piece is settled, but for these stanzas of its parcel. True: so is the whole parcel. If something of it was given back,
+    /// its relay is told.
+    fn end_piece(&mut self, Custody { owner, number, stanzas }: Custody, given_back: &Ranges) -> bool {
+        let Some(of) = self.owners.get_mut(&owner) else { return false };
+        let Some(parcel) = of.parcels.get_mut(&number) else { return false };
+        parcel.pieces -= 1;
+        parcel.is_touched |= stanzas.clone().any(|stanza| !given_back.contains(stanza));
+        parcel.given_back.merge(given_back);
+        if parcel.pieces > 0 {
+            return false;
+        }
+        let given_back = of.parcels.remove(&number).map(|parcel| parcel.given_back).unwrap_or_default();
+        if given_back.is_empty() {
+            return true;
+        }
+        of.tell(Event::GivenBack { number, stanzas: given_back });
+        false
+    }
+
+    /// A piece comes back with the end of the way. Its relay learns that at the end.
+    pub(super) fn came_back(&mut self, Custody { owner, number, .. }: Custody, in_doubt: bool) {
         if let Some(parcel) = self.owners.get_mut(&owner).and_then(|owner| owner.parcels.get_mut(&number)) {
             parcel.is_touched |= in_doubt;
         }
@@ -164,9 +203,22 @@ impl Owners {
     }
 }
 
+impl Custody {
+    /// The numbers that stanzas of the piece have in the parcel. `None`: all of them. Others than it has are left out.
+    fn numbers_of(&self, stanzas: Option<Ranges>) -> Ranges {
+        let Range { start, end } = self.stanzas;
+        let Some(last) = end.checked_sub(1).filter(|last| *last >= start) else { return Ranges::new() };
+        let Some(stanzas) = stanzas else { return [(start, last)].into_iter().collect() };
+        let moved = stanzas.iter().map(|(first, last_of_range)| {
+            (start.saturating_add(first), start.saturating_add(last_of_range).min(last))
+        });
+        moved.collect()
+    }
+}
+
 impl Owner {
     fn new(events: Outlet<Event>) -> Self {
-        Self { events, parcels: BTreeMap::new(), width: Width::Wide }
+        Self { events, has_carried: false, parcels: BTreeMap::new(), width: Width::Wide }
     }
 
     fn set(&mut self, width: Width) {

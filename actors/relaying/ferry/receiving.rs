@@ -7,7 +7,7 @@ use std::{
 };
 
 use ::cluster::{
-    ferry::{Header, Inbound, Over, Parcel, Parcels, codec, unknown_session},
+    ferry::{Header, Inbound, Over, Parcel, Parcels, Ranges, codec, unknown_session},
     name::{Incarnation, NodeName},
 };
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use crate::{
         account::{Entry, Totals},
         batch::{Batch, Sends},
         fence::{Fence, Lease, Mark},
-        journal::{ParcelSettled, Receipt},
+        journal::{Change, ParcelChanged, Place, Places, Receipt},
         route::{Ingress, Route},
     },
     observe::log_limit::{FEW, LogLimiter},
@@ -32,7 +32,7 @@ pub(super) struct Receiving {
     own: NodeName,
     node: NodeName,
     routes: Outlet<Route>,
-    receipts: Outlet<ParcelSettled>,
+    receipts: Outlet<ParcelChanged>,
     account: Arc<Totals>,
     limit: usize,
     /// The last session, which may be over.
@@ -60,7 +60,7 @@ struct Session {
     lease: Arc<Lease>,
     /// The number of a receipt is that of its parcel and this one, so that receipts of earlier sessions are recognized.
     base: u64,
-    /// What was given out and is not settled, by number.
+    /// What was given out and is neither settled nor given back, by number.
     lent: BTreeMap<u64, Lent>,
 }
 
@@ -69,6 +69,19 @@ struct Lent {
     mark: Mark,
     /// An actor panicked while it had a part of it.
     is_lost: bool,
+    /// How many stanzas it has.
+    stanzas: u64,
+    /// Those that go back, when the others are settled.
+    given_back: Ranges,
+    returned: Amount,
+}
+
+impl Lent {
+    /// Whether nothing of it was delivered.
+    fn is_given_back(&self) -> bool {
+        let all = [(0, self.stanzas.saturating_sub(1))].into_iter().collect();
+        self.given_back == all
+    }
 }
 
 struct Offer {
@@ -79,7 +92,7 @@ struct Offer {
 }
 
 impl Receiving {
-    pub(super) fn new(common: &Common, node: NodeName, receipts: Outlet<ParcelSettled>) -> Self {
+    pub(super) fn new(common: &Common, node: NodeName, receipts: Outlet<ParcelChanged>) -> Self {
         Self {
             own: common.own.clone(),
             routes: common.routes.clone(),
@@ -135,21 +148,36 @@ impl Receiving {
         None
     }
 
-    /// A receipt has ended.
-    pub(super) fn settled(&mut self, settled: &ParcelSettled, now: Instant) -> Option<Bytes> {
+    /// What becomes of a parcel has changed.
+    pub(super) fn changed(&mut self, changed: ParcelChanged, now: Instant) -> Option<Bytes> {
         let session = self.session.as_mut()?;
-        let number = settled.number.checked_sub(session.base)?;
+        let number = changed.number.checked_sub(session.base)?;
         // What is dropped behind the fence is not settled.
         if session.inbound.is_over() || !session.lease.is_held(now) {
             return None;
         }
-        if settled.is_lost {
-            session.lent.get_mut(&number)?.is_lost = true;
-            return self.end();
+        let lent = session.lent.get_mut(&number)?;
+        match changed.change {
+            Change::Lost => {
+                lent.is_lost = true;
+                return self.end();
+            }
+            Change::GivenBack { stanzas, amount } => {
+                lent.given_back.merge(&stanzas);
+                lent.returned = lent.returned.plus(amount);
+            }
+            Change::Ended => {
+                let lent = session.lent.remove(&number)?;
+                self.account.settle_carried(lent.amount.minus(lent.returned));
+                match lent.given_back.is_empty() {
+                    true => session.inbound.settle(number, now),
+                    false => {
+                        let part = (!lent.is_given_back()).then_some(lent.given_back);
+                        session.inbound.give_back(number, part, now);
+                    }
+                }
+            }
         }
-        let lent = session.lent.remove(&number)?;
-        self.account.settle_carried(lent.amount);
-        session.inbound.settle(number, now);
         None
     }
 
@@ -284,11 +312,18 @@ impl Receiving {
         for (number, parcel) in parcels {
             let id = session.base + number;
             self.last_receipt = self.last_receipt.max(id);
-            let (receipt, mark) = Receipt::of_parcel(id, self.receipts.clone(), session.fence.clone());
-            let mut amount = Amount::default();
+            let (receipts, fence) = (self.receipts.clone(), session.fence.clone());
+            let (receipt, mark) = Receipt::of_parcel(id, parcel.begins, receipts, fence);
+            let (mut amount, mut next) = (Amount::default(), 0);
             for batch in parcel.batches {
-                let restored = |bytes| restored(&mut restorer, bytes, &self.node, &self.wrong);
-                let stanzas: Vec<Stanza> = batch.stanzas.into_iter().filter_map(restored).collect();
+                let (mut stanzas, mut places) = (Vec::with_capacity(batch.stanzas.len()), Places::default());
+                for bytes in batch.stanzas {
+                    if let Some(stanza) = restored(&mut restorer, bytes, &self.node, &self.wrong) {
+                        places.push(stanzas.len(), Place::Lent(next));
+                        stanzas.push(stanza);
+                    }
+                    next += 1;
+                }
                 if stanzas.is_empty() {
                     continue;
                 }
@@ -297,13 +332,16 @@ impl Receiving {
                     entry: Entry::none(),
                     returning: batch.returning,
                     sends: Sends { times: batch.times, may_have_arrived: batch.may_have_arrived },
+                    places,
                     receipt: receipt.clone(),
                     ..Batch::between(batch.from, batch.to, stanzas)
                 };
                 amount = amount.plus(batch.amount());
                 offer.batches.push(batch);
             }
-            session.lent.insert(number, Lent { amount, mark, is_lost: false });
+            let (given_back, returned) = (Ranges::new(), Amount::default());
+            let lent = Lent { amount, mark, is_lost: false, stanzas: next, given_back, returned };
+            session.lent.insert(number, lent);
             offer.amount = offer.amount.plus(amount);
         }
         if !offer.batches.is_empty() {

@@ -144,11 +144,11 @@ impl Sending {
                 "stanza too long for the message broker: raise its max_payload above s2s.max_stanza and the max_stanza of each component"
             );
         }
-        let (number, most) = (parcel.number, PARCEL.min(longest));
+        let (number, begins, most) = (parcel.number, !self.owners.has_carried(&owner), PARCEL.min(longest));
         let pieces = match parcel.bytes {
             0 if too_long.is_some() => Vec::new(),
-            bytes if bytes <= most => vec![Piece::whole(parcel.batches, bytes, now)],
-            _ => split(parcel.batches, most, now),
+            bytes if bytes <= most => vec![Piece::whole(parcel.batches, begins, bytes, now)],
+            _ => split(parcel.batches, begins, most, now),
         };
         let key = match too_long {
             Some(_) => self.owners.enter_part(owner, number, pieces.len(), longest),
@@ -158,7 +158,7 @@ impl Sending {
         self.sweep_at.get_or_insert(now + SWEEP);
         let Some(outbound) = &mut self.outbound else { return };
         for piece in pieces {
-            let custody = Custody { owner: key, number };
+            let custody = Custody { owner: key, number, stanzas: piece.stanzas };
             outbound.send(piece.parcel, piece.bytes, custody, now);
         }
         let unsettled = outbound.unsettled_bytes();
@@ -174,9 +174,9 @@ impl Sending {
     pub(super) fn reported(&mut self, control: &Control, now: Instant) {
         let Some(outbound) = &mut self.outbound else { return };
         match outbound.handle(control, now) {
-            Ok(settled) => {
+            Ok(reported) => {
                 let unsettled = outbound.unsettled_bytes();
-                self.owners.settle(settled);
+                self.owners.report(reported);
                 if unsettled <= self.window / 2 {
                     self.owners.set(Width::Wide);
                 } else if unsettled <= self.window.saturating_mul(WINDOWS_BEFORE_TIGHT) / 2
@@ -301,7 +301,7 @@ impl Sending {
         self.resent += outbound.resent();
         self.round_trip = outbound.round_trip().or(self.round_trip);
         let ended = outbound.end(over);
-        self.owners.settle(ended.settled);
+        self.owners.report(ended.reported);
         let came_back = ended.unsettled.len();
         for unsettled in ended.unsettled {
             self.owners.came_back(unsettled.custody, unsettled.in_doubt);

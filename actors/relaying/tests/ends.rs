@@ -2,7 +2,7 @@
 
 use ::cluster::{
     engine::{Engine, fake::Faults},
-    ferry::{Body, Control, Frame, Header, Parcels, Ranges, Settlements, codec},
+    ferry::{Body, Control, Frame, Header, Parcels, Ranges, Returned, Settlements, codec},
     name::NodeName,
 };
 use mailbox::drain;
@@ -214,7 +214,8 @@ async fn a_wrong_report_ends_the_session_and_the_next_one_fences_what_was_lent_b
     let way = b.way_to(&mut a).await;
     carry(&way, &b.relay(1), 1, 1);
     let before = a.router_gets().await;
-    let settlements = Settlements { first: 1, last: 0, settled: Ranges::new() };
+    let returned = Returned::default();
+    let settlements = Settlements { first: 1, last: 0, settled: Ranges::new(), returned };
     let received = 1_000_000;
     let lie =
         Control { received, highest: received, missing: Ranges::new(), room: 0, settlements, echo: None };

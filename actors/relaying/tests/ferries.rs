@@ -7,7 +7,9 @@ use super::{
     *,
 };
 use crate::flow::{
+    batch::Batch,
     ferry::{ALLOWED_BEYOND_THE_WINDOW, ALWAYS_ALLOWED, Event},
+    journal::Places,
     outbox::BUDGET,
 };
 
@@ -95,6 +97,57 @@ async fn a_large_parcel_goes_in_pieces_and_is_settled_once() {
     b.relay_has_settled(1, &[2]).await;
     write(half);
     b.relay_has_settled(1, &[1]).await;
+}
+
+#[actix::test]
+async fn what_cannot_be_delivered_comes_back_by_stanza_when_the_rest_is_settled() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    let relay = b.relay(1);
+    // In several pieces, and two small ones.
+    let all: Vec<u64> = (1..=30).collect();
+    carry_parcel(&way, &relay, parcel(1, &all, 3_000));
+    carry_parcel(&way, &relay, parcel(2, &[31, 32, 33], 100));
+    carry(&way, &relay, 3, 34);
+    let mut batches = a.router_gets_stanzas(34).await;
+    let begins = |batch: &Batch| batch.receipt.lender().map(|(_, begins)| begins);
+    assert!(batches.iter().all(|batch| begins(batch) == Some(ids(std::slice::from_ref(batch))[0] <= 30)));
+    let last = batches.pop().unwrap();
+    let mut second = batches.pop().unwrap();
+    let rest = batches.split_off(1);
+    assert_eq!(rest.iter().map(|batch| batch.stanzas.len()).sum::<usize>() + batches[0].stanzas.len(), 30);
+    let delivered = batches[0].stanzas.len() as u64 - 2;
+    let mut first = batches.remove(0);
+    first.split_off(usize::try_from(delivered).unwrap()).give_back();
+    assert_eq!(write(vec![first]).len() as u64, delivered);
+    rest.into_iter().for_each(Batch::give_back);
+    let mut behind = second.split_off(1);
+    let third = behind.split_off(1);
+    behind.give_back();
+    assert_eq!(write(vec![second, third]), [31, 33]);
+    last.give_back();
+    let mut given_back = Vec::new();
+    for _ in 0..3 {
+        let Event::GivenBack { number, stanzas } = b.relay_hears(1).await else { panic!("not given back") };
+        given_back.push((number, stanzas.iter().collect::<Vec<_>>()));
+    }
+    given_back.sort_unstable();
+    assert_eq!(given_back, [(1, vec![(delivered, 29)]), (2, vec![(1, 1)]), (3, vec![(0, 0)])]);
+    assert_eq!(a.carried(), (34, delivered + 2));
+}
+
+#[actix::test]
+async fn a_node_that_does_not_know_the_numbers_of_stanzas_gives_the_session_back() {
+    let world = World::new(1, Faults::none());
+    let [mut a, mut b] = world.nodes(["a", "b"]).await;
+    let way = b.way_to(&mut a).await;
+    carry(&way, &b.relay(1), 1, 1);
+    let mut batches = a.router_gets_stanzas(1).await;
+    batches[0].places = Places::From(7);
+    batches.into_iter().for_each(Batch::give_back);
+    let (_, in_doubt) = b.relay_ends(1).await;
+    assert_eq!(in_doubt, [1], "nobody knows");
 }
 
 #[actix::test]

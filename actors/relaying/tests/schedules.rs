@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::cluster::engine::fake::Faults;
+use ::cluster::{engine::fake::Faults, ferry::Ranges};
 
 use super::{
     stanzas::{carry_parcel, parcel, write},
@@ -16,11 +16,14 @@ struct Known {
     /// Given to the ferry, with the ids.
     given: BTreeMap<u64, Vec<u64>>,
     settled: BTreeSet<u64>,
+    /// Given back, with the numbers of the stanzas.
+    given_back: BTreeMap<u64, Ranges>,
     in_doubt: BTreeSet<u64>,
     is_ended: bool,
 }
 
-/// A settled parcel was written once, in order; a parcel that came back without doubt was not written at all.
+/// A settled parcel was written once, in order; a parcel that came back without doubt was not written at all, and of one that
+/// was given back what did not come back.
 #[test]
 fn sender_and_receiver_agree_about_every_parcel() {
     let mut seen = Seen::default();
@@ -29,10 +32,10 @@ fn sender_and_receiver_agree_about_every_parcel() {
         // Each has a runtime of its own, with which its actors end.
         actix_rt::System::new().block_on(one_schedule(seed, &mut seen));
     }
-    let Seen { settled, sure, in_doubt } = seen;
+    let Seen { settled, given_back, sure, in_doubt } = seen;
     assert!(
-        settled > 0 && sure > 0 && in_doubt > 0,
-        "{settled} settled, {sure} came back, {in_doubt} in doubt"
+        settled > 0 && given_back > 0 && sure > 0 && in_doubt > 0,
+        "{settled} settled, {given_back} given back, {sure} came back, {in_doubt} in doubt"
     );
 }
 
@@ -40,6 +43,7 @@ fn sender_and_receiver_agree_about_every_parcel() {
 #[derive(Default)]
 struct Seen {
     settled: usize,
+    given_back: usize,
     /// Came back, and was not written.
     sure: usize,
     in_doubt: usize,
@@ -81,7 +85,18 @@ async fn one_schedule(seed: u64, seen: &mut Seen) {
                 let rest = queue.split_off(count);
                 written.extend(write(std::mem::replace(&mut queue, rest)));
             }
-            9 if below(3) == 0 => {
+            // Whoever has them cannot deliver the last ones.
+            9 if below(2) == 0 => {
+                let count = below(4).min(queue.len() as u64) as usize;
+                let mut tail = queue.split_off(queue.len() - count).into_iter();
+                if let Some(mut first) = tail.next() {
+                    let delivered = below(first.stanzas.len() as u64) as usize;
+                    first.split_off(delivered).give_back();
+                    queue.extend(Some(first).filter(|it| !it.stanzas.is_empty()));
+                }
+                tail.for_each(Batch::give_back);
+            }
+            9 if below(2) == 0 => {
                 let client = if below(2) == 0 { a.client } else { b.client };
                 let client = if seed.is_multiple_of(2) { a.client } else { client };
                 world.cuts_off(client).await;
@@ -130,6 +145,9 @@ fn hear(a: &mut Node, b: &mut Node, relays: &mut BTreeMap<u64, Known>, queue: &m
         assert!(!known.is_ended, "{event:?} after the end");
         match event {
             Event::Settled { numbers } => known.settled.extend(numbers),
+            Event::GivenBack { number, stanzas } => {
+                assert!(known.given_back.insert(number, stanzas).is_none());
+            }
             Event::Allowed { .. } | Event::TooLong { .. } => {}
             Event::Ended { in_doubt, .. } => {
                 known.in_doubt.extend(in_doubt);
@@ -151,7 +169,16 @@ fn check(seed: u64, relays: &BTreeMap<u64, Known>, written: &[u64], seen: &mut S
         seen.in_doubt += known.in_doubt.len();
         for (number, ids) in &known.given {
             let count = ids.iter().filter(|id| written.contains(id)).count();
-            if known.settled.contains(number) {
+            if let Some(stanzas) = known.given_back.get(number) {
+                seen.given_back += 1;
+                for (id, place) in ids.iter().zip(0..) {
+                    assert_eq!(
+                        written.contains(id),
+                        !stanzas.contains(place),
+                        "seed {seed}, relay {relay}: stanza {place} of parcel {number}"
+                    );
+                }
+            } else if known.settled.contains(number) {
                 assert_eq!(count, ids.len(), "seed {seed}, relay {relay}: parcel {number} is settled");
             } else {
                 assert!(

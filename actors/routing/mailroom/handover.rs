@@ -7,7 +7,7 @@ use super::{
     Expect, HandedOver, LOG, Mailroom, Release, TakeOver,
     answers::Reason,
     delay::{stamp_kept, stamp_repeated},
-    seat::{Ended, Place, Seat, State},
+    seat::{Seat, State},
     seconds,
 };
 use crate::{
@@ -20,15 +20,9 @@ impl Mailroom {
     /// Answers the request of a connection, if there is one: with a portion, or with the end of the handover. Gives whether
     /// it was a portion.
     pub(super) fn supply(&mut self, name: &Domain) -> bool {
-        let Some(seat) = self.seats.get_mut(name) else { return false };
-        if let Some((component, portion)) = seat.take_ahead() {
-            self.send_ahead(name, &component, portion);
-            return true;
-        }
-        if seat.awaits_promise() {
-            return false;
-        }
-        let (has_portion, is_empty) = (!seat.queue.is_empty(), seat.is_empty());
+        let seat = self.seats.get_mut(name).filter(|seat| !seat.awaits_promise());
+        let Some(seat) = seat else { return false };
+        let (has_portion, is_empty) = (!seat.queue.is_empty() || !seat.lent.is_empty(), seat.is_empty());
         let State::Supplied(supplied) = &mut seat.state else { return false };
         if !has_portion && !is_empty {
             // Order is kept: what is on the disk is in front of all that comes. It is being read.
@@ -37,7 +31,7 @@ impl Mailroom {
         let Some(room) = supplied.asked.take() else { return false };
         let component = supplied.component.clone();
         if has_portion {
-            let portion = self.seats.take_first(name, room);
+            let portion = self.seats.take_portion(name, room);
             self.send(name, &component, portion);
             return true;
         }
@@ -71,31 +65,12 @@ impl Mailroom {
             }
         }
         if let Err(refused) = component.signal(SendPortion { batches }) {
-            self.seats.put_back(name, refused.into_inner().batches);
+            self.put_back_portion(name, refused.into_inner().batches);
         }
-    }
-
-    /// Sends stanzas of other nodes to a connection that gets nothing of this node before a relay has returned.
-    fn send_ahead(&mut self, name: &Domain, component: &Carrier, batches: Vec<Batch>) {
-        if let Err(refused) = component.signal(SendPortion { batches })
-            && let Some(seat) = self.seats.get_mut(name)
-        {
-            seat.ahead.splice(..0, refused.into_inner().batches);
-        }
-    }
-
-    /// Keeps a batch of another node ahead of the queue, if the return of a relay is awaited. Gives it back otherwise.
-    pub(super) fn keep_ahead(&mut self, name: &Domain, mut batch: Batch) -> Option<Batch> {
-        let seat = self.seats.get_mut(name).filter(|seat| seat.awaits_relay());
-        let Some(seat) = seat.filter(|_| batch.receipt.is_of_a_parcel()) else { return Some(batch) };
-        batch.release();
-        seat.ahead.push(batch);
-        self.look_after(name);
-        None
     }
 
     /// Puts back what a connection returned. A stanza that was written several times in vain is answered.
-    fn put_back(&mut self, name: &Domain, ended: Ended, doubtful: Vec<Batch>, unwritten: Vec<Batch>) {
+    fn put_back(&mut self, name: &Domain, doubtful: Vec<Batch>, unwritten: Vec<Batch>) {
         let (exhausted, mut again): (Vec<_>, Vec<_>) =
             doubtful.into_iter().partition(|batch| batch.sends.is_exhausted(false));
         self.answer(exhausted, &Reason::Exhausted, Outcome::Answered);
@@ -105,14 +80,6 @@ impl Mailroom {
             stamp_repeated(batch);
         }
         again.extend(unwritten);
-        // While another return is awaited, what goes ahead of the queue stays there: a relay may wait for it.
-        match ended {
-            Ended { place: Place::Ahead, .. } => again.extend(self.seats.take_ahead(name)),
-            Ended { place: Place::BeforeQueue, is_awaiting: false } => {
-                again.splice(..0, self.seats.take_ahead(name));
-            }
-            Ended { place: Place::BeforeQueue, is_awaiting: true } => {}
-        }
         let stanzas: usize = again.iter().map(|batch| batch.stanzas.len()).sum();
         if stanzas > 0 {
             log::info!(
@@ -120,14 +87,7 @@ impl Mailroom {
                 "queued again"
             );
         }
-        match ended {
-            Ended { place: Place::Ahead, is_awaiting: true } => {
-                if let Some(seat) = self.seats.get_mut(name) {
-                    seat.ahead = again;
-                }
-            }
-            _ => self.seats.put_back(name, again),
-        }
+        self.seats.put_back(name, again);
         self.look_after(name);
     }
 }
@@ -145,9 +105,9 @@ impl Mailroom {
         let waiting = self.seats.iter().filter(|(heir, seat)| *heir != name && seat.awaits(component));
         let heirs: Vec<Domain> = waiting.map(|(heir, _)| heir.clone()).collect();
         for heir in heirs {
-            let Some(ended) = self.seats.get_mut(&heir).and_then(|seat| seat.end_return(component)) else {
+            if !self.seats.get_mut(&heir).is_some_and(|seat| seat.end_return(component)) {
                 continue;
-            };
+            }
             let (mut own_doubtful, rest) = self.split_by_component(&heir, doubtful);
             doubtful = rest;
             let (mut own_unwritten, rest) = self.split_by_component(&heir, unwritten);
@@ -158,7 +118,7 @@ impl Mailroom {
                     .chain(&mut own_unwritten)
                     .for_each(|batch| batch.entry.move_to(totals));
             }
-            self.put_back(&heir, ended, own_doubtful, own_unwritten);
+            self.put_back(&heir, own_doubtful, own_unwritten);
         }
         doubtful.extend(unwritten);
         self.move_on(doubtful);
@@ -234,9 +194,7 @@ impl Handler<Queued<Expect>> for Mailroom {
         }
         let Some(seat) = self.seats.get_mut(&name) else { return };
         seat.lose(&component, returns, clock::now());
-        if seat.awaits(&component) && component.node().is_some() {
-            self.seats.move_lent_ahead(&name);
-        }
+        self.give_back_lent(&name);
     }
 }
 
@@ -244,32 +202,31 @@ impl Handler<Queued<component::Returned>> for Mailroom {
     type Result = ();
 
     fn handle(&mut self, returned: Queued<component::Returned>, _: &mut Context<Self>) {
-        let component::Returned { name, component, doubtful, unwritten } = returned.into_message();
+        let component::Returned { name, component, mut doubtful, unwritten } = returned.into_message();
+        let unwritten = Self::without_lent(&mut doubtful, unwritten);
         // A reload may have taken names away from the component while the connection had stanzas for them.
         let (doubtful, doubtful_others) = self.split_by_component(&name, doubtful);
         let (unwritten, unwritten_others) = self.split_by_component(&name, unwritten);
         self.pass_to_heirs(&name, &component, doubtful_others, unwritten_others);
         let now = clock::now();
-        let ended = self.seats.get_mut(&name).and_then(|seat| {
-            let ended = seat.end_return(&component);
-            if ended.is_none() {
+        let was_expected = self.seats.get_mut(&name).is_some_and(|seat| {
+            let was_expected = seat.end_return(&component);
+            if !was_expected {
                 // It has panicked: it returns nothing more when the router reports its end.
                 seat.lose(&component, false, now);
             }
-            ended
+            was_expected
         });
+        self.give_back_lent(&name);
         let absence = self.seats.get(&name).map(|seat| seat.absence(now));
-        let reason = match (absence, ended) {
+        let reason = match (absence, was_expected) {
             (None, _) => Reason::Removed,
             (Some(Some(_)), _) if self.stopping => {
-                let mut left = self.seats.take_ahead(&name);
-                left.extend(mark_doubtful(doubtful, unwritten));
-                self.leave_or_answer(left);
-                return;
+                return self.leave_or_answer(mark_doubtful(doubtful, unwritten));
             }
-            (Some(_), Some(ended)) => return self.put_back(&name, ended, doubtful, unwritten),
+            (Some(_), true) => return self.put_back(&name, doubtful, unwritten),
             // A name that was removed and added again.
-            (Some(absence), None) => Reason::Away(absence.unwrap_or_default()),
+            (Some(absence), false) => Reason::Away(absence.unwrap_or_default()),
         };
         for batches in [doubtful, unwritten] {
             self.answer(batches, &reason, Outcome::Answered);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use actix::{Context, Handler};
 use xmpp::{Domain, Served};
 
-use super::{Mailroom, Moved, Precede, answers::Reason, seat::Seat};
+use super::{Mailroom, Moved, Precede, answers::Reason, lent::give_back, seat::Seat};
 use crate::flow::{account::Outcome, batch::Batch};
 use mailbox::Queued;
 
@@ -89,16 +89,16 @@ impl Mailroom {
 
     /// Takes out of the part in memory what is not for this component.
     fn take_out_others(&mut self, component: &Domain) -> Vec<Batch> {
-        let ahead = self.seats.take_ahead(component);
-        let (own, mut others) = self.split_by_component(component, ahead);
+        let lent = self.seats.get_mut(component).map(|seat| seat.lent.take_all()).unwrap_or_default();
+        let (own_lent, others_lent) = self.split_by_component(component, lent);
+        give_back(others_lent);
         if let Some(seat) = self.seats.get_mut(component) {
-            seat.ahead = own;
+            seat.put_back_lent(own_lent);
         }
         let all = self.seats.take_all(component);
-        let (own, behind) = self.split_by_component(component, all);
+        let (own, others) = self.split_by_component(component, all);
         self.seats.put_back(component, own);
         self.note_unwritten(component);
-        others.extend(behind);
         others
     }
 }
@@ -113,8 +113,14 @@ impl Handler<Queued<Precede>> for Mailroom {
             let goes_in_front = seat.end_promise();
             let is_absent = seat.absence(clock::now()).is_some();
             if goes_in_front {
-                let (mut own, others) = self.split_by_component(&heir, batches);
+                let (own, others) = self.split_by_component(&heir, batches);
                 batches = others;
+                let (lent, mut own): (Vec<Batch>, Vec<Batch>) =
+                    own.into_iter().partition(|batch| batch.receipt.is_of_a_parcel());
+                match self.seats.get_mut(&heir).filter(|seat| seat.has_connection()) {
+                    Some(seat) => seat.put_back_lent(lent),
+                    None => give_back(lent),
+                }
                 if self.stopping && is_absent {
                     self.leave_or_answer(own);
                 } else {

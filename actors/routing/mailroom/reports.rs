@@ -30,7 +30,11 @@ impl Seat {
             waiting: self.amount(),
             kept: (self.queue.stored() + self.overflow.stored()) as u64,
             on_disk: self.overflow.on_disk(),
-            oldest: self.queue.oldest().or_else(|| self.overflow.oldest()).map(Seconds::since),
+            oldest: [self.queue.oldest().or_else(|| self.overflow.oldest()), self.lent.oldest()]
+                .into_iter()
+                .flatten()
+                .min()
+                .map(Seconds::since),
             first_answered: self.next_expiry().filter(|_| !self.is_empty()).map(Seconds::until),
         }
     }

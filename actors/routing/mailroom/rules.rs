@@ -42,7 +42,7 @@ const MORE_BYTES: usize = 2;
 
 /// How long a stanza waits at least for a connected component to read: `"0s"` means that nothing waits for an absent
 /// one.
-const READ_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const READ_WITHIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

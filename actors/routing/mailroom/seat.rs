@@ -2,13 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::rules::Terms;
 use crate::{
-    flow::batch::{Batch, ReadPermit},
-    routing::{
-        overflow::Overflow,
-        queue::{Bounds, Queue},
-    },
+    flow::batch::ReadPermit,
+    routing::{overflow::Overflow, queue::Queue},
     settings::Absence,
     streams::component::Carrier,
 };
@@ -20,9 +16,8 @@ pub(super) struct Seat {
     pub(super) queue: Queue,
     /// The part of the queue for which there is no room in memory: behind all that is there.
     pub(super) overflow: Overflow,
-    /// Stanzas of other nodes that came while the return of a relay is awaited. They are older than the queue: this node has
-    /// sent them to the node where the component was, or a third one has. The budgets of their relays bound them.
-    pub(super) ahead: Vec<Batch>,
+    /// What other nodes have lent, for the connection that serves the name. Empty if none to this node does.
+    pub(super) lent: Queue,
     pub(super) rules: Absence,
     pub(super) state: State,
     /// When the last connection ended; before the first one, when the name became known.
@@ -39,10 +34,10 @@ pub(super) struct Seat {
 pub(super) enum State {
     /// No connection serves the name.
     Absent,
-    /// Connections have ended, and return what they have not written.
+    /// A connection has ended, and returns what it has not written.
     AwaitingReturn {
-        /// Those connections, in the order of their ends. At least one.
-        of: Vec<Awaited>,
+        /// That connection.
+        of: Carrier,
         /// The connection that serves the name meanwhile.
         next: Option<Supplied>,
     },
@@ -50,31 +45,6 @@ pub(super) enum State {
     Supplied(Supplied),
     /// The router sends to this connection itself.
     Direct(Carrier),
-}
-
-/// A connection that has ended and returns stanzas.
-#[derive(Debug)]
-pub(super) struct Awaited {
-    component: Carrier,
-    /// Where the stanzas go.
-    place: Place,
-}
-
-/// Where stanzas go that a connection returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In front of [`Seat::ahead`]: the connection has got nothing else.
-    Ahead,
-    /// Between [`Seat::ahead`] and the queue.
-    BeforeQueue,
-}
-
-/// What [`Seat::end_return`] says about a return that was awaited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ended {
-    pub(super) place: Place,
-    /// Another return is still awaited.
-    pub(super) is_awaiting: bool,
 }
 
 /// A connection that gets its stanzas from here.
@@ -94,8 +64,7 @@ pub(super) struct Supplied {
 impl State {
     /// This connection has ended, and has had the queue.
     fn awaiting(component: &Carrier) -> Self {
-        let awaited = Awaited { component: component.clone(), place: Place::BeforeQueue };
-        Self::AwaitingReturn { of: vec![awaited], next: None }
+        Self::AwaitingReturn { of: component.clone(), next: None }
     }
 
     /// Whether a connection serves the name.
@@ -113,7 +82,7 @@ impl Seat {
         Self {
             queue: Queue::new(),
             overflow: Overflow::default(),
-            ahead: Vec::new(),
+            lent: Queue::new(),
             rules,
             state: State::Absent,
             absent_since: now,
@@ -124,18 +93,25 @@ impl Seat {
 
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.overflow.is_empty()
+        self.queue.is_empty() && self.overflow.is_empty() && self.lent.is_empty()
     }
 
     /// What waits, in memory and in the journal.
     pub(super) fn amount(&self) -> Amount {
+        let lent = Amount { stanzas: self.lent.len() as u64, bytes: self.lent.bytes() as u64 };
+        self.own().plus(lent)
+    }
+
+    /// The same without what other nodes have lent.
+    fn own(&self) -> Amount {
         let in_memory = Amount { stanzas: self.queue.len() as u64, bytes: self.queue.bytes() as u64 };
         in_memory.plus(self.overflow.amount())
     }
 
     /// When a stanza expires next; possibly nothing happens then.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.queue.next_expiry().into_iter().chain(self.overflow.next_expiry()).min()
+        let lent = self.lent.next_expiry();
+        self.queue.next_expiry().into_iter().chain(self.overflow.next_expiry()).chain(lent).min()
     }
 
     /// The time for which no connection has served the name; `None`: one does.
@@ -159,7 +135,7 @@ impl Seat {
     }
 
     fn is_beyond_limits(&self) -> bool {
-        let Amount { stanzas, bytes } = self.amount();
+        let Amount { stanzas, bytes } = self.own();
         stanzas > self.rules.max_stanzas as u64 || bytes > self.rules.max_bytes as u64
     }
 
@@ -178,44 +154,6 @@ impl Seat {
     /// Whether what the promise gives up is awaited.
     pub(super) fn awaits_promise(&self) -> bool {
         self.awaited_reloads > 0
-    }
-
-    /// Whether the return of a relay is awaited, so that stanzas of other nodes go ahead of the queue.
-    pub(super) fn awaits_relay(&self) -> bool {
-        matches!(&self.state, State::AwaitingReturn { of, .. } if of.iter().any(Awaited::is_relay))
-    }
-
-    /// Takes the first stanzas that go ahead, of about so many bytes, if a connection has asked for some. Gives the
-    /// connection.
-    pub(super) fn take_ahead(&mut self) -> Option<(Carrier, Vec<Batch>)> {
-        let State::AwaitingReturn { of, next: Some(next) } = &mut self.state else { return None };
-        // What a connection returns is older. It does that at once; a relay may wait for these stanzas.
-        if self.ahead.is_empty() || !of.iter().all(Awaited::is_relay) {
-            return None;
-        }
-        let (room, mut bytes) = (next.asked.take()?, 0);
-        let beyond = self.ahead.iter().position(|batch| {
-            let is_beyond = bytes >= room;
-            bytes += batch.amount().bytes as usize;
-            is_beyond
-        });
-        let behind = self.ahead.split_off(beyond.unwrap_or(self.ahead.len()));
-        let portion = std::mem::replace(&mut self.ahead, behind);
-        next.stanzas += portion.iter().map(|batch| batch.stanzas.len()).sum::<usize>();
-        Some((next.component.clone(), portion))
-    }
-
-    /// Takes out what goes ahead and has waited for its time.
-    pub(super) fn take_expired_ahead(&mut self, now: Instant) -> Vec<Batch> {
-        let terms = Terms { rules: &self.rules, is_served: self.state.is_served(), returning: false };
-        let mut expired = Vec::new();
-        for batch in &mut self.ahead {
-            let since = batch.since;
-            expired.push(batch.extract(|stanza| since + terms.time_of(stanza) <= now));
-        }
-        expired.retain(|batch| !batch.stanzas.is_empty());
-        self.ahead.retain(|batch| !batch.stanzas.is_empty());
-        expired
     }
 
     /// A connection serves the name, and gets its stanzas from here.
@@ -250,10 +188,10 @@ impl Seat {
     /// A connection no longer serves the name. `returns`: it returns what it has not written.
     pub(super) fn lose(&mut self, component: &Carrier, returns: bool, now: Instant) {
         match &mut self.state {
-            State::AwaitingReturn { of, next } => {
-                let Some(lost) = next.take_if(|next| next.component.is(component)) else { return };
-                if returns && lost.stanzas > 0 {
-                    of.push(Awaited { component: component.clone(), place: Place::Ahead });
+            // It got nothing yet.
+            State::AwaitingReturn { next, .. } => {
+                if next.take_if(|next| next.component.is(component)).is_none() {
+                    return;
                 }
             }
             State::Supplied(Supplied { component: current, .. }) | State::Direct(current)
@@ -277,24 +215,17 @@ impl Seat {
 
     /// Whether what this connection returns is awaited.
     pub(super) fn awaits(&self, component: &Carrier) -> bool {
-        matches!(&self.state, State::AwaitingReturn { of, .. } if of.iter().any(|it| it.component.is(component)))
+        matches!(&self.state, State::AwaitingReturn { of, .. } if of.is(component))
     }
 
-    /// The stanzas of this connection have returned. `None`: they were not expected.
-    pub(super) fn end_return(&mut self, component: &Carrier) -> Option<Ended> {
-        let State::AwaitingReturn { of, next } = &mut self.state else { return None };
-        let Awaited { place, .. } = of.remove(of.iter().position(|it| it.component.is(component))?);
-        let is_awaiting = !of.is_empty();
-        if !is_awaiting {
-            self.state = next.take().map_or(State::Absent, State::Supplied);
+    /// The stanzas of this connection have returned. False: they were not expected.
+    pub(super) fn end_return(&mut self, component: &Carrier) -> bool {
+        let State::AwaitingReturn { of, next } = &mut self.state else { return false };
+        if !of.is(component) {
+            return false;
         }
-        Some(Ended { place, is_awaiting })
-    }
-}
-
-impl Awaited {
-    fn is_relay(&self) -> bool {
-        self.component.node().is_some()
+        self.state = next.take().map_or(State::Absent, State::Supplied);
+        true
     }
 }
 

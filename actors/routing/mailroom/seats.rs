@@ -35,6 +35,8 @@ pub(super) struct Gone {
     pub(super) name: Domain,
     /// What was in memory.
     pub(super) batches: Vec<Batch>,
+    /// What other nodes have lent.
+    pub(super) lent: Vec<Batch>,
     /// The part in the journal.
     pub(super) overflow: TakenOut,
 }
@@ -125,9 +127,8 @@ impl Seats {
         }
         let gone = before.into_iter().map(|(name, mut seat)| {
             self.total.replace(Footprint::of(&seat.queue, &seat.overflow), Footprint::default());
-            let mut batches = std::mem::take(&mut seat.ahead);
-            batches.extend(seat.queue.take_all());
-            Gone { name, batches, overflow: seat.overflow.take_all() }
+            let (batches, lent) = (seat.queue.take_all(), seat.lent.take_all());
+            Gone { name, batches, lent, overflow: seat.overflow.take_all() }
         });
         gone.collect()
     }
@@ -153,8 +154,7 @@ impl Seats {
 
     /// The names for which a stanza may have expired.
     pub(super) fn due(&self, now: Instant) -> Vec<Domain> {
-        let is_due = |seat: &Seat| seat.next_expiry().is_some_and(|at| at <= now) || !seat.ahead.is_empty();
-        let due = self.known.iter().filter(|(_, seat)| is_due(seat));
+        let due = self.known.iter().filter(|(_, seat)| seat.next_expiry().is_some_and(|at| at <= now));
         due.map(|(name, _)| name.clone()).collect()
     }
 
@@ -186,35 +186,33 @@ impl Seats {
         self.known.values_mut().for_each(|seat| seat.queue.offer_again());
     }
 
-    /// Takes out the stanzas of other nodes that go ahead of the queue.
-    pub(super) fn take_ahead(&mut self, name: &Domain) -> Vec<Batch> {
-        self.get_mut(name).map(|seat| std::mem::take(&mut seat.ahead)).unwrap_or_default()
-    }
-
     /// Takes out all stanzas, in order.
     pub(super) fn take_all(&mut self, name: &Domain) -> Vec<Batch> {
         self.take(name, Queue::take_all)
     }
 
-    /// Takes out the first stanzas: about so many bytes.
-    pub(super) fn take_first(&mut self, name: &Domain, bytes: usize) -> Vec<Batch> {
-        self.take(name, |queue| queue.take_first(bytes))
+    /// Takes out the next stanzas: about so many bytes. If stanzas of this node and of others wait, each get half of them.
+    pub(super) fn take_portion(&mut self, name: &Domain, bytes: usize) -> Vec<Batch> {
+        let Some(seat) = self.get_mut(name) else { return Vec::new() };
+        let (has_own, has_lent) = (!seat.queue.is_empty(), !seat.lent.is_empty());
+        let mut portion = match (has_own, has_lent) {
+            (_, false) => Vec::new(),
+            (true, true) => seat.lent.take_first(bytes / 2),
+            (false, true) => seat.lent.take_first(bytes),
+        };
+        if has_own {
+            let lent: u64 = portion.iter().map(|batch| batch.amount().bytes).sum();
+            let rest = bytes.saturating_sub(usize::try_from(lent).unwrap_or(usize::MAX));
+            portion.extend(self.take(name, |queue| queue.take_first(rest)));
+        }
+        portion
     }
 
     /// Takes out the stanzas whose time is over.
     pub(super) fn take_expired(&mut self, name: &Domain, now: Instant) -> Vec<Batch> {
-        let mut expired = self.get_mut(name).map(|seat| seat.take_expired_ahead(now)).unwrap_or_default();
+        let mut expired = self.get_mut(name).map(|seat| seat.lent.take_expired(now)).unwrap_or_default();
         expired.extend(self.take(name, |queue| queue.take_expired(now)));
         expired
-    }
-
-    /// A relay has ended, and returns what the other node has not settled. Has what other nodes have lent go ahead: they wait
-    /// for it to be settled here, perhaps before they settle what the relay waits for.
-    pub(super) fn move_lent_ahead(&mut self, name: &Domain) {
-        let lent = self.take(name, Queue::take_lent);
-        if let Some(seat) = self.get_mut(name) {
-            seat.ahead.extend(lent);
-        }
     }
 
     fn take(&mut self, name: &Domain, take: impl FnOnce(&mut Queue) -> Vec<Batch>) -> Vec<Batch> {

@@ -247,12 +247,13 @@ impl Handler<Queued<component::Gone>> for Router {
         let component::Gone { name, component, cause, reason, is_read } = gone.into_message();
         let is_relay = component.here().is_none();
         self.component_gone(&name, component, cause, reason, is_read);
+        if is_relay {
+            return self.relay_again(&name, context);
+        }
         if self.seats.is_some() {
             self.relay_again_later(name.clone(), context);
         }
-        if !is_relay {
-            self.log_missing_later(name, context);
-        }
+        self.log_missing_later(name, context);
     }
 }
 

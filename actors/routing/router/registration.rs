@@ -4,12 +4,16 @@
 
 mod history;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
+use cluster::name::NodeName;
 use xmpp::Domain;
 
 pub(crate) use self::history::History;
-use super::claimant::Claimant;
+use super::{claimant::Claimant, relay_pauses::RelayPauses};
 use crate::{
     settings::Conflict,
     streams::component::{self, Carrier, Component},
@@ -36,6 +40,8 @@ pub(super) struct Registration {
     history: History,
     /// The connection that wants to serve the name, while it is asked whether it may.
     pub(super) claimant: Option<Claimant>,
+    /// Between relays to the node where it is connected.
+    pub(super) relay_pauses: RelayPauses,
 }
 
 /// Whether a component is connected.
@@ -65,13 +71,15 @@ struct Connection {
     ping: Ping,
     /// The ping that the component has not answered.
     unanswered: Option<UnansweredPing>,
+    /// The other nodes whose relays have begun while this connection served the name.
+    lenders: HashSet<NodeName>,
 }
 
 impl Connection {
     /// A connection that gets its stanzas from the mailroom first.
     fn new(component: Carrier) -> Self {
         let (way, ping) = (Way::ThroughMailroom, Ping::Unsent);
-        Self { component, way, repeats: false, ping, unanswered: None }
+        Self { component, way, repeats: false, ping, unanswered: None, lenders: HashSet::new() }
     }
 }
 
@@ -119,6 +127,7 @@ impl Registration {
             since: Time::now(),
             history: History::default(),
             claimant: None,
+            relay_pauses: RelayPauses::default(),
         }
     }
 
@@ -156,6 +165,20 @@ impl Registration {
     pub(super) fn direct(&self) -> Option<&Carrier> {
         let direct = self.connection().filter(|connection| connection.way == Way::Direct);
         direct.map(|connection| &connection.component)
+    }
+
+    /// Whether stanzas that another node has lent are delivered here. They are if a connection here has had all of the relay that
+    /// they came from, which `begins` with them or began before. Otherwise they go back: earlier ones may have gone back too,
+    /// and must not be overtaken.
+    pub(super) fn takes_from(&mut self, node: &NodeName, begins: bool) -> bool {
+        let State::Connected(connection) = &mut self.state else { return false };
+        if connection.component.here().is_none() {
+            return false;
+        }
+        if begins && !connection.lenders.contains(node) {
+            connection.lenders.insert(node.clone());
+        }
+        begins || connection.lenders.contains(node)
     }
 
     /// Sets the way of stanzas to a connection. False: it does not serve the name, or has this way.

@@ -143,16 +143,6 @@ impl Router {
         }
     }
 
-    /// Whether this node may know less about the seat of a component than the node that brings stanzas for it: that node has
-    /// learned that the component is connected here, and this one knows of another seat or awaits the answer of the cluster.
-    /// It may as well be the other way round, if the component has just moved on.
-    pub(super) fn may_know_less(&self, name: &Domain, brings: &NodeName) -> bool {
-        let Some(registration) = self.components.get(name) else { return false };
-        let Some(node) = registration.component().and_then(Carrier::node) else { return false };
-        let is_asking = registration.claimant.as_ref().is_some_and(|it| it.stage == Stage::Asking);
-        node == brings || is_asking
-    }
-
     /// Whether a component is connected to another node.
     pub(super) fn is_elsewhere(&self, name: &Domain) -> bool {
         self.components.get(name).and_then(|it| it.component()).is_some_and(|it| it.node().is_some())
@@ -160,7 +150,7 @@ impl Router {
 
     /// The relay to the other node ends, and what it had returns. What the cluster says about the component is not changed by
     /// that: if the component is still there, another relay follows in a moment.
-    pub(super) fn end_relay(&mut self, name: &Domain) {
+    fn end_relay(&mut self, name: &Domain) {
         let relay = self.components.get(name).and_then(|it| it.component()).filter(|it| it.node().is_some());
         if let Some(relay) = relay.cloned() {
             let _ = relay.signal(component::GiveWay);
@@ -169,13 +159,22 @@ impl Router {
         }
     }
 
-    /// Starts a relay for a component that is connected to another node, unless a connection or a relay serves the name.
+    /// Relays to a component that is connected to another node, unless a connection or a relay serves the name.
     fn relay_to_seat(&mut self, name: &Domain) {
-        let Some(seating) = self.seats.as_ref().filter(|seating| !seating.is_finishing) else { return };
-        let Some(ferry) = seating.elsewhere.get(name).cloned() else { return };
-        let Some(registration) = self.components.get_mut(name).filter(|it| !it.is_connected()) else {
-            return;
-        };
+        if let Some(relay) = self.start_relay(name) {
+            log::info!(
+                target: component::RELAY_LOG, name:% = name, node = relay.node().map(NodeName::as_str);
+                "component connected to another node: relaying"
+            );
+            let _ = relay.signal(component::Pull);
+        }
+    }
+
+    /// Starts a relay, which gets stanzas when it asks for them.
+    fn start_relay(&mut self, name: &Domain) -> Option<Carrier> {
+        let seating = self.seats.as_ref().filter(|seating| !seating.is_finishing)?;
+        let ferry = seating.elsewhere.get(name).cloned()?;
+        let registration = self.components.get_mut(name).filter(|it| !it.is_connected())?;
         let (own_name, owners, node) = (name.clone(), seating.seats.owners.clone(), ferry.node.clone());
         let relay = seating.seats.workers.start_actor(&seating.seats.relays, &name.to_string(), move |own| {
             SeatRelay::new(own_name, ferry, owners, own)
@@ -187,7 +186,19 @@ impl Router {
         let take_over =
             mailroom::TakeOver { name: name.clone(), component: component.clone(), is_told: false, away };
         let _ = self.mailroom.signal(take_over);
-        let _ = component.signal(component::Pull);
+        Some(component)
+    }
+
+    /// A relay has ended by itself. If the component is connected to another node still, as far as this one knows, another relay
+    /// follows at once, and asks for stanzas after a pause.
+    pub(super) fn relay_again(&mut self, name: &Domain, context: &mut Context<Self>) {
+        let Some(relay) = self.start_relay(name) else { return };
+        let Some(registration) = self.components.get_mut(name) else { return };
+        let pause = registration.relay_pauses.next(clock::now());
+        context.run_later(pause, move |_, _| {
+            // It may have ended.
+            let _ = relay.signal(component::Pull);
+        });
     }
 
     /// Starts relays for components that a reload has added and that are connected to other nodes.
@@ -197,7 +208,7 @@ impl Router {
         names.iter().for_each(|name| self.relay_to_seat(name));
     }
 
-    /// A relay or a connection has ended. If the component is connected to another node, there is another relay in a moment.
+    /// A connection has ended. If the component is connected to another node, there is a relay in a moment.
     pub(super) fn relay_again_later(&self, name: Domain, context: &mut Context<Self>) {
         context.run_later(RELAY_AGAIN, move |router, _| router.relay_to_seat(&name));
     }
@@ -281,6 +292,9 @@ impl Handler<Queued<SeatAt>> for Router {
         let SeatAt { name, seat } = seat.into_message();
         // A relay over an earlier way, or to another node.
         self.end_relay(&name);
+        if let Some(registration) = self.components.get_mut(&name) {
+            registration.relay_pauses.forget();
+        }
         let Some(seating) = &mut self.seats else { return };
         if let Some(ferry) = seat {
             seating.elsewhere.insert(name.clone(), ferry);
@@ -329,5 +343,5 @@ impl Handler<Queued<FinishSeats>> for Router {
     }
 }
 
-/// How soon a relay follows one that has ended.
+/// How soon a relay follows a connection that has ended.
 const RELAY_AGAIN: Duration = Duration::from_secs(1);

@@ -139,6 +139,24 @@ async fn a_relay_that_ends_while_it_is_slow_returns_what_it_had_in_front_of_what
     assert_eq!(outcomes.account.settled(Outcome::Relayed).stanzas, 0);
 }
 
+/// A reload has made the remote domain one of a component there, and this node does not know yet.
+#[actix::test]
+async fn stanzas_of_a_pair_that_the_other_node_gives_back_are_claimed_again_in_order_after_a_pause() {
+    tokio::time::pause();
+    let mut cluster = Cluster::relaying().await;
+    cluster.b.settles(false);
+    cluster.node.sends(B, 5).await;
+    for _ in 0..200 {
+        passes(Duration::from_millis(10)).await;
+        cluster.b.gives_back(0);
+    }
+    let claims = cluster.noted().len();
+    assert!((2..10).contains(&claims), "{claims}");
+    cluster.node.sends(B, 5).await;
+    cluster.b.settles(true);
+    cluster.node.outcomes().await.check_exactly_once();
+}
+
 #[actix::test]
 async fn a_node_that_dies_again_and_again_is_followed_by_pauses() {
     tokio::time::pause();

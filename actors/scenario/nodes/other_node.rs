@@ -248,11 +248,19 @@ impl OtherNode {
         answered.await.unwrap()
     }
 
-    /// Takes the unsettled parcels away from it.
-    pub(in crate::scenario) async fn takes_parcels(&self) -> Vec<(Parcel, Outlet<Event>)> {
-        let (answer, answered) = oneshot::channel();
-        self.step(move |ferry| drop(answer.send(ferry.parcels.drain(..).collect())));
-        answered.await.unwrap()
+    /// The component has left it: it gives everything back, and has written so many stanzas of that.
+    pub(in crate::scenario) fn gives_back(&self, written: u64) {
+        self.step(move |ferry| ferry.give_back(written));
+    }
+
+    /// Gives back the parcel at this place, and all of it.
+    pub(in crate::scenario) fn gives_back_one(&self, place: usize) {
+        self.step(move |ferry| {
+            let (parcel, owner) = ferry.parcels.remove(place).unwrap();
+            let last = parcel.batches.iter().map(|batch| batch.stanzas.len() as u64).sum::<u64>() - 1;
+            let stanzas = [(0, last)].into_iter().collect();
+            let _ = owner.signal(Event::GivenBack { number: parcel.number, stanzas });
+        });
     }
 
     fn step(&self, act: impl FnOnce(&mut FakeFerry) + Send + 'static) {
@@ -277,6 +285,24 @@ impl FakeFerry {
                 let (remote, id, at) = (batch.to.to_string(), number(&stanza), clock::now());
                 self.arrived.try_send(Seen { remote, id, at, stanza }).unwrap();
             }
+        }
+    }
+
+    fn give_back(&mut self, mut written: u64) {
+        for (mut parcel, owner) in std::mem::take(&mut self.parcels) {
+            let number = parcel.number;
+            let count = parcel.batches.iter().map(|batch| batch.stanzas.len() as u64).sum();
+            if let Some(last) = u64::checked_sub(count, 1).filter(|_| written < count) {
+                let stanzas = [(written, last)].into_iter().collect();
+                let _ = owner.signal(Event::GivenBack { number, stanzas });
+            } else {
+                let _ = owner.signal(Event::Settled { numbers: vec![number] });
+            }
+            for batch in &mut parcel.batches {
+                batch.stanzas.truncate(usize::try_from(written).unwrap());
+                written -= batch.stanzas.len() as u64;
+            }
+            self.write(&parcel);
         }
     }
 

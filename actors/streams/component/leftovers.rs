@@ -49,10 +49,12 @@ impl Component {
         let mut unwritten = std::mem::take(&mut self.leftovers.unwritten);
         unwritten.extend(self.supply.take_held());
         // The outbox also has error answers to stanzas of the component, with other recipients. What the router has
-        // counted is given back also if a reload has taken the name away.
+        // counted, and what another node has lent, is given back also if a reload has taken the name away.
         let names = &self.environment.names;
         let serves = |to: &xmpp::Domain| names.get(to).is_some_and(|it| it.name == *name);
-        unwritten.retain(|batch| batch.entry.held().stanzas > 0 || serves(&batch.to));
+        unwritten.retain(|batch| {
+            batch.entry.held().stanzas > 0 || batch.receipt.is_of_a_parcel() || serves(&batch.to)
+        });
         let doubtful = std::mem::take(&mut self.leftovers.doubtful);
         let returned =
             Returned { name: name.clone(), component: self.own.clone().into(), doubtful, unwritten };

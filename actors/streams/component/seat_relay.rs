@@ -2,9 +2,9 @@
 //! ferry.
 //!
 //! It accepts what a connection accepts, and reports what a connection reports, so router and mailroom treat it as one. It
-//! ends when the component leaves the other node, when the way to that node ends, or at the stop of the node. Before it gives
-//! anything back it waits until the other node has settled what it got, or settles nothing more: what comes later from here
-//! must not arrive earlier.
+//! ends when the component leaves the other node, when that node gives stanzas back, when the way to it ends, or at the stop of
+//! the node. Before it returns anything it waits until the other node has settled or given back what it got, or does neither
+//! any more: what comes later from here must not arrive earlier.
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use xmpp::Domain;
@@ -116,13 +116,14 @@ impl SeatRelay {
         self.take_no_more(reason, context);
     }
 
-    /// Gives back what was not settled, once nothing more comes and nothing more is settled.
+    /// Returns what was not settled, once nothing more comes and nothing more is settled.
     fn give_back(&mut self, context: &mut Context<Self>) {
         if !self.state.is_retired || !self.custody.is_settled() {
             return;
         }
         let doubtful = std::mem::take(&mut self.state.doubtful);
         let mut unwritten = std::mem::take(&mut self.state.unwritten);
+        unwritten.extend(self.custody.take_given_back());
         unwritten.extend(self.custody.take_leftovers());
         let returned = Returned { name: self.name.clone(), component: self.carrier(), doubtful, unwritten };
         // A mailroom that is gone ends the process.
@@ -170,22 +171,16 @@ impl SeatRelay {
             stanzas = self.custody.unsettled().stanzas;
             "stopped before the other node settled all stanzas: some may not have arrived"
         );
-        let mut kept = self.custody.give_up(self.owners.journal.is_some());
-        kept.iter_mut().for_each(|batch| batch.sends.may_have_arrived = true);
-        self.state.doubtful.extend(kept);
+        let Remains { mut doubtful, unwritten } = self.custody.give_up(self.owners.journal.is_some());
+        doubtful.iter_mut().for_each(|batch| batch.sends.may_have_arrived = true);
+        self.state.doubtful.extend(doubtful);
+        self.state.unwritten.extend(unwritten);
         self.give_back(context);
     }
 }
 
 impl Actor for SeatRelay {
     type Context = Context<Self>;
-
-    fn started(&mut self, _: &mut Context<Self>) {
-        log::info!(
-            target: LOG, name:% = self.name, node:% = self.custody.ferry().node;
-            "component connected to another node: relaying"
-        );
-    }
 }
 
 impl Handler<Queued<Send>> for SeatRelay {
@@ -252,6 +247,10 @@ impl Handler<Queued<Event>> for SeatRelay {
                 self.request();
                 self.give_back(context);
             }
+            Event::GivenBack { number, stanzas } => {
+                self.custody.give_back(number, &stanzas);
+                self.take_no_more("the component has left the other node", context);
+            }
             Event::TooLong { number, longest } => {
                 self.custody.answer_too_long(number, longest, &self.owners.bounces);
             }
@@ -306,4 +305,4 @@ impl Drop for SeatRelay {
     }
 }
 
-const LOG: &str = "nuncio::relay";
+pub(crate) const LOG: &str = "nuncio::relay";

@@ -269,6 +269,10 @@ impl Handler<Queued<Event>> for Relay {
                 self.request();
                 self.give_back(context);
             }
+            Event::GivenBack { number, stanzas } => {
+                self.custody.give_back(number, &stanzas);
+                self.came_back(context);
+            }
             Event::TooLong { number, longest } => {
                 self.custody.answer_too_long(number, longest, &self.owners.bounces);
             }

@@ -55,7 +55,7 @@ fn frame(parcels: usize, stanzas: usize) -> Frame {
         may_have_arrived: false,
         stanzas: vec![stanza(); stanzas],
     };
-    let parcels = vec![Parcel { batches: vec![batch] }; parcels];
+    let parcels = vec![Parcel { begins: false, batches: vec![batch] }; parcels];
     let from = NodeName::new("node-a").expect("a name");
     let header = Header { from, incarnation: Incarnation(1), to: Incarnation(2), session: 1 };
     let body = Body::Parcels(Parcels { frame: 1, at: 1, seen: 0, wants_answer: false, first: 1, parcels });

@@ -1,6 +1,6 @@
 //! The fields of a frame of version 1, as `postcard` writes them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use serde::{
@@ -16,6 +16,7 @@ use crate::{
             self, CarriedBatch, Control, Echo, Final, Frame, Header, Over, Parcel, Parcels, Settlements,
         },
         ranges::Ranges,
+        returned::Returned,
     },
     name::{Incarnation, NodeName},
 };
@@ -62,7 +63,7 @@ pub(in crate::ferry) fn encoded_bound(parcel: &Parcel) -> usize {
         let stanzas: usize = batch.stanzas.iter().map(|stanza| stanza.len() + LENGTH).sum();
         BATCH + batch.from.as_str().len() + batch.to.as_str().len() + stanzas
     };
-    LENGTH + parcel.batches.iter().map(of).sum::<usize>()
+    BEGINS + LENGTH + parcel.batches.iter().map(of).sum::<usize>()
 }
 
 /// The fields of [`Parcels`] but for the parcels.
@@ -106,6 +107,7 @@ pub(super) enum Body<'a> {
         first: u64,
         last: u64,
         settled: Steps,
+        returned: Back,
         /// Frame, time, time held.
         echo: Option<(u64, u64, u64)>,
     },
@@ -117,11 +119,23 @@ pub(super) enum Body<'a> {
 pub(super) struct Known {
     received: u64,
     settled: Steps,
+    returned: Back,
     in_doubt: Steps,
 }
 
+/// What comes back: whole parcels, and stanzas of others, in the order of the numbers of these.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Carried<'a>(#[serde(borrow)] Vec<Batch<'a>>);
+pub(super) struct Back {
+    whole: Steps,
+    parts: Vec<(u64, Steps)>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Carried<'a> {
+    begins: bool,
+    #[serde(borrow)]
+    batches: Vec<Batch<'a>>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct Batch<'a> {
@@ -147,7 +161,8 @@ pub(super) struct Steps(Vec<(u64, u64)>);
 impl<'a> Body<'a> {
     pub(super) fn parcels(meta: &Meta, parcels: &[(&'a Parcel, Duration)]) -> Self {
         let carried = |&(parcel, older): &(&'a Parcel, Duration)| {
-            Carried(parcel.batches.iter().map(|batch| Batch::of(batch, older)).collect())
+            let batches = parcel.batches.iter().map(|batch| Batch::of(batch, older)).collect();
+            Carried { begins: parcel.begins, batches }
         };
         Self::Parcels { meta: *meta, parcels: parcels.iter().map(carried).collect() }
     }
@@ -161,6 +176,7 @@ impl<'a> Body<'a> {
             first: control.settlements.first,
             last: control.settlements.last,
             settled: Steps::of(&control.settlements.settled),
+            returned: Back::of(&control.settlements.returned),
             echo: control.echo.map(|Echo { frame, at, held }| (frame, at, held)),
         }
     }
@@ -168,9 +184,10 @@ impl<'a> Body<'a> {
     pub(super) fn over(over: &Over) -> Self {
         match over {
             Over::Unknown => Self::Over(None),
-            Over::Known(Final { received, settled, in_doubt }) => Self::Over(Some(Known {
+            Over::Known(Final { received, settled, returned, in_doubt }) => Self::Over(Some(Known {
                 received: *received,
                 settled: Steps::of(settled),
+                returned: Back::of(returned),
                 in_doubt: Steps::of(in_doubt),
             })),
         }
@@ -184,17 +201,18 @@ impl<'a> Body<'a> {
                     parcels.into_iter().map(|parcel| reader.parcel(parcel)).collect::<Result<_, _>>()?;
                 frame::Body::Parcels(Parcels { frame, at, seen, wants_answer, first, parcels })
             }
-            Self::Control { received, highest, missing, room, first, last, settled, echo } => {
+            Self::Control { received, highest, missing, room, first, last, settled, returned, echo } => {
                 let missing = missing.read()?;
-                let settlements = Settlements { first, last, settled: settled.read()? };
+                let (settled, returned) = (settled.read()?, returned.read()?);
+                let settlements = Settlements { first, last, settled, returned };
                 let echo = echo.map(|(frame, at, held)| Echo { frame, at, held });
                 frame::Body::Control(Control { received, highest, missing, room, settlements, echo })
             }
             Self::Contest(name) => frame::Body::Contest(domain(name)?),
             Self::Over(None) => frame::Body::Over(Over::Unknown),
-            Self::Over(Some(Known { received, settled, in_doubt })) => {
-                let (settled, in_doubt) = (settled.read()?, in_doubt.read()?);
-                frame::Body::Over(Over::Known(Final { received, settled, in_doubt }))
+            Self::Over(Some(Known { received, settled, returned, in_doubt })) => {
+                let (settled, returned, in_doubt) = (settled.read()?, returned.read()?, in_doubt.read()?);
+                frame::Body::Over(Over::Known(Final { received, settled, returned, in_doubt }))
             }
         })
     }
@@ -208,8 +226,9 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn parcel(&mut self, Carried(batches): Carried<'_>) -> Result<Parcel, FrameError> {
-        Ok(Parcel { batches: batches.into_iter().map(|batch| self.batch(batch)).collect::<Result<_, _>>()? })
+    fn parcel(&mut self, Carried { begins, batches }: Carried<'_>) -> Result<Parcel, FrameError> {
+        let batches = batches.into_iter().map(|batch| self.batch(batch)).collect::<Result<_, _>>()?;
+        Ok(Parcel { begins, batches })
     }
 
     fn batch(&mut self, batch: Batch<'_>) -> Result<CarriedBatch, FrameError> {
@@ -240,7 +259,7 @@ impl Carried<'_> {
             let stanzas: usize = batch.stanzas.iter().map(|Raw(stanza)| stanza.len() + LENGTH).sum();
             BATCH + batch.from.len() + batch.to.len() + stanzas
         };
-        LENGTH + self.0.iter().map(of).sum::<usize>()
+        BEGINS + LENGTH + self.batches.iter().map(of).sum::<usize>()
     }
 }
 
@@ -256,6 +275,24 @@ impl<'a> Batch<'a> {
             may_have_arrived: batch.may_have_arrived,
             stanzas: batch.stanzas.iter().map(|stanza| Raw(stanza)).collect(),
         }
+    }
+}
+
+impl Back {
+    fn of(returned: &Returned) -> Self {
+        let parts = returned.parts.iter().map(|(&number, stanzas)| (number, Steps::of(stanzas)));
+        Self { whole: Steps::of(&returned.whole), parts: parts.collect() }
+    }
+
+    fn read(self) -> Result<Returned, FrameError> {
+        let mut returned = Returned { whole: self.whole.read()?, parts: BTreeMap::new() };
+        for (number, stanzas) in self.parts {
+            if returned.parts.last_key_value().is_some_and(|(&last, _)| last >= number) {
+                return Err(FrameError::Damaged("the parcels of which a part comes back are not in order"));
+            }
+            returned.parts.insert(number, stanzas.read()?);
+        }
+        Ok(returned)
     }
 }
 
@@ -315,6 +352,9 @@ const SHORTEST: usize = 5;
 
 /// The longest length of a list or text, in bytes: 64 bits with seven in each byte.
 const LENGTH: usize = 10;
+
+/// Whether a parcel begins a relay, in bytes.
+const BEGINS: usize = 1;
 
 /// The fields of a batch but for domains and stanzas, in bytes: three lengths, the age, and three of one byte.
 const BATCH: usize = 4 * LENGTH + 3;

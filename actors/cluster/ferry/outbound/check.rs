@@ -16,12 +16,13 @@ pub(super) fn check(control: &Control, sent: u64, last_frame: u64) -> Result<(),
     if highest < received || !is_between {
         return Err(Lie::Contradiction { received, highest });
     }
-    if let Some(settled) = settlements.settled.highest()
+    let (settled, returned) = (&settlements.settled, &settlements.returned);
+    if let Some(settled) = settled.highest().max(returned.highest())
         && settled > received
     {
         return Err(Lie::SettledUnreceived { settled, received });
     }
-    if settlements.settled.contains(0) {
+    if settled.lowest() == Some(0) || returned.lowest() == Some(0) {
         return Err(Lie::ImpossibleNumber(0));
     }
     match echo {

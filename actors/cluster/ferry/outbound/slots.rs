@@ -96,7 +96,7 @@ impl<C> Slots<C> {
         }
     }
 
-    /// Takes out what is settled. Ranges may be as long as a peer likes: only numbers in use are looked at.
+    /// Takes out what is settled or given back. Ranges may be as long as a peer likes: only numbers in use are looked at.
     pub(super) fn take(&mut self, first: u64, last: u64) -> Vec<Held<C>> {
         let last = last.min(self.first + self.slots.len() as u64 - 1);
         let mut taken = Vec::new();

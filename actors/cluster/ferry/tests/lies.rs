@@ -8,7 +8,7 @@ type Change = fn(&mut Control);
 
 #[test]
 fn refuses_reports_that_cannot_be_true() {
-    let lies: [(&str, Change, Lie); 9] = [
+    let lies: [(&str, Change, Lie); 11] = [
         ("unsent", |control| control.received = 11, Lie::ReceivedUnsent { received: 11, sent: 10 }),
         (
             "highest",
@@ -28,6 +28,16 @@ fn refuses_reports_that_cannot_be_true() {
             |control| control.settlements.settled.insert(1, u64::MAX),
             Lie::SettledUnreceived { settled: u64::MAX, received: 4 },
         ),
+        (
+            "given back early",
+            |control| control.settlements.returned.insert(5, None),
+            Lie::SettledUnreceived { settled: 5, received: 4 },
+        ),
+        (
+            "zero in part",
+            |control| control.settlements.returned.insert(0, Some([(0, 0)].into_iter().collect())),
+            Lie::ImpossibleNumber(0),
+        ),
         ("zero", |control| control.settlements.settled.insert(0, 0), Lie::ImpossibleNumber(0)),
         (
             "future",
@@ -46,9 +56,13 @@ fn refuses_reports_that_cannot_be_true() {
         change(&mut report);
         assert_eq!(outbound.handle(&report, now), Err(lie), "{name}");
         assert_eq!(outbound.unsettled(), 10, "{name}: nothing was applied");
-        assert_eq!(outbound.handle(&honest(), now), Ok(vec![1, 2]), "{name}: the truth still counts");
+        assert_eq!(
+            outbound.handle(&honest(), now),
+            Ok(settled(vec![1, 2])),
+            "{name}: the truth still counts"
+        );
         // Repetition is no lie: the network may repeat frames.
-        assert_eq!(outbound.handle(&honest(), now), Ok(vec![]), "{name}");
+        assert_eq!(outbound.handle(&honest(), now), Ok(settled(vec![])), "{name}");
     }
 }
 
@@ -59,7 +73,12 @@ fn honest() -> Control {
         highest: 8,
         missing: [(5, 6)].into_iter().collect(),
         room: 1 << 20,
-        settlements: Settlements { first: 1, last: 1, settled: [(1, 2)].into_iter().collect() },
+        settlements: Settlements {
+            first: 1,
+            last: 1,
+            settled: [(1, 2)].into_iter().collect(),
+            returned: Returned::default(),
+        },
         echo: Some(Echo { frame: 8, at: u64::MAX, held: u64::MAX }),
     }
 }
@@ -114,9 +133,10 @@ fn an_end_that_cannot_be_true_leaves_everything_in_doubt() {
     let (mut outbound, _) = ends(1 << 20, 1 << 20, now);
     outbound.send(parcel(1, 10), 10, 1, now);
     outbound.poll(now).expect("a frame");
-    let lie = Final { received: 2, settled: [(1, 2)].into_iter().collect(), in_doubt: Ranges::new() };
+    let (settled, returned) = ([(1, 2)].into_iter().collect(), Returned::default());
+    let lie = Final { received: 2, settled, returned, in_doubt: Ranges::new() };
     let ended = outbound.end(Some(&Over::Known(lie)));
-    assert!(ended.settled.is_empty());
+    assert!(ended.reported.settled.is_empty());
     assert!(ended.unsettled.iter().all(|unsettled| unsettled.in_doubt));
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ferry::{FRAME, Final, FrameError, codec, unknown_session};
+use crate::ferry::{FRAME, Final, FrameError, Unsettled, codec, unknown_session};
 
 #[expect(clippy::disallowed_methods, reason = "the machines get the time; any will do")]
 pub(super) fn now() -> Instant {
@@ -47,7 +47,7 @@ fn old_parcels_keep_no_buffer_in_memory() {
     let (mut outbound, _) = ends(1 << 20, 1 << 20, start);
     let buffer = Bytes::from(vec![b'x'; 64 * 1024]);
     for later in [0, 1] {
-        let parcel = Parcel { batches: vec![batch(vec![buffer.slice(..20)])] };
+        let parcel = Parcel { begins: true, batches: vec![batch(vec![buffer.slice(..20)])] };
         outbound.send(parcel, 20, (), start + Duration::from_secs(later));
     }
     outbound.poll(start).expect("a frame");
@@ -117,7 +117,7 @@ fn a_full_receiver_gets_a_parcel_again_when_it_has_room() {
     inbound.settle(1, now);
     let now = now + Duration::from_millis(2);
     let report = control(&inbound.poll(now).expect("a report"));
-    assert_eq!(outbound.handle(&report, now), Ok(vec![1]));
+    assert_eq!(outbound.handle(&report, now), Ok(settled(vec![1])));
     assert_eq!(parcels(&outbound.poll(now).expect("what had no room")).first, 2);
 }
 
@@ -142,7 +142,7 @@ fn settlements_are_repeated_until_they_are_seen() {
         now = inbound.next_tick().expect("a repetition");
         inbound.poll(now).expect("a report")
     });
-    assert_eq!(outbound.handle(&report, now), Ok(vec!['a']));
+    assert_eq!(outbound.handle(&report, now), Ok(settled(vec!['a'])));
     now = outbound.next_tick().expect("the sender says so");
     let seen = parcels(&outbound.poll(now).expect("a frame"));
     assert_eq!((seen.parcels.len(), seen.seen), (0, 1));
@@ -169,8 +169,48 @@ fn a_lost_end_of_the_session_is_given_again_when_the_sender_asks() {
     assert_eq!(inbound.handle(question, now), Ok(vec![]));
     assert_eq!(inbound.poll(now).as_ref(), Some(&lost));
     let ended = outbound.end(Some(&over(&lost)));
-    assert_eq!(ended.settled, [1]);
+    assert_eq!(ended.reported.settled, [1]);
     assert_eq!((ended.unsettled[0].custody, ended.unsettled[0].in_doubt), (2, true));
+}
+
+#[test]
+fn what_is_given_back_is_repeated_until_it_is_seen_and_stands_in_the_end_of_the_session() {
+    let start = now();
+    let (mut outbound, mut inbound) = ends(1 << 20, 1 << 20, start);
+    for number in 1..=3 {
+        outbound.send(parcel(number, 10), 10, number, start);
+    }
+    inbound.handle(parcels(&outbound.poll(start).expect("a frame")), start).expect("the truth");
+    let part: Ranges = [(1, 2)].into_iter().collect();
+    inbound.give_back(1, Some(part.clone()), start);
+    inbound.give_back(2, None, start);
+    // Once more has no effect, and neither has a settlement.
+    inbound.give_back(2, Some(part.clone()), start);
+    inbound.settle(1, start);
+    assert_eq!(inbound.unsettled(), 1);
+    let mut now = inbound.next_tick().expect("a report is due");
+    inbound.poll(now).expect("a report, which is lost");
+    now = inbound.next_tick().expect("a repetition");
+    let report = control(&inbound.poll(now).expect("a repetition"));
+    let back = |custody, stanzas| GivenBack { custody, stanzas };
+    let expected = || vec![back(2, None), back(1, Some(part.clone()))];
+    let reported = outbound.handle(&report, now).expect("the truth");
+    assert_eq!((reported.settled, reported.returned), (vec![], expected()));
+    assert_eq!(outbound.unsettled_bytes(), 10);
+    assert_eq!(outbound.handle(&report, now), Ok(settled(vec![])), "a repetition says nothing new");
+
+    // The same when the report is lost, and the session ends.
+    let (mut outbound, mut inbound) = ends(1 << 20, 1 << 20, start);
+    for number in 1..=3 {
+        outbound.send(parcel(number, 10), 10, number, start);
+    }
+    inbound.handle(parcels(&outbound.poll(start).expect("a frame")), start).expect("the truth");
+    inbound.give_back(1, Some(part.clone()), start);
+    inbound.poll(now).expect("a report, which is lost");
+    inbound.give_back(2, None, now);
+    let ended = outbound.end(Some(&over(&inbound.end(|_| true))));
+    assert_eq!((ended.reported.settled, ended.reported.returned), (vec![], expected()));
+    assert_eq!(ended.unsettled, [Unsettled { custody: 3, in_doubt: true }]);
 }
 
 #[test]
@@ -253,6 +293,11 @@ fn ranges() -> impl Strategy<Value = Ranges> {
     })
 }
 
+fn returned() -> impl Strategy<Value = Returned> {
+    let parts = prop::collection::btree_map(any::<u64>(), ranges(), 0..4);
+    (ranges(), parts).prop_map(|(whole, parts)| Returned { whole, parts })
+}
+
 fn any_body() -> impl Strategy<Value = Body> {
     let stanza = prop::collection::vec(any::<u8>(), 5..40).prop_map(Bytes::from);
     let batch = (prop::collection::vec(stanza, 0..4), any::<u32>(), any::<(bool, u8, bool)>(), 0_usize..3)
@@ -265,21 +310,25 @@ fn any_body() -> impl Strategy<Value = Body> {
             may_have_arrived,
             ..super::batch(stanzas)
         });
-    let parcel = prop::collection::vec(batch, 0..3).prop_map(|batches| Parcel { batches });
+    let parcel = (any::<bool>(), prop::collection::vec(batch, 0..3))
+        .prop_map(|(begins, batches)| Parcel { begins, batches });
     let parcels = (any::<(u64, u64, u64, bool, u64)>(), prop::collection::vec(parcel, 0..4)).prop_map(
         |((frame, at, seen, wants_answer, first), parcels)| {
             Body::Parcels(Parcels { frame, at, seen, wants_answer, first, parcels })
         },
     );
-    let control = (any::<(u64, u64, u64, u64, u64)>(), ranges(), ranges(), any::<Option<(u64, u64, u64)>>())
-        .prop_map(|((received, highest, room, first, last), missing, settled, echo)| {
-            let settlements = Settlements { first, last, settled };
+    let numbers = any::<(u64, u64, u64, u64, u64)>();
+    let control = (numbers, ranges(), ranges(), returned(), any::<Option<(u64, u64, u64)>>()).prop_map(
+        |((received, highest, room, first, last), missing, settled, returned, echo)| {
+            let settlements = Settlements { first, last, settled, returned };
             let echo = echo.map(|(frame, at, held)| crate::ferry::Echo { frame, at, held });
             Body::Control(Control { received, highest, missing, room, settlements, echo })
+        },
+    );
+    let over =
+        (any::<u64>(), ranges(), returned(), ranges()).prop_map(|(received, settled, returned, in_doubt)| {
+            Body::Over(Over::Known(Final { received, settled, returned, in_doubt }))
         });
-    let over = (any::<u64>(), ranges(), ranges()).prop_map(|(received, settled, in_doubt)| {
-        Body::Over(Over::Known(Final { received, settled, in_doubt }))
-    });
     let contest = Body::Contest(Domain::new("a.example").expect("a domain"));
     prop_oneof![parcels, control, over, Just(Body::Over(Over::Unknown)), Just(contest)]
 }

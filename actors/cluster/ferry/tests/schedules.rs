@@ -1,6 +1,6 @@
 //! Random schedules of faults, each determined by a seed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     channel::{Channel, Faults},
@@ -16,7 +16,8 @@ fn everything_arrives_once_and_in_order_over_any_channel() {
         run.settles_everything();
         assert_eq!(run.outbound.unsettled(), 0, "seed {seed}");
         assert_eq!(run.outbound.unsettled_bytes(), 0, "seed {seed}");
-        assert_eq!(run.returned.len(), run.given.len(), "seed {seed}");
+        assert_eq!(run.returned.len() + run.came_back.len(), run.given.len(), "seed {seed}");
+        assert_eq!(run.came_back, run.given_back, "seed {seed}");
         assert_eq!(run.inbound.unsettled(), 0, "seed {seed}");
     }
 }
@@ -32,10 +33,15 @@ fn an_end_gives_back_exactly_what_is_not_settled() {
         let end = run.inbound.end(|number| doubtful.contains(&number));
         let settled: BTreeSet<u64> = run.settled.iter().copied().collect();
         let ended = run.outbound.end(Some(&over(&end)));
-        let returned: BTreeSet<u64> = run.returned.iter().copied().chain(ended.settled).collect();
+        let returned: BTreeSet<u64> = run.returned.iter().copied().chain(ended.reported.settled).collect();
         assert_eq!(returned, settled, "seed {seed}");
+        for GivenBack { custody, stanzas } in ended.reported.returned {
+            assert_eq!(run.came_back.insert(custody, stanzas), None, "seed {seed}");
+        }
+        assert_eq!(run.came_back, run.given_back, "seed {seed}");
         let unsettled: Vec<_> = ended.unsettled.iter().map(|unsettled| unsettled.custody).collect();
-        let expected: Vec<_> = run.given.iter().copied().filter(|number| !settled.contains(number)).collect();
+        let is_left = |number: &u64| !settled.contains(number) && !run.given_back.contains_key(number);
+        let expected: Vec<_> = run.given.iter().copied().filter(is_left).collect();
         assert_eq!(unsettled, expected, "seed {seed}");
         for unsettled in ended.unsettled {
             assert_eq!(unsettled.in_doubt, doubtful.contains(&unsettled.custody), "seed {seed}");
@@ -49,9 +55,9 @@ fn a_lost_node_gives_back_all_that_is_not_known_to_be_settled() {
         let mut run = Run::new(seed);
         let steps = run.random.below(150);
         run.works_for(steps);
-        let known: BTreeSet<u64> = run.returned.iter().copied().collect();
+        let known: BTreeSet<u64> = run.returned.iter().chain(run.came_back.keys()).copied().collect();
         let ended = run.outbound.end(None);
-        assert!(ended.settled.is_empty());
+        assert!(ended.reported.settled.is_empty() && ended.reported.returned.is_empty());
         let unsettled: Vec<_> = ended.unsettled.iter().map(|unsettled| unsettled.custody).collect();
         let expected: Vec<_> = run.given.iter().copied().filter(|number| !known.contains(number)).collect();
         assert_eq!(unsettled, expected, "seed {seed}");
@@ -121,6 +127,10 @@ struct Run {
     settled: Vec<u64>,
     /// What came back as settled.
     returned: Vec<u64>,
+    /// Given back, with the stanzas if it is a part.
+    given_back: BTreeMap<u64, Option<Ranges>>,
+    /// What came back so.
+    came_back: BTreeMap<u64, Option<Ranges>>,
 }
 
 impl Run {
@@ -152,6 +162,8 @@ impl Run {
             unsettled: Vec::new(),
             settled: Vec::new(),
             returned: Vec::new(),
+            given_back: BTreeMap::new(),
+            came_back: BTreeMap::new(),
         }
     }
 
@@ -189,10 +201,17 @@ impl Run {
         if !self.unsettled.is_empty() {
             let index = self.random.below(self.unsettled.len() as u64) as usize;
             let number = self.unsettled.swap_remove(index);
-            self.settled.push(number);
-            self.inbound.settle(number, self.now);
+            if self.random.percent(30) {
+                let part = self.random.percent(50).then(|| [(0, self.random.below(9))].into_iter().collect());
+                self.given_back.insert(number, part.clone());
+                self.inbound.give_back(number, part, self.now);
+            } else {
+                self.settled.push(number);
+                self.inbound.settle(number, self.now);
+            }
             // Once more has no effect.
             self.inbound.settle(number, self.now);
+            self.inbound.give_back(number, None, self.now);
         }
     }
 
@@ -223,8 +242,11 @@ impl Run {
         for frame in self.back.arrived(now) {
             let returned = self.outbound.handle(&control(&frame), now);
             let returned = returned.unwrap_or_else(|lie| panic!("seed {seed}: {lie}"));
-            assert!(returned.is_sorted(), "seed {seed}");
-            self.returned.extend(returned);
+            assert!(returned.settled.is_sorted(), "seed {seed}");
+            self.returned.extend(returned.settled);
+            for GivenBack { custody, stanzas } in returned.returned {
+                assert_eq!(self.came_back.insert(custody, stanzas), None, "seed {seed}");
+            }
         }
         while let Some(frame) = self.outbound.poll(now) {
             assert!(frame.len() <= crate::ferry::FRAME || parcels(&frame).parcels.len() == 1, "seed {seed}");

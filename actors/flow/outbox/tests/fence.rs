@@ -8,7 +8,7 @@ use cluster::name::NodeName;
 use super::*;
 use crate::flow::{
     fence::{Fence, Lease, Mark},
-    journal::{ParcelSettled, Receipt},
+    journal::{ParcelChanged, Receipt},
 };
 use mailbox::{Meter, Queued};
 
@@ -19,10 +19,10 @@ impl Actor for Ferry {
     type Context = Context<Self>;
 }
 
-impl Handler<Queued<ParcelSettled>> for Ferry {
+impl Handler<Queued<ParcelChanged>> for Ferry {
     type Result = ();
 
-    fn handle(&mut self, _: Queued<ParcelSettled>, _: &mut Context<Self>) {}
+    fn handle(&mut self, _: Queued<ParcelChanged>, _: &mut Context<Self>) {}
 }
 
 fn fence() -> Fence {
@@ -34,7 +34,7 @@ fn fence() -> Fence {
 /// Stanzas of a parcel behind this fence.
 fn lent(fence: &Fence, ids: std::ops::Range<usize>) -> (Batch, Mark) {
     let (ferry, _) = mailbox::open::<Ferry>(&Meter::new("ferry", 8, None), "ferry");
-    let (receipt, mark) = Receipt::of_parcel(1, ferry.outlet(), fence.clone());
+    let (receipt, mark) = Receipt::of_parcel(1, false, ferry.outlet(), fence.clone());
     (Batch { receipt, ..batch(ids) }, mark)
 }
 

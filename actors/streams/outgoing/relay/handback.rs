@@ -50,6 +50,16 @@ impl Relay {
         self.give_back(context);
     }
 
+    /// The other node gives stanzas back: a component serves the remote domain there. The next attempt follows after a pause, as
+    /// when the way has ended.
+    pub(super) fn came_back(&mut self, context: &mut Context<Self>) {
+        self.take_no_more("the other node gives the stanzas back", context);
+        if let Some(end) = &mut self.state.end {
+            end.is_cut = true;
+        }
+        self.give_back(context);
+    }
+
     /// Reports the end to the router, or to the promise if that sends portions; once. While the promise hands over all at
     /// once, the router may not know this relay yet, and could not forget it. Then `Open` or `Pull` is still to come, and its
     /// handler calls this again.
@@ -86,6 +96,7 @@ impl Relay {
         end.handback = Handback::Returned;
         let open = std::mem::take(&mut end.doubtful);
         let mut batches = std::mem::take(&mut end.unwritten);
+        batches.extend(self.custody.take_given_back());
         batches.extend(self.custody.take_leftovers());
         let interruption = (!open.is_empty()).then(|| {
             let since = clock::now();

@@ -5,7 +5,7 @@ use actix::{AsyncContext, Context, Handler};
 use super::LOG;
 use crate::streams::{
     outgoing::{Abandon, Finish, Flush, Relay},
-    relay::part_for_settlements,
+    relay::{Remains, part_for_settlements},
 };
 use mailbox::Queued;
 
@@ -20,9 +20,10 @@ impl Relay {
             target: LOG, pair:% = self.pair, node:% = self.custody.ferry().node, stanzas = unsettled;
             "stopped before the other node settled all stanzas: some may not have arrived"
         );
-        let kept = self.custody.give_up(self.owners.journal.is_some());
+        let Remains { doubtful, unwritten } = self.custody.give_up(self.owners.journal.is_some());
         if let Some(end) = &mut self.state.end {
-            end.doubtful.extend(kept);
+            end.doubtful.extend(doubtful);
+            end.unwritten.extend(unwritten);
         }
         self.give_back(context);
     }
