@@ -247,6 +247,7 @@ impl Arbiter {
         self.generation = Some(generation);
         self.own.is_up(now);
         self.members.is_up(lost, now);
+        self.sweep.is_up(now);
         if lost {
             self.data_lost();
         }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Incarnation,
     engine::{Answer, EngineError},
-    record::{self, ClaimRecord},
+    record::{self, ClaimRecord, RecordError},
 };
 pub(super) use kind::Claimed;
 use std::{
@@ -35,8 +35,10 @@ enum Known {
     Ours(u64),
     /// Somebody has written it, perhaps an earlier request of this node.
     Found(ClaimRecord, u64),
-    /// It cannot be read.
-    Foreign(String),
+    /// A newer version of the program wrote it, for this reason it cannot be read.
+    Newer(String),
+    /// No version of the program wrote it.
+    Damaged(u64),
 }
 
 /// An open request.
@@ -241,10 +243,8 @@ impl<K: Claimed> Holdings<K> {
             (Some(Asked::Read), Ok(Answer::Entry(None))) => Known::Absent,
             (Some(Asked::Read), Ok(Answer::Entry(Some(entry)))) => match ClaimRecord::decode(&entry.value) {
                 Ok(record) if record.what == what.to_string() => Known::Found(record, entry.revision),
-                Ok(record) => {
-                    Known::Foreign(format!("its record at the message broker is of {:.200}", record.what))
-                }
-                Err(error) => Known::Foreign(error.to_string()),
+                Err(error @ RecordError::Form(_)) => Known::Newer(error.to_string()),
+                Ok(_) | Err(_) => Known::Damaged(entry.revision),
             },
             (Some(Asked::Delete), Ok(Answer::Deleted)) => Known::Absent,
             (_, Ok(_)) => Known::Unknown,

@@ -1,4 +1,5 @@
-//! Deletes claims that nobody holds: those of runs that are over, and those that a late request of this node wrote.
+//! Deletes claims that nobody holds: those of runs that are over, those that a late request of this node wrote, and what is no
+//! record.
 //!
 //! They do no harm, since whoever wants such a pair replaces the record. Without the sweep they would stay for ever.
 
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::{
     engine::{Answer, EngineError, Entry, Op},
-    record::ClaimRecord,
+    record::{ClaimRecord, RecordError},
 };
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,13 @@ impl Sweep {
         }
     }
 
+    /// The broker is back, perhaps with claims that were given up: nobody else deletes them while this run lasts.
+    pub(super) fn is_up(&mut self, now: Instant) {
+        if let Step::Pause(until) = &mut self.step {
+            *until = (*until).min(now + self.beat * FIRST_BEATS);
+        }
+    }
+
     /// A run was judged; [`Self::act`] looks again at once.
     pub(super) fn wakes(&mut self) {
         self.left = self.left.max(1);
@@ -95,14 +103,14 @@ impl Sweep {
                     io.ask(op, Purpose::Sweep, now);
                 }
                 Step::Judged(key, entry) => {
-                    let record = ClaimRecord::decode(&entry.value).ok();
-                    let nobodys = match &record {
-                        // A record of a newer form stays.
-                        None => false,
-                        Some(record) if record.node == *own.name() => {
+                    let nobodys = match &ClaimRecord::decode(&entry.value) {
+                        // Another version of the program may know whose it is.
+                        Err(RecordError::Form(_)) => false,
+                        Err(_) => true,
+                        Ok(record) if record.node == *own.name() => {
                             record.incarnation != own.incarnation() || !held(key)
                         }
-                        Some(record) => match members.judge(&record.node, record.incarnation, now) {
+                        Ok(record) => match members.judge(&record.node, record.incarnation, now) {
                             Standing::Alive => false,
                             Standing::Over => true,
                             Standing::Asked => return,
@@ -121,7 +129,7 @@ impl Sweep {
     }
 }
 
-/// The first pass begins after a minute, when the node has written what it holds.
+/// A pass begins a minute after the start, and after the broker has come back: by then the node has written what it holds.
 const FIRST_BEATS: u32 = 20;
 
 /// A pass begins an hour after the end of the one before.

@@ -158,7 +158,10 @@ impl Holding {
                     Standing::Asked => Next::Await,
                 }
             }
-            Known::Foreign(why) => Next::GiveUp(why.clone()),
+            // It does not say who has the key.
+            Known::Damaged(revision) if may_write => Next::Replace(*revision),
+            Known::Damaged(_) => Next::Nothing,
+            Known::Newer(why) => Next::GiveUp(why.clone()),
         }
     }
 
@@ -168,7 +171,7 @@ impl Holding {
             Known::Unknown => Next::Read,
             Known::Ours(revision) => Next::Delete(*revision),
             Known::Found(record, revision) if record.node == *scene.own.name() => Next::Delete(*revision),
-            Known::Absent | Known::Found(..) | Known::Foreign(_) => match self.doubt {
+            Known::Absent | Known::Found(..) | Known::Newer(_) | Known::Damaged(_) => match self.doubt {
                 // At the stop nobody reads it again: the claim is void then, as the run is over.
                 Some(until) if until > scene.now && !scene.stopping => Next::ReadAt(until),
                 _ => Next::Forget,

@@ -378,7 +378,42 @@ fn a_node_whose_record_cannot_be_read_any_more_is_dead_after_its_lease() {
 }
 
 #[test]
-fn a_key_with_a_foreign_value_is_unknown_and_stays() {
+fn the_sweep_deletes_a_claim_that_came_back_with_older_data_of_the_broker() {
+    let mut cluster = joined(2);
+    let pair = pair("b.example");
+    cluster.wants(0, &pair);
+    cluster.passes(moment());
+    cluster.broker.remembers();
+    cluster.renounces(0, &pair);
+    // The first pass has ended, and the next one begins in an hour.
+    cluster.passes(LEASE * 6);
+    assert_eq!(cluster.broker.records(Bucket::Claims).len(), 0);
+    let now = cluster.now;
+    cluster.broker.rolls_back(now);
+    assert_eq!(cluster.broker.records(Bucket::Claims).len(), 1);
+    cluster.passes(LEASE * 6);
+    assert_eq!(cluster.broker.records(Bucket::Claims).len(), 0);
+}
+
+#[test]
+fn a_claim_that_is_no_record_is_replaced_or_deleted() {
+    let mut cluster = joined(2);
+    let (wanted, other) = (pair("b.example"), pair("c.example"));
+    let now = cluster.now;
+    for (pair, value) in [(&wanted, "nonsense"), (&other, r#"{"form":1,"what":"something else"}"#)] {
+        cluster.broker.writes(Bucket::Claims, &record::key(&pair.to_string()), value.into(), now);
+    }
+    cluster.wants(1, &wanted);
+    cluster.passes(moment());
+    assert!(cluster.nodes[1].wishes.granted.contains(&wanted));
+    cluster.passes(LEASE * 6);
+    let records = cluster.broker.records(Bucket::Claims);
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!(ClaimRecord::decode(&records[0].1).unwrap().what, wanted.to_string());
+}
+
+#[test]
+fn a_claim_of_a_newer_version_is_unknown_and_stays() {
     let mut cluster = joined(1);
     let pair = pair("b.example");
     let value = r#"{"form":9}"#;
