@@ -157,9 +157,12 @@ impl Members {
                 continue;
             }
             if let Ok(node) = NodeName::new(&key) {
-                if let Some(member) = self.members.get_mut(&node).filter(|member| member.changed < sent) {
-                    // The broker may have come back with older data: the table is believed.
-                    member.revision = member.revision.min(entry.revision.saturating_sub(1));
+                if let Some(member) = self.members.get_mut(&node)
+                    && member.changed < sent
+                    && entry.revision < member.revision
+                {
+                    // The broker has come back with older data: the table is believed.
+                    member.revision = entry.revision.saturating_sub(1);
                 }
                 present.insert(node);
             }

@@ -396,6 +396,20 @@ fn the_sweep_deletes_a_claim_that_came_back_with_older_data_of_the_broker() {
 }
 
 #[test]
+fn a_node_is_dead_after_its_lease_whenever_the_others_read_all_records() {
+    for beats in 0..12 {
+        let mut cluster = joined(3);
+        cluster.passes(BEAT * beats);
+        let dead = cluster.kills(2);
+        cluster.passes(LEASE + BEAT);
+        for node in &cluster.nodes[..2] {
+            let died = |output: &Output| matches!(output, Output::Died { node, .. } if *node == dead);
+            assert!(node.log.iter().any(died), "{beats} beats after the start: {:?}", node.log);
+        }
+    }
+}
+
+#[test]
 fn a_claim_that_is_no_record_is_replaced_or_deleted() {
     let mut cluster = joined(2);
     let (wanted, other) = (pair("b.example"), pair("c.example"));
