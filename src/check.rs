@@ -99,11 +99,16 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         nodes.extend(component_sockets::nodes(source, &settings.listen, is_ours));
         nodes.extend(node);
         let is_running = !nodes.is_empty();
-        note_running_nodes(source, nodes);
+        note_running_nodes(source, nodes.clone());
         dns::check(source, settings);
-        broker::check(source, settings, |cluster| match socket_path.filter(|_| control) {
-            Some(path) if node.is_some() => control_socket::is_node(path, cluster),
-            _ => is_running,
+        broker::check(source, settings, |cluster, process| {
+            // The process with the name may be another one, for which the node of this configuration waits.
+            let is_possible = process.is_none_or(|process| nodes.contains(&process));
+            is_possible
+                && match socket_path.filter(|_| control) {
+                    Some(path) if node.is_some() => control_socket::is_node(path, cluster),
+                    _ => is_running,
+                }
         });
     }
     let findings = source.findings();

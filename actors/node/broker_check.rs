@@ -7,7 +7,7 @@ use ::cluster::{
     record::Process,
 };
 
-use super::cluster::{ClusterError, examine, has_ended, names, secret};
+use super::cluster::{ClusterError, examine, has_ended, names, number_here, secret};
 use crate::{
     relaying::ferry::AROUND_A_STANZA,
     settings::{Cluster, HostPort, Settings},
@@ -46,6 +46,8 @@ pub struct Running {
     pub other_names: Option<Difference>,
     /// Its process.
     pub process: Option<Process>,
+    /// The number of its process, if it runs on this machine and in this name space of processes.
+    pub process_here: Option<u32>,
 }
 
 /// Looks at all servers, beside each other. Empty if the node is alone.
@@ -79,6 +81,7 @@ fn running(settings: &Settings, cluster: &Cluster, members: &[Member]) -> Vec<Ru
         has_other_secret: record.secret != secret,
         other_names: names.difference(&record.names),
         process: record.process.clone(),
+        process_here: record.process.as_ref().and_then(number_here),
     });
     alive.collect()
 }

@@ -260,6 +260,11 @@ pub(super) fn has_ended(process: &Process) -> bool {
     process::has_ended(process)
 }
 
+/// The number of a process that is on this machine and in the same name space of processes.
+pub(super) fn number_here(process: &Process) -> Option<u32> {
+    process::number_here(process)
+}
+
 /// 64 random bits. Without random bytes the runs of a node have successive numbers, which differ too.
 fn random() -> u64 {
     let mut bytes = [0; 8];

@@ -18,13 +18,16 @@ pub(super) fn own() -> Process {
     }
 }
 
+/// The number of a process that is on this machine and in the same name space of processes.
+pub(super) fn number_here(other: &Process) -> Option<u32> {
+    let is_here = !other.place.is_empty() && place().as_deref() == Some(other.place.as_str());
+    is_here.then_some(other.pid)
+}
+
 /// Whether a process has certainly ended. One of another machine or of another name space of processes cannot be seen.
 pub(super) fn has_ended(other: &Process) -> bool {
-    if other.place.is_empty() || place().as_deref() != Some(other.place.as_str()) {
-        return false;
-    }
     // In a container each process may have the number 1: the one before has ended.
-    other.pid == process::id() || !exists(other.pid)
+    number_here(other).is_some_and(|pid| pid == process::id() || !exists(pid))
 }
 
 /// Where the number of a process means one process: the run of the machine, and the name space of processes. `None`: not known.
