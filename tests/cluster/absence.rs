@@ -52,7 +52,7 @@ fn answers_for_a_server_whose_link_is_at_another_node_are_counted_when_the_node_
     let cluster = seen_by_a(|_, setup| setup);
     let other = Node::start(&cluster.network, Setup::of("other.example"));
     let mut far = other.inbox();
-    let near = cluster.inbox(1);
+    let mut near = cluster.inbox(1);
     near.sends_message(far.name(), "here", "");
     far.receives_id("here");
     let name = near.name().to_owned();
