@@ -215,6 +215,7 @@
 //! |---|---|---|
 //! | node | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`], [`mailroom::Drain`] | listener, promise, mailroom |
 //! | node | [`router::Broadcast`] of a message for the sessions, [`router::Acknowledge`], [`router::LogAccount`] | router |
+//! | node | [`promise::LogUnsent`] | promise |
 //! | router | [`service::Acknowledge`], and [`service::Acknowledged`] back | service |
 //! | router, listener | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams |
 //! | node | [`router::FinishSeats`] | router |
@@ -359,6 +360,7 @@
 //! [`promise::Expect`]: routing::promise::Expect
 //! [`promise::Fulfilled`]: routing::promise::Fulfilled
 //! [`promise::Linked`]: routing::promise::Linked
+//! [`promise::LogUnsent`]: routing::promise::LogUnsent
 //! [`promise::MoveOut`]: routing::promise::MoveOut
 //! [`promise::MovedOut`]: routing::promise::MovedOut
 //! [`promise::Release`]: routing::promise::Release

@@ -111,12 +111,18 @@ impl Node {
             panic: panic.clone(),
         };
         let others = claims.clone().map(|claims| promise::Cluster { claims, relays: Arc::clone(&relays) });
-        routing.start_promise(promise_inbox, promise.clone(), dialer.clone(), workers.clone(), others);
+        let account = Arc::new(Totals::of_all());
+        routing.start_promise(
+            promise_inbox,
+            promise.clone(),
+            dialer.clone(),
+            workers.clone(),
+            (others, Arc::clone(&account)),
+        );
         let service = routing.start_service();
         let mailroom = routing.start_mailroom();
         let keeping = routing.store().map(|store| store.keeping);
         let journal = keeping.as_ref().map(|keeping| keeping.writer.clone());
-        let account = Arc::new(Totals::of_all());
         let seats = claims.map(|claims| router::Seats {
             claims,
             workers: workers.clone(),
@@ -327,7 +333,7 @@ impl Routing<'_> {
         own: Mailbox<Promise>,
         dialer: Dialer,
         workers: Workers,
-        cluster: Option<promise::Cluster>,
+        (cluster, account): (Option<promise::Cluster>, Arc<Totals>),
     ) {
         let (outgoing, bounds) = (self.starter.meter("outgoing", 1024), self.settings.promise.clone());
         let owners = promise::Owners {
@@ -340,6 +346,7 @@ impl Routing<'_> {
             bounces: self.router.outlet(),
             routes: self.router.outlet(),
             recorder: dialer.recorder.clone(),
+            account,
             cluster,
             journal: self.store(),
         };

@@ -128,6 +128,9 @@ impl Node {
             counted.within(deadline.left().max(ACCOUNT)).await;
         }
         let (token, logged) = drain::tokens();
+        let _ = self.promise.signal(promise::LogUnsent { token });
+        logged.within(deadline.left().max(ACCOUNT)).await;
+        let (token, logged) = drain::tokens();
         let _ = self.router.signal(router::LogAccount { token });
         logged.within(deadline.left().max(ACCOUNT)).await;
         log::info!(target: LOG, "stopped");

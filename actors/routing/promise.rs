@@ -29,6 +29,7 @@ mod reason;
 mod reload;
 mod schedule;
 mod slots;
+mod unsent;
 mod waiting;
 
 use std::{
@@ -49,14 +50,15 @@ use self::{
     pairs::{Pairs, State},
     schedule::{Due, Schedule},
     slots::Slots,
+    unsent::Unsent,
     waiting::{Arrival, Bound, FirstHeld, Waiting},
 };
 pub use self::{
     figures::{Figures, ShowFigures},
     journal::Restore,
     messages::{
-        Adopt, Deliver, Drain, Expect, Fulfilled, Linked, MoveOut, MovedOut, Owners, Release, Retried, Retry,
-        Show, Shown, TakeOver, Unlinked,
+        Adopt, Deliver, Drain, Expect, Fulfilled, Linked, LogUnsent, MoveOut, MovedOut, Owners, Release,
+        Retried, Retry, Show, Shown, TakeOver, Unlinked,
     },
 };
 use crate::{
@@ -97,6 +99,7 @@ pub struct Promise {
     /// The names that the node serves itself, since the last reload. Before the first one, nothing comes for them.
     local: Served<()>,
     stopping: bool,
+    unsent: Unsent,
     _guard: PanicGuard,
 }
 
@@ -117,6 +120,7 @@ impl Promise {
         if disk.is_some() {
             waiting.use_journal();
         }
+        let unsent = Unsent::new(Arc::clone(&owners.account));
         let (mut slots, mut schedule) = (Slots::new(dial.dials()), Schedule::new(bounds));
         slots.set_names(dial.rules());
         schedule.set_names(dial.rules());
@@ -140,6 +144,7 @@ impl Promise {
             refusals: LogLimiter::new(LOG, log_limit::FEW, "more stanzas were refused: queues are full"),
             local: Served::default(),
             stopping: false,
+            unsent,
             _guard: guard,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use super::fixture::{Cluster, DOMAIN, figure_of, floods};
 use crate::delivery::Tally;
@@ -44,6 +45,28 @@ fn users_learn_from_the_node_of_a_component_that_it_is_unavailable_and_from_no_o
     assert!(!far.has_received(), "it is connected");
     near.closes();
     far.receives("its absence", |stanza| stanza.attribute("type") == "unavailable");
+}
+
+#[test]
+fn answers_for_a_server_whose_link_is_at_another_node_are_counted_when_the_node_stops() {
+    let cluster = seen_by_a(|_, setup| setup);
+    let other = Node::start(&cluster.network, Setup::of("other.example"));
+    let mut far = other.inbox();
+    let mut near = cluster.inbox(1);
+    near.sends_message(far.name(), "here", "");
+    far.receives_id("here");
+    let name = near.name().to_owned();
+    near.closes();
+    assert_eq!(floods(&far, &name, 0, MANY).join().unwrap(), MANY);
+    let waits = format!("waiting={MANY}");
+    within(SOON, "everything waits", || cluster.nodes[0].account().contains(&waits).then_some(()));
+    let status = cluster.nodes[0].terminate(LIMIT);
+    assert!(status.success(), "{status}");
+    let answers = format!("answers={MANY}");
+    cluster.nodes[0].eventually_logs(&["WARN", "nuncio::promise", "answers not sent", &answers, "domains=1"]);
+    let (answered, unsent) = (format!("answered={MANY}"), format!("unsent_answers={MANY}"));
+    cluster.nodes[0].eventually_logs(&["nuncio::account", "domain=*", &answered, &unsent, "difference=0"]);
+    assert!(!far.has_received(), "no answer is sent");
 }
 
 #[test]
@@ -173,6 +196,9 @@ fn connects_in_the_end(node: &Node, name: &str) -> Component {
 
 /// The port of the metrics.
 const METRICS: u16 = 9469;
+
+/// For a node to stop.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Messages of each test.
 const MANY: usize = 1_000;

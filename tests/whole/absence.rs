@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::fixture::{Element, Network, Node, Setup, eventually_logs, log_has, paused, sleep, timed};
+use actors::Outcome;
+
+use super::fixture::{
+    Element, Network, Node, Setup, eventually_logs, log_has, log_lines, paused, sleep, timed,
+};
 
 #[test]
 fn a_component_that_is_restarted_under_traffic_loses_nothing() {
@@ -112,9 +116,29 @@ fn the_stop_of_the_node_answers_what_waits_for_a_component() {
         assert_eq!(node.account().await.waiting().stanzas, 100);
         let account = node.stops().await;
         assert_eq!((account.waiting().stanzas, account.difference().stanzas), (0, 0));
+        assert_eq!(account.unsent_answers(), 0);
         let answers = near.rest().await;
         assert_eq!(answers.len(), 100);
         answers.iter().for_each(is_unavailable);
+    });
+}
+
+#[test]
+fn answers_that_cannot_be_sent_at_the_stop_are_counted_and_logged() {
+    paused(async |network| {
+        let (one, other) = pair(network).await;
+        let far = other.inbox().await;
+        for number in 0..100 {
+            far.sends_message("inbox.one.example", &number.to_string(), "");
+        }
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(one.account().await.waiting().stanzas, 100);
+        // It has never sent anything to the other server: there is no link for the answers.
+        let account = one.stops().await;
+        assert_eq!((account.waiting().stanzas, account.difference().stanzas), (0, 0));
+        assert_eq!((account.settled(Outcome::Answered).stanzas, account.unsent_answers()), (100, 100));
+        let line = ["WARN nuncio::promise answers not sent", "answers=100", "domains=1"];
+        assert_eq!(log_lines().iter().filter(|it| line.iter().all(|part| it.contains(part))).count(), 1);
     });
 }
 

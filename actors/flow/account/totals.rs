@@ -85,6 +85,8 @@ pub(super) struct Details {
     pub(super) refused: [AtomicU64; Reason::ALL.len()],
     /// Error answers by condition, in the order of [`CONDITIONS`]; the last is all others.
     pub(super) bounces: [AtomicU64; CONDITIONS.len() + 1],
+    /// Answers that the node made and could not send before it stopped. Part of no sum.
+    pub(super) unsent_answers: AtomicU64,
 }
 
 impl Totals {
@@ -152,6 +154,18 @@ impl Totals {
         }
     }
 
+    /// The number of answers that the node made for other servers, and could not send before it stopped.
+    pub fn unsent_answers(&self) -> u64 {
+        self.details.as_ref().map(|details| details.unsent_answers.load(Relaxed)).unwrap_or_default()
+    }
+
+    /// Counts answers that cannot be sent any more.
+    pub(crate) fn count_unsent_answers(&self, answers: usize) {
+        if let Some(details) = &self.details {
+            details.unsent_answers.fetch_add(answers as u64, Relaxed);
+        }
+    }
+
     /// The amount that is in the node.
     pub fn waiting(&self) -> Amount {
         self.waiting.read()
@@ -178,6 +192,7 @@ impl Totals {
     /// Logs the totals.
     pub fn log(&self, domain: &str) {
         let count = |outcome| self.settled(outcome).stanzas;
+        let unsent_answers = Some(self.unsent_answers()).filter(|answers| *answers > 0);
         // A node alone has none.
         let in_cluster = |stanzas| Some(stanzas).filter(|stanzas| *stanzas > 0);
         log::info!(
@@ -192,6 +207,7 @@ impl Totals {
             uncertain = count(Outcome::Uncertain),
             repeated = self.repeated().stanzas,
             answered = count(Outcome::Answered),
+            unsent_answers = unsent_answers,
             expired = count(Outcome::Expired),
             dropped = count(Outcome::Dropped),
             kept = count(Outcome::Kept),

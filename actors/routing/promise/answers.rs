@@ -15,13 +15,13 @@ use status::event::{Event, EventKind};
 impl Promise {
     /// Answers stanzas with the reason why there is no session. Those that may have arrived get an answer that
     /// says so.
-    pub(super) fn answer(&self, batches: Vec<Batch>, failure: &AttemptError, outcome: Outcome) {
+    pub(super) fn answer(&mut self, batches: Vec<Batch>, failure: &AttemptError, outcome: Outcome) {
         self.answer_each(batches, |to| failure.stanza_error(to), outcome);
     }
 
     /// The same with the error for stanzas to each domain.
     pub(super) fn answer_each(
-        &self,
+        &mut self,
         batches: Vec<Batch>,
         error: impl Fn(&Domain) -> stanza::Error,
         outcome: Outcome,
@@ -30,6 +30,9 @@ impl Promise {
             if batch.sends.may_have_arrived {
                 self.answer_in_doubt(vec![batch]);
                 continue;
+            }
+            if self.stopping {
+                self.unsent.count(&batch);
             }
             let error = error(&batch.to);
             self.record(

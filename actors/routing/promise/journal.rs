@@ -111,7 +111,7 @@ impl Handler<Queued<Conclude>> for Promise {
 
 impl Promise {
     /// Answers what the journal could not take of the stanzas that were left in it.
-    fn settle(&self, left: Left) {
+    fn settle(&mut self, left: Left) {
         left.log(LOG);
         self.answer(left.not_kept, &AttemptError::Stopping, Outcome::Answered);
     }

@@ -8,6 +8,7 @@ use xmpp::{Domain, DomainPair, Served};
 use crate::{
     dial::attempt::Dial,
     flow::{
+        account::Totals,
         batch::Batch,
         claims::Claims,
         route::{Return, Route},
@@ -55,6 +56,13 @@ pub struct Expect {
 #[derive(Debug)]
 pub struct Drain {
     /// Dropped when nothing waits.
+    pub token: drain::Token,
+}
+
+/// Log how many answers to stanzas of other servers could not be sent before the stop, if there are some.
+#[derive(Debug)]
+pub struct LogUnsent {
+    /// Dropped when that is logged.
     pub token: drain::Token,
 }
 
@@ -178,6 +186,8 @@ pub struct Owners {
     pub routes: Outlet<Route>,
     /// Records the events of remote domains.
     pub recorder: RecorderHandle,
+    /// Counts answers that cannot be sent.
+    pub account: Arc<Totals>,
     /// `None`: the node is alone, and makes all links itself.
     pub(crate) cluster: Option<Cluster>,
     /// Takes what waits for a while, and confirms at the stop that it has everything; `None`: it is in memory only.
