@@ -150,6 +150,8 @@ pub(crate) struct SeatDelayed {
 pub(crate) enum Delay {
     /// The engine is not connected.
     NoEngine,
+    /// Another process has the name of this node, and with it the lease.
+    NameInUse,
     /// This node has no lease.
     NoLease,
     /// The engine has no data: it is new, or has lost them. The nodes write what they have.
@@ -162,6 +164,7 @@ impl fmt::Display for Delay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoEngine => "the message broker is not connected",
+            Self::NameInUse => "another process has the name of this node; see nuncio nodes",
             Self::NoLease => "this node has no lease",
             Self::Refill => {
                 "the tables at the message broker are new, and the nodes write to them what they have"

@@ -22,7 +22,11 @@ pub(super) fn check_program(source: &Source, settings: &Settings) {
 
 /// Connects to each server of the broker, and adds findings. `is_this_node` tells whether the node with this name in the
 /// cluster is the one that runs with this configuration; the number is that of its process, if it runs on this machine.
-pub(super) fn check(source: &Source, settings: &Settings, is_this_node: impl Fn(&Cluster, Option<u32>) -> bool) {
+pub(super) fn check(
+    source: &Source,
+    settings: &Settings,
+    is_this_node: impl Fn(&Cluster, Option<u32>) -> bool,
+) {
     let Some(cluster) = &settings.cluster else { return };
     // What is wrong in the file is not tried.
     if source
@@ -66,7 +70,12 @@ pub(super) fn check(source: &Source, settings: &Settings, is_this_node: impl Fn(
 }
 
 /// Adds findings about another node.
-fn compare(source: &Source, node: &Running, cluster: &Cluster, is_this_node: &impl Fn(&Cluster, Option<u32>) -> bool) {
+fn compare(
+    source: &Source,
+    node: &Running,
+    cluster: &Cluster,
+    is_this_node: &impl Fn(&Cluster, Option<u32>) -> bool,
+) {
     let Running { name, has_other_secret, other_names, process, process_here } = node;
     if *name == cluster.node {
         if !is_this_node(cluster, *process_here) {

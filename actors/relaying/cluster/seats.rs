@@ -113,6 +113,7 @@ impl Cluster {
         }
         let why = match self.arbiter.report(now) {
             report if !report.up => Delay::NoEngine,
+            report if report.namesake.is_some() => Delay::NameInUse,
             report if report.lease.is_none() => Delay::NoLease,
             report if report.refills => Delay::Refill,
             _ => Delay::NoAnswer,
