@@ -63,7 +63,10 @@ impl Session {
                 may_have_arrived: false,
                 stanzas: vec![Bytes::from_static(b"<iq/>")],
             };
-            assert_eq!(outbound.send(Parcel { begins: number == 1, batches: vec![batch] }, 5, number, now), number);
+            assert_eq!(
+                outbound.send(Parcel { begins: number == 1, batches: vec![batch] }, 5, number, now),
+                number
+            );
             if number <= SENT {
                 outbound.poll(now).expect("a frame");
             }
