@@ -1,7 +1,8 @@
 //! The domains and components that a node serves, and which of them only one of two nodes has.
 //!
 //! All nodes of a cluster serve the same ones. A node writes a [`Summary`] of them into its record, which has a limited length
-//! however many names there are: all names if they are short enough together, else a [`sketch`].
+//! however many names there are: all names if they are short enough together, else a sketch, from which
+//! a few differences can be read.
 
 mod sketch;
 
@@ -38,7 +39,7 @@ pub struct Summary {
 pub enum Shown {
     /// All of them.
     List(Vec<String>),
-    /// They are too long for that: a [`sketch`], in base64.
+    /// They are too long for that: a sketch of them, in base64.
     Sketch(String),
 }
 

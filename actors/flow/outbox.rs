@@ -63,6 +63,8 @@ pub(crate) struct Outbox {
     entry: account::Entry,
     /// Empty with acknowledgements.
     in_flight: InFlight,
+    /// The same of stanzas that other nodes have lent. They are in the account of those.
+    lent_in_flight: InFlight,
     /// Empty for a component, and with acknowledgements.
     recent: Recent,
     /// Stanzas of a component that are sent again if the link breaks. `None`: none are.
@@ -88,6 +90,7 @@ impl Outbox {
             bytes_written: 0,
             entry: account::Entry::none(),
             in_flight: InFlight::default(),
+            lent_in_flight: InFlight::default(),
             recent: Recent::default(),
             lately: None,
             unacked: None,
@@ -206,10 +209,15 @@ impl Outbox {
         if !self.to_component {
             self.recent.add(&chunk, before, now);
         }
+        let lent = chunk.iter().filter(|kept| kept.receipt.is_of_a_parcel());
+        let lent = lent.map(Kept::amount).fold(Amount::default(), Amount::plus);
         let amount = chunk.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
         let amount = self.entry.settle(Outcome::Written, amount);
         if amount.stanzas > 0 {
             self.in_flight.add(amount, now);
+        }
+        if lent.stanzas > 0 {
+            self.lent_in_flight.add(lent, now);
         }
         if let Some(lately) = &mut self.lately {
             lately.add(chunk, now);

@@ -95,12 +95,15 @@ impl Outbox {
         });
         self.entry.unwrite(again);
         self.entry.mark_uncertain(in_flight.minus(again));
-        usize::try_from(in_flight.stanzas.max(again.stanzas)).unwrap_or(usize::MAX)
+        // They count as relayed at the nodes that have lent them.
+        let lent = self.lent_in_flight.take(now).stanzas;
+        usize::try_from((in_flight.stanzas + lent).max(again.stanzas)).unwrap_or(usize::MAX)
     }
 
     /// The component has read what was written before this time.
     pub(crate) fn mark_read_before(&mut self, time: Instant) {
         self.in_flight.read_before(time);
+        self.lent_in_flight.read_before(time);
         if let Some(lately) = &mut self.lately {
             lately.read_before(time);
         }

@@ -14,8 +14,8 @@ pub(super) struct Piece {
     pub(super) stanzas: Range<u64>,
 }
 
-/// Splits batches into pieces of at most `most` bytes, or with a single stanza. The order is kept. At least one. `begins`: see
-/// [`Parcel::begins`].
+/// Splits batches into pieces of at most `most` bytes, or with a single stanza. The order is kept. At least one. `begins`: the
+/// first one begins a relay ([`Parcel::begins`]).
 pub(super) fn split(batches: Vec<Carried>, begins: bool, most: usize, now: Instant) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut piece = Piece::begin(begins, 0);
@@ -25,7 +25,7 @@ pub(super) fn split(batches: Vec<Carried>, begins: bool, most: usize, now: Insta
             if piece.bytes > 0 && piece.bytes + stanza.len() > most {
                 let rest = CarriedBatch { stanzas: Vec::new(), ..part.clone() };
                 piece.push(std::mem::replace(&mut part, rest));
-                let next = Piece::begin(begins, piece.stanzas.end);
+                let next = Piece::begin(false, piece.stanzas.end);
                 pieces.push(std::mem::replace(&mut piece, next));
             }
             piece.bytes += stanza.len();

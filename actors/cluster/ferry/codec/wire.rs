@@ -208,7 +208,8 @@ impl<'a> Body<'a> {
                 let echo = echo.map(|(frame, at, held)| Echo { frame, at, held });
                 frame::Body::Control(Control { received, highest, missing, room, settlements, echo })
             }
-            Self::Contest(name) => frame::Body::Contest(domain(name)?),
+            // Also the name of a component for all domains below one.
+            Self::Contest(name) => frame::Body::Contest(Domain::named(name).map_err(|_| NO_DOMAIN)?),
             Self::Over(None) => frame::Body::Over(Over::Unknown),
             Self::Over(Some(Known { received, settled, returned, in_doubt })) => {
                 let (settled, returned, in_doubt) = (settled.read()?, returned.read()?, in_doubt.read()?);
@@ -250,7 +251,7 @@ impl Reader<'_> {
 }
 
 fn domain(text: &str) -> Result<Domain, FrameError> {
-    Domain::new(text).map_err(|_| FrameError::Damaged("a text is no valid domain"))
+    Domain::new(text).map_err(|_| NO_DOMAIN)
 }
 
 impl Carried<'_> {
@@ -349,6 +350,9 @@ impl<'de> Visitor<'de> for RawVisitor {
 
 /// `<iq/>`. It bounds the memory for the list of stanzas: each takes 32 bytes of memory, and 6 of the frame.
 const SHORTEST: usize = 5;
+
+/// A text that should be a domain.
+const NO_DOMAIN: FrameError = FrameError::Damaged("a text is no valid domain");
 
 /// The longest length of a list or text, in bytes: 64 bits with seven in each byte.
 const LENGTH: usize = 10;

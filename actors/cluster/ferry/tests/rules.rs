@@ -329,8 +329,9 @@ fn any_body() -> impl Strategy<Value = Body> {
         (any::<u64>(), ranges(), returned(), ranges()).prop_map(|(received, settled, returned, in_doubt)| {
             Body::Over(Over::Known(Final { received, settled, returned, in_doubt }))
         });
-    let contest = Body::Contest(Domain::new("a.example").expect("a domain"));
-    prop_oneof![parcels, control, over, Just(Body::Over(Over::Unknown)), Just(contest)]
+    let contest = prop_oneof![Just("a.example"), Just("*.a.example")]
+        .prop_map(|name| Body::Contest(Domain::named(name).expect("a name")));
+    prop_oneof![parcels, control, over, Just(Body::Over(Over::Unknown)), contest]
 }
 
 proptest! {

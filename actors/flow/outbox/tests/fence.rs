@@ -64,6 +64,20 @@ fn what_is_taken_back_is_dropped_and_the_others_are_written_in_order() {
 }
 
 #[test]
+fn stanzas_of_another_node_that_a_lost_connection_may_have_carried_are_among_those_of_the_warning() {
+    let fence = fence();
+    let mut outbox = Outbox::of_component(BUDGET);
+    let (lent, _) = lent(&fence, 0..3);
+    outbox.accept(lent);
+    outbox.accept(batch(3..4));
+    assert_eq!(written(outbox.next_chunk(clock::now())).len(), 4);
+    outbox.written(clock::now());
+    let own = outbox.amounts().1;
+    assert_eq!(outbox.mark_recent_uncertain(clock::now()), 3, "{own:?}");
+    assert_eq!(outbox.mark_recent_uncertain(clock::now()), 0);
+}
+
+#[test]
 fn a_parcel_that_waits_behind_a_chunk_has_no_mark() {
     let fence = fence();
     let mut outbox = Outbox::new(BUDGET);
