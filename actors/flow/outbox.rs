@@ -210,7 +210,7 @@ impl Outbox {
             self.recent.add(&chunk, before, now);
         }
         let lent = chunk.iter().filter(|kept| kept.receipt.is_of_a_parcel());
-        let lent = lent.map(Kept::amount).fold(Amount::default(), Amount::plus);
+        let lent = Amount::of(lent.map(|kept| &kept.stanza));
         let amount = chunk.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
         let amount = self.entry.settle(Outcome::Written, amount);
         if amount.stanzas > 0 {

@@ -113,7 +113,7 @@ mod tests {
         let numbers: Vec<_> = pieces.iter().map(|piece| piece.stanzas.clone()).collect();
         assert_eq!(numbers, [0..1, 1..3, 3..4, 4..5, 5..7]);
         for piece in &pieces {
-            assert!(piece.parcel.begins);
+            assert_eq!(piece.parcel.begins, piece.stanzas.start == 0);
             assert_eq!(piece.bytes, piece.parcel.bytes());
             let batches = piece.parcel.batches.iter();
             assert!(batches.clone().all(|batch| batch.age == Duration::from_secs(2) && batch.returning));
