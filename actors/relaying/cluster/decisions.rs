@@ -101,7 +101,7 @@ impl Cluster {
 
     fn waits(&self, namesake: &Namesake, within: Duration) {
         let node = self.peers.own();
-        let (earlier, within) = (format_args!("{namesake}"), format_args!("{:.1}s", within.as_secs_f64()));
+        let (earlier, within) = (namesake.to_string(), format!("{:.1}s", within.as_secs_f64()));
         log::info!(
             target: LOG, node:% = node, earlier:% = earlier, within:% = within;
             "waiting: the record of this node is of an earlier run, of which is not known whether it has ended"
