@@ -11,7 +11,8 @@ use cluster::{
     engine::{Answer, Bucket, EngineError, Entry, Event, Op},
     ferry::codec::Versions,
     name::NodeName,
-    record::{ClaimRecord, NodeRecord, key},
+    names::Names,
+    record::{ClaimRecord, NodeRecord, Process, key},
 };
 use xmpp::{Domain, DomainPair};
 
@@ -31,16 +32,23 @@ pub(crate) fn run(input: &[u8]) {
 /// What was read is written as something that is read in the same way.
 fn check(value: &[u8]) {
     if let Ok(record) = NodeRecord::decode(value) {
-        assert_eq!(NodeRecord::decode(&record.encode()).expect("its own record"), record);
+        let again = record.encode();
+        // JSON may double the length of a text.
+        if again.len() <= LONGEST_RECORD {
+            assert_eq!(NodeRecord::decode(&again).expect("its own record"), record);
+        }
     }
     if let Ok(record) = ClaimRecord::decode(value) {
         let again = record.encode();
-        // JSON may double the length of a text.
         if again.len() <= LONGEST_RECORD {
             assert_eq!(ClaimRecord::decode(&again).expect("its own record"), record);
         }
         assert_eq!(key(&record.what).len(), 32);
     }
+}
+
+fn names(text: &str) -> Names {
+    Names::new([text.to_owned()])
 }
 
 /// An arbiter, and a broker whose tables the input writes.
@@ -63,15 +71,22 @@ impl Scene {
             versions: Versions::OWN,
             lease: Duration::from_secs(15),
             secret: "s".into(),
-            names: "n".into(),
+            names: names("n"),
+            process: Process {
+                host: "host".into(),
+                pid: 1,
+                place: "here".into(),
+                since: "2026-12-01T15:00:00Z".into(),
+            },
         };
         #[expect(clippy::disallowed_methods, reason = "the machine gets the time; any will do")]
         let now = Instant::now();
         let mut random = 0;
-        let arbiter = Arbiter::new(config, now, move || {
+        let random = move || {
             random += 1;
             random
-        });
+        };
+        let arbiter = Arbiter::new(config, now, random, |process| process.pid % 2 == 0);
         Self {
             arbiter,
             now,
@@ -115,7 +130,7 @@ impl Scene {
             13 => self.arbiter.seat(&component(first), self.now),
             14 => self.arbiter.unseat(&component(first), self.now),
             _ if first % 8 == 0 => self.arbiter.stop(self.now),
-            _ => self.arbiter.reconfigure(format!("s{first}"), "n".into(), self.now),
+            _ => self.arbiter.reconfigure(format!("s{first}"), names(&format!("n{first}")), self.now),
         }
         self.settles();
     }
