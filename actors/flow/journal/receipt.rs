@@ -30,16 +30,16 @@ use status::amount::Amount;
 #[derive(Debug)]
 pub(crate) struct Settled;
 
-/// What becomes of a parcel from another node has changed.
+/// A parcel from another node was settled, lost or given back, wholly or in part.
 #[derive(Debug)]
 pub(crate) struct ParcelChanged {
     /// The number of the parcel in its session.
     pub(crate) number: u64,
-    /// How.
+    /// What has happened to it.
     pub(crate) change: Change,
 }
 
-/// How what becomes of a parcel has changed.
+/// What has happened to a parcel.
 #[derive(Debug)]
 pub(crate) enum Change {
     /// Its receipt has ended: what was not given back is settled.

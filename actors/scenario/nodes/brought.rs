@@ -19,7 +19,7 @@ use crate::{
 };
 use mailbox::{Mailbox, Meter, Queued};
 
-/// Notes what becomes of the parcels of another node here.
+/// Notes which parcels of another node are settled, lost or given back here.
 pub(in crate::scenario) struct Settlements {
     settled: mpsc::Sender<u64>,
     given_back: mpsc::Sender<(u64, Ranges)>,

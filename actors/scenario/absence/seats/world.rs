@@ -138,7 +138,7 @@ async fn delays(random: &mut Random) {
     }
 }
 
-/// The ferry from a node to another one: what it carries arrives in order, and so does what becomes of it.
+/// The ferry from one node to another: parcels arrive in order, and so do the reports about them.
 struct Bridge {
     own: Mailbox<Self>,
     fence: Fence,
