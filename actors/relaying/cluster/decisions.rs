@@ -144,7 +144,7 @@ impl Cluster {
     }
 
     fn tell_lease_lost(&mut self, run: Incarnation) {
-        log::warn!(target: LOG, run:% = run; "lease lost: no new link is opened, and unsettled stanzas of other nodes go back to them");
+        log::warn!(target: LOG, run:% = run; "lease lost: this node claims no more links, and unsettled stanzas of other nodes go back to them");
         self.peers.lease_lost();
         if let Some(freeze) = &self.receivers.freeze {
             log::warn!(target: LOG, "links are closed, as cluster.on_engine_loss = \"freeze\" says");
